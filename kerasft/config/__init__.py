@@ -1,0 +1,1 @@
+"""What a config is, whatever is in it."""

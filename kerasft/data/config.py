@@ -1,0 +1,68 @@
+"""The `data` section: which files, in which format, and what to do about what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+
+
+class _FileSource(Config):
+    path: str | tuple[str, ...]
+    """A file, a glob (`parts/*.csv`), or a list of them; relative to the config file. `package:module/file`
+    names a file inside an installed package."""
+    encoding: str = "utf-8"
+    """Text encoding of the files; a byte order mark is skipped."""
+
+
+class CsvSource(_FileSource):
+    """Comma- or otherwise separated values, one row an example."""
+
+    format: Literal["csv"]
+    delimiter: str = pydantic.Field(",", min_length=1, max_length=1)
+    """One character; write "\\t" for a tab."""
+    header: bool = True
+    """Whether the first row names the columns."""
+    quoting: Literal["auto", "minimal", "none"] = "auto"
+    """`minimal`: a field may stand in double quotes, doubled inside. `none`: quotes are ordinary characters.
+    `auto`: `none` for tab-separated files, else `minimal`."""
+    columns: dict[str, int | str] = pydantic.Field(default_factory=dict)
+    """Which column (by name, or by number from 0) holds each of the task's fields, `{text: review, label: 2}`;
+    a field not listed is looked for under its own name."""
+
+
+class JsonLinesSource(_FileSource):
+    """One JSON object a line."""
+
+    format: Literal["jsonl"]
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)
+    """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object."""
+
+
+Source = Annotated[CsvSource | JsonLinesSource, pydantic.Field(discriminator="format")]
+
+
+class DataConfig(Config):
+    """Where the examples come from."""
+
+    train: Source | None = None
+    """What the model learns from. May be missing where only `test` is evaluated or predicted."""
+    validation: Source | None = None
+    """What choices are made on (best epoch, early stopping). Missing: cut from train, stratified, by seed."""
+    test: Source | None = None
+    """What the reported figures are measured on. Missing: cut from train, stratified, by seed."""
+    validation_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
+    """Share of train cut off where `validation` is missing; 0 for none."""
+    test_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
+    """Share of train cut off where `test` is missing; 0 for none."""
+    max_rejected: float = pydantic.Field(0.01, ge=0.0, le=1.0)
+    """The largest share of a split's rows that may be rejected before `prepare` stops with an error."""
+    leaks: Literal["warn", "refuse", "drop"] = "warn"
+    """What to do about texts of validation or test that stand (exactly or nearly) in train as well:
+    tell, stop, or drop them from train."""
+    near_duplicates: bool = True
+    """Whether near duplicates are looked for, besides exact ones."""
+    near_duplicate_similarity: float = pydantic.Field(0.8, gt=0.0, le=1.0)
+    """Jaccard similarity of character n-gram sets from which two texts count as near duplicates."""

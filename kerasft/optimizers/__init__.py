@@ -1,0 +1,1 @@
+"""Gradient descent of our own, and what goes with it."""

@@ -1,0 +1,111 @@
+"""The `train.optimizer` and `train.schedule` sections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+
+
+class ParameterGroupConfig(Config):
+    """Variables whose path matches, and how they differ from the rest."""
+
+    match: str
+    """A regular expression searched for in a variable's path; the first group that matches holds."""
+    learning_rate_scale: float = pydantic.Field(1.0, ge=0.0)
+    """Factor on the learning rate."""
+    weight_decay: float | None = pydantic.Field(None, ge=0.0)
+    """Decay in place of the optimizer's own; null keeps it."""
+
+
+class _OwnOptimizer(Config):
+    learning_rate: float = pydantic.Field(gt=0.0)
+    """The peak learning rate; `schedule` says how it is reached and left."""
+    weight_decay: float = pydantic.Field(0.0, ge=0.0)
+    """Decoupled weight decay, times the learning rate at each step."""
+    no_decay: tuple[Literal["bias", "norm", "embedding"], ...] = ("bias", "norm")
+    """Kinds of variables that are not decayed."""
+    layer_decay: float = pydantic.Field(1.0, gt=0.0, le=1.0)
+    """Each layer further from the head learns this much slower: rate × layer_decay^distance."""
+    groups: tuple[ParameterGroupConfig, ...] = ()
+    """Exceptions by variable path; they win over `layer_decay` and `no_decay`."""
+    clipnorm: float | None = pydantic.Field(None, gt=0.0)
+    """Clips each gradient to this norm."""
+    global_clipnorm: float | None = pydantic.Field(None, gt=0.0)
+    """Clips all gradients together to this norm."""
+    clipvalue: float | None = pydantic.Field(None, gt=0.0)
+    """Clips each element of the gradients."""
+    gradient_accumulation_steps: int | None = pydantic.Field(None, ge=2)
+    """Averages the gradients of this many batches before each update."""
+    use_ema: bool = False
+    """Keeps an exponential moving average of the weights and ends with it."""
+    ema_momentum: float = pydantic.Field(0.99, ge=0.0, le=1.0)
+    """Momentum of that average."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_clip(self):
+        if sum(v is not None for v in (self.clipnorm, self.global_clipnorm, self.clipvalue)) > 1:
+            raise ValueError("name only one of clipnorm, global_clipnorm, clipvalue")
+        return self
+
+
+class GradientDescentConfig(_OwnOptimizer):
+    """θ ← θ − η∇L(θ), with momentum on request."""
+
+    type: Literal["gradient_descent"]
+    momentum: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    """Share of the last step carried into this one."""
+    nesterov: bool = False
+    """Looks ahead along the momentum."""
+
+
+class AdamWConfig(_OwnOptimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    type: Literal["adamw"]
+    beta_1: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
+    """Decay of the gradient's running mean."""
+    beta_2: float = pydantic.Field(0.999, ge=0.0, lt=1.0)
+    """Decay of the squared gradient's running mean."""
+    epsilon: float = pydantic.Field(1e-7, gt=0.0)
+    """Added to the denominator."""
+
+
+class KerasOptimizerConfig(Config):
+    """One of Keras' own optimizers, by its class name."""
+
+    type: Literal["keras"]
+    class_name: str
+    """`Lion`, `Adafactor`, …: a class of `keras.optimizers`."""
+    learning_rate: float = pydantic.Field(gt=0.0)
+    """The peak learning rate."""
+    arguments: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """Further arguments of the class."""
+
+
+OptimizerConfig = Annotated[
+    GradientDescentConfig | AdamWConfig | KerasOptimizerConfig, pydantic.Field(discriminator="type")
+]
+
+
+class ScheduleConfig(Config):
+    """How the learning rate rises to its peak and falls from it, over all steps of the training."""
+
+    type: Literal["constant", "linear", "cosine", "polynomial"] = "linear"
+    """The shape of the fall."""
+    warmup: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    """Share of all steps over which the rate rises linearly from 0."""
+    warmup_steps: int | None = pydantic.Field(None, ge=0)
+    """The same in steps; in place of `warmup`."""
+    end_share: float = pydantic.Field(0.0, ge=0.0, le=1.0)
+    """The last rate as a share of the peak (not for `constant`)."""
+    power: float = pydantic.Field(2.0, gt=0.0)
+    """The exponent of `polynomial`."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_warmup(self):
+        if self.warmup and self.warmup_steps is not None:
+            raise ValueError("name warmup (a share) or warmup_steps, not both")
+        return self

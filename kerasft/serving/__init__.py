@@ -1,0 +1,1 @@
+"""Raw input in, answers out."""

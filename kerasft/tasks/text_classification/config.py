@@ -1,0 +1,27 @@
+"""The `task` section of text classification."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+from kerasft.models.config import TextModelConfig
+
+
+class TextClassificationConfig(Config):
+    """One label for a text: sentiment, topic, intent."""
+
+    type: Literal["text_classification"]
+    labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)
+    """The labels, in the order of the model's outputs; other labels in the data are rejected. Null: those found in
+    the data, sorted (numbers by value)."""
+    label_smoothing: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    """Share of the target spread evenly over all labels."""
+    pooling: Literal["auto", "cls", "mean"] = "auto"
+    """How tokens become one vector: BERT's pooled [CLS] output, or the mean over the text's tokens. `auto`: the
+    pooled output."""
+
+
+ModelConfig = TextModelConfig

@@ -1,0 +1,1 @@
+"""compile + fit, and all that is kept of it."""
