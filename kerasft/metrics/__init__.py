@@ -1,0 +1,1 @@
+"""Functions of (predictions, references), with intervals; NumPy alone."""

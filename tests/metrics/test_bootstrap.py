@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from kerasft.metrics import bootstrap
+
+
+@pytest.mark.parametrize(("num_examples", "samples"), [(1, 5), (7, 100), (300_000, 3), (1000, 450)])
+def test_every_resample_holds_as_many_examples_as_there_are(num_examples, samples):
+    blocks = list(bootstrap.iterate_resample_counts(num_examples, samples, seed=0))
+    assert sum(len(block) for block in blocks) == samples
+    for block in blocks:
+        assert block.shape[1] == num_examples
+        assert (block.sum(axis=1) == num_examples).all()
+
+
+def test_counts_are_those_of_drawing_with_replacement():
+    counts = np.concatenate(list(bootstrap.iterate_resample_counts(50, 4000, seed=1)))
+    assert counts.mean() == 1.0
+    assert counts.var() == pytest.approx(1 - 1 / 50, rel=0.02)
+    assert (counts == 0).mean() == pytest.approx((1 - 1 / 50) ** 50, rel=0.02)
+    assert abs(np.corrcoef(counts[:-1, 3], counts[1:, 3])[0, 1]) < 0.05
+
+
+def test_intervals_of_constant_or_undefined_values_are_none():
+    assert bootstrap.compute_percentile_interval(np.full(10, 0.5)) is None
+    assert bootstrap.compute_percentile_interval(np.full(10, np.nan)) is None
+    assert bootstrap.compute_percentile_interval(np.array([np.nan, 1.0, 2.0])) == pytest.approx(
+        (1.025, 1.975)
+    )
+
+
+def test_ends_of_a_distance_are_mirrored_clipped_and_hold_the_value():
+    resamples, noise = np.linspace(0.3, 0.5, 1001), np.linspace(0.0, 0.1, 1001)
+    compute = bootstrap.compute_distance_interval
+    assert compute(0.4, resamples, noise) == pytest.approx((0.305, 0.495))
+    assert compute(0.2, resamples, noise) == (0.0, 0.2)
+    assert compute(0.4, resamples, noise + 0.4) == pytest.approx((0.0, 0.495))
+    assert compute(0.4, np.full(9, 0.4), noise) is None
+
+
+@pytest.mark.parametrize("trials", [1, 10, 500])
+def test_boundary_intervals_are_clopper_and_pearsons(trials):
+    exact = stats.binomtest(trials, trials).proportion_ci(0.95, "exact")
+    assert bootstrap.compute_boundary_interval(1.0, trials) == pytest.approx((exact.low, exact.high))
+    exact = stats.binomtest(0, trials).proportion_ci(0.95, "exact")
+    assert bootstrap.compute_boundary_interval(0.0, trials) == pytest.approx((exact.low, exact.high))
