@@ -1,0 +1,283 @@
+"""BERT's tokenizer in core TensorFlow ops: a SavedModel of it loads with TensorFlow alone.
+
+Text becomes code points, code points become symbols of the vocabulary by the frozen character table, and all
+words of a batch walk a trie of the pieces at once. Tables are plain constants and each step a gather: no hash
+tables to initialise, no Python, no custom ops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import tensorflow as tf
+
+from kerasft.text.character_table import (
+    BLOCKER_SYMBOL,
+    FIRST_SYMBOL,
+    LENGTH_BITS,
+    PAGE,
+    SEPARATOR_SYMBOL,
+    Kind,
+    build_symbol_table,
+    load_character_table,
+)
+from kerasft.text.trie import build_trie
+from kerasft.text.vocabulary import WordPieceVocabulary
+
+_NONE = -1
+_FAILED = -2
+
+
+class WordPiece(tf.Module):
+    """BERT's basic and WordPiece tokenizer: the same ids as Hugging Face `tokenizers` gives.
+
+    Text is data: a special token spelled out in it ("[SEP]") is split like any other text and never becomes the
+    special token's id. Bytes that are not UTF-8 are dropped, as U+FFFD, control characters and NUL are.
+
+    Memory and time grow with the characters of a batch; of a long text only as many words are looked up as
+    tokens are asked for.
+
+    Args:
+        vocabulary: the pieces and the rules of normalising.
+
+    Source: Devlin et al. 2019, arXiv:1810.04805; greedy longest match as in Wu et al. 2016, arXiv:1609.08144.
+    """
+
+    def __init__(self, vocabulary: WordPieceVocabulary, name: str = "word_piece"):
+        super().__init__(name=name)
+        self.vocabulary_fingerprint = vocabulary.fingerprint()
+        self._max_characters_per_word = vocabulary.max_characters_per_word
+        self._unknown_id = vocabulary.unknown_id
+        self._cls_id = vocabulary.cls_id
+        self._separator_id = vocabulary.separator_id
+        self._padding_id = vocabulary.padding_id
+        characters = load_character_table(vocabulary.lowercase, vocabulary.strip_accents)
+        symbols, families = _spell_pieces(vocabulary, characters.kinds)
+        table = build_symbol_table(characters, symbols, split_cjk=vocabulary.split_cjk)
+        trie = build_trie(families, FIRST_SYMBOL + len(symbols))
+        self._word_root, self._continuation_root = trie.roots
+        # Strings live on the CPU, and so does all that follows from them.
+        with tf.device("CPU:0"):
+            self._pages = tf.constant(table.pages, tf.int32)
+            self._entries = tf.constant(table.entries, tf.int32)
+            self._sequences = tf.constant(table.sequences, tf.int32)
+            self._mark_ranks = None if table.mark_ranks is None else tf.constant(table.mark_ranks, tf.int32)
+            self._base = tf.constant(trie.base, tf.int32)
+            self._owner = tf.constant(trie.owner, tf.int32)
+            self._piece = tf.constant(trie.piece, tf.int32)
+
+    @tf.function(reduce_retracing=True)
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Token ids without special tokens.
+
+        Args:
+            texts: string (batch,), UTF-8.
+
+        Returns:
+            int32 (batch, ragged).
+        """
+        ids, splits = self._tokenize(texts, None)
+        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+
+    @tf.function(reduce_retracing=True)
+    def encode_ragged(self, texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
+        """Token ids as a model takes them, not padded: cls, at most max_length - 2 tokens, separator.
+
+        Args:
+            texts: string (batch,), UTF-8.
+            max_length: tokens a text may have, special ones included; at least 2.
+
+        Returns:
+            int32 (batch, ragged).
+        """
+        self._check_length(max_length)
+        ids, splits = self._tokenize(texts, max_length - 2)
+        with tf.device("CPU:0"):
+            starts, lengths = self._truncate(splits, max_length - 2)
+            inner = tf.ragged.range(starts - 1, starts + lengths + 1)
+            kept = inner.with_values(tf.gather(tf.pad(ids, [[1, 1]]), inner.values + 1))
+            firsts, lasts = inner.row_splits[:-1], inner.row_splits[1:] - 1
+            values = tf.tensor_scatter_nd_update(
+                kept.values,
+                tf.concat([firsts, lasts], 0)[:, None],
+                tf.repeat([self._cls_id, self._separator_id], tf.shape(starts)[0]),
+            )
+            return kept.with_values(values)
+
+    @tf.function(reduce_retracing=True)
+    def encode(self, texts: tf.Tensor, max_length: int) -> dict[str, tf.Tensor]:
+        """Token ids, segment ids and padding mask as BERT takes them, padded to the batch's longest.
+
+        Args:
+            texts: string (batch,), UTF-8.
+            max_length: tokens a text may have, special ones included; at least 2. Longer texts are cut.
+
+        Returns:
+            token_ids: int32 (batch, longest), cls … separator, then padding.
+            segment_ids: int32 (batch, longest), zeros.
+            padding_mask: int32 (batch, longest), 1 for tokens and 0 for padding.
+
+        Raises:
+            ValueError: max_length is below 2.
+        """
+        self._check_length(max_length)
+        ids, splits = self._tokenize(texts, max_length - 2)
+        with tf.device("CPU:0"):
+            starts, lengths = self._truncate(splits, max_length - 2)
+            longest = tf.maximum(tf.reduce_max(lengths), 0)
+            column = tf.range(longest + 2)[None, :]
+            starts, lengths = starts[:, None], lengths[:, None]
+            inside = tf.minimum(starts + column, tf.size(ids))
+            tokens = tf.gather(tf.pad(ids, [[1, 0]]), inside)
+            tokens = tf.where(column <= lengths, tokens, self._padding_id)
+            tokens = tf.where(column == lengths + 1, self._separator_id, tokens)
+            tokens = tf.where(column == 0, self._cls_id, tokens)
+            return {
+                "token_ids": tokens,
+                "segment_ids": tf.zeros_like(tokens),
+                "padding_mask": tf.cast(column <= lengths + 1, tf.int32),
+            }
+
+    def _check_length(self, max_length) -> None:
+        if isinstance(max_length, int) and max_length < 2:
+            raise ValueError(f"max_length must be at least 2 (cls and separator), not {max_length}.")
+
+    def _truncate(self, splits: tf.Tensor, max_tokens) -> tuple[tf.Tensor, tf.Tensor]:
+        return splits[:-1], tf.minimum(splits[1:] - splits[:-1], max_tokens)
+
+    def _tokenize(self, texts: tf.Tensor, max_words) -> tuple[tf.Tensor, tf.Tensor]:
+        """All tokens of the batch, flat, and where each text's begin; words past `max_words` of a text may lack."""
+        with tf.device("CPU:0"):
+            texts = tf.convert_to_tensor(texts, tf.string)
+            symbols, splits = self._compute_symbols(texts)
+            starts, ends = self._find_words(symbols)
+            if max_words is not None:
+                starts, ends = self._keep_first_words(starts, ends, splits, max_words)
+            ids = self._match(symbols, starts, ends)
+            places = _where(ids >= 0)
+            return tf.gather(ids, places), _split(places, splits)
+
+    def _compute_symbols(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The batch's symbols, flat, a separator after each text, and where each text's begin."""
+        decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="replace")
+        code_points = decoded.flat_values
+        pages = tf.gather(self._pages, tf.bitwise.right_shift(code_points, PAGE.bit_length() - 1))
+        entries = tf.gather(self._entries, pages * PAGE + tf.bitwise.bitwise_and(code_points, PAGE - 1))
+        first = tf.bitwise.right_shift(entries, LENGTH_BITS)
+        last = first + tf.bitwise.bitwise_and(entries, 2**LENGTH_BITS - 1)
+        expanded = tf.ragged.range(first, last, row_splits_dtype=tf.int32)
+        symbols = tf.gather(self._sequences, expanded.values)
+        splits = tf.gather(expanded.row_splits, tf.cast(decoded.row_splits, tf.int32))
+        if self._mark_ranks is not None:
+            symbols = self._order_marks(symbols)
+            kept = _where(symbols != BLOCKER_SYMBOL)
+            symbols, splits = tf.gather(symbols, kept), _split(kept, splits)
+        return symbols, splits
+
+    def _order_marks(self, symbols: tf.Tensor) -> tf.Tensor:
+        """Puts runs of combining marks in canonical order, as decomposing (NFD) does."""
+        ranks = tf.gather(self._mark_ranks, symbols)
+        # Everything that is no such mark opens a run of its own; the marks after it are sorted within the run.
+        runs = tf.cumsum(tf.cast(ranks == 0, tf.int64))
+        return tf.gather(symbols, tf.argsort(runs * 256 + tf.cast(ranks, tf.int64), stable=True))
+
+    def _find_words(self, symbols: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where words begin, and where the separator after each stands."""
+        inside = symbols != SEPARATOR_SYMBOL
+        before = tf.concat([[False], inside[:-1]], 0)
+        return _where(inside & ~before), _where(before & ~inside)
+
+    def _keep_first_words(self, starts, ends, splits, max_words) -> tuple[tf.Tensor, tf.Tensor]:
+        # Each word gives at least one token, so that a text's later words cannot be among its first tokens.
+        of_text = _split(starts, splits)
+        limits = tf.minimum(of_text[1:], of_text[:-1] + max_words)
+        kept = tf.ragged.range(of_text[:-1], limits).values
+        return tf.gather(starts, kept), tf.gather(ends, kept)
+
+    def _match(self, symbols: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+        """For each symbol the id of the piece that begins there, or a negative number."""
+        ids = tf.fill(tf.shape(symbols), _NONE)
+        short = ends - starts <= self._max_characters_per_word
+        long = tf.gather(starts, _where(~short))
+        ids = _put(ids, long, self._unknown_id)
+        begin = tf.gather(starts, _where(short))
+        ids = self._walk(symbols, ids, begin)
+        # Of a word in which some part matched no piece all pieces are taken back.
+        failed = _where(ids == _FAILED)
+        words = tf.gather(starts, tf.searchsorted(starts, failed, side="right") - 1)
+        ids = _put(ids, tf.ragged.range(words, failed + 1).values, _NONE)
+        return _put(ids, words, self._unknown_id)
+
+    def _walk(self, symbols: tf.Tensor, ids: tf.Tensor, begin: tf.Tensor) -> tf.Tensor:
+        """Walks the trie one symbol a round for all words at once; a word restarts after each piece it found."""
+
+        def advance(ids, begin, place, node, end, piece):
+            slot = tf.gather(self._base, node) + tf.gather(symbols, place)
+            exists = tf.gather(self._owner, slot) == node
+            longer = tf.where(exists, tf.gather(self._piece, slot), _NONE)
+            place += 1
+            end = tf.where(longer >= 0, place, end)
+            piece = tf.where(longer >= 0, longer, piece)
+            stopped = _where(~exists)
+            stopped_end, stopped_piece = tf.gather(end, stopped), tf.gather(piece, stopped)
+            ids = _put(ids, tf.gather(begin, stopped), stopped_piece)
+            goes_on = (stopped_piece >= 0) & (tf.gather(symbols, stopped_end) != SEPARATOR_SYMBOL)
+            again = tf.gather(stopped_end, _where(goes_on))
+            walking = _where(exists)
+            roots = tf.fill(tf.shape(again), self._continuation_root)
+            return (
+                ids,
+                tf.concat([tf.gather(begin, walking), again], 0),
+                tf.concat([tf.gather(place, walking), again], 0),
+                tf.concat([tf.gather(slot, walking), roots], 0),
+                tf.concat([tf.gather(end, walking), again], 0),
+                tf.concat([tf.gather(piece, walking), tf.fill(tf.shape(again), _FAILED)], 0),
+            )
+
+        size = tf.shape(begin)
+        state = (ids, begin, begin, tf.fill(size, self._word_root), begin, tf.fill(size, _FAILED))
+        return tf.while_loop(
+            lambda ids, begin, *_: tf.size(begin) > 0,
+            advance,
+            state,
+            shape_invariants=(tf.TensorShape([None]),) * len(state),
+        )[0]
+
+
+def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):
+    """Numbers the pieces' characters, the most frequent first, and spells the pieces with these numbers.
+
+    Pieces that no word can hold are left out: those with white space, or with punctuation beside other characters.
+    """
+    split_kinds = {Kind.SEPARATOR, Kind.PUNCTUATION} | ({Kind.CJK} if vocabulary.split_cjk else set())
+
+    def reachable(piece: str) -> bool:
+        found = {int(kinds[ord(character)]) for character in piece}
+        if Kind.SEPARATOR in found:
+            return False
+        return len(piece) == 1 or not found & split_kinds
+
+    words = [(piece, place) for place, piece in enumerate(vocabulary.pieces)]
+    mark = vocabulary.continuation
+    endings = [(piece[len(mark) :], place) for piece, place in words if piece.startswith(mark)]
+    families = [
+        [(text, place) for text, place in family if text and reachable(text)] for family in (words, endings)
+    ]
+    counts = Counter(character for family in families for text, _ in family for character in text)
+    symbols = {character: FIRST_SYMBOL + place for place, (character, _) in enumerate(counts.most_common())}
+    spelled = [[([symbols[c] for c in text], place) for text, place in family] for family in families]
+    return symbols, spelled
+
+
+def _where(mask: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.where(mask)[:, 0], tf.int32)
+
+
+def _put(values: tf.Tensor, places: tf.Tensor, updates) -> tf.Tensor:
+    updates = tf.broadcast_to(updates, tf.shape(places))
+    return tf.tensor_scatter_nd_update(values, places[:, None], updates)
+
+
+def _split(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """From where texts begin among symbols to where they begin among the symbols at `places`."""
+    return tf.searchsorted(places, splits)
