@@ -13,11 +13,11 @@ class ParameterGroupConfig(Config):
     """Variables whose path matches, and how they differ from the rest."""
 
     match: str
-    """A regular expression searched for in a variable's path; the first group that matches holds."""
-    learning_rate_scale: float = pydantic.Field(1.0, ge=0.0)
-    """Factor on the learning rate."""
+    """A regular expression searched for in a variable's path; the first group that matches and names a value holds."""
+    learning_rate_scale: float | None = pydantic.Field(None, ge=0.0)
+    """Factor on the learning rate; null leaves it to the groups below and `layer_decay`."""
     weight_decay: float | None = pydantic.Field(None, ge=0.0)
-    """Decay in place of the optimizer's own; null keeps it."""
+    """Decay in place of the optimizer's own, whatever `no_decay` says; null keeps it."""
 
 
 class _OwnOptimizer(Config):

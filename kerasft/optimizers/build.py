@@ -1,0 +1,146 @@
+"""From the config's `optimizer` and `schedule` sections to a Keras optimizer."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from kerasft.errors import ConfigError
+from kerasft.optimizers.adamw import AdamW
+from kerasft.optimizers.config import KerasOptimizerConfig, OptimizerConfig, ScheduleConfig
+from kerasft.optimizers.gradient_descent import GradientDescent
+from kerasft.optimizers.groups import ParameterGroup, layer_decay_groups
+from kerasft.optimizers.schedules import Warmup
+
+# An optimizer's `type` in a config → its class.
+OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "adamw": AdamW,
+    "gradient_descent": GradientDescent,
+}
+
+_HANDLED_HERE = ("type", "groups", "layer_decay", "learning_rate")
+
+
+def build_schedule(config: ScheduleConfig, learning_rate: float, total_steps: int) -> Warmup:
+    """The schedule of a training.
+
+    Args:
+        config: the `schedule` section.
+        learning_rate: the peak.
+        total_steps: batches that `fit` will run in all, ≥ 1, gradient accumulation or not.
+
+    Raises:
+        ConfigError: the warm-up is as long as the training.
+    """
+    warmup_steps = config.warmup_steps
+    if warmup_steps is None:
+        warmup_steps = round(config.warmup * total_steps)
+    elif warmup_steps and warmup_steps >= total_steps:
+        raise ConfigError(
+            f"warmup_steps is {warmup_steps}, but the training has only {total_steps} steps",
+            where="train.schedule.warmup_steps",
+            fix="name fewer steps, or `warmup` as a share of all steps",
+        )
+    return Warmup(
+        peak=learning_rate,
+        warmup_steps=warmup_steps,
+        total_steps=total_steps,
+        shape=config.type,
+        end_share=config.end_share,
+        power=config.power,
+    )
+
+
+def build_optimizer(
+    config: OptimizerConfig,
+    schedule_config: ScheduleConfig | None,
+    total_steps: int,
+    depths: Mapping[str, int] | None = None,
+) -> keras.optimizers.Optimizer:
+    """The optimizer of a training, unbuilt.
+
+    Args:
+        config: the `optimizer` section.
+        schedule_config: the `schedule` section; None keeps the rate a plain float that callbacks
+            such as ReduceLROnPlateau can set.
+        total_steps: batches that `fit` will run in all.
+        depths: for `layer_decay`: each layer's distance from the head (see `layer_decay_groups`).
+
+    Returns:
+        One of ours, which measures the gradient's norm, or one of Keras' own.
+
+    Raises:
+        ConfigError: Keras has no such optimizer, it does not take these arguments, or `layer_decay`
+            is asked of a model that does not tell its layers' depths.
+    """
+    rate: Any = config.learning_rate
+    if schedule_config is not None:
+        rate = build_schedule(schedule_config, config.learning_rate, total_steps)
+    if isinstance(config, KerasOptimizerConfig):
+        return _build_keras(config, rate)
+    if config.layer_decay < 1 and not depths:
+        raise ConfigError(
+            "this model does not tell how deep its layers lie",
+            where="train.optimizer.layer_decay",
+            fix="leave layer_decay out, or name `groups` by variable path",
+        )
+    groups = (*_build_groups(config), *layer_decay_groups(depths or {}, config.layer_decay))
+    arguments = {
+        name: getattr(config, name) for name in type(config).model_fields if name not in _HANDLED_HERE
+    }
+    return OPTIMIZERS[config.type](rate, groups=groups, measure_gradient_norm=True, **arguments)
+
+
+def _build_groups(config: Any) -> list[ParameterGroup]:
+    groups = []
+    for place, group in enumerate(config.groups):
+        try:
+            re.compile(group.match)
+        except re.error as error:
+            raise ConfigError(
+                f"{group.match!r} is not a regular expression: {error}",
+                where=f"train.optimizer.groups.{place}.match",
+                fix=r"escape what is meant literally: `\(`, `\.`",
+            ) from error
+        groups.append(ParameterGroup(group.match, group.learning_rate_scale, group.weight_decay))
+    return groups
+
+
+def keras_optimizer_names() -> list[str]:
+    """The class names of Keras' own optimizers."""
+    names = [
+        name
+        for name, value in vars(keras.optimizers).items()
+        if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
+    ]
+    return sorted(set(names) - {"Optimizer", "LossScaleOptimizer"})
+
+
+def _build_keras(config: KerasOptimizerConfig, rate: Any) -> keras.optimizers.Optimizer:
+    names = keras_optimizer_names()
+    if config.class_name not in names:
+        lowered = {name.lower(): name for name in names}
+        close = [lowered[n] for n in difflib.get_close_matches(config.class_name.lower(), lowered, 3, 0.5)]
+        raise ConfigError(
+            f"Keras has no optimizer {config.class_name!r}",
+            where="train.optimizer.class_name",
+            fix=f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(names)}",
+        )
+    try:
+        return getattr(keras.optimizers, config.class_name)(learning_rate=rate, **config.arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"keras.optimizers.{config.class_name} refuses its arguments: {error}",
+            where="train.optimizer.arguments",
+            fix=f"it takes {', '.join(_arguments_of(config.class_name))}",
+        ) from error
+
+
+def _arguments_of(class_name: str) -> list[str]:
+    parameters = inspect.signature(getattr(keras.optimizers, class_name)).parameters
+    return [name for name in parameters if name not in ("learning_rate", "name", "kwargs")]
