@@ -1,0 +1,145 @@
+"""Encoded examples in memory-mapped files: written once, read at random, memory flat however many rows there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from kerasft.errors import DataError
+from kerasft.files import whole_folder, write_json
+
+INDEX_FILE = "cache.json"
+
+
+class ArrayCache:
+    """Columns of arrays, one row an example.
+
+    A column is either `ragged` (a one-dimensional array of its own length for each row) or `fixed` (one value or
+    array of one shape for each row).
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        index = json.loads((self.folder / INDEX_FILE).read_text(encoding="utf-8"))
+        self.fingerprint: str = index["fingerprint"]
+        self.num_rows: int = index["rows"]
+        self._columns = index["columns"]
+        self._values: dict[str, np.ndarray] = {}
+        self._offsets: dict[str, np.ndarray] = {}
+        for name, column in self._columns.items():
+            self._values[name] = _map(self.folder / f"{name}.values", column)
+            if column["kind"] == "ragged":
+                path = self.folder / f"{name}.offsets"
+                self._offsets[name] = np.memmap(path, dtype=np.int64, mode="r", shape=(self.num_rows + 1,))
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def lengths(self, name: str) -> np.ndarray:
+        """int64 (rows,): how long each row of a ragged column is."""
+        return np.diff(self._offsets[name])
+
+    def column(self, name: str) -> np.ndarray:
+        """A fixed column whole, (rows, …), memory-mapped."""
+        return self._values[name]
+
+    def padded(self, name: str, rows: np.ndarray, width: int, padding: int = 0) -> np.ndarray:
+        """A ragged column's rows side by side, (len(rows), width), short ones filled up with `padding`."""
+        values, offsets = self._values[name], self._offsets[name]
+        result = np.full((len(rows), width), padding, dtype=values.dtype)
+        for position, row in enumerate(rows):
+            start, stop = offsets[row], offsets[row + 1]
+            result[position, : stop - start] = values[start:stop]
+        return result
+
+
+def _map(path: Path, column: Mapping) -> np.ndarray:
+    shape = tuple(column["shape"])
+    if 0 in shape:
+        return np.zeros(shape, dtype=column["dtype"])
+    return np.memmap(path, dtype=column["dtype"], mode="r", shape=shape)
+
+
+def build_cache(
+    folder: Path,
+    fingerprint: str,
+    chunks: Iterable[Mapping[str, np.ndarray | list[np.ndarray]]],
+) -> ArrayCache:
+    """Writes a cache whole or not at all, unless one with this fingerprint stands there already.
+
+    Args:
+        folder: where it goes.
+        fingerprint: of what it is made from (data and encoder); another one makes it anew.
+        chunks: lots of rows, each `{column: list of one-dimensional arrays (ragged) or an array (rows, …) (fixed)}`.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if (folder / INDEX_FILE).exists():
+        cache = ArrayCache(folder)
+        if cache.fingerprint == fingerprint:
+            return cache
+    with whole_folder(folder) as temporary:
+        writer = _Writer(temporary)
+        for chunk in chunks:
+            writer.add(chunk)
+        writer.finish(fingerprint)
+    return ArrayCache(folder)
+
+
+class _Writer:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.rows = 0
+        self.columns: dict[str, dict] = {}
+        self.files: dict[str, BinaryIO] = {}
+
+    def _open(self, name: str):
+        if name not in self.files:
+            self.files[name] = open(self.folder / name, "wb")  # noqa: SIM115 (closed in finish)
+        return self.files[name]
+
+    def add(self, chunk: Mapping[str, np.ndarray | list[np.ndarray]]) -> None:
+        counts = {len(values) for values in chunk.values()}
+        if len(counts) != 1:
+            raise ValueError(f"columns of different lengths: { {k: len(v) for k, v in chunk.items()} }")
+        for name, values in chunk.items():
+            if isinstance(values, list):
+                self._add_ragged(name, values)
+            else:
+                array = np.ascontiguousarray(values)
+                self.columns.setdefault(
+                    name, {"kind": "fixed", "dtype": array.dtype.str, "shape": [0, *array.shape[1:]]}
+                )
+                self.columns[name]["shape"][0] += len(array)
+                self._open(f"{name}.values").write(memoryview(array).cast("B") if array.size else b"")
+        self.rows += counts.pop()
+
+    def _add_ragged(self, name: str, values: list[np.ndarray]) -> None:
+        if not values:
+            return
+        flat = np.ascontiguousarray(np.concatenate(values))
+        column = self.columns.setdefault(name, {"kind": "ragged", "dtype": flat.dtype.str, "shape": [0]})
+        offsets = self._open(f"{name}.offsets")
+        if self.rows == 0 and column["shape"][0] == 0:
+            offsets.write(np.zeros(1, np.int64).tobytes())
+        ends = column["shape"][0] + np.cumsum([len(value) for value in values], dtype=np.int64)
+        offsets.write(ends.tobytes())
+        column["shape"][0] += len(flat)
+        self._open(f"{name}.values").write(memoryview(flat).cast("B") if flat.size else b"")
+
+    def finish(self, fingerprint: str) -> None:
+        for file in self.files.values():
+            file.close()
+        if self.rows == 0:
+            raise DataError(
+                "There is no example to encode.", fix="Look at the data checks: were all rows rejected?"
+            )
+        write_json(
+            self.folder / INDEX_FILE,
+            {"fingerprint": fingerprint, "rows": self.rows, "columns": self.columns},
+        )

@@ -1,0 +1,85 @@
+"""A tf.data.Dataset of planned batches: random access underneath, so any step of any epoch can be reached at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from kerasft.data.batching import BatchPlan
+
+
+class BatchStream:
+    """Batches of one epoch after another, as a `tf.data.Dataset` of known cardinality.
+
+    `fit` iterates the same dataset once an epoch; which epoch's plan it gets is `epoch`, set by the callback
+    `EpochSetter` (or by hand) before each pass.
+
+    Args:
+        plan: epoch → its `BatchPlan`; every epoch has as many steps.
+        collate: (indices int64 (batch,), width) → `{name: array}`; pure.
+        signature: `{name: tf.TensorSpec}` of what `collate` returns.
+        outputs: splits a batch as `fit` wants it, such as `(inputs, labels)`.
+        workers: batches collated at once.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[int], BatchPlan],
+        collate: Callable[[np.ndarray, int], Mapping[str, np.ndarray]],
+        signature: Mapping,
+        outputs: Callable,
+        workers: int = 2,
+    ):
+        self._plan_of = plan
+        self._collate = collate
+        self._signature = dict(signature)
+        self._outputs = outputs
+        self._workers = workers
+        self._epoch = 0
+        self._plan = plan(0)
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next pass over the dataset goes through."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self._epoch, self._plan = epoch, self._plan_of(epoch)
+
+    @property
+    def plan(self) -> BatchPlan:
+        """The plan of `epoch`."""
+        return self._plan
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """The arrays of one step of the current epoch."""
+        return dict(self._collate(self._plan.batches[step], int(self._plan.widths[step])))
+
+    def dataset(self):
+        """The `tf.data.Dataset`: as many batches as the plan has steps, in its order, whatever the threads do."""
+        import tensorflow as tf
+
+        names = list(self._signature)
+
+        def load(step):
+            batch = self.batch(int(step))
+            return tuple(np.asarray(batch[name]) for name in names)
+
+        def graph_load(step):
+            specs = [self._signature[name] for name in names]
+            arrays = tf.numpy_function(load, [step], [spec.dtype for spec in specs], stateful=False)
+            for array, spec in zip(arrays, specs, strict=True):
+                array.set_shape(spec.shape)
+            return self._outputs(dict(zip(names, arrays, strict=True)))
+
+        steps = len(self)
+        dataset = tf.data.Dataset.range(steps).map(
+            graph_load, num_parallel_calls=self._workers, deterministic=True
+        )
+        return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)

@@ -1,0 +1,71 @@
+"""From a local preset folder to a keras-hub backbone and its vocabulary: the only importer of keras_hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kerasft.errors import PresetError
+
+
+def load_text_backbone(folder: Path, *, random_weights: bool = False) -> Any:
+    """The backbone of a local preset folder, keras-hub's or Hugging Face's format.
+
+    Args:
+        folder: holds config.json and weights.
+        random_weights: the architecture only, with fresh weights.
+
+    Returns:
+        A `keras_hub.models.BertBackbone`.
+
+    Raises:
+        PresetError: the folder cannot be read, its weights do not fit or are not finite, or it is no BERT.
+    """
+    import keras_hub
+
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(str(folder), load_weights=not random_weights)
+    except (ValueError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise PresetError(
+            f"The preset cannot be loaded: {error}",
+            where=str(folder),
+            fix="It must be a whole folder in keras-hub's or Hugging Face's format: config.json, weights, vocabulary.",
+        ) from error
+    if not isinstance(backbone, keras_hub.models.BertBackbone):
+        raise PresetError(
+            f"The preset is a {type(backbone).__name__}; text classification trains BERT-family presets.",
+            where=str(folder),
+            fix="See `kerasft presets list` for what can be named.",
+        )
+    _check_finite(backbone, folder)
+    return backbone
+
+
+def _check_finite(backbone: Any, folder: Path) -> None:
+    import numpy as np
+
+    for variable in backbone.weights:
+        if not np.isfinite(np.sum(variable.numpy())):
+            raise PresetError(
+                f"The weight {variable.path} holds numbers that are not finite.",
+                where=str(folder),
+                fix="The file is damaged or comes from a training that diverged: fetch it again.",
+            )
+
+
+def save_text_preset(backbone: Any, vocabulary: Any, folder: Path) -> None:
+    """Writes backbone and tokenizer as a keras-hub preset into an existing or new folder.
+
+    Args:
+        backbone: a `BertBackbone`.
+        vocabulary: the `WordPieceVocabulary` it was trained with.
+        folder: where it goes.
+    """
+    import keras_hub
+
+    backbone.save_to_preset(str(folder))
+    tokenizer = keras_hub.models.BertTokenizer(
+        vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase
+    )
+    tokenizer.save_to_preset(str(folder))
