@@ -1,0 +1,112 @@
+"""What a task says an example must hold, and how a raw value becomes one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+INVISIBLE = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\xad\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+    + "".join(map(chr, range(0x2000, 0x2010)))
+)
+"""White space, zero-width characters and soft hyphens: a text of nothing else is empty."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing an example holds.
+
+    Args:
+        name: the key it has in an example, and in the config's `columns`.
+        kind: `text` is a string with something visible in it; `label` is the name of a class.
+    """
+
+    name: str
+    kind: Literal["text", "label"]
+
+
+class InvalidValue(Exception):
+    """A value cannot be a field's: the row is rejected.
+
+    Args:
+        reason: one of few, counted in the manifest.
+        detail: what is the matter in this row.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def parse_text(value: Any) -> str:
+    """The text, unchanged.
+
+    Raises:
+        InvalidValue: it is no string, has nothing visible in it, a NUL, or code points that UTF-8 cannot hold.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(
+            "missing text" if value is None else "text is not a string", f"found {_describe(value)}"
+        )
+    if not value.strip(INVISIBLE):
+        raise InvalidValue("empty text")
+    if "\0" in value:
+        raise InvalidValue("NUL character", f"at character {value.index(chr(0))} of the text")
+    if not value.isascii():
+        _check_encodable(value, "text")
+    return value
+
+
+def parse_label(value: Any) -> str:
+    """The label's name: white space around it is dropped; numbers and booleans become what JSON would write.
+
+    A float without a fraction is written as an integer (1.0 becomes "1"), since tools that know no missing
+    integers write integer labels so; true and false become "true" and "false".
+
+    Raises:
+        InvalidValue: there is none, or it is a list or an object.
+    """
+    if isinstance(value, str):
+        value = value.strip(INVISIBLE)
+        if not value:
+            raise InvalidValue("missing label")
+        if not value.isascii():
+            _check_encodable(value, "label")
+        if not value.isprintable():
+            raise InvalidValue("control character in the label", repr(value[:50]))
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise InvalidValue("missing label")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    raise InvalidValue("label is neither string nor number", f"found {_describe(value)}")
+
+
+PARSERS = {"text": parse_text, "label": parse_label}
+
+
+def _check_encodable(value: str, name: str) -> None:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidValue(
+            "unpaired surrogate", f"U+{ord(value[error.start]):04X} at character {error.start} of the {name}"
+        ) from None
+
+
+def _describe(value: Any) -> str:
+    names = {
+        type(None): "null",
+        dict: "an object",
+        list: "a list",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), type(value).__name__)

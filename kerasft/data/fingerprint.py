@@ -1,0 +1,54 @@
+"""Telling changed data from unchanged, cheaply."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from kerasft.data.config import DataConfig
+from kerasft.data.sources import SourceFile, resolve_files
+from kerasft.files import compute_fingerprint, compute_sha256
+
+HASHED_BYTES = 64 << 20
+"""Files up to this size are hashed whole."""
+_PIECE_BYTES = 1 << 20
+SPLITS = ("train", "validation", "test")
+
+
+def resolve_sources(config: DataConfig, base: Path) -> dict[str, list[SourceFile]]:
+    """The files of each split that the config names.
+
+    Raises:
+        DataError: a path matches nothing.
+    """
+    sources = {name: getattr(config, name) for name in SPLITS}
+    return {name: resolve_files(source.path, base) for name, source in sources.items() if source is not None}
+
+
+def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
+    """16 hexadecimal digits that change when the `data` section or a file that it names does.
+
+    Files above 64 MiB are known by size, times of change, and their first and last MiB; smaller ones by their SHA-256.
+
+    Raises:
+        DataError: a path matches nothing.
+    """
+    files = {
+        split: [(file.name, _identify(file.path)) for file in files]
+        for split, files in resolve_sources(config, base).items()
+    }
+    return compute_fingerprint({"config": config.model_dump(mode="json"), "files": files})
+
+
+def _identify(path: Path) -> list[Any]:
+    status = path.stat()
+    if status.st_size <= HASHED_BYTES:
+        return [compute_sha256(path)]
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        digest.update(file.read(_PIECE_BYTES))
+        file.seek(-_PIECE_BYTES, os.SEEK_END)
+        digest.update(file.read())
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest.hexdigest()]

@@ -1,0 +1,112 @@
+"""Texts made comparable: the same letters in another case, spacing, punctuation or width are the same text."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+SEPARATOR, ALPHABETIC, SYLLABIC, IDEOGRAPHIC = 0, 1, 2, 3
+"""What a character is: something between words, or one of which words have about 5, 3 or 2."""
+
+_SYLLABIC = ((0x1100, 0x11FF), (0x3040, 0x30FF), (0x3130, 0x318F), (0x31F0, 0x31FF), (0xAC00, 0xD7FF))
+_IDEOGRAPHIC = ((0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
+_HIGH_IDEOGRAPHIC = (0x20000, 0x3FFFF)
+_TABLE_END = 0x20000
+
+
+class NormalizedTexts(NamedTuple):
+    """Some normalised texts, end to end."""
+
+    codes: np.ndarray
+    """uint32 (characters,), code points."""
+    kinds: np.ndarray
+    """uint8 (characters,), ALPHABETIC (spaces too), SYLLABIC or IDEOGRAPHIC."""
+    starts: np.ndarray
+    """int64 (texts + 1,): text i is `codes[starts[i]:starts[i + 1]]`; none is empty."""
+
+
+def normalize_texts(texts: Sequence[str]) -> NormalizedTexts:
+    """Normalises texts: NFKC, case folded, each run of punctuation, space and control characters one space between
+    words, and none beside an ideograph.
+
+    Symbols (emoji, currency, arithmetic) count as words. A text of punctuation alone keeps it.
+
+    Args:
+        texts: not empty, without NUL.
+    """
+    joined = "\0".join(texts)
+    if joined.isascii():
+        joined = joined.lower()
+    else:
+        joined = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", joined).casefold())
+    codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+    bounds = np.concatenate(([-1], np.flatnonzero(codes == 0), [len(codes)]))
+    kinds = _compute_kinds(codes)
+    words = np.flatnonzero(kinds)
+    word_starts = np.searchsorted(words, bounds[:-1])
+    counts = np.diff(np.append(word_starts, len(words)))
+    if not counts.all():
+        kinds = kinds.copy()
+        for i in np.flatnonzero(counts == 0):
+            kinds[bounds[i] + 1 : bounds[i + 1]] = ALPHABETIC
+        words = np.flatnonzero(kinds)
+        word_starts = np.searchsorted(words, bounds[:-1])
+    return _space(codes[words], kinds[words], words, word_starts)
+
+
+def _space(
+    codes: np.ndarray, kinds: np.ndarray, positions: np.ndarray, starts: np.ndarray
+) -> NormalizedTexts:
+    """Puts a space where characters of words, at `positions` of the original, had something between them."""
+    spaced = np.zeros(len(codes), bool)
+    ideographic = kinds == IDEOGRAPHIC
+    spaced[1:] = (np.diff(positions) > 1) & ~(ideographic[1:] | ideographic[:-1])
+    spaced[starts] = False
+    places = np.arange(len(codes)) + np.cumsum(spaced)
+    total = int(places[-1]) + 1
+    spaced_codes = np.full(total, 0x20, np.uint32)
+    spaced_kinds = np.full(total, ALPHABETIC, np.uint8)
+    spaced_codes[places] = codes
+    spaced_kinds[places] = kinds
+    return NormalizedTexts(spaced_codes, spaced_kinds, np.append(places[starts], total))
+
+
+def compute_keys(texts: NormalizedTexts) -> np.ndarray:
+    """uint64 (texts,): equal where the normalised texts are."""
+    data = texts.codes.tobytes()
+    bounds = (texts.starts * 4).tolist()
+    blake2b = hashlib.blake2b
+    digests = [blake2b(data[start:end], digest_size=8).digest() for start, end in itertools.pairwise(bounds)]
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def _compute_kinds(codes: np.ndarray) -> np.ndarray:
+    table = _build_table()
+    if not len(codes) or int(codes.max()) < _TABLE_END:
+        return table[codes]
+    kinds = np.where(codes < _TABLE_END, table[np.minimum(codes, _TABLE_END - 1)], np.uint8(SEPARATOR))
+    first, last = _HIGH_IDEOGRAPHIC
+    kinds[(codes >= first) & (codes <= last)] = IDEOGRAPHIC
+    return kinds
+
+
+@functools.cache
+def _build_table() -> np.ndarray:
+    """uint8 (131072,): each code point's kind. Letters, marks, digits, currency, arithmetic and other symbols make
+    words."""
+    table = np.zeros(_TABLE_END, np.uint8)
+    for code in range(_TABLE_END):
+        category = unicodedata.category(chr(code))
+        if category[0] in "LMN" or category in ("Sc", "Sm", "So"):
+            table[code] = ALPHABETIC
+    for kind, ranges in ((SYLLABIC, _SYLLABIC), (IDEOGRAPHIC, _IDEOGRAPHIC)):
+        for first, last in ranges:
+            part = table[first : last + 1]
+            part[part == ALPHABETIC] = kind
+    return table

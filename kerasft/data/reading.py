@@ -1,0 +1,201 @@
+"""From raw rows to checked ones: values parsed, labels known, rejects written down."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from kerasft.data.config import Source
+from kerasft.data.fields import PARSERS, Field, InvalidValue
+from kerasft.data.near_duplicates import SignatureFiles, compute_grams, compute_signatures
+from kerasft.data.normalization import compute_keys, normalize_texts
+from kerasft.data.sources import RawBatch, Reject, SourceFile, read_rows
+from kerasft.data.sources.rows import shorten
+from kerasft.data.store import RowStore
+from kerasft.errors import DataError
+from kerasft.progress import Progress
+
+MAX_LABELS = 10_000
+SHOWN_REJECTS = 5
+_PENDING_BATCHES = 4
+
+
+class Labels:
+    """Labels' numbers while reading: given beforehand, or in the order in which train shows them.
+
+    Args:
+        names: the only ones allowed; None to learn them.
+    """
+
+    def __init__(self, names: Sequence[str] | None):
+        self.numbers = {name: i for i, name in enumerate(names or ())}
+        self.closed = names is not None
+
+    def number(self, name: str) -> int:
+        """The label's number.
+
+        Raises:
+            InvalidValue: the label is not among those known, and no more are learned.
+            DataError: there are too many for them to be labels.
+        """
+        known = self.numbers.get(name)
+        if known is not None:
+            return known
+        if self.closed:
+            near = difflib.get_close_matches(name, self.numbers, n=1)
+            hint = (
+                f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(list(self.numbers)[:10])}"
+            )
+            raise InvalidValue("unknown label", f"{shorten(name)!r}{hint}")
+        if len(self.numbers) >= MAX_LABELS:
+            raise DataError(
+                f"There are more than {MAX_LABELS:,} different labels; the last is {shorten(name)!r}.",
+                fix="Check which column holds the label.",
+            )
+        self.numbers[name] = len(self.numbers)
+        return self.numbers[name]
+
+
+@dataclass
+class SplitCounts:
+    """What came of a split's files."""
+
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Rejected rows by reason."""
+    shown: list[str] = field(default_factory=list)
+    """The first few rejects, for messages."""
+    files: dict[int, int] = field(default_factory=dict)
+    """Accepted rows by file."""
+
+    @property
+    def share_rejected(self) -> float:
+        total = self.accepted + self.rejected.total()
+        return self.rejected.total() / total if total else 0.0
+
+
+class SplitReader:
+    """Reads splits one after the other into a store, with signatures made on a second thread.
+
+    Args:
+        fields: one of kind `text` and one of kind `label`.
+        signatures: None where near duplicates are not looked for.
+        rejected: where rejects are written, as JSON lines.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        labels: Labels,
+        store: RowStore,
+        signatures: SignatureFiles | None,
+        rejected: IO[str],
+    ):
+        self._fields = fields
+        self._text = next(i for i, field in enumerate(fields) if field.kind == "text")
+        self._label = next(i for i, field in enumerate(fields) if field.kind == "label")
+        self._labels = labels
+        self._store = store
+        self._signatures = signatures
+        self._rejected = rejected
+        self._pending: deque[Future] = deque()
+
+    def read(
+        self, name: str, source: Source, files: dict[int, SourceFile], progress: Progress
+    ) -> SplitCounts:
+        """Reads a split's files, given by their numbers."""
+        counts = SplitCounts()
+        total = sum(file.path.stat().st_size for file in files.values())
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="signatures") as executor,
+            progress.bar(f"reading {name}", total, "bytes") as bar,
+        ):
+            for number, file in files.items():
+                before = counts.accepted
+                for batch in read_rows(file, source, self._fields):
+                    self._take(batch, name, number, file.name, counts, executor)
+                    bar.advance(batch.size_bytes, rows=counts.accepted)
+                counts.files[number] = counts.accepted - before
+            while self._pending:
+                self._finish_one()
+        return counts
+
+    def _take(
+        self,
+        batch: RawBatch,
+        split: str,
+        number: int,
+        file: str,
+        counts: SplitCounts,
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        texts, labels, rows = self._parse(batch)
+        for reject in sorted(batch.rejects):
+            counts.rejected[reject.reason] += 1
+            detail = f": {reject.detail}" if reject.detail else ""
+            if len(counts.shown) < SHOWN_REJECTS:
+                counts.shown.append(f"{file}:{reject.row}: {reject.reason}{detail}")
+            line = {"split": split, "file": file, **reject._asdict()}
+            self._rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if not texts:
+            return
+        counts.accepted += len(texts)
+        self._store.append(texts, number, labels, rows)
+        self._pending.append(executor.submit(_compute, texts, self._signatures is not None))
+        if len(self._pending) > _PENDING_BATCHES:
+            self._finish_one()
+
+    def _parse(self, batch: RawBatch) -> tuple[list[str], list[int], list[int]]:
+        texts, labels, rows = [], [], []
+        parse_text, parse_label, number = PARSERS["text"], PARSERS["label"], self._labels.number
+        for row, values in zip(batch.rows, batch.values, strict=True):
+            try:
+                text = parse_text(values[self._text])
+                label = number(parse_label(values[self._label]))
+            except InvalidValue as error:
+                content = shorten(" | ".join(map(str, values)))
+                batch.rejects.append(Reject(row, error.reason, error.detail, content))
+                continue
+            texts.append(text)
+            labels.append(label)
+            rows.append(row)
+        return texts, labels, rows
+
+    def _finish_one(self) -> None:
+        keys, signatures = self._pending.popleft().result()
+        self._store.append_keys(keys)
+        if self._signatures is not None:
+            self._signatures.append(*signatures)
+
+
+def _compute(texts: list[str], near: bool) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    normalized = normalize_texts(texts)
+    return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
+
+
+def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) -> None:
+    """Stops where too much of a split was rejected, or nothing is left of it.
+
+    Raises:
+        DataError: with counts by reason and the first few rejects.
+    """
+    for name, split in counts.items():
+        total = split.accepted + split.rejected.total()
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.most_common())
+        shown = "".join(f"\n    {line}" for line in split.shown)
+        if not total:
+            raise DataError(f"data.{name} has no rows.", fix="Check its path, and header: true or false.")
+        if split.share_rejected > limit or not split.accepted:
+            raise DataError(
+                f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
+                f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
+                fix=f"All are listed in {rejected}. Mend them, or raise data.max_rejected.",
+            )

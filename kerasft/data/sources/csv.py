@@ -1,0 +1,210 @@
+"""CSV and its like: one row an example, columns by name or by number."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from kerasft.data.config import CsvSource
+from kerasft.data.fields import Field
+from kerasft.data.sources.lines import Line, read_lines
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.sources.rows import RawBatch, Reject, shorten
+from kerasft.errors import DataError
+
+
+class _Row(NamedTuple):
+    number: int
+    cells: list[str]
+    problem: tuple[str, str]
+    """Reason and detail; both empty where the row can be used."""
+    content: str
+
+
+_FINE = ("", "")
+_PROBE_ROWS = 1000
+
+
+def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
+    """Streams the file's rows; empty lines are skipped.
+
+    Without a header, the number of columns is that of most of the first 1,000 rows.
+
+    Raises:
+        DataError: a configured column is not there.
+    """
+    quoting = (
+        source.quoting if source.quoting != "auto" else ("none" if source.delimiter == "\t" else "minimal")
+    )
+    split = _split_plainly if quoting == "none" else _split_quoted
+    batches = split(read_lines(file, source.encoding), source)
+    first = next(batches, None)
+    if first is None:
+        return
+    rows, size = first
+    while len(rows) <= source.header and (more := next(batches, None)):
+        rows, size = rows + more[0], size + more[1]
+    if source.header and rows:
+        if rows[0].problem[0]:
+            raise DataError(
+                f"The header cannot be read: {': '.join(filter(None, rows[0].problem))}.",
+                where=f"{file.name}:{rows[0].number}",
+                fix="Mend it, or set quoting: none if quotes are ordinary characters.",
+            )
+        header = [name.strip() for name in rows.pop(0).cells]
+        count = len(header)
+        indices = [_find_column(file, source, field.name, header) for field in fields]
+    else:
+        count = _count_columns(rows)
+        indices = [_check_number(file, source, field.name, count) for field in fields] if rows else []
+    for part, part_size in chain([(rows, size)], batches):
+        yield _take_columns(part, part_size, count, indices)
+
+
+def _take_columns(rows: list[_Row], size: int, count: int, indices: list[int]) -> RawBatch:
+    batch = RawBatch(size_bytes=size)
+    for number, cells, problem, content in rows:
+        if not problem[0]:
+            if len(cells) == count:
+                batch.rows.append(number)
+                batch.values.append(tuple([cells[i] for i in indices]))
+                continue
+            problem = ("wrong column count", f"expected {count}, found {len(cells)}")
+        batch.rejects.append(Reject(number, *problem, shorten(content)))
+    return batch
+
+
+def _split_plainly(
+    blocks: Iterator[tuple[list[Line], int]], source: CsvSource
+) -> Iterator[tuple[list[_Row], int]]:
+    """Quotes are ordinary characters: a line is a row, cut at each delimiter."""
+    delimiter, reason = source.delimiter, f"invalid {source.encoding.upper()}"
+    for lines, size in blocks:
+        rows = []
+        for number, text, damage in lines:
+            content = text.rstrip("\r\n")
+            if content:
+                rows.append(
+                    _Row(number, content.split(delimiter), (reason, damage) if damage else _FINE, content)
+                )
+        yield rows, size
+
+
+def _split_quoted(
+    blocks: Iterator[tuple[list[Line], int]], source: CsvSource
+) -> Iterator[tuple[list[_Row], int]]:
+    """Python's `csv`, strict. After a row that it cannot read, reading goes on with the line below the row's first,
+    so that a quote that is never closed costs one row."""
+    feed = _Feed(blocks)
+    reason = f"invalid {source.encoding.upper()}"
+    rows: list[_Row] = []
+    while True:
+        reader = csv.reader(feed, delimiter=source.delimiter, strict=True)
+        try:
+            for cells in reader:
+                taken = feed.take()
+                damage = next((line.damage for line in taken if line.damage), "")
+                if cells:
+                    rows.append(
+                        _Row(taken[0].number, cells, (reason, damage) if damage else _FINE, taken[0].text)
+                    )
+                if len(rows) >= _PROBE_ROWS:
+                    yield rows, feed.take_size()
+                    rows = []
+            break
+        except csv.Error as error:
+            line = feed.retry_after_first()
+            problem = (reason, line.damage) if line.damage else ("broken quoting", _explain(error))
+            rows.append(_Row(line.number, [], problem, line.text))
+    yield rows, feed.take_size()
+
+
+def _explain(error: csv.Error) -> str:
+    if "unexpected end" in str(error) or "field larger" in str(error):
+        return "a quote is opened and not closed"
+    return str(error)
+
+
+class _Feed(Iterator[str]):
+    """Hands lines to `csv.reader`, and remembers those of the row it is at."""
+
+    def __init__(self, blocks: Iterator[tuple[list[Line], int]]):
+        self._blocks = blocks
+        self._waiting: deque[Line] = deque()
+        self._taken: list[Line] = []
+        self._size = 0
+
+    def __next__(self) -> str:
+        while not self._waiting:
+            lines, size = next(self._blocks)
+            self._waiting.extend(lines)
+            self._size += size
+        line = self._waiting.popleft()
+        self._taken.append(line)
+        return line.text
+
+    def take(self) -> list[Line]:
+        """The lines of the row that the reader has just finished."""
+        taken, self._taken = self._taken, []
+        return taken
+
+    def take_size(self) -> int:
+        size, self._size = self._size, 0
+        return size
+
+    def retry_after_first(self) -> Line:
+        """Gives up the first line of the row under way and hands out the others once more."""
+        first, *others = self.take()
+        self._waiting.extendleft(reversed(others))
+        return first
+
+
+def _count_columns(rows: list[_Row]) -> int:
+    counts = Counter(len(row.cells) for row in rows[:_PROBE_ROWS] if not row.problem[0])
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def _find_column(file: SourceFile, source: CsvSource, name: str, header: list[str]) -> int:
+    column = source.columns.get(name, name)
+    if isinstance(column, int):
+        return _check_number(file, source, name, len(header))
+    if header.count(column) == 1:
+        return header.index(column)
+    where = f"{file.name}:1"
+    if column in header:
+        raise DataError(
+            f"{header.count(column)} columns are called {column!r}.",
+            where=where,
+            fix=f"Give the column's number, from 0: columns: {{{name}: {header.index(column)}}}",
+        )
+    near = difflib.get_close_matches(column, header, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise DataError(
+        f"There is no column {column!r}; there are {', '.join(map(repr, header))}.",
+        where=where,
+        fix=f"{hint}Set columns: {{{name}: {near[0] if near else '…'}}}, "
+        "or header: false if the first row is an example."
+        + (" The delimiter may be another one." if len(header) == 1 else ""),
+    )
+
+
+def _check_number(file: SourceFile, source: CsvSource, name: str, count: int) -> int:
+    column = source.columns.get(name)
+    if column is None or isinstance(column, str):
+        raise DataError(
+            f"Without a header, {name!r} needs a column's number" + (f", not {column!r}." if column else "."),
+            where=file.name,
+            fix=f"Set columns: {{{name}: 0}} (columns count from 0), or header: true.",
+        )
+    if not 0 <= column < count:
+        raise DataError(
+            f"There is no column {column} for {name!r}: rows have {count} column{'s' if count != 1 else ''}, "
+            f"numbered from 0.",
+            where=file.name,
+            fix=f"Set columns: {{{name}: …}} to a number below {count}, or another delimiter.",
+        )
+    return column

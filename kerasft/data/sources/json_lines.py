@@ -1,0 +1,56 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kerasft.data.config import JsonLinesSource
+from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.sources.lines import Line, read_lines
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.sources.rows import RawBatch, Reject, shorten
+
+
+def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
+    """Streams the file's objects; lines of white space alone are skipped."""
+    keys = [source.columns.get(field.name, field.name) for field in fields]
+    for lines, size in read_lines(file, source.encoding):
+        batch = RawBatch(size_bytes=size)
+        for line in lines:
+            if line.text.isspace():
+                continue
+            try:
+                batch.values.append(_read_line(line, keys, source.encoding))
+                batch.rows.append(line.number)
+            except InvalidValue as error:
+                batch.rejects.append(Reject(line.number, error.reason, error.detail, shorten(line.text)))
+        yield batch
+
+
+def _read_line(line: Line, keys: Sequence[str], encoding: str) -> tuple[Any, ...]:
+    if line.damage:
+        raise InvalidValue(f"invalid {encoding.upper()}", line.damage)
+    try:
+        example = json.loads(line.text)
+    except json.JSONDecodeError as error:
+        raise InvalidValue("broken JSON", f"{error.msg} at character {error.pos} of the line") from None
+    except RecursionError:
+        raise InvalidValue("broken JSON", "nested too deeply") from None
+    except ValueError as error:
+        raise InvalidValue("broken JSON", str(error)) from None
+    if not isinstance(example, dict):
+        raise InvalidValue("not an object", "a line must be {…}")
+    return tuple(example[key] if key in example else _descend(example, key) for key in keys)
+
+
+def _descend(example: dict[str, Any], key: str) -> Any:
+    """The value under a key with dots; a key that itself holds the dots was looked for before."""
+    value: Any = example
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            found = ", ".join(list(value)[:10]) if isinstance(value, dict) else ""
+            raise InvalidValue("missing key", f"no {key!r}; there is {found}" if found else f"no {key!r}")
+        value = value[part]
+    return value

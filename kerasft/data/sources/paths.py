@@ -1,0 +1,101 @@
+"""From what a config calls files to the files."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import importlib.resources
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kerasft.errors import DataError
+
+PACKAGE = "package:"
+
+
+class SourceFile(NamedTuple):
+    """A file with examples."""
+
+    path: Path
+    name: str
+    """How messages call it: relative to the config's folder where it lies below, else in full."""
+
+
+def resolve_files(patterns: str | Sequence[str], base: Path) -> list[SourceFile]:
+    """The files that a config's `path` means, in the order given, each glob sorted by name.
+
+    Args:
+        patterns: a file, a glob, `package:module/file`, or several of them.
+        base: the folder that relative ones start from.
+
+    Raises:
+        DataError: nothing matches one of them.
+    """
+    found: dict[Path, SourceFile] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        if pattern.startswith(PACKAGE):
+            root, relative = _locate_package(pattern)
+        else:
+            root, relative = base, pattern
+        for path in _match(root, relative, pattern):
+            found.setdefault(path.resolve(), SourceFile(path, _compute_name(path, base)))
+    return list(found.values())
+
+
+def _match(root: Path, relative: str, pattern: str) -> list[Path]:
+    path = root / relative
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        raise DataError(
+            f"{pattern} is a folder.",
+            where=str(path),
+            fix=f"Name its files, for example {pattern.rstrip('/')}/*.csv",
+        )
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise DataError(f"No file matches {pattern}.", where=str(path), fix=_suggest(path))
+    return files
+
+
+def _suggest(path: Path) -> str:
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    names = sorted(
+        entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if not entry.name.startswith(".")
+    )
+    if not names:
+        return f"{folder} is empty."
+    wanted = path.relative_to(folder).parts[0]
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4)
+    if near:
+        return f"Nearest names in {folder}: {', '.join(near)}"
+    return f"{folder} holds {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+
+
+def _locate_package(pattern: str) -> tuple[Path, str]:
+    module, _, relative = pattern[len(PACKAGE) :].partition("/")
+    fix = "Write package:module/file, and install the package that holds it."
+    if not module or not relative:
+        raise DataError(f"{pattern} names no file in a package.", fix=fix)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise DataError(f"The package {module} cannot be found: {error}", where=pattern, fix=fix) from error
+    if spec is None or spec.submodule_search_locations is None:
+        raise DataError(f"There is no installed package {module}.", where=pattern, fix=fix)
+    root = importlib.resources.files(module)
+    if not isinstance(root, Path):
+        raise DataError(f"The package {module} does not lie in a plain folder.", where=pattern, fix=fix)
+    return root, relative
+
+
+def _compute_name(path: Path, base: Path) -> str:
+    try:
+        return path.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError:
+        return path.as_posix()

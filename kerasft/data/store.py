@@ -1,0 +1,92 @@
+"""Rows on disk while they are checked: texts end to end in one file, numbers in others; a few bytes a row in memory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+_COLUMNS = {
+    "lengths": np.uint32,
+    "labels": np.int32,
+    "files": np.uint32,
+    "rows": np.uint32,
+    "keys": np.uint64,
+}
+
+
+class RowStore:
+    """Appended once from first to last, then flushed and read. A context manager.
+
+    Attributes: `lengths` (bytes of each text), `labels`, `files` (index of the source), `rows` (line in it) and `keys`
+    (equal where the normalised texts are) are arrays read from disk anew each time.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._stack = ExitStack()
+        self._texts = self._stack.enter_context((folder / "texts.utf8").open("w+b"))
+        self._columns = {name: self._stack.enter_context((folder / name).open("wb")) for name in _COLUMNS}
+        self._count = 0
+
+    def __enter__(self) -> RowStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, texts: Sequence[str], file: int, labels: Sequence[int], rows: Sequence[int]) -> None:
+        """Adds rows of one source; their keys follow by `append_keys`."""
+        encoded = [text.encode("utf-8") for text in texts]
+        self._texts.write(b"".join(encoded))
+        self._write("lengths", [len(text) for text in encoded])
+        self._write("labels", labels)
+        self._write("files", np.full(len(texts), file))
+        self._write("rows", rows)
+        self._count += len(texts)
+
+    def append_keys(self, keys: np.ndarray) -> None:
+        self._write("keys", keys)
+
+    def _write(self, name: str, values: Sequence[int] | np.ndarray) -> None:
+        self._columns[name].write(np.asarray(values, _COLUMNS[name]).data)
+
+    def flush(self) -> None:
+        self._texts.flush()
+        for file in self._columns.values():
+            file.flush()
+
+    def read_column(self, name: str) -> np.ndarray:
+        """One value a row; see the class for the names."""
+        return np.fromfile(self._folder / name, _COLUMNS[name])
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        starts = np.zeros(self._count + 1, np.int64)
+        np.cumsum(self.read_column("lengths"), out=starts[1:])
+        return starts
+
+    def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
+        """Texts of any rows."""
+        indices = np.asarray(indices)
+        places, lengths = self._starts[indices], self._starts[indices + 1] - self._starts[indices]
+        file = self._texts.fileno()
+        return [
+            os.pread(file, length, place).decode("utf-8")
+            for place, length in zip(places.tolist(), lengths.tolist(), strict=True)
+        ]
+
+    def read_range(self, start: int, stop: int) -> list[bytes]:
+        """UTF-8 texts of consecutive rows."""
+        bounds = self._starts[start : stop + 1]
+        data = os.pread(self._texts.fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
+        ends = (bounds - bounds[0]).tolist()
+        return [data[begin:end] for begin, end in itertools.pairwise(ends)]
