@@ -1,0 +1,1 @@
+"""Figures of matplotlib, for reports and TensorBoard; none touches pyplot or a screen."""

@@ -1,0 +1,138 @@
+"""Learning curves: loss, validation figures and learning rate over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kerasft.plots.style import (
+    BLUE,
+    GREEN,
+    MUTED,
+    PALETTE,
+    VERMILION,
+    draw_grid,
+    in_house_style,
+    new_figure,
+    shorten_label,
+)
+
+_VALIDATION = "validation_"
+
+
+def smooth_values(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred moving mean over `window` values (odd), over fewer at the ends; float64 (values,)."""
+    kernel = np.ones(window)
+    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+
+
+def select_series(history: Sequence[Mapping[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """The steps at which `key` was written, and its finite values.
+
+    A row without `step` stands at the end of its `epoch` (1 is the first): the last step times its share of epochs.
+
+    Args:
+        history: rows of metrics.jsonl, `{"step": …, "loss": …}` or `{"epoch": …, "validation_loss": …}`.
+        key: which figure.
+
+    Returns:
+        (steps, values), float64 (rows,) each.
+    """
+    last_step = max((row["step"] for row in history if "step" in row), default=0)
+    last_epoch = max((row["epoch"] for row in history if "epoch" in row and "step" not in row), default=0)
+    points = []
+    for row in history:
+        value = row.get(key)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            continue
+        if "step" in row:
+            points.append((row["step"], value))
+        elif "epoch" in row:
+            points.append((last_step * row["epoch"] / last_epoch if last_step else row["epoch"], value))
+    if not points:
+        return np.empty(0), np.empty(0)
+    steps, values = np.array(points, np.float64).T
+    return steps, values
+
+
+def _list_validation_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = {key: None for row in history for key in row if key.startswith(_VALIDATION)}
+    return [name for name in names if name != f"{_VALIDATION}loss" and len(select_series(history, name)[0])]
+
+
+def list_learning_curve_panels(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which of the panels `loss`, `validation` and `learning_rate` the history has data for."""
+    found = {
+        "loss": any(len(select_series(history, key)[0]) for key in ("loss", f"{_VALIDATION}loss")),
+        "validation": bool(_list_validation_figures(history)),
+        "learning_rate": len(select_series(history, "learning_rate")[0]) > 0,
+    }
+    return [name for name, present in found.items() if present]
+
+
+@in_house_style
+def build_learning_curves_figure(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    panels: Sequence[str] | None = None,
+    best_step: float | None = None,
+) -> Figure:
+    """Training and validation loss, the other validation figures, and the learning rate, side by side by step.
+
+    Args:
+        history: rows as in `select_series`; keys used are `loss`, `learning_rate` and `validation_*`.
+        panels: which panels to draw; by default those of `list_learning_curve_panels`.
+        best_step: where the chosen weights were reached; marked where given.
+    """
+    panels = list_learning_curve_panels(history) if panels is None else panels
+    figure = new_figure(3.7 * max(len(panels), 1), 3.0)
+    draw = {"loss": _draw_loss, "validation": _draw_validation, "learning_rate": _draw_learning_rate}
+    for position, name in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), position + 1)
+        draw[name](axes, history)
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        draw_grid(axes)
+        if best_step is not None and name != "learning_rate":
+            axes.axvline(best_step, color=MUTED, linewidth=1.0, dashes=(2, 2), label="chosen")
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="best")
+    return figure
+
+
+def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_title("Loss")
+    steps, values = select_series(history, "loss")
+    if len(values):
+        window = max(1, len(values) // 20) | 1
+        if window > 1:
+            axes.plot(steps, values, color=BLUE, linewidth=0.8, alpha=0.3)
+        axes.plot(steps, smooth_values(values, window), color=BLUE, label="train")
+    steps, values = select_series(history, f"{_VALIDATION}loss")
+    if len(values):
+        axes.plot(steps, values, "o-", color=VERMILION, markersize=5, label="validation")
+    axes.set_ylim(bottom=0.0 if axes.get_ylim()[0] >= 0 else None)
+
+
+def _draw_validation(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_title("Validation")
+    for position, name in enumerate(_list_validation_figures(history)[: len(PALETTE)]):
+        steps, values = select_series(history, name)
+        label = shorten_label(name.removeprefix(_VALIDATION).replace("_", " "))
+        axes.plot(steps, values, "o-", color=PALETTE[position], markersize=5, label=label)
+    axes.margins(y=0.15)
+    axes.set_xlim(left=0)
+
+
+def _draw_learning_rate(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_title("Learning rate")
+    steps, values = select_series(history, "learning_rate")
+    axes.plot(steps, values, color=GREEN)
+    axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("e-0", "e-"))
