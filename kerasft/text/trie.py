@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,8 @@ class Trie:
     Attributes:
         base: int32 (slots,), where a node's children begin.
         owner: int32 (slots,), the node a slot is a child of; -1 where there is none.
-        piece: int32 (slots,), the id of the piece that ends at a node; -1 where none does.
+        piece: int32 (slots,), the id of the longest piece on the way from the root to a node; -1 where there is none.
+        length: int32 (slots,), how many symbols that piece has.
         roots: one node for each family of pieces.
 
     Source: Aoe 1989, "An efficient digital search algorithm by using a double-array structure".
@@ -24,7 +26,18 @@ class Trie:
     base: np.ndarray
     owner: np.ndarray
     piece: np.ndarray
+    length: np.ndarray
     roots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """The trie's nodes, roots first, then level by level: each one's parent, the symbol to it, its longest piece."""
+
+    parents: np.ndarray
+    symbols: np.ndarray
+    pieces: np.ndarray
+    lengths: np.ndarray
 
 
 def build_trie(families: Sequence[Sequence[tuple[Sequence[int], int]]], num_symbols: int) -> Trie:
@@ -34,39 +47,41 @@ def build_trie(families: Sequence[Sequence[tuple[Sequence[int], int]]], num_symb
         families: for each root, pairs of (a piece's symbols, all in [1, num_symbols), not empty) and its id.
         num_symbols: how many symbols there are.
     """
-    parents, symbols, pieces = _list_nodes(families, num_symbols)
-    slots, base, size = _place(parents, symbols, len(families), num_symbols)
+    nodes = _list_nodes(families, num_symbols)
+    slots, base, size = _place(nodes.parents, nodes.symbols, len(families), num_symbols)
     owner = np.full(size, -1, np.int32)
-    piece = np.full(size, -1, np.int32)
-    bases = np.zeros(size, np.int32)
-    inner = parents >= 0
-    owner[slots[inner]] = slots[parents[inner]]
-    piece[slots] = pieces
-    bases[slots] = base
-    return Trie(base=bases, owner=owner, piece=piece, roots=tuple(slots[: len(families)].tolist()))
+    inner = nodes.parents >= 0
+    owner[slots[inner]] = slots[nodes.parents[inner]]
+    arrays = {name: np.zeros(size, np.int32) for name in ("base", "piece", "length")}
+    arrays["base"][slots] = base
+    arrays["piece"][slots] = nodes.pieces
+    arrays["length"][slots] = nodes.lengths
+    return Trie(owner=owner, roots=tuple(slots[: len(families)].tolist()), **arrays)
 
 
-def _list_nodes(families, num_symbols: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each node's parent (-1 for roots, which come first), the symbol that leads to it, and its piece or -1."""
+def _list_nodes(families: Sequence[Sequence[tuple[Sequence[int], int]]], num_symbols: int) -> _Nodes:
     entries = [(root, sequence, piece) for root, family in enumerate(families) for sequence, piece in family]
-    lengths = np.array([len(sequence) for _, sequence, _ in entries], np.int64)
-    depth = int(lengths.max(initial=0))
+    spelled = np.array([len(sequence) for _, sequence, _ in entries], np.int64)
+    depth = int(spelled.max(initial=0))
     matrix = np.zeros((len(entries), depth), np.int64)
-    matrix[np.arange(depth)[None, :] < lengths[:, None]] = [c for _, sequence, _ in entries for c in sequence]
+    matrix[np.arange(depth)[None, :] < spelled[:, None]] = list(chain.from_iterable(e[1] for e in entries))
     ids = np.array([piece for _, _, piece in entries], np.int64)
+    # Where each entry stands in the level being read, and what is known of that level's nodes.
     at = np.array([root for root, _, _ in entries], np.int64)
-    parents, symbols = [np.full(len(families), -1, np.int64)], [np.zeros(len(families), np.int64)]
-    count = len(families)
+    pieces, lengths = np.full(len(families), -1, np.int64), np.zeros(len(families), np.int64)
+    levels = [(np.full(len(families), -1, np.int64), np.zeros(len(families), np.int64), pieces, lengths)]
+    first = 0
     for level in range(depth):
-        active = np.flatnonzero(lengths > level)
+        active = np.flatnonzero(spelled > level)
         keys, inverse = np.unique(at[active] * num_symbols + matrix[active, level], return_inverse=True)
-        parents.append(keys // num_symbols)
-        symbols.append(keys % num_symbols)
-        at[active] = count + inverse
-        count += len(keys)
-    pieces = np.full(count, -1, np.int64)
-    pieces[at] = ids
-    return np.concatenate(parents), np.concatenate(symbols), pieces
+        above = keys // num_symbols
+        pieces, lengths = pieces[above], lengths[above]
+        at[active] = inverse
+        complete = np.flatnonzero(spelled == level + 1)
+        pieces[at[complete]], lengths[at[complete]] = ids[complete], level + 1
+        levels.append((first + above, keys % num_symbols, pieces, lengths))
+        first += len(levels[-2][0])
+    return _Nodes(*(np.concatenate(column) for column in zip(*levels, strict=True)))
 
 
 def _place(

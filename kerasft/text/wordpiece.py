@@ -65,8 +65,12 @@ class WordPiece(tf.Module):
             self._base = tf.constant(trie.base, tf.int32)
             self._owner = tf.constant(trie.owner, tf.int32)
             self._piece = tf.constant(trie.piece, tf.int32)
+            self._length = tf.constant(trie.length, tf.int32)
+        # Made here and not as decorated methods, which hold their object only weakly.
+        self._tokenize_in_graph = _compile(self._tokenize)
+        self._encode_ragged_in_graph = _compile(self._encode_ragged)
+        self._encode_in_graph = _compile(self._encode)
 
-    @tf.function(reduce_retracing=True)
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Token ids without special tokens.
 
@@ -76,35 +80,23 @@ class WordPiece(tf.Module):
         Returns:
             int32 (batch, ragged).
         """
-        ids, splits = self._tokenize(texts, None)
-        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+        return self._tokenize_in_graph(tf.convert_to_tensor(texts, tf.string))
 
-    @tf.function(reduce_retracing=True)
     def encode_ragged(self, texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
         """Token ids as a model takes them, not padded: cls, at most max_length - 2 tokens, separator.
 
         Args:
             texts: string (batch,), UTF-8.
-            max_length: tokens a text may have, special ones included; at least 2.
+            max_length: tokens a text may have, special ones included; at least 2. Longer texts are cut.
 
         Returns:
             int32 (batch, ragged).
-        """
-        self._check_length(max_length)
-        ids, splits = self._tokenize(texts, max_length - 2)
-        with tf.device("CPU:0"):
-            starts, lengths = self._truncate(splits, max_length - 2)
-            inner = tf.ragged.range(starts - 1, starts + lengths + 1)
-            kept = inner.with_values(tf.gather(tf.pad(ids, [[1, 1]]), inner.values + 1))
-            firsts, lasts = inner.row_splits[:-1], inner.row_splits[1:] - 1
-            values = tf.tensor_scatter_nd_update(
-                kept.values,
-                tf.concat([firsts, lasts], 0)[:, None],
-                tf.repeat([self._cls_id, self._separator_id], tf.shape(starts)[0]),
-            )
-            return kept.with_values(values)
 
-    @tf.function(reduce_retracing=True)
+        Raises:
+            ValueError: max_length is below 2.
+        """
+        return self._encode_ragged_in_graph(tf.convert_to_tensor(texts, tf.string), _check_length(max_length))
+
     def encode(self, texts: tf.Tensor, max_length: int) -> dict[str, tf.Tensor]:
         """Token ids, segment ids and padding mask as BERT takes them, padded to the batch's longest.
 
@@ -120,15 +112,31 @@ class WordPiece(tf.Module):
         Raises:
             ValueError: max_length is below 2.
         """
-        self._check_length(max_length)
-        ids, splits = self._tokenize(texts, max_length - 2)
+        return self._encode_in_graph(tf.convert_to_tensor(texts, tf.string), _check_length(max_length))
+
+    def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        ids, splits = self._compute_ids(texts, None)
+        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+
+    def _encode_ragged(self, texts: tf.Tensor, max_length: tf.Tensor) -> tf.RaggedTensor:
+        ids, splits = self._compute_ids(texts, max_length - 2)
         with tf.device("CPU:0"):
             starts, lengths = self._truncate(splits, max_length - 2)
+            # Each text takes one place more at either end, where its neighbours' ids are written over.
+            framed = tf.ragged.range(starts, starts + lengths + 2, row_splits_dtype=tf.int32)
+            values = tf.gather(tf.pad(ids, [[1, 1]]), framed.values)
+            firsts, lasts = framed.row_splits[:-1], framed.row_splits[1:] - 1
+            values = _put(_put(values, firsts, self._cls_id), lasts, self._separator_id)
+            return tf.RaggedTensor.from_row_splits(values, framed.row_splits, validate=False)
+
+    def _encode(self, texts: tf.Tensor, max_length: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, splits = self._compute_ids(texts, max_length - 2)
+        with tf.device("CPU:0"):
+            starts, lengths = self._truncate(splits, max_length - 2)
+            starts, lengths = starts[:, None], lengths[:, None]
             longest = tf.maximum(tf.reduce_max(lengths), 0)
             column = tf.range(longest + 2)[None, :]
-            starts, lengths = starts[:, None], lengths[:, None]
-            inside = tf.minimum(starts + column, tf.size(ids))
-            tokens = tf.gather(tf.pad(ids, [[1, 0]]), inside)
+            tokens = tf.gather(tf.pad(ids, [[1, 0]]), tf.minimum(starts + column, tf.size(ids)))
             tokens = tf.where(column <= lengths, tokens, self._padding_id)
             tokens = tf.where(column == lengths + 1, self._separator_id, tokens)
             tokens = tf.where(column == 0, self._cls_id, tokens)
@@ -138,17 +146,12 @@ class WordPiece(tf.Module):
                 "padding_mask": tf.cast(column <= lengths + 1, tf.int32),
             }
 
-    def _check_length(self, max_length) -> None:
-        if isinstance(max_length, int) and max_length < 2:
-            raise ValueError(f"max_length must be at least 2 (cls and separator), not {max_length}.")
-
     def _truncate(self, splits: tf.Tensor, max_tokens) -> tuple[tf.Tensor, tf.Tensor]:
         return splits[:-1], tf.minimum(splits[1:] - splits[:-1], max_tokens)
 
-    def _tokenize(self, texts: tf.Tensor, max_words) -> tuple[tf.Tensor, tf.Tensor]:
-        """All tokens of the batch, flat, and where each text's begin; words past `max_words` of a text may lack."""
+    def _compute_ids(self, texts: tf.Tensor, max_words: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The batch's token ids, flat, and where each text's begin; words past a text's `max_words` are left out."""
         with tf.device("CPU:0"):
-            texts = tf.convert_to_tensor(texts, tf.string)
             symbols, splits = self._compute_symbols(texts)
             starts, ends = self._find_words(symbols)
             if max_words is not None:
@@ -185,7 +188,8 @@ class WordPiece(tf.Module):
         """Where words begin, and where the separator after each stands."""
         inside = symbols != SEPARATOR_SYMBOL
         before = tf.concat([[False], inside[:-1]], 0)
-        return _where(inside & ~before), _where(before & ~inside)
+        starts, ends = _where(inside & ~before), _where(before & ~inside)
+        return tf.cast(starts, tf.int32), tf.cast(ends, tf.int32)
 
     def _keep_first_words(self, starts, ends, splits, max_words) -> tuple[tf.Tensor, tf.Tensor]:
         # Each word gives at least one token, so that a text's later words cannot be among its first tokens.
@@ -203,7 +207,7 @@ class WordPiece(tf.Module):
         begin = tf.gather(starts, _where(short))
         ids = self._walk(symbols, ids, begin)
         # Of a word in which some part matched no piece all pieces are taken back.
-        failed = _where(ids == _FAILED)
+        failed = tf.cast(_where(ids == _FAILED), tf.int32)
         words = tf.gather(starts, tf.searchsorted(starts, failed, side="right") - 1)
         ids = _put(ids, tf.ragged.range(words, failed + 1).values, _NONE)
         return _put(ids, words, self._unknown_id)
@@ -211,37 +215,39 @@ class WordPiece(tf.Module):
     def _walk(self, symbols: tf.Tensor, ids: tf.Tensor, begin: tf.Tensor) -> tf.Tensor:
         """Walks the trie one symbol a round for all words at once; a word restarts after each piece it found."""
 
-        def advance(ids, begin, place, node, end, piece):
+        def advance(ids, begin, place, node):
             slot = tf.gather(self._base, node) + tf.gather(symbols, place)
             exists = tf.gather(self._owner, slot) == node
-            longer = tf.where(exists, tf.gather(self._piece, slot), _NONE)
-            place += 1
-            end = tf.where(longer >= 0, place, end)
-            piece = tf.where(longer >= 0, longer, piece)
-            stopped = _where(~exists)
-            stopped_end, stopped_piece = tf.gather(end, stopped), tf.gather(piece, stopped)
-            ids = _put(ids, tf.gather(begin, stopped), stopped_piece)
-            goes_on = (stopped_piece >= 0) & (tf.gather(symbols, stopped_end) != SEPARATOR_SYMBOL)
-            again = tf.gather(stopped_end, _where(goes_on))
-            walking = _where(exists)
-            roots = tf.fill(tf.shape(again), self._continuation_root)
+            walking, stopped = _where(exists), _where(~exists)
+            last, last_begin = tf.gather(node, stopped), tf.gather(begin, stopped)
+            piece, end = tf.gather(self._piece, last), last_begin + tf.gather(self._length, last)
+            ids = _put(ids, last_begin, tf.where(piece >= 0, piece, _FAILED))
+            goes_on = (piece >= 0) & (tf.gather(symbols, end) != SEPARATOR_SYMBOL)
+            again = tf.gather(end, _where(goes_on))
             return (
                 ids,
                 tf.concat([tf.gather(begin, walking), again], 0),
-                tf.concat([tf.gather(place, walking), again], 0),
-                tf.concat([tf.gather(slot, walking), roots], 0),
-                tf.concat([tf.gather(end, walking), again], 0),
-                tf.concat([tf.gather(piece, walking), tf.fill(tf.shape(again), _FAILED)], 0),
+                tf.concat([tf.gather(place, walking) + 1, again], 0),
+                tf.concat([tf.gather(slot, walking), tf.fill(tf.shape(again), self._continuation_root)], 0),
             )
 
-        size = tf.shape(begin)
-        state = (ids, begin, begin, tf.fill(size, self._word_root), begin, tf.fill(size, _FAILED))
+        state = (ids, begin, begin, tf.fill(tf.shape(begin), self._word_root))
         return tf.while_loop(
             lambda ids, begin, *_: tf.size(begin) > 0,
             advance,
             state,
             shape_invariants=(tf.TensorShape([None]),) * len(state),
         )[0]
+
+
+def _compile(method):
+    return tf.function(method, autograph=False, reduce_retracing=True)
+
+
+def _check_length(max_length) -> tf.Tensor:
+    if isinstance(max_length, int) and max_length < 2:
+        raise ValueError(f"max_length must be at least 2 (cls and separator), not {max_length}.")
+    return tf.convert_to_tensor(max_length, tf.int32)
 
 
 def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):
@@ -270,7 +276,8 @@ def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):
 
 
 def _where(mask: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.where(mask)[:, 0], tf.int32)
+    """int64 places at which a vector is true."""
+    return tf.reshape(tf.where(mask), [-1])
 
 
 def _put(values: tf.Tensor, places: tf.Tensor, updates) -> tf.Tensor:
@@ -280,4 +287,4 @@ def _put(values: tf.Tensor, places: tf.Tensor, updates) -> tf.Tensor:
 
 def _split(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
     """From where texts begin among symbols to where they begin among the symbols at `places`."""
-    return tf.searchsorted(places, splits)
+    return tf.searchsorted(tf.cast(places, splits.dtype), splits)

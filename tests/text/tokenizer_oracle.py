@@ -1,0 +1,89 @@
+"""What the tests of the text room share: the oracle, vocabularies and texts to compare on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from kerasft.text.vocabulary import WordPieceVocabulary
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VARIANTS = [(lowercase, strip) for lowercase in (False, True) for strip in (False, True)]
+
+
+def build_reference(vocabulary: WordPieceVocabulary) -> Tokenizer:
+    """Hugging Face's BERT tokenizer with the special tokens off: text is data."""
+    model = models.WordPiece(
+        vocabulary.index,
+        unk_token=vocabulary.unknown,
+        max_input_chars_per_word=vocabulary.max_characters_per_word,
+        continuing_subword_prefix=vocabulary.continuation,
+    )
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=vocabulary.lowercase,
+        strip_accents=vocabulary.strip_accents,
+        handle_chinese_chars=vocabulary.split_cjk,
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def encode_with_reference(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    return [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def build_vocabulary(
+    characters: str, *words: str, lowercase: bool, strip_accents: bool
+) -> WordPieceVocabulary:
+    """A vocabulary of single characters, at the start of words and within them, and some longer pieces."""
+    pieces = [*SPECIAL, *words, *characters, *(f"##{character}" for character in characters)]
+    return WordPieceVocabulary(tuple(dict.fromkeys(pieces)), lowercase=lowercase, strip_accents=strip_accents)
+
+
+def describe_differences(texts, ours, theirs) -> list[tuple[str, list[int], list[int]]]:
+    """The first few texts whose ids differ."""
+    pairs = zip(texts, ours, theirs, strict=True)
+    return [(ascii(text), a, b) for text, a, b in pairs if a != b][:5]
+
+
+def real_lines(name: str) -> list[str]:
+    """Every line of one of the real data sets; skips where they are not at hand."""
+    folder = DATA / name
+    if not folder.exists():
+        pytest.skip(f"{folder} is not at hand")
+    return list(_read_lines(folder, name))
+
+
+def _read_lines(folder: Path, name: str) -> Iterator[str]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        sentence: list[str] = []
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            if name == "sst2":
+                yield line.split("\t")[0]
+            elif name == "cluener":
+                yield json.loads(line)["text"] if line.strip() else ""
+            elif name == "wnut17":
+                if line.strip():
+                    sentence.append(line.split("\t")[0])
+                    yield line
+                else:
+                    yield " ".join(sentence)
+                    sentence = []
+            else:
+                yield line
+
+
+def real_vocabulary(name: str, *, lowercase: bool) -> WordPieceVocabulary:
+    """One of the real vocabularies; skips where they are not at hand."""
+    from kerasft.text.vocabulary import load_vocabulary
+
+    path = DATA / "vocab" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not at hand")
+    return load_vocabulary(path, lowercase=lowercase)
