@@ -31,7 +31,7 @@ class BatchStream:
         outputs: Callable,
         workers: int = 2,
     ):
-        self._plan_of = plan
+        self.plan_of = plan
         self._collate = collate
         self._signature = dict(signature)
         self._outputs = outputs
@@ -50,7 +50,7 @@ class BatchStream:
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         if epoch != self._epoch:
-            self._epoch, self._plan = epoch, self._plan_of(epoch)
+            self._epoch, self._plan = epoch, self.plan_of(epoch)
 
     @property
     def plan(self) -> BatchPlan:

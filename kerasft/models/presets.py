@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import PresetError
+from kerasft.errors import ConfigError, PresetError
 
 
-def load_text_backbone(folder: Path, *, random_weights: bool = False) -> Any:
+def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int = 0) -> Any:
     """The backbone of a local preset folder, keras-hub's or Hugging Face's format.
 
     Args:
         folder: holds config.json and weights.
         random_weights: the architecture only, with fresh weights.
+        seed: of those.
 
     Returns:
         A `keras_hub.models.BertBackbone`.
@@ -22,8 +23,11 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False) -> Any:
     Raises:
         PresetError: the folder cannot be read, its weights do not fit or are not finite, or it is no BERT.
     """
+    import keras
     import keras_hub
 
+    if random_weights:
+        keras.utils.set_random_seed(seed)
     try:
         backbone = keras_hub.models.Backbone.from_preset(str(folder), load_weights=not random_weights)
     except (ValueError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
@@ -40,6 +44,21 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False) -> Any:
         )
     _check_finite(backbone, folder)
     return backbone
+
+
+def check_max_length(backbone: Any, max_length: int) -> None:
+    """Refuses more tokens than the backbone has positions for.
+
+    Raises:
+        ConfigError: `max_length` is larger.
+    """
+    positions = backbone.max_sequence_length
+    if max_length > positions:
+        raise ConfigError(
+            f"the preset knows {positions} positions, {max_length} were asked for",
+            where="model.max_length",
+            fix=f"Set model.max_length to {positions} or less.",
+        )
 
 
 def _check_finite(backbone: Any, folder: Path) -> None:

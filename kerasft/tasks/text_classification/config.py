@@ -7,6 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.config.base import Config
+from kerasft.data.fields import Field
 from kerasft.models.config import TextModelConfig
 
 
@@ -25,3 +26,4 @@ class TextClassificationConfig(Config):
 
 
 ModelConfig = TextModelConfig
+FIELDS = (Field("text", "text"), Field("label", "label"))

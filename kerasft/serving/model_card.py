@@ -1,0 +1,83 @@
+"""The model card that travels with an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss", "ece", "examples")
+
+
+def write_model_card(
+    *,
+    name: str,
+    task: str,
+    preset: str,
+    label_names: Sequence[str],
+    max_length: int,
+    figures: Mapping[str, Mapping[str, Mapping[str, float]]],
+    data: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: the experiment's.
+        task: what it does.
+        preset: what it was fine-tuned from.
+        label_names: the classes, in the order of the outputs.
+        max_length: tokens a text may have.
+        figures: `{split: {figure: {"value": …}}}` of the evaluation; may be empty.
+        data: the dataset's manifest.
+        versions: package → version.
+    """
+    lines = [
+        f"# {name}",
+        "",
+        f"{task.replace('_', ' ').capitalize()}, fine-tuned from `{preset}` with kerasft.",
+        "",
+        "## In and out",
+        "",
+        "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
+        "",
+        "- `label`: string (batch,), the most probable class;",
+        "- `probabilities`: float32 (batch, classes);",
+        "- `logits`: float32 (batch, classes).",
+        "",
+        f"Classes, in the order of the outputs: {', '.join(f'`{label}`' for label in label_names)}.",
+        f"Texts longer than {max_length} tokens are cut at the end.",
+        "",
+        "## Measured",
+        "",
+    ]
+    if not figures:
+        lines.append("Not measured: `kerasft evaluate` was not run before the export.")
+    else:
+        lines += ["| figure | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+        for figure in SHOWN:
+            cells = [_cell(split.get(figure)) for split in figures.values()]
+            if any(cell != "–" for cell in cells):
+                lines.append(f"| {figure} | " + " | ".join(cells) + " |")
+        lines += ["", "Values with 95 % bootstrap intervals over the split's examples."]
+    counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
+    lines += [
+        "",
+        "## Learned from",
+        "",
+        f"Examples: {counts}. Data fingerprint {data['fingerprint']}.",
+        "The figures hold for texts like these; on others (another language, domain or time) they are not known.",
+        "",
+        "## Made with",
+        "",
+        ", ".join(f"{package} {version}" for package, version in versions.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return "–"
+    value = figure["value"]
+    shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{shown} ({figure['low']:.4f}–{figure['high']:.4f})" if "low" in figure else shown

@@ -1,0 +1,122 @@
+"""Writing a SavedModel version: whole, and only if a clean process gives the trained model's answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.errors import ExportError
+from kerasft.files import whole_folder, write_json, write_text
+
+PROBES = (
+    "",
+    " \t\n",
+    "Zażółć gęślą jaźń — İstanbul, naïve café",
+    "这部电影非常好看。",
+    "👩‍👩‍👧‍👦 👍🏽 loved it!!!",
+    "control\x00\x07 and\u200bzero width\ufeff",
+    "x" * 150,
+    "[CLS] [SEP] [MASK] [UNK] spelled out",
+    "word " * 2000,
+)
+"""Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+
+
+def publish_saved_model(
+    module: Any,
+    destination: Path,
+    examples: Sequence[str],
+    expected: Callable[[list[str]], np.ndarray],
+    *,
+    tolerance: float,
+    documents: dict[str, str],
+) -> dict[str, Any]:
+    """Writes, loads back in a clean process, compares, and only then puts the version in place.
+
+    Args:
+        module: a `tf.Module` with `signatures`.
+        destination: the version's folder; must not exist.
+        examples: raw texts of the user's.
+        expected: texts → probabilities (texts, classes) by the trained Keras model.
+        tolerance: the largest difference in probability.
+        documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
+
+    Returns:
+        What `parity.json` holds.
+
+    Raises:
+        ExportError: the answers differ, or the clean process failed; nothing is published then.
+    """
+    import tensorflow as tf
+
+    if destination.exists():
+        raise ExportError(
+            "there is something already", where=str(destination), fix="Name another version or folder."
+        )
+    texts = [*examples, *PROBES]
+    with whole_folder(destination) as folder:
+        tf.saved_model.save(module, str(folder), signatures=module.signatures)
+        answers = replay(folder, texts)
+        parity = compare(answers, expected(texts), tolerance)
+        if parity["largest_difference"] > tolerance or not np.isfinite(parity["largest_difference"]):
+            raise ExportError(
+                f"the export's probabilities differ from the model's by up to {parity['largest_difference']:.2e} "
+                f"(tolerance {tolerance:.0e}); nothing was published",
+                where=str(destination),
+                fix=f"The example that differs most: {texts[parity['worst_example']][:100]!r}.",
+            )
+        parity["user_examples"], parity["probes"] = len(examples), len(PROBES)
+        write_json(folder / "parity.json", parity)
+        for name, text in documents.items():
+            write_text(folder / "assets.extra" / name, text)
+    return parity
+
+
+def replay(saved_model: Path, texts: list[str]) -> dict[str, np.ndarray]:
+    """The answers of a SavedModel in a process of its own that knows TensorFlow alone.
+
+    Raises:
+        ExportError: the process failed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        examples, answers = Path(scratch, "examples.json"), Path(scratch, "answers.npz")
+        examples.write_text(json.dumps(texts), encoding="utf-8")
+        script = Path(__file__).with_name("replay.py")
+        done = subprocess.run(
+            [sys.executable, "-I", str(script), str(saved_model), str(examples), str(answers)],
+            capture_output=True,
+            text=True,
+            cwd=scratch,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        )
+        if done.returncode:
+            told = done.stderr.strip().splitlines()
+            raise ExportError(
+                f"a clean process cannot serve the export: {told[-1] if told else 'it died'}",
+                where=str(saved_model),
+                fix="Nothing was published. Try again; if it stays so, this is a defect in kerasft.",
+            )
+        with np.load(answers) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def compare(answers: dict[str, np.ndarray], expected: np.ndarray, tolerance: float) -> dict[str, Any]:
+    """The figures of `parity.json`: differences in probability, over all examples and classes."""
+    differences = np.abs(answers["probabilities"].astype(np.float64) - expected).max(axis=1)
+    return {
+        "examples": len(differences),
+        "largest_difference": float(differences.max()),
+        "mean_difference": float(differences.mean()),
+        "labels_equal": int((answers["probabilities"].argmax(1) == expected.argmax(1)).sum()),
+        "tolerance": tolerance,
+        "worst_example": int(differences.argmax()),
+        "tensorflow": str(answers["tensorflow"]),
+    }

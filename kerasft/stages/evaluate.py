@@ -1,0 +1,98 @@
+"""evaluate: figures with intervals, predictions and the report, from the published model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.errors import DataError
+from kerasft.experiment import ExperimentConfig
+from kerasft.files import compute_fingerprint, whole_file
+from kerasft.progress import Progress, Silent
+from kerasft.training.run_folder import RunFolder
+
+SHOWN = ("accuracy", "macro_f1", "weighted_f1", "mcc", "roc_auc", "log_loss", "brier", "ece")
+
+
+def compute_evaluate_fingerprint(config: ExperimentConfig, trained: str, dataset: PreparedDataset) -> str:
+    """Changes when the figures could; `trained` is the finetune stage's."""
+    return compute_fingerprint([trained, dataset.fingerprint, config.evaluate.model_dump(mode="json")])
+
+
+def evaluate(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> dict[str, Any]:
+    """Measures the trained model on the splits that the config names.
+
+    Returns:
+        `{split: {figure: {"value": …, "low": …, "high": …}}}`, also written to metrics.json.
+
+    Raises:
+        ConfigError: nothing was trained.
+        DataError: none of the splits is there.
+    """
+    from kerasft.training.fit import make_forward, make_stream, predict_outputs
+    from kerasft.training.trained import load_trained, open_cache
+
+    dataset = load_prepared_dataset(run.dataset)
+    trained = load_trained(run)
+    splits = [name for name in config.evaluate.splits if name in dataset.splits]
+    if not splits:
+        raise DataError(
+            f"none of the splits {', '.join(config.evaluate.splits)} is there",
+            where="evaluate.splits",
+            fix=f"The dataset has {', '.join(dataset.splits)}.",
+        )
+    run.mark_begun("evaluate")
+    forward = make_forward(trained.model)
+    figures: dict[str, Any] = {}
+    for name in splits:
+        cache = open_cache(trained.task, dataset, name, run.cache, progress)
+        stream = make_stream(trained.task, cache, config.train.evaluation_batch_size, shuffle=False)
+        with progress.bar(f"Evaluating {name}", len(cache), "examples") as bar:
+            outputs = predict_outputs(forward, stream, bar.advance)
+        references = np.asarray(cache.column("label"))
+        figures[name] = trained.task.evaluate(
+            outputs, references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
+        )
+        _write_predictions(run.predictions / f"{name}.jsonl", trained.task.decode(outputs), dataset, name)
+    run.write_figures("evaluate", figures)
+    _show(figures, progress)
+    fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
+    run.mark_done("evaluate", fingerprint)
+    return figures
+
+
+def _write_predictions(path: Path, predictions: list[dict], dataset: PreparedDataset, split: str) -> None:
+    examples = dataset.split(split)
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        rows = (row for chunk in examples.iterate() for row in chunk)
+        for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+            line = {
+                "origin": examples.origin(index),
+                "text": row["text"],
+                "label": dataset.label_names[row["label"]],
+                "predicted": prediction["label"],
+                "probabilities": prediction["probabilities"],
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _show(figures: dict[str, Any], progress: Progress) -> None:
+    def cell(figure: dict[str, float] | None) -> str:
+        if figure is None:
+            return "–"
+        if "low" not in figure:
+            return f"{figure['value']:.4f}"
+        return f"{figure['value']:.4f} ({figure['low']:.4f} to {figure['high']:.4f})"
+
+    names = [name for name in SHOWN if any(name in split for split in figures.values())]
+    rows = [[name, *(cell(split.get(name)) for split in figures.values())] for name in names]
+    rows.append(["examples", *(str(split["examples"]["value"]) for split in figures.values())])
+    progress.table("Figures, with 95 % intervals", ["figure", *figures], rows)

@@ -1,0 +1,100 @@
+"""export: a SavedModel from raw strings to answers, published only if a clean process confirms it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.experiment import ExperimentConfig
+from kerasft.files import compute_fingerprint
+from kerasft.progress import Progress, Silent
+from kerasft.serving.config import ExportConfig
+from kerasft.training.run_folder import RunFolder
+
+
+def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:
+    """Changes when the export could; `trained` is the finetune stage's."""
+    export = config.export or ExportConfig()
+    return compute_fingerprint([trained, export.model_dump(mode="json")])
+
+
+def export(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+    destination: Path | None = None,
+) -> Path:
+    """Writes the trained model's SavedModel.
+
+    Args:
+        config: the experiment.
+        run: where the trained model is.
+        progress: where to report.
+        destination: the version's folder, such as `served/1`; by default the run's `export/` and the next number.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ConfigError: nothing was trained.
+        ExportError: the export does not answer as the model does, or the destination exists.
+    """
+    from kerasft.serving.model_card import write_model_card
+    from kerasft.serving.publishing import publish_saved_model
+    from kerasft.training.fit import make_forward
+    from kerasft.training.trained import load_trained
+
+    trained = load_trained(run)
+    dataset = load_prepared_dataset(run.dataset)
+    settings = config.export or ExportConfig()
+    folder = destination or run.export / str(_next_version(run.export))
+    task = trained.task
+    forward = make_forward(trained.model)
+
+    def expected(texts: list[str]) -> np.ndarray:
+        return task.probabilities(task.compute_outputs(forward, [{"text": text} for text in texts]))
+
+    progress.note(f"Exporting to {folder}; then a clean process replays {settings.replay_examples} examples")
+    parity = publish_saved_model(
+        task.serving_module(trained.model),
+        folder,
+        _sample_texts(dataset, settings.replay_examples),
+        expected,
+        tolerance=settings.tolerance,
+        documents={
+            "labels.txt": "".join(f"{label}\n" for label in task.label_names),
+            "model_card.md": write_model_card(
+                name=config.name,
+                task=config.task.type,
+                preset=config.model.preset,
+                label_names=task.label_names,
+                max_length=config.model.max_length,
+                figures=run.read_metrics().get("evaluate", {}),
+                data=dataset.manifest,
+                versions=run.read_environment().get("versions", {}),
+            ),
+        },
+    )
+    if destination is None:
+        fingerprint = compute_export_fingerprint(config, trained.facts["fingerprint"])
+        run.mark_done("export", fingerprint, version=folder.name)
+    progress.note(
+        f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
+        f"over {parity['examples']} raw texts"
+    )
+    return folder
+
+
+def _next_version(folder: Path) -> int:
+    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.exists() else []
+    return max(numbers, default=0) + 1
+
+
+def _sample_texts(dataset: PreparedDataset, count: int) -> list[str]:
+    """Raw texts from all over the split that the model has seen least."""
+    name = next(name for name in ("test", "validation", "train") if name in dataset.splits)
+    split = dataset.split(name)
+    rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
+    return [example["text"] for example in split.take(rows)]

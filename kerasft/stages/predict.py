@@ -1,0 +1,69 @@
+"""predict: answers for new texts, in their order, through the published Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from kerasft.errors import DataError
+from kerasft.training.run_folder import RunFolder
+
+WINDOW = 1024
+"""Texts read ahead, so that those of like length share a batch; answers come in the input's order all the same."""
+
+
+class Predictor:
+    """A run's trained model, loaded once.
+
+    Args:
+        run: the run folder.
+        batch_size: texts a batch.
+
+    Raises:
+        ConfigError: nothing was trained there.
+    """
+
+    def __init__(self, run: RunFolder, batch_size: int = 64):
+        from kerasft.training.fit import make_forward
+        from kerasft.training.trained import load_trained
+
+        self._trained = load_trained(run)
+        self._forward = make_forward(self._trained.model)
+        self._batch_size = batch_size
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the model's outputs."""
+        return self._trained.task.label_names
+
+    def predict(self, rows: Iterable[Mapping[str, Any]], window: int = WINDOW) -> Iterator[dict[str, Any]]:
+        """Answers as they are ready: each row with `label` and `probabilities` put beside what it held.
+
+        Args:
+            rows: each holds `text`.
+            window: rows read ahead.
+
+        Raises:
+            DataError: a row's text is no string.
+        """
+        iterator, done = iter(rows), 0
+        while chunk := list(islice(iterator, window)):
+            for index, row in enumerate(chunk):
+                if not isinstance(row.get("text"), str):
+                    raise DataError(
+                        f"input {done + index + 1} holds no text but {row.get('text')!r}",
+                        fix="Each input must be a string; name the right column with --column.",
+                    )
+            task = self._trained.task
+            outputs = task.compute_outputs(self._forward, chunk, self._batch_size)
+            for row, answer in zip(chunk, task.decode(outputs), strict=True):
+                yield {**row, **answer}
+            done += len(chunk)
+
+
+def predict_stream(
+    run: RunFolder, rows: Iterable[Mapping[str, Any]], batch_size: int = 64
+) -> Iterator[dict[str, Any]]:
+    """Answers for rows that hold `text`, in their order; see `Predictor.predict`."""
+    return Predictor(run, batch_size).predict(rows)

@@ -1,0 +1,52 @@
+"""prepare: from the user's files to a checked dataset with random access."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kerasft import __version__
+from kerasft.data.dataset import compute_data_fingerprint, prepare_dataset
+from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.experiment import ExperimentConfig
+from kerasft.files import compute_fingerprint
+from kerasft.progress import Progress, Silent
+from kerasft.tasks import load_task_fields
+from kerasft.training.run_folder import RunFolder
+
+
+def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
+    """Changes when the prepared dataset could."""
+    data = compute_data_fingerprint(config.data, Path())
+    return compute_fingerprint([data, config.seed, config.task.labels, config.task.type, __version__])
+
+
+def prepare(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> PreparedDataset:
+    """Reads, checks and writes the dataset; what stands there unchanged is taken as it is.
+
+    Args:
+        config: the experiment.
+        run: where the dataset goes.
+        progress: where to report.
+
+    Raises:
+        DataError: too much was rejected, leaks where they are refused, one class only, or nothing to read.
+    """
+    fingerprint = compute_prepare_fingerprint(config)
+    if run.is_done("prepare", fingerprint):
+        return load_prepared_dataset(run.dataset)
+    run.mark_begun("prepare")
+    dataset = prepare_dataset(
+        config.data,
+        load_task_fields(config.task.type),
+        run.dataset,
+        base=Path(),
+        seed=config.seed,
+        labels=config.task.labels,
+        progress=progress,
+    )
+    run.mark_done("prepare", fingerprint)
+    return dataset

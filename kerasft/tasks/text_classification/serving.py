@@ -1,0 +1,50 @@
+"""The served form of a text classifier: raw strings in; label, probabilities and logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class TextClassifierModule(tf.Module):
+    """Tokenizer, encoder and head in one graph of core TensorFlow ops.
+
+    Args:
+        model: from `{token_ids, segment_ids, padding_mask}` to logits.
+        word_piece: the tokenizer.
+        max_length: tokens a text may have; longer ones are cut.
+        label_names: the classes, in the order of the logits.
+    """
+
+    def __init__(self, model: Any, word_piece: Any, max_length: int, label_names: Sequence[str]):
+        super().__init__(name="text_classifier")
+        # the variables alone are tracked: a Keras model in a SavedModel would bring its own metadata along
+        self.weights = [variable.value for variable in model.weights]
+        self._word_piece = word_piece
+        self._max_length = max_length
+        self.label_names = tf.constant(list(label_names))
+        self._forward = _Untracked(model)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
+    def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """text string (batch,), UTF-8 → label string (batch,), probabilities and logits float32 (batch, classes)."""
+        logits = self._forward.model(self._word_piece.encode(text, self._max_length), training=False)
+        return {
+            "label": tf.gather(self.label_names, tf.argmax(logits, -1)),
+            "probabilities": tf.nn.softmax(logits),
+            "logits": logits,
+        }
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """For `tf.saved_model.save`."""
+        return {"serving_default": self.serving_default}
+
+
+class _Untracked:
+    """Holds a model out of TensorFlow's sight."""
+
+    def __init__(self, model: Any):
+        self.model = model

@@ -1,0 +1,204 @@
+"""Text classification: one label for a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.cache import ArrayCache
+from kerasft.files import whole_file, whole_folder
+from kerasft.metrics.classification import compute_classification_figures
+from kerasft.models import heads
+from kerasft.models.bert import compute_layer_depths
+from kerasft.models.config import TextModelConfig
+from kerasft.models.presets import check_max_length, load_text_backbone, save_text_preset
+from kerasft.tasks.base import Task
+from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
+from kerasft.tasks.text_classification.serving import TextClassifierModule
+from kerasft.text.encoding import TextEncoder
+from kerasft.text.vocabulary import load_vocabulary
+
+
+class TextClassification(Task):
+    """One label for a text.
+
+    Args:
+        config: the `task` section.
+        model_config: the `model` section.
+        label_names: the classes, in the order of the model's outputs.
+        preset: local folder of the pre-trained encoder and its vocabulary.
+    """
+
+    fields = FIELDS
+    length_column = "token_ids"
+
+    def __init__(
+        self,
+        config: TextClassificationConfig,
+        model_config: TextModelConfig,
+        label_names: Sequence[str],
+        preset: Path,
+    ):
+        self.config = config
+        self.model_config = model_config
+        self.label_names = tuple(label_names)
+        self.preset = preset
+        self.vocabulary = load_vocabulary(preset)
+        self.encoder = TextEncoder(self.vocabulary, model_config.max_length)
+
+    @classmethod
+    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
+        return TextClassificationConfig.model_validate(task), TextModelConfig.model_validate(model)
+
+    @property
+    def pooling(self) -> str:
+        return "cls" if self.config.pooling == "auto" else self.config.pooling
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        return self.encoder.fingerprint
+
+    def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
+        columns: dict[str, np.ndarray | list[np.ndarray]] = {
+            "token_ids": self.encoder.encode([example["text"] for example in examples])
+        }
+        if examples and "label" in examples[0]:
+            columns["label"] = np.array([example["label"] for example in examples], np.int32)
+        return columns
+
+    def collate(self, cache: ArrayCache, rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
+        token_ids = cache.padded("token_ids", rows, width)
+        batch = self.encoder.pad(token_ids, cache.lengths("token_ids")[rows])
+        return {**batch, "label": np.asarray(cache.column("label")[rows])}
+
+    def signature(self) -> dict[str, Any]:
+        inputs = {
+            name: tf.TensorSpec((None, None), tf.int32)
+            for name in ("token_ids", "segment_ids", "padding_mask")
+        }
+        return {**inputs, "label": tf.TensorSpec((None,), tf.int32)}
+
+    def split_batch(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
+
+    def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
+        backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
+        check_max_length(backbone, self.model_config.max_length)
+        return heads.build_fast_classifier(
+            backbone,
+            len(self.label_names),
+            pooling=self.pooling,
+            dropout=self.model_config.dropout,
+            seed=seed,
+            matmul_dtype=matmul_dtype,
+        )
+
+    def compute_depths(self, model: keras.Model) -> dict[str, int]:
+        depths = compute_layer_depths(model.get_layer(heads.ENCODER))
+        head = max(depths.values()) + 1
+        return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
+
+    def publish(self, model: keras.Model, folder: Path) -> None:
+        backbone = load_text_backbone(self.preset, random_weights=True)
+        public = heads.publish_classifier(
+            model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
+        )
+        with whole_file(folder / "model.keras") as path:
+            public.save(path)
+        with whole_folder(folder / "preset") as path:
+            save_text_preset(backbone, self.vocabulary, path)
+
+    def load_published(self, folder: Path) -> keras.Model:
+        import keras_hub  # noqa: F401 (registers the classes that model.keras names)
+
+        return keras.saving.load_model(folder / "model.keras", compile=False)
+
+    def loss(self) -> keras.losses.Loss:
+        smoothing = self.config.label_smoothing
+        if not smoothing:
+            return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return SmoothedCrossentropy(len(self.label_names), smoothing)
+
+    def metrics(self) -> list[Any]:
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Logits (examples, classes) → probabilities, float64, of the same shape."""
+        logits = np.asarray(outputs, np.float64)
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+        return exponentials / exponentials.sum(-1, keepdims=True)
+
+    def compute_outputs(
+        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
+    ) -> np.ndarray:
+        rows = self.encoder.encode([example["text"] for example in examples])
+        lengths = np.array([len(row) for row in rows])
+        order = np.argsort(-lengths, kind="stable")
+        outputs = np.empty((len(rows), len(self.label_names)), np.float32)
+        for start in range(0, len(rows), batch_size):
+            chosen = order[start : start + batch_size]
+            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
+            for position, index in enumerate(chosen):
+                padded[position, : lengths[index]] = rows[index]
+            outputs[chosen] = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
+        return outputs
+
+    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": self.label_names[int(row.argmax())],
+                "probabilities": {
+                    name: float(value) for name, value in zip(self.label_names, row, strict=True)
+                },
+            }
+            for row in self.probabilities(outputs)
+        ]
+
+    def evaluate(
+        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
+    ) -> dict[str, Any]:
+        return compute_classification_figures(
+            self.probabilities(outputs),
+            references,
+            self.label_names,
+            bootstrap_samples=bootstrap_samples,
+            seed=seed,
+        )
+
+    def serving_module(self, model: keras.Model) -> tf.Module:
+        fast = heads.accelerate_classifier(model, pooling=self.pooling)
+        return TextClassifierModule(
+            fast, self.encoder.word_piece, self.model_config.max_length, self.label_names
+        )
+
+
+@keras.saving.register_keras_serializable(package="kerasft")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy against (1 − ε)·one-hot + ε/classes, from integer labels and logits.
+
+    Args:
+        num_classes: of the logits.
+        smoothing: ε, in [0, 1).
+
+    Source: Szegedy et al. 2016, arXiv:1512.00567.
+    """
+
+    def __init__(self, num_classes: int, smoothing: float, name: str = "smoothed_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.num_classes, self.smoothing = num_classes, smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        targets = tf.one_hot(tf.reshape(tf.cast(y_true, tf.int32), [-1]), self.num_classes)
+        targets = targets * (1.0 - self.smoothing) + self.smoothing / self.num_classes
+        return tf.nn.softmax_cross_entropy_with_logits(targets, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_classes": self.num_classes, "smoothing": self.smoothing}
+
+
+TaskClass = TextClassification

@@ -1,0 +1,144 @@
+"""The run folder: one place for all that came of an experiment."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kerasft import __version__
+from kerasft.errors import ConfigError
+from kerasft.files import write_json
+
+REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
+
+
+class RunFolder:
+    """Paths and records of one run. Creates nothing until something is written.
+
+    Args:
+        path: the folder, existing or not.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.dataset = self.path / "dataset"
+        self.cache = self.path / "cache"
+        self.logs = self.path / "logs"
+        self.history = self.path / "metrics.jsonl"
+        self.metrics = self.path / "metrics.json"
+        self.environment = self.path / "environment.json"
+        self.task = self.path / "task.json"
+        self.model = self.path / "model.keras"
+        self.preset = self.path / "preset"
+        self.predictions = self.path / "predictions"
+        self.export = self.path / "export"
+        self.report = self.path / "report.html"
+        self._stages = self.path / "stages.json"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    # --- figures ----------------------------------------------------------------------------------------------
+
+    def read_metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """`{stage: {split: {figure: {"value": …}}}}`; empty before any stage."""
+        return _read(self.metrics, {})
+
+    def write_figures(self, stage: str, figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Puts a stage's figures, by split, in place of what stood there for it."""
+        write_json(self.metrics, {**self.read_metrics(), stage: figures})
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        if not self.history.exists():
+            return []
+        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines() if line]
+
+    # --- what is done -----------------------------------------------------------------------------------------
+
+    def is_done(self, stage: str, fingerprint: str) -> bool:
+        """Whether the stage was finished with exactly what it would be given now."""
+        return self.stage_record(stage).get("fingerprint") == fingerprint
+
+    def stage_record(self, stage: str) -> dict[str, Any]:
+        """What was noted when the stage was finished; empty if it was not."""
+        return _read(self._stages, {}).get(stage, {})
+
+    def mark_done(self, stage: str, fingerprint: str, **facts: Any) -> None:
+        """Notes that a stage is finished."""
+        records = _read(self._stages, {})
+        records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
+        write_json(self._stages, records)
+
+    def mark_begun(self, stage: str) -> None:
+        """Forgets that a stage was finished, before what it wrote is replaced."""
+        records = _read(self._stages, {})
+        if records.pop(stage, None) is not None:
+            write_json(self._stages, records)
+
+    # --- circumstances ----------------------------------------------------------------------------------------
+
+    def write_environment(self, **facts: Any) -> None:
+        """Adds to environment.json: versions and machine, and what is handed in."""
+        write_json(self.environment, {**_read(self.environment, {}), **describe_environment(), **facts})
+
+    def read_environment(self) -> dict[str, Any]:
+        return _read(self.environment, {})
+
+    def read_task(self) -> dict[str, Any]:
+        """What a trained model needs to be understood: task.json.
+
+        Raises:
+            ConfigError: nothing was trained here yet.
+        """
+        if not self.task.exists() or not self.model.exists():
+            raise ConfigError(
+                "there is no trained model here yet",
+                where=str(self.path),
+                fix="Train one first: kerasft finetune CONFIG.yaml",
+            )
+        return _read(self.task, {})
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine, as environment.json holds them."""
+    versions = {}
+    for package in REPORTED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = __version__ if package == "kerasft" else "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "versions": versions,
+        "command": " ".join(sys.argv),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default

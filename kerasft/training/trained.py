@@ -1,0 +1,84 @@
+"""A trained model found again in its run folder, and caches of what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kerasft.data.cache import ArrayCache, build_cache
+from kerasft.data.prepared import PreparedDataset
+from kerasft.experiment import ExperimentConfig
+from kerasft.files import compute_fingerprint, write_json
+from kerasft.progress import Progress
+from kerasft.tasks import load_task_class
+from kerasft.tasks.base import Task
+from kerasft.training.run_folder import RunFolder
+
+
+def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: Path) -> Task:
+    """The experiment's task on a local preset folder."""
+    return load_task_class(config.task.type)(config.task, config.model, label_names, preset)
+
+
+def write_task(run: RunFolder, config: ExperimentConfig, task: Task, **facts: Any) -> None:
+    """Notes in task.json what `load_trained` needs."""
+    write_json(
+        run.task,
+        {
+            "task": config.task.model_dump(mode="json"),
+            "model": config.model.model_dump(mode="json"),
+            "label_names": list(task.label_names),
+            **facts,
+        },
+    )
+
+
+@dataclass
+class Trained:
+    """A run's trained model.
+
+    Attributes:
+        run: where it was found.
+        task: as it was trained.
+        facts: what task.json holds.
+    """
+
+    run: RunFolder
+    task: Task
+    facts: dict[str, Any]
+
+    @cached_property
+    def model(self) -> Any:
+        """The Keras model of `model.keras`, loaded on first use."""
+        return self.task.load_published(self.run.path)
+
+
+def load_trained(run: RunFolder) -> Trained:
+    """Opens a run folder's trained model.
+
+    Raises:
+        ConfigError: nothing was trained there.
+    """
+    facts = run.read_task()
+    task_class = load_task_class(facts["task"]["type"])
+    config, model_config = task_class.parse_configs(facts["task"], facts["model"])
+    return Trained(run, task_class(config, model_config, facts["label_names"], run.preset), facts)
+
+
+def open_cache(
+    task: Task, dataset: PreparedDataset, split: str, folder: Path, progress: Progress
+) -> ArrayCache:
+    """A split's encoded examples: those on disk if nothing changed, else made now."""
+    examples = dataset.split(split)
+    fingerprint = compute_fingerprint([dataset.fingerprint, split, task.encoder_fingerprint])
+
+    def chunks() -> Iterator[dict[str, Any]]:
+        with progress.bar(f"Encoding {split}", len(examples)) as bar:
+            for rows in examples.iterate(4096):
+                yield task.encode(rows)
+                bar.advance(len(rows))
+
+    return build_cache(folder / split, fingerprint, chunks())
