@@ -110,6 +110,19 @@ def handle_leaks(
     return found
 
 
+def describe_duplicates(duplicates: Duplicates, split: int, describe: Describe) -> dict[str, Any]:
+    """Counts duplicates inside a split, for the manifest, with some that have other labels."""
+    found = duplicates.find_in(split)
+    by_text = found.conflicting[np.argsort(duplicates.groups[found.conflicting], kind="stable")]
+    examples = [describe(int(row)) for row in by_text[:EXAMPLES]]
+    return {
+        "exact": found.exact,
+        "conflicting": len(found.conflicting),
+        "near": found.near,
+        "conflicting_examples": [{"row": place, "text": text} for place, text in examples],
+    }
+
+
 _FIX = "Take them out of one of the files, or set data.leaks to drop (from train) or warn."
 
 

@@ -23,20 +23,6 @@ def group_by_key(keys: np.ndarray) -> np.ndarray:
     return groups
 
 
-def connect(groups: np.ndarray, pairs: NearPairs) -> np.ndarray:
-    """uint32 (rows,): for each row the first row that it is joined to by the same text or a chain of near pairs."""
-    roots = np.arange(len(groups), dtype=np.uint32)
-    while True:
-        first, second = roots[pairs.first], roots[pairs.second]
-        different = first != second
-        if not different.any():
-            return roots[groups]
-        low, high = np.minimum(first, second)[different], np.maximum(first, second)[different]
-        np.minimum.at(roots, high, low)
-        while not np.array_equal(roots[roots], roots):
-            roots = roots[roots]
-
-
 class SplitDuplicates(NamedTuple):
     """Duplicates inside one split."""
 

@@ -3,8 +3,7 @@
 Texts are compared as sets of character n-grams, so the language does not matter. Time is linear in the number of
 texts, and what is kept in memory is a few dozen bytes a text: signatures lie on disk, one file a band.
 
-Source: Broder 1997, "On the resemblance and containment of documents"; Indyk and Motwani 1998 for the banding;
-Li and König 2010, "b-bit minwise hashing", for the sketches.
+Source: Indyk and Motwani 1998, "Approximate nearest neighbors", for the banding.
 """
 
 from __future__ import annotations
@@ -16,27 +15,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasft.data.normalization import NormalizedTexts, normalize_texts
+from kerasft.data.minhash import BANDS, HASHES, SKETCH_WORDS, compute_grams, compute_jaccard
+from kerasft.data.normalization import normalize_texts
 from kerasft.progress import Progress, Silent
 
-GRAM_WEIGHT = 5
-"""An n-gram is the shortest run of characters of this weight, where a letter weighs 1, a syllabic sign 2, an
-ideograph 3: five letters, three kana or Hangul syllables, two ideographs, which all say about as much."""
-BANDS = 32
-ROWS_PER_BAND = 3
-"""A pair of similarity s meets in a bucket with probability 1 - (1 - s³)³²: 0.95 at 0.45, 0.99 at 0.52."""
-HASHES = BANDS * ROWS_PER_BAND
-SKETCH_WORDS = 2 * HASHES // 32
-"""A sketch holds two bits of each hash, to drop most chance meetings without reading the texts."""
 SKETCH_MARGIN = 0.17
 """How far below the wanted similarity a sketch's estimate may lie: 2.5 of its standard deviations."""
+SHORT_WEIGHT = 35
+"""Texts lighter than this (seven words of five letters, twelve ideographs) share their n-grams by chance more easily:
+the similarity asked of them rises, in a straight line, to 1 for a text of nothing."""
 NEIGHBOURS = 8
 """With how many of its bucket each text is compared, so that a bucket of any size costs linear time."""
 MAX_CANDIDATES = 6
 """How many earlier texts a text is compared with in full."""
+CLUSTER_PARTNERS = 8
+"""With how many of its cluster's last texts every text of a cluster is compared at the end."""
 
-_MIX = np.uint32(0x9E3779B1)
-_CHUNK_PAIRS = 2000
+_CHUNK_PAIRS = 500
+
+ReadTexts = Callable[[np.ndarray], list[str]]
+"""Indices → texts."""
 
 
 class NearPairs(NamedTuple):
@@ -50,71 +48,7 @@ class NearPairs(NamedTuple):
     """float32 (pairs,), Jaccard similarity of the two texts' n-gram sets."""
 
 
-def compute_grams(texts: NormalizedTexts) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes every n-gram; a text too short for one is one n-gram as a whole.
-
-    Returns:
-        grams: uint32 (grams,), text after text.
-        starts: int64 (texts + 1,), where each text's begin.
-    """
-    codes, kinds, starts = texts
-    count = len(codes)
-    lengths = np.diff(starts)
-    left = np.repeat(starts[1:], lengths) - np.arange(count)
-    hashes = np.zeros(count, np.uint32)
-    weight = np.zeros(count, np.uint8)
-    plain = bool((kinds == 1).all())
-    for k in range(GRAM_WEIGHT):
-        size = max(count - k, 0)
-        mixed = (hashes[:size] ^ (hashes[:size] >> np.uint32(15))) * _MIX + codes[k:] * np.uint32(0x85EBCA6B)
-        taken = left[:size] > k
-        if not plain:
-            taken &= weight[:size] < GRAM_WEIGHT
-        hashes[:size] = np.where(taken, mixed, hashes[:size])
-        weight[:size] += np.where(taken, kinds[k:], np.uint8(0))
-    whole = weight >= GRAM_WEIGHT
-    firsts = starts[:-1]
-    whole[firsts] = True
-    ends = np.cumsum(whole)
-    hashes ^= hashes >> np.uint32(16)
-    hashes *= np.uint32(0x7FEB352D)
-    hashes ^= hashes >> np.uint32(15)
-    gram_starts = np.append(ends[firsts] - 1, ends[-1])
-    return hashes[whole], gram_starts
-
-
-def compute_signatures(grams: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """MinHash signatures, folded.
-
-    Returns:
-        bands: uint32 (BANDS, texts), equal where all hashes of the band are.
-        sketches: uint32 (texts, SKETCH_WORDS), two bits a hash.
-    """
-    multipliers, offsets = _build_hashes()
-    texts = len(starts) - 1
-    bands = np.zeros((BANDS, texts), np.uint32)
-    bits = np.zeros((2, HASHES, texts), bool)
-    hashed = np.empty_like(grams)
-    firsts = starts[:-1]
-    for h in range(HASHES):
-        np.multiply(grams, multipliers[h], out=hashed)
-        np.add(hashed, offsets[h], out=hashed)
-        least = np.minimum.reduceat(hashed, firsts)
-        band = bands[h // ROWS_PER_BAND]
-        band ^= least
-        band *= _MIX
-        band ^= band >> np.uint32(15)
-        spread = least * np.uint32(0xC2B2AE35)
-        bits[0, h] = spread >> np.uint32(31)
-        bits[1, h] = (spread >> np.uint32(30)) & np.uint32(1)
-    packed = np.packbits(bits, axis=1)
-    return bands, np.ascontiguousarray(packed.transpose(2, 0, 1)).reshape(texts, -1).view(np.uint32)
-
-
-def _build_hashes() -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(20240229)
-    multipliers = random.integers(0, 2**32, HASHES, dtype=np.uint32) | np.uint32(1)
-    return multipliers, random.integers(0, 2**32, HASHES, dtype=np.uint32)
+NO_PAIRS = NearPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 class SignatureFiles:
@@ -152,7 +86,7 @@ def find_candidates(
     rows: np.ndarray,
     boundaries: Sequence[int],
     similarity: float,
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> np.ndarray:
     """Pairs that may be near duplicates.
 
@@ -236,70 +170,93 @@ def _limit_by_row(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return pairs[keep]
 
 
-def _track(items: range, description: str, amount: int, progress: Progress | None) -> Iterator[int]:
-    with (progress or Silent()).bar(description, len(items) * amount, "steps") as bar:
+def _track(items: range, description: str, amount: int, progress: Progress) -> Iterator[int]:
+    with progress.bar(description, len(items) * amount, "steps") as bar:
         for item in items:
             yield item
             bar.advance(amount)
 
 
-def verify_pairs(
-    pairs: np.ndarray,
-    read_texts: Callable[[np.ndarray], list[str]],
-    similarity: float,
-    progress: Progress | None = None,
-) -> NearPairs:
-    """Keeps the pairs whose texts' n-gram sets have at least the wanted Jaccard similarity.
-
-    Args:
-        pairs: uint64 (pairs,), each `earlier << 32 | later`.
-        read_texts: indices → texts.
-        similarity: the one wanted.
-        progress: shows a bar.
-    """
-    parts = []
+def _verify(pairs: np.ndarray, read_texts: ReadTexts, similarity: float, progress: Progress) -> NearPairs:
+    """Keeps the pairs whose texts' n-gram sets have at least the wanted Jaccard similarity (more for short texts)."""
+    parts = [NO_PAIRS]
     for start in _track(
         range(0, len(pairs), _CHUNK_PAIRS), "verifying near duplicates", _CHUNK_PAIRS, progress
     ):
         part = pairs[start : start + _CHUNK_PAIRS]
         first, second = (part >> np.uint64(32)).astype(np.int64), part.astype(np.uint32).astype(np.int64)
         rows, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-        grams, starts = compute_grams(normalize_texts(read_texts(rows)))
-        values = compute_jaccard(grams, starts, places[: len(first)], places[len(first) :])
-        keep = values >= similarity
-        parts.append((first[keep], second[keep], values[keep]))
-    if not parts:
-        return NearPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        texts = normalize_texts(read_texts(rows))
+        mine, other = places[: len(first)], places[len(first) :]
+        values = compute_jaccard(*compute_grams(texts), mine, other)
+        weights = np.add.reduceat(texts.kinds, texts.starts[:-1], dtype=np.float64)
+        shortness = np.maximum(1 - np.maximum(weights[mine], weights[other]) / SHORT_WEIGHT, 0)
+        keep = values >= similarity + (1 - similarity) * shortness
+        parts.append(NearPairs(first[keep], second[keep], values[keep]))
     return NearPairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def compute_jaccard(
-    grams: np.ndarray, starts: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> np.ndarray:
-    """float32 (pairs,): |A ∩ B| / |A ∪ B| of the n-gram sets of texts `first` and `second`.
+def connect(groups: np.ndarray, pairs: NearPairs) -> np.ndarray:
+    """uint32 (rows,): for each row the first row that it is joined to by its group or a chain of near pairs.
 
     Args:
-        grams: uint32 (grams,), text after text.
-        starts: int64 (texts + 1,), where each text's begin.
-        first: int (pairs,), texts.
-        second: int (pairs,), texts.
+        groups: uint32 (rows,), the first row with the same text.
+        pairs: near duplicates among first rows.
     """
-    lengths = np.diff(starts)
-    texts = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
-    unique = np.unique(texts << np.uint64(32) | grams)
-    sizes = np.bincount((unique >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
-    begins = np.concatenate(([0], np.cumsum(sizes)))
-    both = np.concatenate([_gather(unique, begins, sizes, side) for side in (first, second)])
-    both.sort()
-    shared_pairs = (both[1:][both[1:] == both[:-1]] >> np.uint64(32)).astype(np.int64)
-    shared = np.bincount(shared_pairs, minlength=len(first))
-    return (shared / (sizes[first] + sizes[second] - shared)).astype(np.float32)
+    roots = np.arange(len(groups), dtype=np.uint32)
+    while True:
+        first, second = roots[pairs.first], roots[pairs.second]
+        different = first != second
+        if not different.any():
+            return roots[groups]
+        low, high = np.minimum(first, second)[different], np.maximum(first, second)[different]
+        np.minimum.at(roots, high, low)
+        while not np.array_equal(roots[roots], roots):
+            roots = roots[roots]
 
 
-def _gather(unique: np.ndarray, begins: np.ndarray, sizes: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """uint64: `pair << 32 | gram` for each n-gram of each pair's text."""
-    counts = sizes[texts]
-    pairs = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
-    ends = np.cumsum(counts)
-    places = np.arange(ends[-1]) + np.repeat(begins[texts] - ends + counts, counts)
-    return pairs << np.uint64(32) | (unique[places] & np.uint64(0xFFFFFFFF))
+def _complete(pairs: NearPairs, candidates: np.ndarray, count: int) -> np.ndarray:
+    """Pairs not looked at yet, of each text in a cluster with the cluster's last `CLUSTER_PARTNERS`: all pairs of a
+    small cluster; and of a large one, each text of train with some of the later splits.
+
+    Returns:
+        uint64 (pairs,), each `earlier << 32 | later`.
+    """
+    rows = np.unique(np.concatenate([pairs.first, pairs.second]))
+    roots = connect(np.arange(count, dtype=np.uint32), pairs)[rows]
+    order = np.lexsort((rows, roots))
+    rows, roots = rows[order].astype(np.uint64), roots[order]
+    ends = np.searchsorted(roots, roots, side="right")
+    found = []
+    for distance in range(1, CLUSTER_PARTNERS + 1):
+        partners = ends - distance
+        inside = partners > np.arange(len(rows))
+        found.append(rows[inside] << np.uint64(32) | rows[partners[inside]])
+    return np.setdiff1d(np.concatenate(found), candidates)
+
+
+def find_near_pairs(
+    signatures: SignatureFiles,
+    rows: np.ndarray,
+    boundaries: Sequence[int],
+    similarity: float,
+    read_texts: ReadTexts,
+    progress: Progress | None = None,
+) -> NearPairs:
+    """Near duplicates among some texts.
+
+    Args:
+        signatures: of all texts.
+        rows: uint32 (some,), rising; the texts to look at.
+        boundaries: where each split begins, and the number of texts.
+        similarity: Jaccard similarity of n-gram sets from which two texts are near duplicates.
+        read_texts: indices → texts.
+        progress: shows bars.
+    """
+    progress = progress or Silent()
+    candidates = find_candidates(signatures, rows, boundaries, similarity, progress)
+    pairs = _verify(candidates, read_texts, similarity, progress)
+    if not len(pairs.first):
+        return pairs
+    others = _verify(_complete(pairs, candidates, int(boundaries[-1])), read_texts, similarity, progress)
+    return NearPairs(*(np.concatenate(columns) for columns in zip(pairs, others, strict=True)))

@@ -15,7 +15,8 @@ import numpy as np
 
 from kerasft.data.config import Source
 from kerasft.data.fields import PARSERS, Field, InvalidValue
-from kerasft.data.near_duplicates import SignatureFiles, compute_grams, compute_signatures
+from kerasft.data.minhash import compute_grams, compute_signatures
+from kerasft.data.near_duplicates import SignatureFiles
 from kerasft.data.normalization import compute_keys, normalize_texts
 from kerasft.data.sources import RawBatch, Reject, SourceFile, read_rows
 from kerasft.data.sources.rows import shorten
@@ -181,11 +182,16 @@ def _compute(texts: list[str], near: bool) -> tuple[np.ndarray, tuple[np.ndarray
     return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
 
 
+class RejectsError(DataError):
+    """Too many rows cannot be used."""
+
+
 def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) -> None:
     """Stops where too much of a split was rejected, or nothing is left of it.
 
     Raises:
-        DataError: with counts by reason and the first few rejects.
+        RejectsError: with counts by reason and the first few rejects.
+        DataError: there are no rows at all.
     """
     for name, split in counts.items():
         total = split.accepted + split.rejected.total()
@@ -194,7 +200,7 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
         if not total:
             raise DataError(f"data.{name} has no rows.", fix="Check its path, and header: true or false.")
         if split.share_rejected > limit or not split.accepted:
-            raise DataError(
+            raise RejectsError(
                 f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
                 f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
                 fix=f"All are listed in {rejected}. Mend them, or raise data.max_rejected.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ _COLUMNS = {
     "rows": np.uint32,
     "keys": np.uint64,
 }
+
+_DESCRIBED_CHARACTERS = 200
 
 
 class RowStore:
@@ -83,6 +85,19 @@ class RowStore:
             os.pread(file, length, place).decode("utf-8")
             for place, length in zip(places.tolist(), lengths.tolist(), strict=True)
         ]
+
+    def build_describer(self, names: Sequence[str]) -> Callable[[int], tuple[str, str]]:
+        """A function from a row to where it stands (`file:row`) and the start of its text.
+
+        Args:
+            names: the files', by number.
+        """
+        files, rows = self.read_column("files"), self.read_column("rows")
+
+        def describe(row: int) -> tuple[str, str]:
+            return f"{names[files[row]]}:{rows[row]}", self.read_texts([row])[0][:_DESCRIBED_CHARACTERS]
+
+        return describe
 
     def read_range(self, start: int, stop: int) -> list[bytes]:
         """UTF-8 texts of consecutive rows."""
