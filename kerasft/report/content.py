@@ -1,0 +1,110 @@
+"""What a report is made of, as plain Python data: no TensorFlow, no models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Figures = Mapping[str, Mapping[str, float | int]]
+"""Figure's name → `{"value": …, "low": …, "high": …}`, as in metrics.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPredictions:
+    """What the model said about one split's examples.
+
+    Attributes:
+        probabilities: float (examples, classes), rows sum to 1.
+        labels: int (examples,), ids in [0, classes).
+        texts: the examples' texts, shown beside mistakes; any sequence, read where needed only.
+        origins: `file:row` of each example; empty where not known.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    texts: Sequence[str]
+    origins: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedModel:
+    """Where the model that serves lies, and how exactly it answers as the trained one.
+
+    Attributes:
+        path: the SavedModel's version folder, `runs/sst2/export/1`.
+        parity: what parity.json holds; its numbers and strings are listed.
+    """
+
+    path: str
+    parity: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        heading: as shown.
+        template: name of a template in this package, or of any that `templates` of the content holds.
+        data: what the template sees, besides `content`.
+    """
+
+    heading: str
+    template: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContent:
+    """All that a report shows. Only the first four must be given; parts without data are left out.
+
+    Attributes:
+        title: the experiment's name.
+        task: what was learned, `text_classification`.
+        label_names: the classes, in the order of the probabilities.
+        figures: split → figures, as `compute_classification_figures` gives them.
+        predictions: split → predictions, for the plots and mistakes.
+        main_split: the split that verdict, plots and mistakes are about; by default the first there is of test,
+            validation and train.
+        training: figures of the training stage, `examples_per_second`, `seconds`, …
+        history: rows of metrics.jsonl: `{"step", "epoch", "loss", "learning_rate"}` by step, and by epoch
+            `{"epoch", "validation_loss", "validation_accuracy", …}` (epochs from 1, `step` optional).
+        best_step: the step whose weights were kept.
+        manifest: the prepared dataset's.
+        config_text: the resolved config, YAML.
+        environment: versions, machine, revision; dicts in it are flattened.
+        export: the exported model.
+        usage: (caption, command) pairs shown before those for the export.
+        mistakes: how many mistakes are shown.
+        sections: more parts, after the mistakes.
+        templates: name → Jinja source of their templates, where this package lacks them.
+    """
+
+    title: str
+    task: str
+    label_names: Sequence[str]
+    figures: Mapping[str, Figures]
+    predictions: Mapping[str, SplitPredictions] = field(default_factory=dict)
+    main_split: str | None = None
+    training: Figures = field(default_factory=dict)
+    history: Sequence[Mapping[str, Any]] = ()
+    best_step: float | None = None
+    manifest: Mapping[str, Any] | None = None
+    config_text: str | None = None
+    environment: Mapping[str, Any] | None = None
+    export: ExportedModel | None = None
+    usage: Sequence[tuple[str, str]] = ()
+    mistakes: int = 20
+    sections: Sequence[Section] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+    def choose_main_split(self) -> str | None:
+        """`main_split`, or the default for it; None without any figures."""
+        if self.main_split is not None:
+            return self.main_split
+        return next((name for name in ("test", "validation", "train") if name in self.figures), None) or next(
+            iter(self.figures), None
+        )

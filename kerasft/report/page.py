@@ -1,0 +1,68 @@
+"""Puts a report's sections on one page that needs nothing besides itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jinja2
+
+import kerasft
+from kerasft.files import write_text
+from kerasft.report.content import ReportContent, Section
+from kerasft.report.sections import AFTER, BEFORE
+
+_FOLDER = Path(__file__).parent
+
+
+def build_sections(content: ReportContent) -> list[Section]:
+    """The sections that there is something to show in."""
+    split = content.choose_main_split()
+    if split is None:
+        return list(content.sections)
+    before = [build(content, split) for build in BEFORE]
+    after = [build(content, split) for build in AFTER]
+    return [section for section in (*before, *content.sections, *after) if section is not None]
+
+
+def render_report(content: ReportContent) -> str:
+    """The page as HTML text.
+
+    Everything that is not markup of this package is escaped, and the page forbids scripts and foreign addresses
+    (Content-Security-Policy): texts and labels may be hostile.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.FileSystemLoader(_FOLDER), jinja2.DictLoader(dict(content.templates))]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    split = content.choose_main_split()
+    parts = []
+    for number, section in enumerate(build_sections(content)):
+        template = environment.get_template(section.template)
+        anchor = re.sub(r"\W+", "-", section.heading.lower()).strip("-") or f"section-{number}"
+        body = template.render(content=content, split=split, **section.data)
+        parts.append({"heading": section.heading, "anchor": anchor, "body": jinja2.filters.Markup(body)})
+    page = environment.get_template("page.html").render(
+        content=content,
+        split=split,
+        sections=parts,
+        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        version=kerasft.__version__,
+    )
+    # Lone surrogates, which JSON can smuggle in, have no UTF-8; other controls are for the parser to replace.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Writes the report whole or not at all.
+
+    Args:
+        path: the HTML file.
+        content: what is shown.
+    """
+    write_text(path, render_report(content))

@@ -1,0 +1,167 @@
+"""What the figures say, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from kerasft.metrics.classification import compute_confusion_matrix, explain_missing_figures
+from kerasft.report.content import Figures, ReportContent, SplitPredictions
+from kerasft.report.wording import format_interval, format_percent, quote_label
+
+Tone = Literal["good", "fair", "bad", "plain"]
+_FEW_EXAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence or two of the verdict.
+
+    Attributes:
+        tone: how a reader should take it.
+        text: plain text.
+    """
+
+    tone: Tone
+    text: str
+
+
+def build_headline(content: ReportContent, split: str) -> str:
+    """On how many examples the model is right how often; an empty string where that is not known."""
+    figures = content.figures[split]
+    if "accuracy" not in figures:
+        return ""
+    examples = int(figures["examples"]["value"]) if "examples" in figures else None
+    interval = format_interval("accuracy", figures["accuracy"])
+    number = "one" if examples == 1 else f"{examples:,}" if examples else "the"
+    return (
+        f"On {number} {split} example{'' if examples == 1 else 's'} the model is right "
+        f"{format_percent(figures['accuracy']['value'])} of the time"
+        + (f" (95\u202f% interval {interval})." if interval else ".")
+    )
+
+
+def build_verdict(content: ReportContent, split: str) -> list[Statement]:
+    """Sentences about one split: against always saying one label, calibration, what is confused, the data."""
+    figures = content.figures[split]
+    predictions = content.predictions.get(split)
+    found = _compare_with_majority(figures, content.label_names)
+    found += _judge_rare_labels(figures)
+    if predictions is not None:
+        found += _judge_calibration(figures, predictions)
+        found += _name_confusions(predictions, content.label_names)
+    found += _judge_data(content.manifest, split)
+    if "examples" in figures and figures["examples"]["value"] < _FEW_EXAMPLES:
+        found.append(
+            Statement(
+                "fair", "These are few examples: the intervals are wide, and small differences mean nothing."
+            )
+        )
+    if predictions is not None:
+        found += _explain_missing(predictions, content.label_names)
+    return found
+
+
+def _compare_with_majority(figures: Figures, label_names: Any) -> list[Statement]:
+    supports = {
+        name: figures[f"support/{name}"]["value"] for name in label_names if f"support/{name}" in figures
+    }
+    total = sum(supports.values())
+    if not total or "accuracy" not in figures:
+        return []
+    most = max(supports, key=supports.__getitem__)
+    share = supports[most] / total
+    accuracy = figures["accuracy"]
+    start = (
+        f"Always saying {quote_label(most)}, the most frequent label, would be right {format_percent(share)}"
+    )
+    low, high = accuracy.get("low", 0.0), accuracy.get("high", 1.0)
+    if low > share:
+        return [Statement("good", f"{start}. The model is better, by more than chance explains.")]
+    if high < share:
+        return [Statement("bad", f"{start}. The model is worse than that: it has learned nothing useful.")]
+    return [Statement("bad", f"{start}. The model is not better than that beyond what chance explains.")]
+
+
+def _judge_rare_labels(figures: Figures) -> list[Statement]:
+    if "macro_f1" not in figures or "accuracy" not in figures:
+        return []
+    macro, accuracy = figures["macro_f1"]["value"], figures["accuracy"]["value"]
+    if macro > accuracy - 0.05:
+        return []
+    return [
+        Statement(
+            "fair",
+            f"It does worse on rare labels: F1 averaged over labels is {format_percent(macro)}, "
+            f"{100 * (accuracy - macro):.0f} points below its accuracy.",
+        )
+    ]
+
+
+def _judge_calibration(figures: Figures, predictions: SplitPredictions) -> list[Statement]:
+    if "ece" not in figures:
+        return []
+    ece = figures["ece"]
+    sure = float(predictions.probabilities.max(axis=1).mean(dtype=np.float64))
+    right = float(np.mean(predictions.probabilities.argmax(axis=1) == predictions.labels))
+    average = f"it is {format_percent(sure)} sure on average and right {format_percent(right)} of the time"
+    off = f"its probabilities are off by {100 * ece['value']:.1f} points on average"
+    if ece.get("low") == 0.0:
+        return [Statement("good", f"Its probabilities can be taken at their word: {average}.")]
+    if abs(sure - right) < 0.5 * ece["value"]:
+        return [
+            Statement("fair", f"{off.capitalize()}, too high in places and too low in others; {average}.")
+        ]
+    kind = "over-confident" if sure > right else "under-confident"
+    tone: Tone = "bad" if ece["value"] > 0.15 else "fair"
+    return [Statement(tone, f"It is {kind}: {average} ({off}).")]
+
+
+def _name_confusions(predictions: SplitPredictions, label_names: Any) -> list[Statement]:
+    matrix = compute_confusion_matrix(predictions.probabilities, predictions.labels)
+    support = matrix.sum(axis=1)
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    if not wrong.any():
+        return [Statement("good", "It makes no mistake on these examples.")]
+    order = np.argsort(-wrong, axis=None, kind="stable")[: 1 if len(matrix) == 2 else 3]
+    parts = []
+    for cell in order:
+        label, prediction = divmod(int(cell), len(matrix))
+        count = int(wrong[label, prediction])
+        if count:
+            parts.append(
+                f"{quote_label(label_names[label])} taken for {quote_label(label_names[prediction])} "
+                f"({count:,} of {support[label]:,}, {format_percent(count / support[label])})"
+            )
+    kind = "Its most frequent mistake" if len(parts) == 1 else "Its most frequent mistakes"
+    return [Statement("plain", f"{kind}: {'; '.join(parts)}.")]
+
+
+def _judge_data(manifest: Mapping[str, Any] | None, split: str) -> list[Statement]:
+    leak = ((manifest or {}).get("leaks") or {}).get(f"train → {split}") or {}
+    left = leak.get("exact", 0) + leak.get("near", 0) if not leak.get("dropped") else 0
+    if split == "train" or not left:
+        return []
+    return [
+        Statement(
+            "fair",
+            f"{left:,} {split} examples stand in train as well, exactly or nearly: on them the figures may flatter the "
+            "model. Set data.leaks to drop to take them out of train.",
+        )
+    ]
+
+
+def _explain_missing(predictions: SplitPredictions, label_names: Any) -> list[Statement]:
+    missing = explain_missing_figures(predictions.probabilities, predictions.labels, label_names)
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        by_reason.setdefault(reason, []).append(name)
+    if not by_reason:
+        return []
+    shown = [f"{', '.join(names)} ({reason})" for reason, names in list(by_reason.items())[:5]]
+    more = f"; and {len(by_reason) - 5} more" if len(by_reason) > 5 else ""
+    return [Statement("plain", f"Left out, being undefined here: {'; '.join(shown)}{more}.")]

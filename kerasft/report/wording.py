@@ -1,0 +1,63 @@
+"""Numbers and names as a reader wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kerasft.plots.style import shorten_label
+
+_THIN = "\u202f"  # narrow no-break space
+
+SHARES = ("accuracy", "macro_f1", "weighted_f1", "ece")
+"""Overall figures that are shown as percentages; so are those of single labels."""
+
+
+def format_percent(value: float, digits: int = 1) -> str:
+    """0.8864 → `88.6 %`; 100 % and 0 % only where it is exactly that."""
+    text = f"{100 * value:.{digits}f}"
+    if value < 1 and float(text) == 100:
+        text = "> 99.9"
+    elif value > 0 and float(text) == 0:
+        text = "< 0.1"
+    return f"{text}{_THIN}%"
+
+
+def is_share(name: str) -> bool:
+    """Whether the figure of that name is shown as a percentage."""
+    return name in SHARES or name.startswith(("precision/", "recall/", "f1/"))
+
+
+def format_figure(name: str, value: float) -> str:
+    """A figure's value by its kind: percentage, count, or three decimals."""
+    if is_share(name):
+        return format_percent(value)
+    if isinstance(value, int) or name == "examples" or name.startswith("support/"):
+        return f"{int(value):,}"
+    if name in ("mcc", "roc_auc", "log_loss", "brier"):
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def format_interval(name: str, figure: Mapping[str, float]) -> str:
+    """`87.1–90.0 %`, or an empty string where there is no interval."""
+    if "low" not in figure or "high" not in figure:
+        return ""
+    low, high = (format_figure(name, float(figure[end])) for end in ("low", "high"))
+    if low.endswith("%") and high.endswith("%"):
+        low = low.removesuffix(f"{_THIN}%")
+    return f"{low}–{high}"
+
+
+def quote_label(name: str, length: int = 60) -> str:
+    """The label in quotes, isolated so that its writing direction stays its own."""
+    return f"“\u2068{shorten_label(name, length)}\u2069”"
+
+
+def format_duration(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
