@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from kerasft.metrics.calibration import compute_reliability_bins
-from kerasft.plots.style import BLUE, GRID, MUTED, draw_grid, in_house_style, new_figure
+from kerasft.plots.style import (
+    BLUE,
+    GRID,
+    MUTED,
+    build_percent_formatter,
+    draw_grid,
+    in_house_style,
+    new_figure,
+)
 
 
 @in_house_style
@@ -36,7 +43,7 @@ def build_calibration_figure(
     upper.scatter(x, y, s=sizes, color=BLUE, zorder=3, clip_on=False, label="this model, with 95 % intervals")
     upper.set_ylim(-0.02, 1.02)
     upper.set_ylabel("share that is right")
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    upper.yaxis.set_major_formatter(build_percent_formatter())
     upper.legend(loc="lower right")
     draw_grid(upper)
     if title:
@@ -47,6 +54,6 @@ def build_calibration_figure(
     lower.set_xlim(lowest, 1.0)
     lower.set_ylabel("examples")
     lower.set_xlabel("how sure the model is (its highest probability)")
-    lower.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    lower.xaxis.set_major_formatter(build_percent_formatter())
     draw_grid(lower)
     return figure

@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from kerasft.plots.style import INK, MUTED, PAPER, SHADES, in_house_style, new_figure, shorten_label
+from kerasft.plots.style import (
+    INK,
+    MUTED,
+    PAPER,
+    SHADES,
+    build_percent_formatter,
+    in_house_style,
+    new_figure,
+    shorten_label,
+)
 
 _SHARES_UP_TO = 12
 _COUNTS_UP_TO = 30
@@ -75,7 +84,7 @@ def build_confusion_matrix_figure(
     if size <= _COUNTS_UP_TO:
         _write_cells(axes, matrix, shares)
     if size > _SHARES_UP_TO:
-        bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=24, format="{x:.0%}")
+        bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=24, format=build_percent_formatter())
         bar.outline.set_visible(False)
         bar.set_label("share of the label's examples")
     return figure
@@ -119,4 +128,4 @@ def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
         axes.text(column, row - shift, text, color=color, fontsize=big, fontweight=weight, **centre)
         if with_shares:
             faded = PAPER if share > _DARK_FROM else MUTED
-            axes.text(column, row + 0.22, f"{share:.1%}", color=faded, fontsize=small, **centre)
+            axes.text(column, row + 0.22, f"{100 * share:.1f}\u202f%", color=faded, fontsize=small, **centre)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from kerasft.plots.style import (
     BLUE,
     INK,
     PALETTE,
     VERMILION,
+    build_percent_formatter,
     draw_grid,
     in_house_style,
     new_figure,
@@ -62,7 +62,7 @@ def build_label_balance_figure(
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the split")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(build_percent_formatter())
     axes.margins(x=0.09, y=0.02)
     draw_grid(axes, "x")
     figure.legend(loc="outside upper left", ncols=4)
@@ -90,11 +90,11 @@ def build_score_histogram_figure(probabilities: np.ndarray, labels: np.ndarray, 
             axes.stairs(shares, edges, fill=True, color=color, alpha=0.3)
             axes.stairs(shares, edges, color=color, linewidth=1.6, label=label)
     axes.set_xlim(edges[0], 1.0)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, axes.get_ylim()[1] * 1.15)  # room for the legend
     axes.set_xlabel("how sure the model is (its highest probability)")
     axes.set_ylabel("share of right / of wrong answers")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.legend(loc="upper left")
+        axis.set_major_formatter(build_percent_formatter())
+    axes.legend(loc="upper left", ncols=2)
     draw_grid(axes)
     return figure

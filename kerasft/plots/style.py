@@ -15,6 +15,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 INK, MUTED, GRID, PAPER = "#1c2733", "#5b6875", "#dfe4ea", "#ffffff"
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#b0568d", "#e69f00", "#56b4e9"
@@ -101,6 +102,11 @@ def in_house_style(function: Callable[Parameters, Figure]) -> Callable[Parameter
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, `width` × `height` inches, whose parts make room for each other."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def build_percent_formatter() -> PercentFormatter:
+    """Ticks of shares, 0.8 → `80 %`."""
+    return PercentFormatter(1.0, decimals=0, symbol="\u202f%")
 
 
 def draw_grid(axes: Axes, axis: str = "y") -> None:

@@ -86,6 +86,8 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
     for name in names:
         found = [content.figures[split].get(name) for split in splits]
         start, stop = _choose_scale([figure for figure in found if figure is not None])
+        if start == 0.0 and found[0] is not None and found[0].get("high", 0.0) > 1.0:
+            stop = start  # a loss has no scale of its own
         cells = [
             None
             if figure is None
@@ -104,6 +106,8 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
 
 
 def _choose_scale(figures: list[Mapping[str, float]]) -> tuple[float, float]:
+    if len(figures) == 1:
+        return 0.0, 1.0
     ends = [float(figure[end]) for figure in figures for end in ("low", "high", "value") if end in figure]
     margin = 0.15 * (max(ends) - min(ends))
     return min(ends) - margin, max(ends) + margin

@@ -75,9 +75,7 @@ def _compare_with_majority(figures: Figures, label_names: Any) -> list[Statement
     most = max(supports, key=supports.__getitem__)
     share = supports[most] / total
     accuracy = figures["accuracy"]
-    start = (
-        f"Always saying {quote_label(most)}, the most frequent label, would be right {format_percent(share)}"
-    )
+    start = f"Always saying {quote_label(most)}, the most frequent label, would be right {format_percent(share)} of the time"
     low, high = accuracy.get("low", 0.0), accuracy.get("high", 1.0)
     if low > share:
         return [Statement("good", f"{start}. The model is better, by more than chance explains.")]

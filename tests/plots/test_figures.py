@@ -29,7 +29,7 @@ def test_confusion_matrix_shows_counts_and_row_shares():
         np.array([[90, 10], [0, 0]]), ["no", "yes"], title="test"
     )
     axes = figure.axes[0]
-    assert {"90", "10", "0", "90.0%", "10.0%", "0.0%"} == set(texts_of(axes))
+    assert {"90", "10", "0", "90.0\u202f%", "10.0\u202f%", "0.0\u202f%"} == set(texts_of(axes))
     assert [label.get_text() for label in axes.get_yticklabels() if label.get_text()] == ["no", "yes"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "labelled")
     np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), [[0.9, 0.1], [0.0, 0.0]])
