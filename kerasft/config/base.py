@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pydantic
+
+
+@dataclass(frozen=True)
+class PathField:
+    """Marks a field (text, or a list of texts) as naming files: `Annotated[str, PathField()]`.
+
+    A relative path is taken from the config file's folder, not from where the command was started.
+    `scheme://…` and `package:module/file` are no paths and stay as they are.
+
+    Args:
+        may_be_name: the text may also be a name (of a preset, say): then only `./x`, `../x`, `/x`, `~/x` and what
+            is there as a file or folder count as paths.
+    """
+
+    may_be_name: bool = False
 
 
 class Config(pydantic.BaseModel):
@@ -15,6 +31,7 @@ class Config(pydantic.BaseModel):
         extra="forbid",
         strict=True,
         validate_default=True,
+        allow_inf_nan=False,
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pydantic
 
-from kerasft.config.base import Config
+from kerasft.config.base import Config, PathField
 
 
 class TextModelConfig(Config):
     """A pre-trained text encoder and what stands on it."""
 
-    preset: str
+    preset: Annotated[str, PathField(may_be_name=True)]
     """A keras-hub name (`bert_base_en_uncased`), `hf://owner/name`, `kaggle://…`, `modelscope://…`, a local folder
     (keras-hub or Hugging Face format), `package:module/folder` (inside an installed package), or the `preset/`
     folder of another run."""

@@ -1,0 +1,1 @@
+"""The commands, progress and tables; the only room that prints or exits."""

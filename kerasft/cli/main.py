@@ -1,0 +1,236 @@
+"""The command `kerasft`: one verb a stage. Nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasft import __version__
+from kerasft.cli.failures import SHOW_TRACEBACKS, guarded
+from kerasft.cli.options import (
+    ConfigArgument,
+    OutputOption,
+    OverridesArgument,
+    QuietOption,
+    open_work,
+    print_results,
+)
+from kerasft.cli.predicting import EPILOG as PREDICT_EPILOG
+from kerasft.cli.predicting import predict
+from kerasft.cli.presets import presets_app
+from kerasft.cli.schema import EPILOG as SCHEMA_EPILOG
+from kerasft.cli.schema import schema
+
+_HELP = """From raw data to a served model, in Keras.
+
+One YAML file describes an experiment, one run folder holds all that came of it, and each step is one verb.
+
+\b
+  kerasft run sst2.yaml                          every stage the config asks for; what is done is skipped
+  kerasft run sst2.yaml train.epochs=1           the same, with one value changed
+  kerasft predict runs/sst2 "What a film."       a label and its probabilities
+  kerasft export sst2.yaml --to served/1         a SavedModel that takes raw strings
+"""
+_EPILOG = """\b
+A config to begin with:
+  name: reviews
+  task: {type: text_classification}
+  data:
+    train: {format: csv, path: reviews.csv, columns: {text: review, label: stars}}
+  model: {preset: bert_tiny_en_uncased}
+  export: {formats: [saved_model]}
+
+\b
+KEY=VALUE changes it from the command line:
+  train.optimizer.learning_rate=3e-5
+  evaluate.splits='[test]'
+  train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
+
+Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 70 a defect in kerasft,
+130 stopped by Ctrl-C."""
+
+app = typer.Typer(
+    name="kerasft",
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"kerasft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Shows the version.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Shows the traceback of an error as well.")
+    ] = False,
+) -> None:
+    if traceback:
+        os.environ[SHOW_TRACEBACKS] = "1"
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  kerasft prepare sst2.yaml
+  kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05
+"""
+)
+@guarded
+def prepare(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Reads and checks the data, and writes it as a dataset.
+
+    Labels, damage, duplicates and leaks between splits are reported in a table; rejected rows go to rejected.jsonl.
+    """
+    with open_work(config, overrides, output, quiet) as work:
+        from kerasft.stages import prepare as stage
+
+        stage.prepare(work.config, work.run, work.progress)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  kerasft finetune sst2.yaml
+  kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short
+  kerasft finetune sst2.yaml train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
+"""
+)
+@guarded
+def finetune(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Trains the preset on the data and keeps the best model.
+
+    Watch it with: tensorboard --logdir runs. Ctrl-C ends it cleanly; the same command goes on from there.
+    """
+    with open_work(config, overrides, output, quiet) as work:
+        from kerasft.stages import finetune as stage
+
+        stage.finetune(work.config, work.run, work.progress)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  kerasft evaluate sst2.yaml
+  kerasft evaluate runs/sst2 evaluate.splits='[test]' evaluate.bootstrap_samples=10000
+"""
+)
+@guarded
+def evaluate(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measures the model, with 95 % intervals, and writes report.html."""
+    with open_work(config, overrides, output, quiet) as work:
+        from kerasft.stages import evaluate as stage
+
+        stage.evaluate(work.config, work.run, work.progress)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  kerasft export sst2.yaml
+  kerasft export runs/sst2 --to served/1
+"""
+)
+@guarded
+def export(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", metavar="DIR", help="Where the model goes.  [default: export/<version> in the run folder]"
+        ),
+    ] = None,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Writes a SavedModel that takes raw strings.
+
+    It is loaded again in a clean process and asked real examples; if its answers differ, nothing is published.
+    """
+    with open_work(config, overrides, output, quiet) as work:
+        from kerasft.stages import export as stage
+
+        print(stage.export(work.config, work.run, work.progress, to))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  kerasft run sst2.yaml
+  kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1
+"""
+)
+@guarded
+def run(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Does every stage that the config asks for.
+
+    What is done and unchanged is skipped, so the same command goes on where it was stopped.
+    """
+    with open_work(config, overrides, output, quiet) as work:
+        from kerasft.stages import run as stage
+
+        print_results(stage.run(work.config, work.run, work.progress))
+
+
+app.command(epilog=PREDICT_EPILOG)(guarded(predict))
+app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
+app.add_typer(presets_app, name="presets")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command line without the program's name; the process's own by default.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    if "--traceback" in words[:end]:
+        # It belongs before the verb; whoever adds it to a failed command writes it at the end.
+        words.remove("--traceback")
+        words.insert(0, "--traceback")
+    try:
+        app(words, prog_name="kerasft", standalone_mode=True)
+    except SystemExit as end_of_command:
+        code = end_of_command.code
+        return code if isinstance(code, int) else int(code is not None)
+    return 0

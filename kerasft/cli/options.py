@@ -1,0 +1,81 @@
+"""The arguments that the commands share, and what becomes of them: a config, a run folder, a progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from kerasft.cli.environment import prepare_environment
+from kerasft.cli.progress import QuietProgress, open_progress
+
+if TYPE_CHECKING:
+    from kerasft.experiment import ExperimentConfig
+    from kerasft.training.run_folder import RunFolder
+
+ConfigArgument = Annotated[
+    Path, typer.Argument(metavar="CONFIG.yaml", help="The experiment's config, or the folder of a run.")
+]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the config: a dotted key, and a value in YAML."),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="The run folder.  [default: runs/<name>]"),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Shows results and errors only.")]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage is given."""
+
+    config: ExperimentConfig
+    run: RunFolder
+    progress: QuietProgress
+
+
+def load_experiment(
+    path: Path, overrides: Sequence[str] | None, output: Path | None
+) -> tuple[ExperimentConfig, Path]:
+    """The config and the run folder's path; nothing is written and TensorFlow is not imported."""
+    from kerasft.config.loading import load_config
+    from kerasft.experiment import ExperimentConfig
+
+    loaded = load_config(ExperimentConfig, path, overrides or ())
+    return loaded.config, output or loaded.run_folder or Path("runs", loaded.config.name)
+
+
+@contextmanager
+def open_work(
+    path: Path,
+    overrides: Sequence[str] | None,
+    output: Path | None,
+    quiet: bool,
+    results: TextIO | None = None,
+) -> Iterator[Work]:
+    """Loads the config, and says on Ctrl-C what is kept."""
+    config, folder = load_experiment(path, overrides, output)
+    prepare_environment()
+    from kerasft.training.run_folder import RunFolder
+
+    with open_progress(quiet, results) as progress:
+        try:
+            yield Work(config, RunFolder(folder), progress)
+        except KeyboardInterrupt as stop:
+            kept = f"what was finished is kept in {folder}; the same command goes on from there."
+            raise KeyboardInterrupt(str(stop) or kept) from None
+
+
+def print_results(results: Mapping[str, Any] | None) -> None:
+    """Prints what a stage returned, a line each: `report  runs/x/report.html`."""
+    if not results:
+        return
+    width = max(len(name) for name in results)
+    for name, value in results.items():
+        print(f"{name:<{width}}  {value}", flush=True)

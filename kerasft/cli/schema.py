@@ -1,0 +1,41 @@
+"""`kerasft schema`: the config's JSON Schema, by which editors complete and check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+EPILOG = """\b
+Examples:
+  kerasft schema
+  kerasft schema --to kerasft.schema.json
+
+\b
+VS Code with its YAML extension (and others with yaml-language-server) completes, explains and checks keys in a
+config that begins with
+  # yaml-language-server: $schema=kerasft.schema.json"""
+
+
+def schema(
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Where it goes.  [default: standard output]")
+    ] = None,
+) -> None:
+    """Prints the config's JSON Schema, for editors."""
+    text = json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
+    if to is None:
+        print(text, end="")
+        return
+    from kerasft.files import write_text
+
+    write_text(to, text)
+
+
+def build_schema() -> dict[str, Any]:
+    """The JSON Schema of an experiment's config."""
+    from kerasft.experiment import ExperimentConfig
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ExperimentConfig.model_json_schema()}

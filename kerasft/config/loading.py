@@ -1,0 +1,109 @@
+"""A config from a file and `KEY=VALUE` arguments, and back to a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import pydantic
+from ruamel.yaml import YAML
+
+from kerasft import files
+from kerasft.config.document import read_document
+from kerasft.config.overrides import apply_overrides
+from kerasft.config.paths import resolve_paths
+from kerasft.config.problems import InvalidConfig, Problem
+from kerasft.config.validation import validate
+from kerasft.errors import ConfigError
+
+C = TypeVar("C", bound=pydantic.BaseModel)
+
+CONFIG_NAME = "config.yaml"
+
+__all__ = [
+    "CONFIG_NAME",
+    "InvalidConfig",
+    "LoadedConfig",
+    "Problem",
+    "dump_config",
+    "load_config",
+    "resolve_paths",
+]
+
+
+@dataclass(frozen=True)
+class LoadedConfig(Generic[C]):
+    """A config and where it came from.
+
+    Args:
+        config: complete, with absolute paths.
+        path: the file it was read from.
+        run_folder: the run folder that the file is the config of; None where a config file was named.
+    """
+
+    config: C
+    path: Path
+    run_folder: Path | None = None
+
+
+def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()) -> LoadedConfig[C]:
+    """Reads, overrides, checks and completes a config.
+
+    Args:
+        schema: the config's class.
+        path: a YAML file, or a run folder, which holds its `config.yaml`.
+        overrides: `KEY=VALUE` each: a dotted key (`train.optimizer.learning_rate`, `data.train.path[0]`) and its
+            new value in YAML; laid over the file in their order. Paths in them are relative to the config file.
+
+    Raises:
+        ConfigError: there is no such file.
+        InvalidConfig: everything that is wrong with it.
+    """
+    path, shown = Path(path), str(path)
+    run_folder = path if path.is_dir() else None
+    if run_folder:
+        path = run_folder / CONFIG_NAME
+        shown = str(path)
+        if not path.is_file():
+            raise ConfigError(
+                f"The folder holds no {CONFIG_NAME}, so it is no run folder.",
+                where=str(run_folder),
+                fix="Name a config file, or the folder of a run.",
+            )
+    try:
+        document = read_document(path, shown)
+    except OSError as error:
+        reason = (
+            "There is no such config file." if not path.exists() else f"It cannot be read: {error.strerror}."
+        )
+        raise ConfigError(reason, where=shown, fix=_suggest_file(path)) from None
+    if document.data is None and document.problems:
+        raise InvalidConfig(document.problems)
+    apply_overrides(document, schema, overrides)
+    config = validate(schema, document)
+    return LoadedConfig(resolve_paths(config, path.absolute().parent), path, run_folder)
+
+
+def _suggest_file(path: Path) -> str:
+    names = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    if names:
+        return f"In {path.parent} there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}."
+    return "Name the YAML file of an experiment, or the folder of a run."
+
+
+def dump_config(config: pydantic.BaseModel, path: str | Path) -> None:
+    """Writes the complete config, defaults filled in: reading it gives an equal config.
+
+    Paths are written as they stand in `config`: `load_config` has made them absolute.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.width = 4096
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    buffer = io.StringIO()
+    yaml.dump(config.model_dump(mode="json"), buffer)
+    files.write_text(path, buffer.getvalue())

@@ -1,0 +1,126 @@
+"""`KEY=VALUE` arguments laid over a config: dotted keys, values in YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pydantic
+
+from kerasft.config.document import Document, KeyPath, parse_yaml
+from kerasft.config.problems import Problem, format_key
+
+_PART = re.compile(r"([^.\[\]=\s]+)((?:\[[0-9]{1,6}\])*)")
+
+
+def parse_key(text: str) -> KeyPath | None:
+    """`data.train.path[0]` → `("data", "train", "path", 0)`; None where it is no key."""
+    path: list[str | int] = []
+    for part in text.split("."):
+        match = _PART.fullmatch(part)
+        if not match:
+            return None
+        path.append(match[1])
+        path.extend(int(index) for index in re.findall(r"[0-9]+", match[2]))
+    return tuple(path)
+
+
+def apply_overrides(document: Document, schema: type[pydantic.BaseModel], overrides: Sequence[str]) -> None:
+    """Lays the overrides over the document, one after the other; mistakes go to its `problems`.
+
+    A section that the file leaves out starts as the schema's default, so that an override changes only what it
+    names; a section whose `type` is named by an override starts empty.
+
+    Args:
+        document: changed in place.
+        schema: the config's class.
+        overrides: `KEY=VALUE` each; the value is YAML.
+    """
+    created: list[KeyPath] = []
+    for override in overrides:
+        where = f"override {override}"
+        key, equals, text = override.partition("=")
+        path = parse_key(key.strip()) if equals else None
+        if path is None:
+            what = "expected KEY=VALUE, such as train.epochs=1"
+            document.problems.append(Problem(where, "", what))
+            continue
+        value = Document(origins={(): where})
+        parse_yaml(text, value, lambda line, where=where: where)  # type: ignore[misc]
+        if value.problems:
+            hint = "text that YAML would read otherwise goes in quotes: KEY='\"…\"'"
+            document.problems.extend(Problem(p.where, p.key, p.what, p.fix or hint) for p in value.problems)
+            continue
+        try:
+            created.extend(_put(document, path, value.data, where))
+        except _CannotPutError as error:
+            document.problems.append(Problem(where, "", str(error)))
+    for path in created:
+        _fill_from_default(document.data, schema, path)
+
+
+class _CannotPutError(Exception):
+    pass
+
+
+def _put(document: Document, path: KeyPath, value: Any, where: str) -> Iterator[KeyPath]:
+    """Sets one value and yields the sections that had to be made on the way."""
+    if not isinstance(document.data, dict):
+        if document.data is not None:
+            raise _CannotPutError("the config is not a section of keys")
+        document.data = {}
+    node: Any = document.data
+    for depth, part in enumerate(path):
+        here, around = path[: depth + 1], format_key(path[:depth])
+        _check_part(node, part, around)
+        if isinstance(node, list) and part == len(node):
+            node.append(None)
+        if depth == len(path) - 1:
+            node[part] = value
+            _set_origin(document, here, where)
+        elif (node.get(part) if isinstance(node, dict) else node[part]) is None:
+            if isinstance(path[depth + 1], int):
+                raise _CannotPutError(f"{format_key(here)} is no list")
+            node[part] = {}
+            _set_origin(document, here, where)
+            yield here
+        node = node[part]
+
+
+def _check_part(node: Any, part: str | int, around: str) -> None:
+    if isinstance(part, str):
+        if not isinstance(node, dict):
+            raise _CannotPutError(f"{around} is {_show_kind(node)}, not a section of keys")
+    elif not isinstance(node, list):
+        raise _CannotPutError(f"{around} is no list")
+    elif part > len(node):
+        raise _CannotPutError(f"{around} has {len(node)} items, counted from 0")
+
+
+def _set_origin(document: Document, path: KeyPath, where: str) -> None:
+    for known in [p for p in document.origins if p[: len(path)] == path]:
+        del document.origins[known]
+    document.origins[path] = where
+
+
+def _show_kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else f"the value {value!r}"
+
+
+def _fill_from_default(data: Any, schema: type[pydantic.BaseModel], path: KeyPath) -> None:
+    """Gives a section made by an override what the schema's default for it sets."""
+    default: Any = schema
+    for part in path:
+        data = data[part]
+        if isinstance(default, type):
+            field = getattr(default, "model_fields", {}).get(str(part))
+            default = field.get_default(call_default_factory=True) if field else None
+        else:
+            default = getattr(default, str(part), None)
+        if not isinstance(default, pydantic.BaseModel):
+            return
+    for key, value in default.model_dump(mode="json", exclude_unset=True).items():
+        if "type" in data and data["type"] != getattr(default, "type", data["type"]):
+            return
+        data.setdefault(key, value)

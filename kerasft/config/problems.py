@@ -1,0 +1,61 @@
+"""What is wrong with a config: one problem a mistake, and the error that carries all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kerasft.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake.
+
+    Args:
+        where: `file:line`, or `override KEY=VALUE`.
+        key: the key's path, `train.optimizer.learning_rate`; empty where the file as a whole is meant.
+        what: what was expected and what stands there.
+        fix: what to write instead, where that can be guessed.
+    """
+
+    where: str
+    key: str
+    what: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.where, self.key, self.what] if self.key else [self.where, self.what]
+        return ": ".join(parts) + (f"; {self.fix}" if self.fix else "")
+
+
+class InvalidConfig(ConfigError):
+    """A config with mistakes: all of them, in the order in which they stand.
+
+    Args:
+        problems: at least one.
+    """
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(
+            "\n".join(str(problem) for problem in self.problems),
+            fix="1 mistake; nothing was started."
+            if count == 1
+            else f"{count} mistakes; nothing was started.",
+        )
+
+    def __reduce__(self):
+        return InvalidConfig, (self.problems,)
+
+
+def format_key(path: Sequence[str | int]) -> str:
+    """`("data", "train", "path", 0)` → `data.train.path[0]`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int) and text:
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else str(part)
+    return text

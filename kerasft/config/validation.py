@@ -1,0 +1,226 @@
+"""A document checked against a schema: every mistake at once, at its place, in words.
+
+Pydantic stops looking into a section whose tag (`type`, `format`) it does not know, and runs a section's own rules
+only when all its fields are right. So what is wrong is mended (the nearest tag put in, a bad value taken out) and the
+rest checked again, until nothing new comes up.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from kerasft.config.describe import Place, find_elsewhere, find_nearest, show
+from kerasft.config.document import Document, KeyPath
+from kerasft.config.problems import InvalidConfig, Problem, format_key
+
+C = TypeVar("C", bound=pydantic.BaseModel)
+
+_MISSING = object()
+_ROUNDS = 20
+
+
+def validate(schema: type[C], document: Document) -> C:
+    """The document as a config.
+
+    Raises:
+        InvalidConfig: the document's own problems, and all that the schema says against it.
+    """
+    try:
+        config = schema.model_validate(document.data)
+    except pydantic.ValidationError as error:
+        raise InvalidConfig(_sort(document, _find_problems(schema, document, error))) from None
+    if document.problems:
+        raise InvalidConfig(_sort(document, {}))
+    return config
+
+
+def _sort(document: Document, found: dict[KeyPath, Problem]) -> list[Problem]:
+    """In the order of the file, then of the overrides."""
+    problems = dict.fromkeys([*document.problems, *found.values()])
+
+    def order(problem: Problem) -> tuple[bool, int]:
+        line = problem.where.rpartition(":")[2]
+        from_file = not problem.where.startswith("override ")
+        return (not from_file, int(line) if from_file and line.isdigit() else 0)
+
+    return sorted(problems, key=order)
+
+
+def _find_problems(
+    schema: type[pydantic.BaseModel], document: Document, error: pydantic.ValidationError
+) -> dict[KeyPath, Problem]:
+    root = Place.of(schema)
+    data = copy.deepcopy(document.data)
+    found: dict[KeyPath, Problem] = {}
+    removed: set[KeyPath] = set()
+    for _ in range(_ROUNDS):
+        located = [
+            (
+                (*path, place.tag) if place.tag and detail["type"].startswith("union_tag") else path,
+                place,
+                detail,
+            )
+            for path, place, detail in _locate_all(root, error.errors(include_url=False))
+            if not any(path[: len(known)] == known for known in found if known or not path)
+            and not (path in removed and detail["type"] == "missing")
+        ]
+        for path, place, detail in located:
+            if path not in found:
+                found[path] = _tell(root, place, path, detail, data, document)
+        for path, place, detail in located:
+            removed |= _mend(data, path, place, detail)
+        if not located or not isinstance(data, dict):
+            break
+        try:
+            schema.model_validate(data)
+            break
+        except pydantic.ValidationError as again:
+            error = again
+    return found
+
+
+def _locate_all(root: Place, details: list[ErrorDetails]) -> list[tuple[KeyPath, Place, ErrorDetails]]:
+    """Each error's place. A value that may be of several kinds has an error for each: the deepest one is kept."""
+    located = [(*_locate(root, detail), detail) for detail in details]
+    return [
+        (path, place, detail)
+        for path, place, union, detail in located
+        if union is None or not any(other == union and len(p) > len(path) for p, _, other, _ in located)
+    ]
+
+
+def _locate(root: Place, detail: ErrorDetails) -> tuple[KeyPath, Place, KeyPath | None]:
+    """Turns pydantic's location into a key's path: it holds the names of a union's members as well.
+
+    Returns:
+        The path, the schema's place there, and the path of the union of plain kinds around it, if any.
+    """
+    path: list[str | int] = []
+    place, union = root, None
+    loc = detail["loc"]
+    for index, part in enumerate(loc):
+        if part == "[key]":
+            break
+        if place.tag:
+            place = place.choose(str(part))
+        elif len(place.options) > 1:
+            union = tuple(path)
+            kinds = {"array"} if index + 1 < len(loc) and isinstance(loc[index + 1], int) else {"object"}
+            inner = [o for o in place.options if o.node.get("type") in kinds] if index + 1 < len(loc) else []
+            place = inner[0] if inner else place
+        elif "function" in str(part) and not place.keys:
+            continue
+        else:
+            place = place.get_item(part)
+            path.append(part)
+    return tuple(path), place, union
+
+
+def _look_up(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return _MISSING
+    return data
+
+
+def _find_place(root: Place, data: Any, path: KeyPath) -> Place:
+    """The schema's place at a path, the data's tags followed."""
+    place = root
+    for part in path:
+        if place.tag and isinstance(data, dict) and data.get(place.tag) in place.tags:
+            place = place.choose(data[place.tag])
+        place = place.get_item(part)
+        data = _look_up(data, (part,))
+    if place.tag and isinstance(data, dict) and data.get(place.tag) in place.tags:
+        place = place.choose(data[place.tag])
+    return place
+
+
+def _tell(
+    root: Place, place: Place, path: KeyPath, detail: ErrorDetails, data: Any, document: Document
+) -> Problem:
+    kind, key, where = detail["type"], format_key(path), document.find_origin(path)
+    value = _look_up(data, path)
+    fix: str | None = None
+    if kind == "extra_forbidden":
+        return _tell_unknown(root, path, data, document)
+    if kind.startswith("union_tag"):
+        known = ", ".join(place.tags)
+        if value is _MISSING:
+            return Problem(where, key, f"missing; expected one of {known}")
+        near = find_nearest(value, place.tags)
+        fix = f"did you mean {near}?" if near else None
+        return Problem(where, key, f"expected one of {known}; got {show(value)}", fix)
+    if kind == "missing":
+        hint = f" ({place.summary})" if place.summary else ""
+        return Problem(where, key, f"missing; expected {place.describe()}{hint}")
+    if kind == "value_error":
+        return Problem(where, key, str(detail["ctx"]["error"]))
+    if detail["loc"] and detail["loc"][-1] == "[key]":
+        return Problem(where, key, f"expected a key that is text, got {show(path[-1])}", "put it in quotes")
+    if "enum" in place.core.node or "const" in place.core.node:
+        known_values = [str(v) for v in place.core.node.get("enum", [place.core.node.get("const")])]
+        near = find_nearest(value, known_values)
+        fix = f"did you mean {near}?" if near else None
+    elif kind == "string_type" and isinstance(value, int | float):
+        fix = f'as text it goes in quotes: "{show(value)}"'
+    return Problem(where, key, f"expected {place.describe()}, got {_show_value(value)}", fix)
+
+
+def _show_value(value: Any) -> str:
+    if value is None:
+        return "null (nothing)"
+    if isinstance(value, dict):
+        return "a section of keys" if value else "an empty section"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return show(value)
+
+
+def _tell_unknown(root: Place, path: KeyPath, data: Any, document: Document) -> Problem:
+    """An unknown key: the one it was meant for, or those there are."""
+    *around, name = path
+    section = _find_place(root, data, tuple(around))
+    near = find_nearest(name, list(section.keys), 0.7)
+    where, key, what = document.find_origin(path), format_key(path), "unknown key"
+    override = where.startswith("override ")
+    if override:
+        # The override already shows the key.
+        key = "" if where.startswith(f"override {key}=") else key
+    kinds = _find_place(root, {}, tuple(around))
+    if kinds.tag and name in kinds.keys:
+        kind = _look_up(data, (*around, kinds.tag))
+        what = f"unknown key for {kinds.tag}: {kind}"
+        tag_origin = document.find_origin((*around, kinds.tag))
+        if tag_origin.startswith("override ") and not override:
+            section_key = format_key(around)
+            fix = f"give the whole section in its place: '{section_key}={{{kinds.tag}: {kind}, …}}'"
+            return Problem(where, key, f"{what} ({tag_origin})", fix)
+        return Problem(where, key, what, f"its keys: {', '.join(section.keys)}")
+    found = (*around, near) if near else find_elsewhere(str(name), root)
+    if not found and (looser := find_nearest(name, list(section.keys), 0.5)):
+        found = (*around, looser)
+    fix = f"did you mean {format_key(found)}?" if found else f"known here: {', '.join(section.keys)}"
+    return Problem(where, key, what, fix)
+
+
+def _mend(data: Any, path: KeyPath, place: Place, detail: ErrorDetails) -> set[KeyPath]:
+    """Takes the mistake out of `data`, so that what is behind it comes to light; returns what it removed."""
+    if not path or detail["type"] == "missing":
+        return set()
+    if detail["type"].startswith("union_tag"):
+        near = find_nearest(_look_up(data, path), place.tags)
+        if near:
+            _look_up(data, path[:-1])[path[-1]] = near
+            return set()
+        path = path[:-1]
+    around = _look_up(data, path[:-1])
+    if isinstance(around, dict):
+        around.pop(path[-1], None)
+    return {path}
