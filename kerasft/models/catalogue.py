@@ -167,7 +167,7 @@ def _list_hugging_face_rows() -> list[PresetRow]:
     """BERT-shaped models in Hugging Face's cache."""
     hub = importlib.import_module("huggingface_hub")
     try:
-        repositories = hub.scan_cache_dir().repos
+        repositories = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE).repos
     except importlib.import_module("huggingface_hub.errors").CacheNotFound:
         return []
     rows = []

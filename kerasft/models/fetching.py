@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _HUB_SCHEMES = ("hf", "kaggle", "modelscope")
-_RESOLVE_SECONDS = 1.0
+_RESOLVE_SECONDS = 0.8
 _FETCH_SECONDS = 10.0
 
 

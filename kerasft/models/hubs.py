@@ -8,8 +8,11 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
+import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -144,6 +147,18 @@ _LOGIN = {
 }
 
 
+@contextmanager
+def _quiet(logger_name: str) -> Iterator[None]:
+    """Keeps a library's notes off standard output, which may be a pipe that carries predictions."""
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _get_status(error: Exception) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
 
@@ -205,7 +220,8 @@ class KagglePreset:
     def download(self) -> Path:
         kagglehub = importlib.import_module("kagglehub")
         try:
-            return Path(kagglehub.model_download(self.handle))
+            with _quiet("kagglehub"):
+                return Path(kagglehub.model_download(self.handle))
         except Exception as error:
             raise _explain(error, self, f"kaggle://{self.handle}", _get_status(error)) from error
 

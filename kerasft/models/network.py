@@ -47,7 +47,8 @@ def _find_proxy(scheme: str) -> str | None:
 def _find_why_unanswered(endpoint: str, seconds: float) -> str | None:
     request = urllib.request.Request(endpoint, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=seconds).close()
+        # `urlopen` would remember the proxies of the first call.
+        urllib.request.build_opener().open(request, timeout=seconds).close()
     except urllib.error.HTTPError as error:
         # Any answer of the endpoint's own will do; a gateway's 502 to 504 says that there was none.
         return f"the proxy answers {error.code} {error.reason}" if error.code in (502, 503, 504) else None

