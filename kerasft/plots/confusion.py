@@ -71,7 +71,7 @@ def build_confusion_matrix_figure(
     totals = matrix.sum(axis=1, keepdims=True)
     shares = matrix / np.maximum(totals, 1)
     labels = [shorten_label(name, 28 if size <= _SHARES_UP_TO else 22) for name in names]
-    cell = 1.15 if size <= 3 else 0.62 if size <= _SHARES_UP_TO else 0.38 if size <= _COUNTS_UP_TO else 0.22
+    cell = 1.15 if size <= 3 else 0.62 if size <= _SHARES_UP_TO else 0.38 if size <= _COUNTS_UP_TO else 0.19
     margin = 0.85 + 0.075 * max(len(label) for label in labels)
     figure = new_figure(
         max(cell * size + margin, 3.6), max(cell * size + margin * (0.5 if size <= 3 else 0.9), 2.8)
@@ -92,7 +92,7 @@ def build_confusion_matrix_figure(
 
 def _label_axes(axes: Axes, labels: Sequence[str], size: int) -> None:
     rotation = 0 if size <= 3 and max(map(len, labels)) <= 14 else 45 if size <= _SHARES_UP_TO else 90
-    font_size = 9.0 if size <= _COUNTS_UP_TO else 7.0
+    font_size = 9.0 if size <= _COUNTS_UP_TO else 7.5
     style: dict[str, Any] = {"parse_math": False, "color": INK, "fontsize": font_size}
     axes.set_xticks(
         range(size),

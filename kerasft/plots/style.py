@@ -142,7 +142,7 @@ def figure_to_png(figure: Figure, dpi: int = 110) -> bytes:
 def figure_to_svg(figure: Figure, *, min_scale: float = 0.0) -> str:
     """The figure as one `<svg>` element to put into HTML.
 
-    It shrinks with its container, holds its text as text, names neither dates nor versions, and is the same for the
+    It shrinks with its container, never grows, holds its text as text, names neither dates nor versions, and is the same for the
     same figure. Ids are kept only where something refers to them.
 
     Args:
@@ -155,5 +155,5 @@ def figure_to_svg(figure: Figure, *, min_scale: float = 0.0) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
     width = figure.get_figwidth() * 96
-    style = f"width:100%;max-width:{width:.0f}px;min-width:{width * min_scale:.0f}px;height:auto"
+    style = f"width:{width:.0f}px;max-width:100%;min-width:{width * min_scale:.0f}px;height:auto"
     return text.replace("<svg", f'<svg role="img" style="{style}"', 1)

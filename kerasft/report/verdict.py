@@ -75,7 +75,14 @@ def _compare_with_majority(figures: Figures, label_names: Any) -> list[Statement
     most = max(supports, key=supports.__getitem__)
     share = supports[most] / total
     accuracy = figures["accuracy"]
-    start = f"Always saying {quote_label(most)}, the most frequent label, would be right {format_percent(share)} of the time"
+    if share == 1:
+        return [
+            Statement(
+                "fair", f"All examples are labelled {quote_label(most)}: nothing tells skill from habit."
+            )
+        ]
+    always = f"Always saying {quote_label(most)}, the most frequent label,"
+    start = f"{always} would be right {format_percent(share)} of the time"
     low, high = accuracy.get("low", 0.0), accuracy.get("high", 1.0)
     if low > share:
         return [Statement("good", f"{start}. The model is better, by more than chance explains.")]
@@ -100,7 +107,7 @@ def _judge_rare_labels(figures: Figures) -> list[Statement]:
 
 
 def _judge_calibration(figures: Figures, predictions: SplitPredictions) -> list[Statement]:
-    if "ece" not in figures:
+    if "low" not in figures.get("ece", {}):
         return []
     ece = figures["ece"]
     sure = float(predictions.probabilities.max(axis=1).mean(dtype=np.float64))

@@ -14,7 +14,7 @@ SHARES = ("accuracy", "macro_f1", "weighted_f1", "ece")
 
 def format_percent(value: float, digits: int = 1) -> str:
     """0.8864 → `88.6 %`; 100 % and 0 % only where it is exactly that."""
-    text = f"{100 * value:.{digits}f}"
+    text = f"{100 * value:.{0 if value in (0.0, 1.0) else digits}f}"
     if value < 1 and float(text) == 100:
         text = "> 99.9"
     elif value > 0 and float(text) == 0:

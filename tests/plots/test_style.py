@@ -44,7 +44,9 @@ def test_svg_is_the_same_each_time_and_carries_no_date():
     assert first == style.figure_to_svg(build_figure("a"))
     assert "metadata" not in first
     assert first.startswith("<svg ")
-    assert "max-width:384px;min-width:192px" in style.figure_to_svg(build_figure("a"), min_scale=0.5)
+    assert "width:384px;max-width:100%;min-width:192px" in style.figure_to_svg(
+        build_figure("a"), min_scale=0.5
+    )
 
 
 def test_house_style_does_not_leak_nor_depend_on_settings_elsewhere():
