@@ -17,6 +17,7 @@ from kerasft.models.catalogue import (
     list_presets,
     read_keras_hub_presets,
 )
+from kerasft.models.downloads import is_disk_full
 from kerasft.models.folders import (
     check_preset_folder,
     compute_preset_bytes,
@@ -24,7 +25,7 @@ from kerasft.models.folders import (
     find_missing,
     list_preset_files,
 )
-from kerasft.models.hubs import HubPreset, is_disk_full, parse_hub_preset
+from kerasft.models.hubs import HubPreset, parse_hub_preset
 from kerasft.models.network import find_why_unreachable
 from kerasft.models.packages import find_package_folder, list_licence_files
 from kerasft.progress import Progress
@@ -101,6 +102,9 @@ def fetch_preset(name: str, to: Path, progress: Progress, *, base: Path | None =
     """
     to = Path(to).expanduser().resolve()
     _check_target(to)
+    parameters = read_keras_hub_presets().get(name, {"metadata": {}})["metadata"].get("params")
+    if parameters:
+        progress.note(f"{name}: {parameters:,} parameters, about {parameters * 4 / 1e6:.0f} MB.")
     folder = resolve_preset(name, base, network_seconds=_FETCH_SECONDS)
     if to == folder.resolve() or to.is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(to):
         raise PresetError(
@@ -226,16 +230,25 @@ def _build_offline_error(name: str, preset: HubPreset, base: Path | None, why: s
 
 
 def _find_local_folder(name: str, base: Path | None) -> Path:
-    folder = (base or Path.cwd()) / Path(name).expanduser()
-    if not folder.exists():
-        raise _build_unknown_error(name, folder)
-    if not folder.is_dir():
+    try:
+        folder = (base or Path.cwd()) / Path(name).expanduser()
+        if not folder.exists():
+            raise _build_unknown_error(name, folder)
+        if not folder.is_dir():
+            raise PresetError(
+                "is a file, where the preset's folder is wanted.", where=str(folder), fix=_explain_schemes()
+            )
+        if not (folder / "config.json").exists() and (folder / "preset").is_dir():
+            folder = folder / "preset"
+        return folder.resolve()
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # too long, no such user, not allowed, links in a circle
         raise PresetError(
-            "is a file, where the preset's folder is wanted.", where=str(folder), fix=_explain_schemes()
-        )
-    if not (folder / "config.json").exists() and (folder / "preset").is_dir():
-        folder = folder / "preset"
-    return folder.resolve()
+            f"cannot be looked up: {error}", where=f"preset {name!r}", fix=_explain_schemes()
+        ) from error
 
 
 def _build_unknown_error(name: str, folder: Path) -> PresetError:
@@ -256,7 +269,7 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
             fix=f"{hint}`kerasft presets list` shows the known ones.\n  {_explain_schemes()}",
         )
     hint = (
-        f"If you mean the model on Hugging Face: hf://{name}\n"
+        f"If you mean the model on Hugging Face: hf://{name}\n  "
         if re.fullmatch(r"\w[\w.-]*/[\w.-]+", name)
         else ""
     )

@@ -206,6 +206,15 @@ def check_preset_folder(
     Raises:
         PresetError: something is missing, cut short, in an unknown form, or leads out of the folder.
     """
+    try:
+        _check_contents(folder, needs_weights, may_link_within)
+    except OSError as error:
+        raise PresetError(
+            f"cannot be read: {error.strerror or error}.", where=str(error.filename or folder), fix=ACCEPTED
+        ) from error
+
+
+def _check_contents(folder: Path, needs_weights: bool, may_link_within: Path | None) -> None:
     if not (folder / "config.json").exists():
         found = sorted(entry.name for entry in os.scandir(folder))[:8]
         raise PresetError(

@@ -5,7 +5,6 @@ The hubs' own libraries do the work, through their public functions; they are im
 
 from __future__ import annotations
 
-import errno
 import importlib
 import importlib.util
 import logging
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kerasft.errors import PresetError
+from kerasft.models.downloads import explain_download_error
 from kerasft.models.folders import NOTICE_PATTERNS, PRESET_PATTERNS, find_missing, list_preset_files
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -98,55 +98,6 @@ def _parse_kaggle(name: str, rest: str) -> KagglePreset:
     return KagglePreset(rest)
 
 
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether the error, or one that it came of, says that no space is left."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _explain(error: Exception, preset: HubPreset, name: str, status: int | None) -> PresetError:
-    """What a failed download means to the user."""
-    where = f"preset {name!r}"
-    if is_disk_full(error):
-        return PresetError(
-            "the disk is full: the download is not complete.",
-            where=where,
-            fix=f"Free some space, or move the cache to another disk. The cache is {preset.cache_hint}.",
-        )
-    if status == 404:
-        return PresetError(
-            f"{preset.hub} has no such model (or version, or it is private).",
-            where=where,
-            fix=f"Check the spelling at {preset.page}",
-        )
-    if status in (401, 403):
-        return PresetError(
-            f"{preset.hub} does not let this account read it: the name is wrong, the model is private, or its terms "
-            "must be accepted first.",
-            where=where,
-            fix=f"Check the name and accept the terms at {preset.page}, then log in here: {_LOGIN[preset.hub]}",
-        )
-    if status is not None:
-        return PresetError(
-            f"{preset.hub} answered with status {status}: {error}", where=where, fix="Try again later."
-        )
-    return PresetError(
-        f"the download from {preset.hub} broke off ({type(error).__name__}: {error}).",
-        where=where,
-        fix="Run the command again: what has arrived is kept where the hub's library can go on from it.",
-    )
-
-
-_LOGIN = {
-    "Kaggle": "`kagglehub.login()` in Python, or KAGGLE_API_TOKEN",
-    "Hugging Face": "`hf auth login`, or HF_TOKEN",
-    "ModelScope": "`modelscope login --token TOKEN`",
-}
-
-
 @contextmanager
 def _quiet(logger_name: str) -> Iterator[None]:
     """Keeps a library's notes off standard output, which may be a pipe that carries predictions."""
@@ -157,10 +108,6 @@ def _quiet(logger_name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _get_status(error: Exception) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 @dataclass(frozen=True)
@@ -223,7 +170,7 @@ class KagglePreset:
             with _quiet("kagglehub"):
                 return Path(kagglehub.model_download(self.handle))
         except Exception as error:
-            raise _explain(error, self, f"kaggle://{self.handle}", _get_status(error)) from error
+            raise explain_download_error(error, self, f"kaggle://{self.handle}") from error
 
 
 @dataclass(frozen=True)
@@ -284,7 +231,7 @@ class HuggingFacePreset:
         try:
             return self._snapshot()
         except errors.GatedRepoError as error:
-            raise _explain(error, self, name, 403) from error
+            raise explain_download_error(error, self, name, status=403) from error
         except errors.RevisionNotFoundError as error:
             raise PresetError(
                 f"the model has no revision {self.revision!r}.",
@@ -292,7 +239,7 @@ class HuggingFacePreset:
                 fix=f"Name one of its branches, tags or commits; they are listed at {self.page}",
             ) from error
         except Exception as error:
-            raise _explain(error, self, name, _get_status(error)) from error
+            raise explain_download_error(error, self, name) from error
 
 
 @dataclass(frozen=True)
@@ -347,4 +294,4 @@ class ModelScopePreset:
         try:
             return self._snapshot()
         except Exception as error:
-            raise _explain(error, self, name, _get_status(error)) from error
+            raise explain_download_error(error, self, name) from error

@@ -48,7 +48,7 @@ def serve(respond: Any) -> Iterator[tuple[str, list[str]]]:
     """Serves on a free loopback port while the block runs.
 
     Args:
-        respond: (method, path, body) → (status, headers, body).
+        respond: (method, target, body) → (status, headers, body); the target is the path with its query.
 
     Yields:
         The server's URL, and the list that the requests' lines are added to.
@@ -59,7 +59,7 @@ def serve(respond: Any) -> Iterator[tuple[str, list[str]]]:
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             seen.append(f"{self.command} {self.path}")
-            status, headers, answer = respond(self.command, unquote(urlsplit(self.path).path), body)
+            status, headers, answer = respond(self.command, unquote(self.path), body)
             self.send_response(status)
             for key, value in ({"Content-Length": str(len(answer))} | headers).items():
                 self.send_header(key, value)
@@ -87,7 +87,8 @@ def serve(respond: Any) -> Iterator[tuple[str, list[str]]]:
 def build_hugging_face_hub(repository: str, folder: Path) -> Any:
     """What `serve` needs to pose as Hugging Face with one model; `owner/gated` and `owner/broken` answer as named."""
 
-    def respond(method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def respond(method: str, target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        path = urlsplit(target).path
         if "gated" in path:
             return 403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}, b"{}"
         if "broken" in path:

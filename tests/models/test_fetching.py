@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from preset_makers import COMMIT, build_hugging_face_hub, make_keras_hub_preset, make_preset, serve
 
 from kerasft.errors import PresetError
+from kerasft.files import compute_sha256
 from kerasft.models.fetching import compute_preset_fingerprint, fetch_preset, list_presets, resolve_preset
 from kerasft.progress import Silent
 
@@ -62,6 +66,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_preset(root / "models" / "small")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return root
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    (tmp_path / "empty" / "inside").mkdir(parents=True)
+    return tmp_path / "empty" / "inside"
 
 
 # Folders
@@ -113,6 +123,22 @@ def test_a_known_name_means_the_hub_even_beside_a_folder_of_that_name(tmp_path: 
 def test_each_wrong_name_is_told_its_right_form(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(PresetError, match=message):
         resolve_preset(name, tmp_path)
+
+
+_odd = st.text(st.characters(codec=None), max_size=30) | st.sampled_from(
+    [".", "..", "/", "~", "~nobody/x", "a" * 5000]
+)
+
+
+@given(
+    prefix=st.sampled_from(["", "hf://", "hf:", "kaggle://", "package:", "package:os/", "x://"]), rest=_odd
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_named_the_answer_is_for_the_user(empty: Path, prefix: str, rest: str) -> None:
+    with pytest.raises(PresetError) as caught:
+        resolve_preset(prefix + rest, empty)
+    assert caught.value.fix
+    str(caught.value).encode(errors="backslashreplace")
 
 
 def test_a_file_is_no_preset(tmp_path: Path) -> None:
@@ -442,6 +468,66 @@ def test_what_hugging_face_refuses_is_told_apart(tmp_path: Path, monkeypatch: py
         (original / "model.safetensors").rename(original / "pytorch_model.bin")
         with pytest.raises(PresetError, match="lacks weights"):
             resolve_preset("hf://owner/name")
+
+
+# ModelScope
+
+
+def build_model_scope_hub(repository: str, folder: Path) -> Any:
+    """What `serve` needs to pose as ModelScope with one model; `owner/closed` is not for everybody."""
+    as_json = {"Content-Type": "application/json"}
+
+    def respond(method: str, target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        path, _, query = target.partition("?")
+        if "owner/closed" in path:
+            return 403, as_json, b'{"Code": 403, "Message": "denied", "Success": false}'
+        if path == f"/api/v1/models/{repository}/repo/files":
+            files = [
+                {
+                    "Path": each.name,
+                    "Name": each.name,
+                    "Type": "blob",
+                    "Size": each.stat().st_size,
+                    "Sha256": compute_sha256(each),
+                }
+                for each in folder.iterdir()
+            ]
+            return 200, as_json, json.dumps({"Code": 200, "Success": True, "Data": {"Files": files}}).encode()
+        if path == f"/api/v1/models/{repository}/repo":
+            name = query.rpartition("FilePath=")[2]
+            return 200, {"Content-Type": "application/octet-stream"}, (folder / name).read_bytes()
+        return 404, as_json, b'{"Code": 10010205001, "Message": "not found", "Success": false}'
+
+    return respond
+
+
+def test_model_scope_is_downloaded_from_and_then_used_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("modelscope")
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "model_scope_cache"))
+    original = make_preset(tmp_path / "original")
+    with serve(build_model_scope_hub("owner/name", original)) as (url, seen):
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", url)
+        folder = resolve_preset("modelscope://owner/name")
+        assert compute_preset_fingerprint(folder) == compute_preset_fingerprint(original)
+        asked = len(seen)
+        assert resolve_preset("modelscope://owner/name") == folder
+        assert len(seen) == asked
+        with pytest.raises(PresetError, match="ModelScope has no such model"):
+            resolve_preset("modelscope://owner/other")
+        with pytest.raises(PresetError, match=r"terms must be accepted first(.|\n)*modelscope login"):
+            resolve_preset("modelscope://owner/closed")
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", DEAD)
+    assert resolve_preset("modelscope://owner/name") == folder
+    with pytest.raises(PresetError, match=r"is not in the cache(.|\n)*model_scope_cache"):
+        resolve_preset("modelscope://owner/absent")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("modelscope") is not None, reason="modelscope is installed")
+def test_without_the_package_modelscope_the_message_says_how_to_get_it() -> None:
+    with pytest.raises(PresetError, match="pip install modelscope"):
+        resolve_preset("modelscope://owner/name")
 
 
 # Fetching

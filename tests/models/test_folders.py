@@ -87,6 +87,14 @@ def test_a_config_that_lies_is_refused(tmp_path: Path, config: str, message: str
         check_preset_folder(folder)
 
 
+def test_a_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path / "preset")
+    (folder / "config.json").unlink()
+    (folder / "config.json").mkdir()
+    with pytest.raises(PresetError, match=r"config.json: cannot be read: Is a directory"):
+        check_preset_folder(folder)
+
+
 def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     folder = make_preset(tmp_path / "preset")
     secret = tmp_path / "secret"
