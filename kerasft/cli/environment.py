@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)|[IW]\d{4} [\d:. ]+\S+:\d+\]|"
+    rb"\d{4}-\d\d-\d\d [\d:.]+: [IW] |To enable the following instructions:"
+)
 
 
 def prepare_environment() -> None:
-    """Keeps TensorFlow's start-up lines from the user, unless they have set the variables themselves, and makes
-    Keras take the TensorFlow backend."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "0")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    """Makes Keras take the TensorFlow backend, and keeps TensorFlow's start-up lines from users who have not asked
+    for them by `TF_CPP_MIN_LOG_LEVEL`."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    if _LOG_LEVEL not in os.environ:
+        os.environ[_LOG_LEVEL] = "3"
+        if "tensorflow" not in sys.modules:
+            sys.meta_path.insert(0, _QuietTensorFlowFinder())
+
+
+class _QuietTensorFlowFinder(MetaPathFinder):
+    """Some lines are written while TensorFlow's libraries are loaded, before they look at the log level: this holds
+    standard error back during `import tensorflow`, whoever does it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec and spec.loader:
+            loader: Any = spec.loader
+            load = loader.exec_module
+
+            def load_quietly(module: ModuleType) -> None:
+                with _noise_held_back():
+                    load(module)
+
+            loader.exec_module = load_quietly
+        return spec
+
+
+@contextmanager
+def _noise_held_back() -> Iterator[None]:
+    """Collects what is written to file descriptor 2 and hands on at the end what is no log line below an error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if not _NOISE.match(line):
+                    os.write(2, line)

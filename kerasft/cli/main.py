@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -84,74 +85,50 @@ def _options(
         os.environ[SHOW_TRACEBACKS] = "1"
 
 
-@app.command(
-    epilog="""\b
-Examples:
-  kerasft prepare sst2.yaml
-  kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05
-"""
-)
-@guarded
-def prepare(
-    config: ConfigArgument,
-    overrides: OverridesArgument = None,
-    output: OutputOption = None,
-    quiet: QuietOption = False,
-) -> None:
+def _add_stage(verb: str, explanation: str, *examples: str) -> None:
+    """Makes a command of the stage `kerasft.stages.<verb>.<verb>(config, run, progress)`."""
+
+    def command(
+        config: ConfigArgument,
+        overrides: OverridesArgument = None,
+        output: OutputOption = None,
+        quiet: QuietOption = False,
+    ) -> None:
+        with open_work(config, overrides, output, quiet) as work:
+            stage = getattr(importlib.import_module(f"kerasft.stages.{verb}"), verb)
+            returned = stage(work.config, work.run, work.progress)
+        if verb == "run":
+            print_results(returned)
+
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+    app.command(verb, help=explanation, epilog=epilog)(guarded(command))
+
+
+_add_stage(
+    "prepare",
     """Reads and checks the data, and writes it as a dataset.
 
     Labels, damage, duplicates and leaks between splits are reported in a table; rejected rows go to rejected.jsonl.
-    """
-    with open_work(config, overrides, output, quiet) as work:
-        from kerasft.stages import prepare as stage
-
-        stage.prepare(work.config, work.run, work.progress)
-
-
-@app.command(
-    epilog="""\b
-Examples:
-  kerasft finetune sst2.yaml
-  kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short
-  kerasft finetune sst2.yaml train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
-"""
+    """,
+    "kerasft prepare sst2.yaml",
+    "kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05",
 )
-@guarded
-def finetune(
-    config: ConfigArgument,
-    overrides: OverridesArgument = None,
-    output: OutputOption = None,
-    quiet: QuietOption = False,
-) -> None:
+_add_stage(
+    "finetune",
     """Trains the preset on the data and keeps the best model.
 
-    Watch it with: tensorboard --logdir runs. Ctrl-C ends it cleanly; the same command goes on from there.
-    """
-    with open_work(config, overrides, output, quiet) as work:
-        from kerasft.stages import finetune as stage
-
-        stage.finetune(work.config, work.run, work.progress)
-
-
-@app.command(
-    epilog="""\b
-Examples:
-  kerasft evaluate sst2.yaml
-  kerasft evaluate runs/sst2 evaluate.splits='[test]' evaluate.bootstrap_samples=10000
-"""
+    Watch it with: tensorboard --logdir runs. Ctrl-C ends it cleanly, with what there is saved.
+    """,
+    "kerasft finetune sst2.yaml",
+    "kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short",
+    "kerasft finetune sst2.yaml train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'",
 )
-@guarded
-def evaluate(
-    config: ConfigArgument,
-    overrides: OverridesArgument = None,
-    output: OutputOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Measures the model, with 95 % intervals, and writes report.html."""
-    with open_work(config, overrides, output, quiet) as work:
-        from kerasft.stages import evaluate as stage
-
-        stage.evaluate(work.config, work.run, work.progress)
+_add_stage(
+    "evaluate",
+    "Measures the model, with 95 % intervals, and writes report.html.",
+    "kerasft evaluate sst2.yaml",
+    "kerasft evaluate runs/sst2 evaluate.splits='[test]' evaluate.bootstrap_samples=10000",
+)
 
 
 @app.command(
@@ -168,7 +145,7 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", metavar="DIR", help="Where the model goes.  [default: export/<version> in the run folder]"
+            "--to", metavar="DIR", help="Where it goes.  [default: export/<version> in the run folder]"
         ),
     ] = None,
     output: OutputOption = None,
@@ -184,30 +161,15 @@ def export(
         print(stage.export(work.config, work.run, work.progress, to))
 
 
-@app.command(
-    epilog="""\b
-Examples:
-  kerasft run sst2.yaml
-  kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1
-"""
-)
-@guarded
-def run(
-    config: ConfigArgument,
-    overrides: OverridesArgument = None,
-    output: OutputOption = None,
-    quiet: QuietOption = False,
-) -> None:
+_add_stage(
+    "run",
     """Does every stage that the config asks for.
 
     What is done and unchanged is skipped, so the same command goes on where it was stopped.
-    """
-    with open_work(config, overrides, output, quiet) as work:
-        from kerasft.stages import run as stage
-
-        print_results(stage.run(work.config, work.run, work.progress))
-
-
+    """,
+    "kerasft run sst2.yaml",
+    "kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1",
+)
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
 app.add_typer(presets_app, name="presets")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_WORTH_A_LINE = 1.0
+"""Plain lines: how often one piece of work has one, and how long it must take to have any."""
 
 
 def open_progress(quiet: bool = False, results: TextIO | None = None) -> QuietProgress:
@@ -79,14 +81,15 @@ class _PlainBar:
         self.figures: dict[str, float | str] = {}
         self.began = self.shown_at = time.monotonic()
         self.shown_done = 0
-        self.shown = False
 
     def __enter__(self) -> _PlainBar:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        # What took no time is one line; work that was broken off says how far it came.
-        self._show(self.done - 0, time.monotonic() - self.began, last=True)
+        seconds = time.monotonic() - self.began
+        stopped = exception[0] is not None
+        if stopped or seconds >= SECONDS_WORTH_A_LINE:
+            self._show(self.done, seconds, "stopped after" if stopped else "took")
 
     def advance(self, amount: int = 1, **figures: float | str) -> None:
         self.done += amount
@@ -96,14 +99,14 @@ class _PlainBar:
             self._show(self.done - self.shown_done, now - self.shown_at)
             self.shown_at, self.shown_done = now, self.done
 
-    def _show(self, amount: int, seconds: float, last: bool = False) -> None:
+    def _show(self, amount: int, seconds: float, end: str = "") -> None:
         parts = [format_count(self.done, self.total, self.unit)]
-        rate = amount / seconds if seconds > 0 else 0.0
+        rate = amount / seconds if seconds > 0.1 else 0.0
         if rate:
             parts.append(f"{format_rate(rate)} {self.unit}/s")
         parts.extend(format_figures(self.figures))
-        if last:
-            parts.append(f"took {format_seconds(seconds)}")
+        if end:
+            parts.append(f"{end} {format_seconds(seconds)}")
         elif self.total and rate:
             parts.append(f"{format_seconds((self.total - self.done) / rate)} left")
         self.progress.note(f"{self.description}: {', '.join(parts)}")
