@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MIX = 0x9E3779B97F4A7C15
 LARGEST_UNIT = 0.05
 """Near duplicates stay together up to this share of the rows cut; larger groups are told apart by their exact text,
 and an exact text that frequent stays in train."""
@@ -59,7 +59,7 @@ def cut(
 
 def _shuffle(keys: np.ndarray, seed: int) -> np.ndarray:
     """uint64: numbers that look random, a function of (key, seed)."""
-    mixed = keys ^ (np.uint64(seed) + np.uint64(1)) * _MIX
+    mixed = keys ^ np.uint64((seed + 1) * _MIX % 2**64)
     for _ in range(2):
         mixed = (mixed ^ mixed >> np.uint64(32)) * np.uint64(0xD6E8FEB86659FD93)
     return mixed ^ mixed >> np.uint64(32)

@@ -84,6 +84,8 @@ def parse_label(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
+        if math.isinf(value):
+            raise InvalidValue("label is not a finite number", str(value))
         return str(int(value)) if value.is_integer() else repr(value)
     raise InvalidValue("label is neither string nor number", f"found {_describe(value)}")
 

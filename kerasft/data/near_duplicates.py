@@ -117,7 +117,7 @@ def find_candidates(
             for places, earlier in _meet(hashes, order, boundaries)
             for first, second in [_keep_similar(order[earlier], order[places], sketches, limit)]
         ]
-        new = np.unique(np.concatenate(pairs))
+        new = np.unique(np.concatenate([np.empty(0, np.uint64), *pairs]))
         new = new[~np.isin(new, found)]
         new = _limit_by_row(new, taken)
         found = np.union1d(found, new)

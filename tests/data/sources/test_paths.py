@@ -1,0 +1,82 @@
+"""From patterns to files."""
+
+import importlib
+
+import pytest
+
+from kerasft.data.sources.paths import resolve_files
+from kerasft.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name in ("train.csv", "parts/b.csv", "parts/a.csv", "parts/c.txt", "odd[1].csv"):
+        (tmp_path / name).write_text("x")
+    return tmp_path
+
+
+def names(found):
+    return [file.name for file in found]
+
+
+def test_a_name_is_relative_to_the_base(folder):
+    assert names(resolve_files("train.csv", folder)) == ["train.csv"]
+
+
+def test_an_absolute_path_is_itself(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    found = resolve_files(str(folder / "train.csv"), elsewhere)
+    assert [file.path for file in found] == [folder / "train.csv"]
+    assert names(found) == [(folder / "train.csv").as_posix()]
+
+
+def test_a_glob_is_sorted_and_a_list_keeps_its_order_without_repeats(folder):
+    found = resolve_files(("train.csv", "parts/*.csv", "parts/b.csv", "./train.csv"), folder)
+    assert names(found) == ["train.csv", "parts/a.csv", "parts/b.csv"]
+
+
+def test_two_stars_look_into_folders(folder):
+    assert names(resolve_files("**/a.csv", folder)) == ["parts/a.csv"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_found(folder):
+    assert names(resolve_files("odd[1].csv", folder)) == ["odd[1].csv"]
+
+
+def test_no_match_names_the_pattern_and_the_nearest_file(folder):
+    with pytest.raises(DataError) as error:
+        resolve_files("trian.csv", folder)
+    assert "trian.csv" in str(error.value)
+    assert "train.csv" in error.value.fix
+    assert error.value.exit_code == 3
+
+
+def test_a_missing_folder_is_named_by_its_nearest(folder):
+    with pytest.raises(DataError) as error:
+        resolve_files("prats/*.csv", folder)
+    assert "parts/" in error.value.fix
+
+
+def test_a_folder_is_not_a_file(folder):
+    with pytest.raises(DataError, match="is a folder") as error:
+        resolve_files("parts", folder)
+    assert "parts/*.csv" in error.value.fix
+
+
+def test_package_files_are_found(folder, monkeypatch):
+    package = folder / "some_reviews"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "train.jsonl").write_text("{}")
+    monkeypatch.syspath_prepend(folder)
+    importlib.invalidate_caches()
+    (found,) = resolve_files("package:some_reviews/train.jsonl", folder / "parts")
+    assert found.path == package / "train.jsonl"
+
+
+@pytest.mark.parametrize("pattern", ["package:no_such_package_here/x.csv", "package:json", "package:/x"])
+def test_a_package_that_cannot_be_found_says_so(folder, pattern):
+    with pytest.raises(DataError) as error:
+        resolve_files(pattern, folder)
+    assert "package" in str(error.value)
