@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_makers import FIELDS
 
 from kerasft.data.config import DataConfig
 from kerasft.data.dataset import PreparedDataset, prepare_dataset
-from kerasft.data.fields import Field
 from kerasft.progress import Silent
-
-FIELDS = (Field("text", "text"), Field("label", "label"))
 
 
 class Remembering(Silent):
@@ -58,109 +56,3 @@ def sst2() -> Path:
     if not folder.is_dir():
         pytest.skip("needs SST-2 in ../shared/data/sst2 beside the checkout")
     return folder
-
-
-def csv_source(path: str, **settings: Any) -> dict[str, Any]:
-    return {"format": "csv", "path": path, **settings}
-
-
-def tsv_source(path: str) -> dict[str, Any]:
-    return csv_source(path, delimiter="\t", header=False, columns={"text": 0, "label": 1})
-
-
-WORDS = [
-    "river",
-    "mountain",
-    "window",
-    "garden",
-    "letter",
-    "engine",
-    "silver",
-    "market",
-    "island",
-    "winter",
-    "summer",
-    "bridge",
-    "castle",
-    "forest",
-    "planet",
-    "dinner",
-    "coffee",
-    "teacher",
-    "doctor",
-    "painter",
-    "driver",
-    "singer",
-    "farmer",
-    "soldier",
-    "captain",
-    "kitchen",
-    "corner",
-    "village",
-    "harbor",
-    "thunder",
-    "candle",
-    "mirror",
-    "basket",
-    "ladder",
-    "hammer",
-    "needle",
-    "pocket",
-    "ribbon",
-    "saddle",
-    "tunnel",
-    "valley",
-    "walnut",
-    "yellow",
-    "purple",
-    "ancient",
-    "broken",
-    "clever",
-    "distant",
-    "empty",
-    "fragile",
-    "gentle",
-    "hollow",
-    "idle",
-    "jolly",
-    "keen",
-    "lively",
-    "modest",
-    "narrow",
-    "obscure",
-    "proud",
-    "quiet",
-    "rapid",
-    "steady",
-    "tender",
-    "useful",
-    "vivid",
-    "weary",
-    "young",
-    "zealous",
-    "arrives",
-    "becomes",
-    "carries",
-    "delivers",
-    "enters",
-    "follows",
-    "gathers",
-    "happens",
-    "imagines",
-    "joins",
-    "keeps",
-    "leaves",
-    "measures",
-    "notices",
-    "opens",
-    "performs",
-    "questions",
-    "remains",
-    "shelters",
-    "touches",
-]
-
-
-def sentences(random, count: int, shortest: int = 8, longest: int = 40) -> list[str]:
-    """Unrelated sentences of words that are drawn one by one."""
-    return [" ".join(random.choices(WORDS, k=random.randint(shortest, longest))) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Preparing: each fault planted in a real file, what is kept of it and what is said; and what the dataset then holds."""
+"""Preparing: each fault planted in a real file, what is kept and what is said; and what the dataset then holds."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FIELDS, csv_source, sentences, tsv_source
+from data_makers import FIELDS, csv_source, sentences, tsv_source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -437,7 +437,7 @@ def test_a_failure_leaves_what_stood_there(tmp_path, prepare, three_files):
 
 
 def test_a_killed_run_leaves_no_dataset(tmp_path):
-    write_csv(tmp_path / "train.csv", sentences(random.Random(12), 30_000))
+    write_csv(tmp_path / "train.csv", sentences(random.Random(12), 12_000))
     script = textwrap.dedent(
         """
         import sys

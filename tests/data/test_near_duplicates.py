@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from conftest import sentences
+from data_makers import sentences
 
 from kerasft.data.config import DataConfig
 from kerasft.data.minhash import compute_grams, compute_signatures

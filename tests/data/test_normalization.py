@@ -1,5 +1,6 @@
 """Normalised texts, and the keys by which equal ones are found."""
 
+import itertools
 import unicodedata
 
 import numpy as np
@@ -17,7 +18,7 @@ texts = st.text(
 def normalize(*given):
     codes, kinds, starts = normalize_texts(given)
     assert len(codes) == len(kinds) == starts[-1]
-    return ["".join(map(chr, codes[start:end])) for start, end in zip(starts[:-1], starts[1:], strict=True)]
+    return ["".join(map(chr, codes[start:end])) for start, end in itertools.pairwise(starts)]
 
 
 def normalize_slowly(text):

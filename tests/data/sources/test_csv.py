@@ -4,15 +4,13 @@ import csv
 import io
 
 import pytest
+from data_makers import FIELDS, collect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasft.data.config import CsvSource
-from kerasft.data.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
-
-FIELDS = (Field("text", "text"), Field("label", "label"))
 
 
 @pytest.fixture
@@ -24,14 +22,6 @@ def read(tmp_path):
         return collect(read_rows(SourceFile(path, "some.csv"), source, FIELDS))
 
     return run
-
-
-def collect(batches):
-    rows, rejects = [], []
-    for batch in batches:
-        rows += [(row, *values) for row, values in zip(batch.rows, batch.values, strict=True)]
-        rejects += [(reject.row, reject.reason, reject.detail) for reject in batch.rejects]
-    return rows, rejects
 
 
 PLAIN = {"delimiter": "\t", "header": False, "columns": {"text": 0, "label": 1}}

@@ -3,14 +3,12 @@
 import json
 
 import pytest
+from data_makers import FIELDS, collect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasft.data.config import JsonLinesSource
-from kerasft.data.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
-
-FIELDS = (Field("text", "text"), Field("label", "label"))
 
 
 @pytest.fixture
@@ -18,18 +16,14 @@ def read(tmp_path):
     def run(content: bytes | str, **config):
         path = tmp_path / "some.jsonl"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return collect(path, **config)
+        return read_file(path, **config)
 
     return run
 
 
-def collect(path, **config):
+def read_file(path, **config):
     source = JsonLinesSource.model_validate({"format": "jsonl", "path": path.name, **config})
-    rows, rejects = [], []
-    for batch in read_rows(SourceFile(path, path.name), source, FIELDS):
-        rows += [(row, *values) for row, values in zip(batch.rows, batch.values, strict=True)]
-        rejects += [(reject.row, reject.reason, reject.detail) for reject in batch.rejects]
-    return rows, rejects
+    return collect(read_rows(SourceFile(path, path.name), source, FIELDS))
 
 
 def test_keys_are_the_fields_names_and_values_keep_their_type(read):
@@ -87,7 +81,7 @@ def test_what_json_writes_is_read_back(tmp_path_factory, written, ascii_only):
     path = tmp_path_factory.getbasetemp() / "written.jsonl"
     lines = [json.dumps(example, ensure_ascii=ascii_only) for example in written]
     path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
-    rows, rejects = collect(path)
+    rows, rejects = read_file(path)
     if ascii_only:
         assert [row[1:] for row in rows] == [(example["text"], example["label"]) for example in written]
         assert rejects == []
