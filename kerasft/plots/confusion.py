@@ -73,9 +73,9 @@ def build_confusion_matrix_figure(
     labels = [shorten_label(name, 28 if size <= _SHARES_UP_TO else 22) for name in names]
     cell = 1.15 if size <= 3 else 0.62 if size <= _SHARES_UP_TO else 0.38 if size <= _COUNTS_UP_TO else 0.19
     margin = 0.85 + 0.075 * max(len(label) for label in labels)
-    figure = new_figure(
-        max(cell * size + margin, 3.6), max(cell * size + margin * (0.5 if size <= 3 else 0.9), 2.8)
-    )
+    bar_width = 1.1 if size > _SHARES_UP_TO else 0.0
+    width = max(cell * size + margin + bar_width, 3.6)
+    figure = new_figure(width, max(cell * size + margin * (0.5 if size <= 3 else 0.9), 2.8))
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap=SHADES, norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     _label_axes(axes, labels, size)

@@ -47,7 +47,9 @@ def build_label_balance_figure(
         offset = places + (position - (len(rows) - 1) / 2) * thickness
         share = row / max(total, 1)
         color = PALETTE[position % len(PALETTE)]
-        axes.barh(offset, share, height=thickness * 0.9, color=color, label=f"{split} ({total:,})")
+        axes.barh(
+            offset, share, height=thickness * 0.9, color=color, label=f"{shorten_label(split)} ({total:,})"
+        )
         if len(names) <= 15:
             for place, value, count in zip(offset, share, row, strict=True):
                 axes.annotate(
@@ -65,7 +67,9 @@ def build_label_balance_figure(
     axes.xaxis.set_major_formatter(build_percent_formatter())
     axes.margins(x=0.09, y=0.02)
     draw_grid(axes, "x")
-    figure.legend(loc="outside upper left", ncols=4)
+    legend = figure.legend(loc="outside upper left", ncols=4)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 

@@ -142,8 +142,8 @@ def figure_to_png(figure: Figure, dpi: int = 110) -> bytes:
 def figure_to_svg(figure: Figure, *, min_scale: float = 0.0) -> str:
     """The figure as one `<svg>` element to put into HTML.
 
-    It shrinks with its container, never grows, holds its text as text, names neither dates nor versions, and is the same for the
-    same figure. Ids are kept only where something refers to them.
+    It shrinks with its container and never grows, holds its text as text, names neither dates nor versions, and is
+    the same for the same figure. Ids are kept only where something refers to them.
 
     Args:
         figure: what to draw.

@@ -35,7 +35,7 @@ def test_confusion_matrix_shows_counts_and_row_shares():
     np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), [[0.9, 0.1], [0.0, 0.0]])
 
 
-@pytest.mark.parametrize("num_classes", [2, 7, 20, 50, 120])
+@pytest.mark.parametrize("num_classes", [2, 7, 20, 120])
 def test_confusion_matrix_of_any_size_fits_its_figure(num_classes):
     matrix = np.eye(num_classes, dtype=int) * 5 + 1
     names = [f"a rather long name of class number {index}" for index in range(num_classes)]

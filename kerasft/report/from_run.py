@@ -1,0 +1,72 @@
+"""The report of a run folder, from the files that its stages left there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.prepared import MANIFEST
+from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions
+from kerasft.report.page import write_report
+from kerasft.training.run_folder import RunFolder
+
+
+def write_run_report(run: RunFolder) -> Path | None:
+    """Writes report.html anew from what there is; None (and nothing written) before any evaluation."""
+    figures = run.read_metrics().get("evaluate")
+    if not figures:
+        return None
+    facts = run.read_task()
+    names = facts["label_names"]
+    export = run.stage_record("export").get("version")
+    config_text = run.config.read_text(encoding="utf-8") if run.config.exists() else None
+    content = ReportContent(
+        title=run.path.resolve().name,
+        task=facts["task"]["type"],
+        label_names=names,
+        figures=figures,
+        predictions={split: _read_predictions(run, split, names) for split in figures},
+        training=run.read_metrics().get("finetune", {}).get("train", {}),
+        history=run.read_history(),
+        best_step=facts.get("best_step"),
+        manifest=json.loads((run.dataset / MANIFEST).read_text(encoding="utf-8")),
+        config_text=config_text,
+        environment=run.read_environment(),
+        export=_describe_export(run.export / export) if export else None,
+        usage=_list_usage(run),
+    )
+    write_report(run.report, content)
+    return run.report
+
+
+def _read_predictions(run: RunFolder, split: str, names: list[str]) -> SplitPredictions:
+    index = {name: number for number, name in enumerate(names)}
+    probabilities, labels, texts, origins = [], [], [], []
+    with open(run.predictions / f"{split}.jsonl", encoding="utf-8") as file:
+        for line in file:
+            row: Mapping[str, Any] = json.loads(line)
+            probabilities.append([row["probabilities"][name] for name in names])
+            labels.append(index[row["label"]])
+            texts.append(row["text"])
+            origins.append(row["origin"])
+    return SplitPredictions(
+        probabilities=np.array(probabilities), labels=np.array(labels), texts=texts, origins=origins
+    )
+
+
+def _describe_export(folder: Path) -> ExportedModel | None:
+    if not folder.exists():
+        return None
+    parity = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
+    return ExportedModel(path=str(folder), parity=parity)
+
+
+def _list_usage(run: RunFolder) -> list[tuple[str, str]]:
+    return [
+        ("Ask it", f'kerasft predict {run.path} "What a film."'),
+        ("See the training in TensorBoard", f"tensorboard --logdir {run.logs}"),
+    ]

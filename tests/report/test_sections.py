@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+
+from kerasft.report import sections
+from kerasft.report.content import ExportedModel, SplitPredictions
+
+
+def test_mistakes_are_the_surest_wrong_answers(build_content):
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.01, 0.99], [0.4, 0.6]])
+    found = SplitPredictions(
+        probabilities=probabilities,
+        labels=np.array([0, 0, 0, 0]),
+        texts=["right", "second", "first", "third"],
+        origins=["f:1", "f:2", "f:3", "f:4"],
+    )
+    data = sections.build_mistakes_section(
+        build_content(predictions={"test": found}, mistakes=2), "test"
+    ).data
+    shown = [(m["start"], m["label"], m["predicted"], m["sure"], m["origin"]) for m in data["mistakes"]]
+    assert shown == [
+        ("first", "no", "yes", "99.0\u202f%", "f:3"),
+        ("second", "no", "yes", "80.0\u202f%", "f:2"),
+    ]
+    assert (data["total"], data["examples"]) == (3, 4)
+    assert data["mistakes"][0]["label_probability"] == "1.0\u202f%"
+
+
+def test_bars_of_a_row_share_a_scale(build_content):
+    data = sections.build_figures_section(build_content(), "test").data
+    accuracy = next(row for row in data["rows"] if row["name"] == "Accuracy")
+    figures = build_content().figures
+    places = [cell["bar"]["value"] for cell in accuracy["cells"]]
+    values = [figures[split]["accuracy"]["value"] for split in data["splits"]]
+    assert np.argsort(places).tolist() == np.argsort(values).tolist()
+    for cell in accuracy["cells"]:
+        assert (
+            0
+            <= cell["bar"]["low"]
+            <= cell["bar"]["value"]
+            <= cell["bar"]["low"] + cell["bar"]["width"]
+            <= 100
+        )
+
+
+def test_many_labels_are_listed_worst_first(build_content):
+    names = [f"label {index}" for index in range(8)]
+    content = build_content(names)
+    rows = sections.build_labels_section(content, "test").data["rows"]
+    scores = [content.figures["test"][f"f1/{row['name']}"]["value"] for row in rows]
+    assert scores == sorted(scores)
+
+
+def test_paths_are_quoted_in_commands(build_content):
+    content = build_content(title="a b/ü", export=ExportedModel(path="/srv/my models/it's/1"))
+    commands = [command for _, command in sections.build_usage_section(content, "test").data["commands"]]
+    assert any("'/srv/my models/it'\"'\"'s':/models/a-b-" in command for command in commands)
+
+
+def test_environment_is_flattened_and_empty_values_left_out(build_content):
+    rows = sections.build_settings_section(build_content(), "test").data["environment"]
+    assert rows == [("versions.tensorflow", "2.21.0"), ("devices", "cpu, cpu")]
