@@ -85,8 +85,12 @@ def _options(
         os.environ[SHOW_TRACEBACKS] = "1"
 
 
-def _add_stage(verb: str, explanation: str, *examples: str) -> None:
-    """Makes a command of the stage `kerasft.stages.<verb>.<verb>(config, run, progress)`."""
+_SETTING_VERBS = ("prepare", "finetune", "run")
+"""What these do is according to the whole config, so they leave it in the run folder."""
+
+
+def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run") -> None:
+    """Makes a command of `kerasft.stages.<module>.<verb>(config, run, progress)`."""
 
     def command(
         config: ConfigArgument,
@@ -95,7 +99,11 @@ def _add_stage(verb: str, explanation: str, *examples: str) -> None:
         quiet: QuietOption = False,
     ) -> None:
         with open_work(config, overrides, output, quiet) as work:
-            stage = getattr(importlib.import_module(f"kerasft.stages.{verb}"), verb)
+            if verb in _SETTING_VERBS:
+                from kerasft.config.loading import dump_config
+
+                dump_config(work.config, work.run.config)
+            stage = getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
             returned = stage(work.config, work.run, work.progress)
         if verb == "run":
             print_results(returned)
@@ -112,6 +120,7 @@ _add_stage(
     """,
     "kerasft prepare sst2.yaml",
     "kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05",
+    module="prepare",
 )
 _add_stage(
     "finetune",

@@ -30,6 +30,9 @@ An argument such as train.epochs=1 or seed=2 changes the config, as with the oth
 that goes in by --input."""
 
 
+_BATCHES_READ_AHEAD = 16
+
+
 class Format(StrEnum):
     """How predictions are written."""
 
@@ -87,9 +90,11 @@ def predict(
     if not texts and source in (None, "-") and sys.stdin.isatty():
         batch_size = 1
     with open_work(config, overrides, output, quiet, results=sys.stderr) as work:
-        from kerasft.stages.predict import predict_stream
+        from kerasft.stages.predict import Predictor
 
-        predictions = predict_stream(work.run, rows, batch_size)
+        # Read ahead, texts of like length share a batch; read one by one, each is answered as it comes.
+        window = batch_size * _BATCHES_READ_AHEAD if batch_size > 1 else 1
+        predictions = Predictor(work.run, batch_size).predict(rows, window)
         with open_output(to) as stream, work.progress.bar("Predicting", len(texts) or None, "texts") as bar:
             write_predictions(predictions, stream, choose_format(format, to), batch_size, bar.advance)
 

@@ -163,15 +163,13 @@ class TerminalProgress(QuietProgress):
 
 
 def _make_rich_progress(console: Console) -> RichProgress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[state]}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
         console=console,
     )
 
@@ -207,8 +205,10 @@ class _TerminalBar:
         parts = [format_count(self.done, self.total, self.unit)]
         if speed := task.finished_speed or task.speed:
             parts.append(f"{format_rate(speed)} {self.unit}/s")
-        state = "  ".join([*parts, *format_figures(self.figures)])
-        self.live.update(self.task, completed=self.done, state=state)
+        parts.extend(format_figures(self.figures))
+        if task.time_remaining:
+            parts.append(f"{format_seconds(task.time_remaining)} left")
+        self.live.update(self.task, completed=self.done, state="  ".join(parts))
 
 
 def format_count(done: int, total: int | None, unit: str) -> str:
