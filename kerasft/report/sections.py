@@ -286,7 +286,7 @@ def _list_export_commands(content: ReportContent) -> Iterator[tuple[str, str]]:
         f"docker run --rm -p 8501:8501 -v {folder}:/models/{name} -e MODEL_NAME={name} tensorflow/serving",
     )
     request = '{"instances": ["What a film."]}'
-    yield "and ask it", f"curl -d '{request}' http://localhost:8501/v1/models/{name}:predict"
+    yield "and query it over HTTP", f"curl -d '{request}' http://localhost:8501/v1/models/{name}:predict"
     yield (
         "From Python, with TensorFlow alone",
         "import tensorflow as tf\n"
