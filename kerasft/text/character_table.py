@@ -130,10 +130,12 @@ def build_symbol_table(table: CharacterTable, symbols: Mapping[str, int], *, spl
         table, symbol_of, split_cjk, keep_blockers=mark_ranks is not None
     )
     entry[table.mapped] = _pack(isolated.size + starts, lengths)
-    pages, index = np.unique(entry.reshape(-1, PAGE), axis=0, return_inverse=True)
+    rows = entry.reshape(-1, PAGE)
+    places: dict[bytes, int] = {}
+    pages = [places.setdefault(row.tobytes(), len(places)) for row in rows]
     return SymbolTable(
-        pages=index.reshape(-1).astype(np.int32),
-        entries=pages.reshape(-1).astype(np.int32),
+        pages=np.array(pages, np.int32),
+        entries=np.frombuffer(b"".join(places), rows.dtype).astype(np.int32),
         sequences=np.concatenate([isolated.reshape(-1), sequences]).astype(np.int32),
         mark_ranks=mark_ranks,
     )

@@ -102,8 +102,9 @@ def _place(
         children = order[firsts[family] : firsts[family] + counts[family]]
         offsets = symbols[children].tolist()
         found, tries = _fit(taken, offsets, search_from)
-        # Where free slots are so scattered that many were tried in vain, later families start behind them.
-        search_from = max(search_from, found + offsets[0] - num_symbols) if tries > 64 else search_from
+        # Where free slots are so scattered that some were tried in vain, later families start behind them:
+        # the holes go to only children.
+        search_from = max(search_from, found + offsets[0]) if tries > 4 else search_from
         base[owners[family]] = found
         slots[children] = found + symbols[children]
         for offset in offsets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import tensorflow as tf
 
 from kerasft.text.character_table import (
@@ -64,8 +65,9 @@ class WordPiece(tf.Module):
             self._mark_ranks = None if table.mark_ranks is None else tf.constant(table.mark_ranks, tf.int32)
             self._base = tf.constant(trie.base, tf.int32)
             self._owner = tf.constant(trie.owner, tf.int32)
-            self._piece = tf.constant(trie.piece, tf.int32)
-            self._length = tf.constant(trie.length, tf.int32)
+            # The longest piece that ends on the way to a node, and its length.
+            longest = np.stack([np.where(trie.piece < 0, _FAILED, trie.piece), trie.length], 1)
+            self._longest = tf.constant(longest, tf.int32)
         # Made here and not as decorated methods, which hold their object only weakly.
         self._tokenize_in_graph = _compile(self._tokenize)
         self._encode_ragged_in_graph = _compile(self._encode_ragged)
@@ -202,42 +204,55 @@ class WordPiece(tf.Module):
         """For each symbol the id of the piece that begins there, or a negative number."""
         ids = tf.fill(tf.shape(symbols), _NONE)
         short = ends - starts <= self._max_characters_per_word
-        long = tf.gather(starts, _where(~short))
-        ids = _put(ids, long, self._unknown_id)
-        begin = tf.gather(starts, _where(short))
-        ids = self._walk(symbols, ids, begin)
+        ids = _put(ids, tf.gather(starts, _where(~short)), self._unknown_id)
+        begins, pieces = self._walk(symbols, tf.gather(starts, _where(short)))
+        ids = _put(ids, begins, pieces)
         # Of a word in which some part matched no piece all pieces are taken back.
         failed = tf.cast(_where(ids == _FAILED), tf.int32)
         words = tf.gather(starts, tf.searchsorted(starts, failed, side="right") - 1)
         ids = _put(ids, tf.ragged.range(words, failed + 1).values, _NONE)
         return _put(ids, words, self._unknown_id)
 
-    def _walk(self, symbols: tf.Tensor, ids: tf.Tensor, begin: tf.Tensor) -> tf.Tensor:
-        """Walks the trie one symbol a round for all words at once; a word restarts after each piece it found."""
+    def _walk(self, symbols: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Walks the trie one symbol a round for all words at once; a word restarts after each piece it found.
 
-        def advance(ids, begin, place, node):
+        Returns:
+            where pieces begin and their ids, in any order; `_FAILED` where the rest of a word begins with no piece.
+        """
+
+        def advance(found, begin, place, node):
             slot = tf.gather(self._base, node) + tf.gather(symbols, place)
             exists = tf.gather(self._owner, slot) == node
             walking, stopped = _where(exists), _where(~exists)
-            last, last_begin = tf.gather(node, stopped), tf.gather(begin, stopped)
-            piece, end = tf.gather(self._piece, last), last_begin + tf.gather(self._length, last)
-            ids = _put(ids, last_begin, tf.where(piece >= 0, piece, _FAILED))
+            last_begin = tf.gather(begin, stopped)
+            piece, length = tf.unstack(tf.gather(self._longest, tf.gather(node, stopped)), 2, axis=1)
+            end = last_begin + length
             goes_on = (piece >= 0) & (tf.gather(symbols, end) != SEPARATOR_SYMBOL)
             again = tf.gather(end, _where(goes_on))
             return (
-                ids,
+                tf.raw_ops.TensorListPushBack(input_handle=found, tensor=tf.stack([last_begin, piece], 1)),
                 tf.concat([tf.gather(begin, walking), again], 0),
                 tf.concat([tf.gather(place, walking) + 1, again], 0),
                 tf.concat([tf.gather(slot, walking), tf.fill(tf.shape(again), self._continuation_root)], 0),
             )
 
-        state = (ids, begin, begin, tf.fill(tf.shape(begin), self._word_root))
-        return tf.while_loop(
-            lambda ids, begin, *_: tf.size(begin) > 0,
+        # Not a tf.TensorArray: one that grows, saved by TensorFlow 2.21, fails in TensorFlow 2.12.
+        found = tf.raw_ops.EmptyTensorList(element_shape=[-1, 2], max_num_elements=-1, element_dtype=tf.int32)
+        scalar, vector = tf.TensorShape([]), tf.TensorShape([None])
+        found = tf.while_loop(
+            lambda found, begin, *_: tf.size(begin) > 0,
             advance,
-            state,
-            shape_invariants=(tf.TensorShape([None]),) * len(state),
+            (found, starts, starts, tf.fill(tf.shape(starts), self._word_root)),
+            shape_invariants=(scalar, vector, vector, vector),
         )[0]
+        flat = tf.raw_ops.TensorListConcatV2(
+            input_handle=found,
+            element_shape=[-1, 2],
+            leading_dims=tf.constant([], tf.int64),
+            element_dtype=tf.int32,
+        )
+        begins, pieces = tf.unstack(flat.tensor, 2, axis=1)
+        return begins, pieces
 
 
 def _compile(method):

@@ -18,6 +18,7 @@ CORE_OPS = set(
     LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual Pack Pad
     PartitionedCall Placeholder RaggedRange Range Reshape RestoreV2 RightShift SaveV2 Select SelectV2 Shape
     ShardedFilename Size StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub
+    EmptyTensorList TensorListConcatV2 TensorListPushBack Unpack
     TensorScatterUpdate TopKV2 UnicodeDecode UpperBound Where ZerosLike
     """.split()
 )
