@@ -68,3 +68,15 @@ class DataConfig(Config):
     """Jaccard similarity of character n-gram sets (five letters, or two ideographs) from which two texts count as near
     duplicates; texts under some seven words must be more alike. Two words of ten changed leave about 0.5, unrelated
     texts share 0.02."""
+
+    @pydantic.model_validator(mode="after")
+    def _train_keeps_something(self) -> DataConfig:
+        shares = [
+            self.validation_share if self.validation is None else 0.0,
+            self.test_share if self.test is None else 0.0,
+        ]
+        if sum(shares) >= 1:
+            raise ValueError(
+                f"validation_share and test_share leave nothing to train on ({' + '.join(map(str, shares))})"
+            )
+        return self

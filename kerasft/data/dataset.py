@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from kerasft.data.reading import Labels, RejectsError, SplitCounts, SplitReader,
 from kerasft.data.sources import SourceFile
 from kerasft.data.store import RowStore
 from kerasft.data.writing import write_splits
-from kerasft.errors import DataError
+from kerasft.errors import ConfigError, DataError
 from kerasft.files import compute_fingerprint, compute_sha256, whole_folder, write_json
 from kerasft.progress import Progress, Silent
 
@@ -54,11 +55,13 @@ def prepare_dataset(
         progress: told of what is found.
 
     Raises:
+        ConfigError: `columns` names something that examples do not have.
         DataError: the files cannot be used; nothing is written then, except that `<folder>.rejected.jsonl` lists the
             rejected rows where they are too many.
     """
     if sorted(field.kind for field in fields) != ["label", "text"]:
         raise ValueError(f"an example holds one text and one label, not {[field.kind for field in fields]}")
+    _check_columns(config, fields)
     folder = Path(folder)
     progress = progress or Silent()
     kept = folder.with_name(f"{folder.name}.{REJECTED}")
@@ -81,6 +84,20 @@ def prepare_dataset(
         write_json(temporary / MANIFEST, manifest)
     report(manifest, preparation.counts, progress)
     return load_prepared_dataset(folder)
+
+
+def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:
+    names = [field.name for field in fields]
+    for split in SPLITS:
+        source = getattr(config, split)
+        for name in source.columns if source is not None else ():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                raise ConfigError(
+                    f"The task's examples have no {name!r}; they have {', '.join(names)}.",
+                    where=f"data.{split}.columns",
+                    fix=f"Did you mean {near[0]!r}?" if near else "Write columns: {field: column}.",
+                )
 
 
 class _Preparation:

@@ -15,10 +15,11 @@ import pytest
 from data_makers import FIELDS, csv_source, sentences, tsv_source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from kerasft.data.config import DataConfig
 from kerasft.data.dataset import compute_data_fingerprint, load_prepared_dataset, prepare_dataset
-from kerasft.errors import DataError
+from kerasft.errors import ConfigError, DataError
 
 OWN = {"validation_share": 0.0, "test_share": 0.0}
 
@@ -300,6 +301,18 @@ def test_train_too_small_to_cut_is_an_error(tmp_path, prepare):
     (tmp_path / "train.csv").write_text("text,label\nyes,a\nno,b\n")
     with pytest.raises(DataError, match="too few different texts to cut validation"):
         prepare({"train": csv_source("train.csv")})
+
+
+def test_shares_must_leave_something_to_train_on():
+    with pytest.raises(ValidationError, match=r"leave nothing to train on \(0.6 \+ 0.4\)"):
+        DataConfig(validation_share=0.6, test_share=0.4)
+
+
+def test_a_column_for_a_field_that_there_is_not_is_an_error(prepare, three_files):
+    with pytest.raises(ConfigError, match=r"no 'labl'; they have text, label") as error:
+        prepare({**three_files, "test": csv_source("test.csv", columns={"labl": "label"})})
+    assert error.value.where == "data.test.columns"
+    assert "'label'" in error.value.fix
 
 
 def test_no_source_at_all_is_an_error(prepare):

@@ -124,8 +124,10 @@ def _split_quoted(
 
 
 def _explain(error: csv.Error) -> str:
-    if "unexpected end" in str(error) or "field larger" in str(error):
+    if "unexpected end" in str(error):
         return "a quote is opened and not closed"
+    if "field larger" in str(error):
+        return f"a quote is not closed within {csv.field_size_limit():,} characters"
     return str(error)
 
 

@@ -41,7 +41,7 @@ def _read_line(line: Line, keys: Sequence[str], encoding: str) -> tuple[Any, ...
     except ValueError as error:
         raise InvalidValue("broken JSON", str(error)) from None
     if not isinstance(example, dict):
-        raise InvalidValue("not an object", "a line must be {…}")
+        raise InvalidValue("not an object", f"a line must be {{…}}, found {line.text.strip()[:20]}")
     return tuple(example[key] if key in example else _descend(example, key) for key in keys)
 
 

@@ -34,6 +34,8 @@ def check_encoding(file: SourceFile, encoding: str) -> str:
         codec = codecs.lookup(encoding)
     except LookupError as error:
         raise DataError(f"There is no encoding {encoding!r}.", where=file.name, fix=fix) from error
+    if codec.name == "utf-8-sig":
+        return "utf-8"
     if "\n".encode(codec.name) != b"\n":
         raise DataError(f"Files in {encoding} cannot be read line by line.", where=file.name, fix=fix)
     return codec.name
