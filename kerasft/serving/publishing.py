@@ -91,7 +91,7 @@ def replay(saved_model: Path, texts: list[str]) -> dict[str, np.ndarray]:
         examples.write_text(json.dumps(texts), encoding="utf-8")
         script = Path(__file__).with_name("replay.py")
         done = subprocess.run(
-            [sys.executable, "-I", str(script), str(saved_model), str(examples), str(answers)],
+            [sys.executable, "-I", str(script), str(saved_model.resolve()), str(examples), str(answers)],
             capture_output=True,
             text=True,
             cwd=scratch,

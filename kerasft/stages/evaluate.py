@@ -63,7 +63,7 @@ def evaluate(
         )
         _write_predictions(run.predictions / f"{name}.jsonl", trained.task.decode(outputs), dataset, name)
     run.write_figures("evaluate", figures)
-    _show(figures, progress)
+    show_figures(figures, progress)
     fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
     run.mark_done("evaluate", fingerprint)
     return figures
@@ -84,7 +84,9 @@ def _write_predictions(path: Path, predictions: list[dict], dataset: PreparedDat
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _show(figures: dict[str, Any], progress: Progress) -> None:
+def show_figures(figures: dict[str, Any], progress: Progress) -> None:
+    """The table of overall figures by split."""
+
     def cell(figure: dict[str, float] | None) -> str:
         if figure is None:
             return "–"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
@@ -44,6 +45,7 @@ def finetune(
     preset = resolve_preset(config.model.preset)
     fingerprint = compute_finetune_fingerprint(config, dataset, preset)
     run.mark_begun("finetune")
+    dump_config(config, run.config)
     run.write_environment(preset=str(preset), dataset_fingerprint=dataset.fingerprint)
     _train(config, run, dataset, preset, fingerprint, progress, started)
 
@@ -94,7 +96,7 @@ def _train(
     task.publish(model, run.path)
     write_task(
         run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
-        precision=precision.policy, stopped=result.stopped,
+        precision=precision.policy, stopped=result.stopped, best_step=result.best_step,
     )  # fmt: skip
     figures = {
         "examples_per_second": result.examples_per_second,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasft import __version__
+from kerasft.config.loading import dump_config
 from kerasft.data.dataset import compute_data_fingerprint, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
@@ -39,6 +40,7 @@ def prepare(
     if run.is_done("prepare", fingerprint):
         return load_prepared_dataset(run.dataset)
     run.mark_begun("prepare")
+    dump_config(config, run.config)
     dataset = prepare_dataset(
         config.data,
         load_task_fields(config.task.type),

@@ -174,7 +174,7 @@ class History(keras.callbacks.Callback):
         self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115 (closed in close)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._epoch = epoch
+        self._epoch = epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._step += 1
@@ -186,7 +186,7 @@ class History(keras.callbacks.Callback):
             name.replace("val_", "validation_", 1) if name.startswith("val_") else f"train_{name}": value
             for name, value in (logs or {}).items()
         }
-        self._write({"epoch": epoch, "step": self._step, **figures})
+        self._write({"epoch": epoch + 1, "step": self._step, **figures})
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()

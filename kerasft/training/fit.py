@@ -44,6 +44,7 @@ class TrainingResult:
         padding_share: padded positions of the training batches, all epochs.
         best_epoch: from 0; None without validation.
         best_value: the monitored figure there.
+        best_step: the last step of that epoch.
         epochs: finished.
         stopped: why training ended before its time; None if it did not.
         error: raised by the training; what can be saved is in `model`.
@@ -54,6 +55,7 @@ class TrainingResult:
     padding_share: float = 0.0
     best_epoch: int | None = None
     best_value: float | None = None
+    best_step: int | None = None
     epochs: int = 0
     stopped: str | None = None
     error: BaseException | None = None
@@ -171,7 +173,7 @@ def train(
     parts = _Callbacks(task, model, caches, dataset, config, run, stream, hyperparameters, progress, seed)
     result = TrainingResult(model)
     try:
-        model.fit(stream.dataset(), epochs=config.epochs, verbose=0, callbacks=parts.in_order)
+        model.fit(stream.dataset(), epochs=config.epochs, verbose=0, shuffle=False, callbacks=parts.in_order)
     except TrainingError as error:
         result.error, result.stopped = error, str(error.what)
     except KeyboardInterrupt as error:
@@ -192,6 +194,7 @@ def _conclude(result: TrainingResult, parts: _Callbacks, config: TrainConfig, st
         result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} epochs"
     if parts.best is not None and parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
+        result.best_step = (parts.best.epoch + 1) * len(stream)
 
 
 class _Counter(keras.callbacks.Callback):

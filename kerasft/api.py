@@ -1,0 +1,214 @@
+"""kerasft from Python: the stages as functions, on lists as well as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasft.config.loading import load_config
+from kerasft.errors import ConfigError
+from kerasft.experiment import ExperimentConfig
+from kerasft.files import write_text
+from kerasft.progress import Progress
+from kerasft.training.run_folder import RunFolder
+
+
+class Run:
+    """A trained model and all that came of it, in a run folder.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.folder = RunFolder(path)
+        self.folder.read_task()
+        self._predictor: Any = None
+
+    def __repr__(self) -> str:
+        return f"kerasft.Run({str(self.folder.path)!r})"
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The resolved config."""
+        return load_config(ExperimentConfig, self.folder.path).config
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """`{stage: {split: {figure: {"value": …}}}}`."""
+        return self.folder.read_metrics()
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`, from token ids to logits."""
+        return self._load().model
+
+    def _load(self) -> Any:
+        if self._predictor is None:
+            from kerasft.stages.predict import Predictor
+
+            self._predictor = Predictor(self.folder)
+        return self._predictor
+
+    def predict(self, texts: Sequence[str] | str) -> Any:
+        """`{"text", "label", "probabilities"}` for each text, in their order; for one string, one of them.
+
+        Raises:
+            DataError: an item is no string.
+        """
+        single = isinstance(texts, str)
+        rows = [{"text": text} for text in ([texts] if single else texts)]
+        answers = list(self._load().predict(rows))
+        return answers[0] if single else answers
+
+    def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Measures validation and test, writes metrics.json and report.html; figures by split."""
+        from kerasft.stages import run as stage
+
+        return stage.evaluate(self.config, self.folder, _progress(progress))
+
+    def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
+        """Writes a SavedModel from raw strings to labels; see `kerasft.stages.export.export`."""
+        from kerasft.stages import export as stage
+
+        target = None if destination is None else Path(destination)
+        return stage.export(self.config, self.folder, _progress(progress), target)
+
+
+def finetune(
+    config: str | Path | None = None,
+    *,
+    task: str = "text_classification",
+    preset: str | None = None,
+    texts: Sequence[str] | None = None,
+    labels: Sequence[Any] | None = None,
+    validation: tuple[Sequence[str], Sequence[Any]] | None = None,
+    test: tuple[Sequence[str], Sequence[Any]] | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    name: str = "finetuned",
+    output: str | Path | None = None,
+    seed: int = 0,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Fine-tunes a preset on lists, or as a config file says.
+
+        run = kerasft.finetune(preset="bert_base_en_uncased", texts=[…], labels=[…], epochs=3)
+        run.predict(["What a film."])
+
+    Args:
+        config: a YAML file; then only `output`, `overrides` and `progress` may be given besides.
+        task: what is learned.
+        preset: the pre-trained encoder, as `model.preset`.
+        texts: what it learns from.
+        labels: a string, number or truth value for each text.
+        validation, test: (texts, labels); where missing, a tenth of the texts each, but none of fewer than 20.
+        epochs, batch_size, learning_rate: as in `train`; by default 3, 32 (or fewer, for few texts), 5e-5.
+        name: the experiment's.
+        output: the run folder; by default `runs/<name>`.
+        seed: all randomness follows from it.
+        overrides: `KEY=VALUE` each, laid over the config.
+        progress: where to report; by default the terminal's progress bars.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: arguments that do not fit together.
+        KerasftError: as the stages do.
+    """
+    from kerasft.stages import run as stage
+
+    if config is None:
+        if preset is None or texts is None or labels is None:
+            raise ConfigError("give a config file, or preset, texts and labels", where="kerasft.finetune")
+        folder = Path(output or Path("runs", name))
+        document = _build_document(task, preset, epochs, batch_size, learning_rate, name, seed, len(texts))
+        splits = {"train": (texts, labels), "validation": validation, "test": test}
+        document["data"].update(_write_inputs(folder / "inputs", splits))
+        config = folder / "inputs" / "config.yaml"
+        write_text(config, json.dumps(document, indent=2) + "\n")
+    elif any(value is not None for value in (preset, texts, labels, validation, test)):
+        raise ConfigError(
+            "a config file names preset and data itself", where="kerasft.finetune", fix="Use overrides."
+        )
+    loaded = load_config(ExperimentConfig, config, overrides)
+    run = RunFolder(output or Path("runs", loaded.config.name))
+    stage.finetune(loaded.config, run, _progress(progress))
+    return Run(run.path)
+
+
+def load_run(path: str | Path) -> Run:
+    """Opens a run folder that holds a trained model.
+
+    Raises:
+        ConfigError: it holds none.
+    """
+    return Run(path)
+
+
+def _build_document(
+    task: str,
+    preset: str,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    name: str,
+    seed: int,
+    examples: int,
+) -> dict[str, Any]:
+    train: dict[str, Any] = {
+        "epochs": epochs or 3,
+        "batch_size": batch_size or max(1, min(32, examples // 8)),
+        "optimizer": {"type": "adamw", "learning_rate": learning_rate or 5e-5, "weight_decay": 0.01},
+    }
+    # of a handful of texts none can be spared
+    share = 0.1 if examples >= 20 else 0.0
+    data = {"validation_share": share, "test_share": share}
+    if not any(mark in preset for mark in ("://", "package:")) and Path(preset).exists():
+        preset = str(Path(preset).resolve())
+    return {
+        "name": name,
+        "seed": seed,
+        "task": {"type": task},
+        "data": data,
+        "model": {"preset": preset},
+        "train": train,
+    }
+
+
+def _write_inputs(folder: Path, splits: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists become JSON lines in the run folder, so that the run can be repeated from its config."""
+    sources = {}
+    for split, given in splits.items():
+        if given is None:
+            continue
+        texts, labels = list(given[0]), [_plain(label) for label in given[1]]
+        if len(texts) != len(labels):
+            raise ConfigError(
+                f"{len(texts)} texts and {len(labels)} labels", where=f"kerasft.finetune: {split}"
+            )
+        rows = (
+            json.dumps({"text": text, "label": label}, ensure_ascii=False)
+            for text, label in zip(texts, labels, strict=True)
+        )
+        write_text(folder / f"{split}.jsonl", "".join(f"{row}\n" for row in rows))
+        sources[split] = {"format": "jsonl", "path": f"{split}.jsonl"}
+    return sources
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _progress(progress: Progress | None) -> Progress:
+    if progress is not None:
+        return progress
+    from kerasft.progress import Silent
+
+    return Silent()

@@ -1,0 +1,94 @@
+"""run: every stage that the config asks for, in order; what is done and unchanged is skipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasft.data.prepared import load_prepared_dataset
+from kerasft.errors import ConfigError
+from kerasft.experiment import ExperimentConfig
+from kerasft.models.fetching import resolve_preset
+from kerasft.progress import Progress, Silent
+from kerasft.report.from_run import write_run_report
+from kerasft.stages import evaluate as evaluate_stage
+from kerasft.stages import export as export_stage
+from kerasft.stages import finetune as finetune_stage
+from kerasft.stages import prepare as prepare_stage
+from kerasft.training.run_folder import RunFolder
+
+
+def run(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> dict[str, str]:
+    """Does what is not done yet, or was done with something else.
+
+    Returns:
+        What came of it, for people: the paths of model, report and export.
+    """
+    # the preset is looked for first: data may take long, and a wrong name should not wait for it
+    preset = resolve_preset(config.model.preset)
+    _prepare(config, run, progress)
+    dataset = load_prepared_dataset(run.dataset)
+    fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, preset)
+    if run.is_done("finetune", fingerprint):
+        progress.note(f"finetune: done before, unchanged ({run.model})")
+    else:
+        finetune_stage.finetune(config, run, progress)
+    measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
+    if run.is_done("evaluate", measured):
+        progress.note("evaluate: done before, unchanged")
+        evaluate_stage.show_figures(run.read_metrics()["evaluate"], progress)
+    else:
+        evaluate_stage.evaluate(config, run, progress)
+    results = {"model": str(run.model)}
+    if config.export is not None:
+        results["export"] = _export(config, run, fingerprint, progress)
+    report = write_run_report(run)
+    if report is not None:
+        results["report"] = str(report)
+    return results
+
+
+def finetune(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> None:  # noqa: B008
+    """Trains anew, after preparing the data if that is not done yet."""
+    resolve_preset(config.model.preset)
+    _prepare(config, run, progress)
+    finetune_stage.finetune(config, run, progress)
+
+
+def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> dict[str, Any]:  # noqa: B008
+    """Measures the trained model anew and writes the report.
+
+    Raises:
+        ConfigError: nothing was trained, or on other data than the config names now.
+    """
+    run.read_task()
+    _prepare(config, run, progress)
+    trained_on, now = run.read_task()["dataset_fingerprint"], load_prepared_dataset(run.dataset).fingerprint
+    if trained_on != now:
+        raise ConfigError(
+            "the data have changed since the model was trained",
+            where=str(run.path),
+            fix="Train it on them: kerasft run CONFIG.yaml; or evaluate in another folder: --output DIR.",
+        )
+    figures = evaluate_stage.evaluate(config, run, progress)
+    progress.note(f"Report: {write_run_report(run)}")
+    return figures
+
+
+def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress) -> None:
+    if run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config)):
+        progress.note(f"prepare: done before, unchanged ({run.dataset})")
+    else:
+        prepare_stage.prepare(config, run, progress)
+
+
+def _export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> str:
+    fingerprint = export_stage.compute_export_fingerprint(config, trained)
+    folder = run.export / str(run.stage_record("export").get("version"))
+    if run.is_done("export", fingerprint) and folder.exists():
+        progress.note(f"export: done before, unchanged ({folder})")
+        return str(folder)
+    return str(export_stage.export(config, run, progress))
