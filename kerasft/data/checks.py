@@ -144,7 +144,7 @@ def _explain(found: dict[str, dict[str, Any]], shown: int = EXAMPLES) -> str:
     for key, entry in found.items():
         earlier, later = key.split(" → ")
         lines = [
-            f"{later} has {entry['exact']:,} rows whose text stands in {earlier} and {entry['near']:,} nearly so."
+            f"Of {later}, {entry['exact']:,} texts stand in {earlier} as well, and {entry['near']:,} nearly do:"
         ]
         for example in entry["examples"][:shown]:
             how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
@@ -158,6 +158,12 @@ def report(manifest: dict[str, Any], counts: dict[str, SplitCounts], progress: P
     """Shows the tables of what was found."""
     rows = []
     for name, split in manifest["splits"].items():
+        if conflicting := split["duplicates"]["conflicting"]:
+            places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
+            progress.warn(
+                f"{conflicting:,} rows of {name} share their text with a row of another label: {places}"
+                f"{', …' if conflicting > 4 else ''}."
+            )
         read = counts.get(name)
         rows.append(
             [

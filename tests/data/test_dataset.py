@@ -186,6 +186,8 @@ def test_duplicates_in_a_split_are_counted_and_conflicts_shown(tmp_path, prepare
     assert (found["exact"], found["conflicting"], found["near"]) == (2, 2, 2)
     assert [example["row"] for example in found["conflicting_examples"]] == ["train.csv:4", "train.csv:43"]
     assert len(dataset.split("train")) == 43
+    (warning,) = (line for line in progress.warnings if "another label" in line)
+    assert warning.startswith("2 rows of train share their text with a row of another label: train.csv:4")
     header, row = progress.tables["Prepared dataset"]
     assert dict(zip(header, row, strict=True))["duplicates"] == 2
 
@@ -215,14 +217,14 @@ def test_leaks_are_warned_of_by_default(prepare, progress, leaking):
     assert leaks["examples"][0]["same_label"] is False or leaks["examples"][0]["similarity"] == 1.0
     assert 0.6 < leaks["examples"][2]["similarity"] < 1
     assert any(
-        "test has 2 rows whose text stands in train and 1 nearly so" in line for line in progress.warnings
+        "Of test, 2 texts stand in train as well, and 1 nearly do" in line for line in progress.warnings
     )
     assert ["train → test", 2, 1, 0] in progress.tables["Texts in two splits"]
     assert len(dataset.split("train")) == 300
 
 
 def test_leaks_can_be_refused(tmp_path, prepare, leaking):
-    with pytest.raises(DataError, match="2 rows whose text stands in train and 1 nearly so") as error:
+    with pytest.raises(DataError, match="Of test, 2 texts stand in train as well, and 1 nearly do") as error:
         prepare({**leaking, "leaks": "refuse"})
     assert error.value.exit_code == 3
     assert "test.csv:52 the same as train.csv:5" in str(error.value)

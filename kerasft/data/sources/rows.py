@@ -36,6 +36,9 @@ class RawBatch:
 
 
 def shorten(content: str) -> str:
-    """The start of a rejected row, printable in UTF-8 whatever it held."""
+    """The start of a rejected row; bytes that could not be decoded are written \\xff, unpaired surrogates \\ud83d."""
     start = content[:CONTENT_CHARACTERS].rstrip("\r\n")
-    return start.encode("utf-8", "backslashreplace").decode("utf-8")
+    try:
+        return start.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return start.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kerasft.data.config import CsvSource
 from kerasft.data.sources import SourceFile, read_rows
+from kerasft.data.sources.rows import shorten
 from kerasft.errors import DataError
 
 
@@ -180,3 +181,9 @@ def test_what_pythons_csv_writes_is_read_back(tmp_path_factory, written, quote_a
     rows, rejects = collect(read_rows(SourceFile(path, "written.csv"), source, FIELDS))
     assert [row[1:] for row in rows] == written
     assert rejects == []
+
+
+def test_what_could_not_be_decoded_is_shown_by_its_bytes():
+    assert shorten("a\udcff b \ud83d\r\n") == "a\\udcff b \\ud83d"
+    assert shorten("a\udcff b\n") == "a\\xff b"
+    assert len(shorten("x" * 1000)) == 200
