@@ -100,6 +100,14 @@ class Task(abc.ABC):
         """Named figures, with intervals where `bootstrap_samples` > 0."""
 
     @abc.abstractmethod
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+        """A few examples and what the model says of them, as Markdown for TensorBoard."""
+
+    @abc.abstractmethod
+    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
+        """`{tag: matplotlib Figure}` of a split, for TensorBoard."""
+
+    @abc.abstractmethod
     def serving_module(self, model: Any) -> Any:
         """A `tf.Module` from raw input to answer, with its `serving_default` signature, in core TensorFlow ops."""
 

@@ -271,7 +271,7 @@ class _Callbacks:
                     fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
                 )
             figures = self._task.evaluate(outputs, self._references, bootstrap_samples=0, seed=seed)
-            return {name: float(figure["value"]) for name, figure in figures.items() if "/" not in name}
+            return {name: float(figure["value"]) for name, figure in figures.items() if _is_overall(name)}
 
         self.validation = own.ValidationFigures(lambda: predict_outputs(forward, stream), compute)
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
@@ -294,7 +294,7 @@ class _Callbacks:
         known = self._task.evaluate(
             np.eye(classes, dtype=np.float32), np.arange(classes), bootstrap_samples=0, seed=0
         )
-        names = sorted({name for name in known if "/" not in name} | {"loss"})
+        names = sorted({name for name in known if _is_overall(name)} | {"loss"})
         if monitor not in names:
             raise ConfigError(
                 f"there is no figure {monitor!r} to choose the best epoch by",
@@ -324,32 +324,26 @@ class _Callbacks:
         split = self._dataset.split("validation")
         # the same examples after each epoch, from all over the split
         rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-        lines = ["| text | true | predicted | probability |", "|---|---|---|---|"]
-        predictions = self._task.decode(self.validation.outputs[rows])
-        for example, predicted in zip(split.take(rows), predictions, strict=True):
-            text = example["text"].replace("|", "\\|").replace("\n", " ")[:200]
-            label = self._dataset.label_names[example["label"]]
-            share = predicted["probabilities"][predicted["label"]]
-            mark = "" if predicted["label"] == label else " ✗"
-            lines.append(f"| {text} | {label} | {predicted['label']}{mark} | {share:.3f} |")
-        return {"validation_examples": "\n".join(lines)}
+        return {"validation_examples": self._task.describe(split.take(rows), self.validation.outputs[rows])}
 
     def _images(self) -> dict[str, bytes]:
         if self.validation is None or self.validation.outputs is None:
             return {}
-        from kerasft.plots.confusion import build_confusion_matrix_figure
         from kerasft.plots.style import figure_to_png
 
-        names = self._dataset.label_names
-        matrix = np.zeros((len(names), len(names)), np.int64)
-        np.add.at(matrix, (self._references, self.validation.outputs.argmax(-1)), 1)
-        return {"confusion_matrix": figure_to_png(build_confusion_matrix_figure(matrix, names))}
+        pictures = self._task.draw(self.validation.outputs, self._references)
+        return {name: figure_to_png(figure) for name, figure in pictures.items()}
 
     def close(self) -> None:
         """Ends files and bars, however `fit` ended."""
         for part in (self.history, self.tensorboard, self.progress):
             with contextlib.suppress(OSError):
                 part.close()
+
+
+def _is_overall(figure: str) -> bool:
+    """Whether a figure is of the whole split and tells how good the model is."""
+    return "/" not in figure and figure != "examples"
 
 
 def _shuffled_labels(cache: ArrayCache, seed: int) -> np.ndarray:

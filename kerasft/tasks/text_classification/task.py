@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from kerasft.data.cache import ArrayCache
 from kerasft.files import whole_file, whole_folder
-from kerasft.metrics.classification import compute_classification_figures
+from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
 from kerasft.models.presets import check_max_length, load_text_backbone, save_text_preset
+from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
 from kerasft.tasks.text_classification.serving import TextClassifierModule
@@ -169,6 +170,20 @@ class TextClassification(Task):
             bootstrap_samples=bootstrap_samples,
             seed=seed,
         )
+
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+        lines = ["| text | true | predicted | probability |", "|---|---|---|---|"]
+        for example, predicted in zip(examples, self.decode(outputs), strict=True):
+            text = example["text"].replace("|", "\\|").replace("\n", " ")[:200]
+            label = self.label_names[example["label"]]
+            mark = "" if predicted["label"] == label else " ✗"
+            probability = predicted["probabilities"][predicted["label"]]
+            lines.append(f"| {text} | {label} | {predicted['label']}{mark} | {probability:.3f} |")
+        return "\n".join(lines)
+
+    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
+        matrix = compute_confusion_matrix(self.probabilities(outputs), references)
+        return {"confusion_matrix": build_confusion_matrix_figure(matrix, self.label_names)}
 
     def serving_module(self, model: keras.Model) -> tf.Module:
         fast = heads.accelerate_classifier(model, pooling=self.pooling)
