@@ -210,7 +210,7 @@ class WordPiece(tf.Module):
         # Of a word in which some part matched no piece all pieces are taken back.
         failed = tf.cast(_where(ids == _FAILED), tf.int32)
         words = tf.gather(starts, tf.searchsorted(starts, failed, side="right") - 1)
-        ids = _put(ids, tf.ragged.range(words, failed + 1).values, _NONE)
+        ids = _put(ids, tf.ragged.range(words, failed).values, _NONE)
         return _put(ids, words, self._unknown_id)
 
     def _walk(self, symbols: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -17,7 +18,13 @@ from tokenizer_oracle import (
 from tokenizers import __version__ as tokenizers_version
 from tokenizers.normalizers import BertNormalizer
 
-from kerasft.text.character_table import CODE_POINTS, describe_variant, load_character_table, table_path
+from kerasft.text.character_table import (
+    CODE_POINTS,
+    LENGTH_BITS,
+    describe_variant,
+    load_character_table,
+    table_path,
+)
 from kerasft.text.wordpiece import WordPiece
 
 SCALAR_VALUES = [chr(c) for c in range(CODE_POINTS) if not 0xD800 <= c <= 0xDFFF]
@@ -57,6 +64,20 @@ def test_every_code_point_gives_the_ids_of_tokenizers(frame, lowercase, strip_ac
     assert ours == theirs, describe_differences(texts, ours, theirs)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("lowercase", "strip_accents"), [(True, True), (False, False)])
+def test_every_code_point_gives_the_ids_of_tokenizers_where_ideographs_are_not_split(
+    lowercase, strip_accents
+):
+    characters = "ab" + outputs_of_other_characters(lowercase, strip_accents)
+    vocabulary = build_vocabulary(characters, "ab", lowercase=lowercase, strip_accents=strip_accents)
+    vocabulary = replace(vocabulary, split_cjk=False)
+    texts = chunk("a{}b")
+    ours = WordPiece(vocabulary).tokenize(tf.constant(texts)).to_list()
+    theirs = encode_with_reference(build_reference(vocabulary), texts)
+    assert ours == theirs, describe_differences(texts, ours, theirs)
+
+
 def test_the_frozen_table_was_made_with_the_version_of_tokenizers_it_is_tested_with():
     with np.load(table_path(), allow_pickle=False) as table:
         made_with = str(table["tokenizers_version"])
@@ -69,3 +90,5 @@ def test_mapped_code_points_are_ascending_and_their_sequences_whole(lowercase, s
     assert table.kinds.shape == (CODE_POINTS,), describe_variant(lowercase, strip_accents)
     assert np.all(np.diff(table.mapped) > 0)
     assert int(table.lengths.sum()) == len(table.sequences)
+    # An ideograph's sequence gains a separator at either end, and its length must fit beside its place.
+    assert int(table.lengths.max(initial=0)) + 2 < 2**LENGTH_BITS
