@@ -174,7 +174,7 @@ class TextClassification(Task):
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
         lines = ["| text | true | predicted | probability |", "|---|---|---|---|"]
         for example, predicted in zip(examples, self.decode(outputs), strict=True):
-            text = example["text"].replace("|", "\\|").replace("\n", " ")[:200]
+            text = example["text"].replace("|", "\\|").replace("\n", " ")[:120]
             label = self.label_names[example["label"]]
             mark = "" if predicted["label"] == label else " ✗"
             probability = predicted["probabilities"][predicted["label"]]
