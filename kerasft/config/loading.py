@@ -29,6 +29,7 @@ __all__ = [
     "LoadedConfig",
     "Problem",
     "dump_config",
+    "format_config",
     "load_config",
     "resolve_paths",
 ]
@@ -94,11 +95,8 @@ def _suggest_file(path: Path) -> str:
     return "Name the YAML file of an experiment, or the folder of a run."
 
 
-def dump_config(config: pydantic.BaseModel, path: str | Path) -> None:
-    """Writes the complete config, defaults filled in: reading it gives an equal config.
-
-    Paths are written as they stand in `config`: `load_config` has made them absolute.
-    """
+def format_config(config: pydantic.BaseModel) -> str:
+    """The complete config as YAML, defaults filled in."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.allow_unicode = True
@@ -106,4 +104,12 @@ def dump_config(config: pydantic.BaseModel, path: str | Path) -> None:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     buffer = io.StringIO()
     yaml.dump(config.model_dump(mode="json"), buffer)
-    files.write_text(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def dump_config(config: pydantic.BaseModel, path: str | Path) -> None:
+    """Writes the complete config: reading it gives an equal config.
+
+    Paths are written as they stand in `config`: `load_config` has made them absolute.
+    """
+    files.write_text(path, format_config(config))

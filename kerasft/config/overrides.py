@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pydantic
 
@@ -120,7 +120,11 @@ def _fill_from_default(data: Any, schema: type[pydantic.BaseModel], path: KeyPat
             default = getattr(default, str(part), None)
         if not isinstance(default, pydantic.BaseModel):
             return
-    for key, value in default.model_dump(mode="json", exclude_unset=True).items():
-        if "type" in data and data["type"] != getattr(default, "type", data["type"]):
+    values = default.model_dump(mode="json", exclude_unset=True)
+    for key, field in type(default).model_fields.items():
+        # A field with one possible value is the tag of a kind of section.
+        is_tag = get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+        if is_tag and data.get(key, values.get(key)) != values.get(key):
             return
+    for key, value in values.items():
         data.setdefault(key, value)

@@ -20,6 +20,8 @@ from kerasft.config.problems import InvalidConfig, Problem, format_key
 C = TypeVar("C", bound=pydantic.BaseModel)
 
 _MISSING = object()
+_OLD_TRUTHS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""YAML 1.1's words for booleans, which YAML 1.2 reads as text."""
 _ROUNDS = 20
 
 
@@ -168,6 +170,8 @@ def _tell(
         known_values = [str(v) for v in place.core.node.get("enum", [place.core.node.get("const")])]
         near = find_nearest(value, known_values)
         fix = f"did you mean {near}?" if near else None
+    elif kind == "bool_type" and isinstance(value, str) and value in _OLD_TRUTHS:
+        fix = f"did you mean {_OLD_TRUTHS[value]}?"
     elif kind == "string_type" and isinstance(value, int | float):
         fix = f'as text it goes in quotes: "{show(value)}"'
     return Problem(where, key, f"expected {place.describe()}, got {_show_value(value)}", fix)
