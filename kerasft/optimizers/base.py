@@ -123,6 +123,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Whether a row with gradient zero still changes, weight decay apart."""
         return True
 
+    def zero_gradient(self, value: tf.Tensor) -> tf.Tensor:
+        """Zeros like the value, for rows that an embedding's gradient does not name."""
+        return tf.zeros_like(value)
+
     # Keras' interface
 
     @property
@@ -237,10 +241,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 total.assign_add(tf.cast(gradient, total.dtype))
 
         def update():
-            means = [total.read_value() for total in sums]
-            self._update_all(pick, places, means, factor / steps, rate, batch // steps)
-            for total in sums:
-                total.assign(tf.zeros_like(total))
+            self._update_all(pick, places, sums, factor / steps, rate, batch // steps)
 
         tf.cond(tf.equal(batch % steps, 0), lambda: _nothing(update()), lambda: tf.constant(0))
 
@@ -296,7 +297,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         scalars = {n: tf.cast(s, value.dtype) if s.dtype.is_floating else s for n, s in scalars.items()}
         slots = [tf.convert_to_tensor(slot) for slot in slots]
         if gradient is None:
-            gradient = tf.zeros_like(value)
+            gradient = self.zero_gradient(value)
         gradient = tf.cast(gradient, value.dtype)
         if "gradient_factor" in scalars:
             gradient = gradient * scalars["gradient_factor"]

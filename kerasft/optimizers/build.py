@@ -118,7 +118,7 @@ def keras_optimizer_names() -> list[str]:
         for name, value in vars(keras.optimizers).items()
         if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
     ]
-    return sorted(set(names) - {"Optimizer", "LossScaleOptimizer"})
+    return sorted(set(names) - {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"})
 
 
 def _build_keras(config: KerasOptimizerConfig, rate: Any) -> keras.optimizers.Optimizer:

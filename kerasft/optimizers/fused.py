@@ -32,7 +32,11 @@ Advance = Callable[..., tuple[tf.Tensor, list[tf.Tensor], tf.Tensor | None]]
 
 @dataclasses.dataclass
 class Slot:
-    """One variable with everything its update reads and writes, on one device."""
+    """One variable with everything its update reads and writes, on one device.
+
+    The gradient is a tensor, an `IndexedSlices` without repeated rows, or a variable in which gradients were
+    summed up; that one is zero after the update.
+    """
 
     variable: tf.Variable
     gradient: Any
@@ -81,14 +85,17 @@ class FusedUpdate:
     def _update(self, slot: Slot, gradient: tf.Tensor | None) -> None:
         def update(variable, gradient, slots, average, scalars):
             value, new_slots, new_average = self._advance(
-                variable.read_value(), gradient, slots, average, scalars
+                variable.read_value(), _read(gradient), slots, average, scalars
             )
             Slot(variable, None, slots, average, scalars, True).store(value, new_slots, new_average)
 
         variable = slot.variable
-        key = (tuple(variable.shape), variable.dtype, gradient is None, tuple(slot.scalars))
+        kind = "accumulator" if isinstance(gradient, tf.Variable) else gradient is None
+        key = (tuple(variable.shape), variable.dtype, kind, tuple(slot.scalars))
         function = self._function(key, update)
         function(variable, gradient, slot.slots, slot.average, slot.scalars)
+        if isinstance(gradient, tf.Variable):
+            self._function(("clear", tuple(gradient.shape), gradient.dtype), _clear)(gradient)
 
     def _update_rows(self, slot: Slot) -> None:
         gradient = slot.gradient
@@ -106,7 +113,9 @@ class FusedUpdate:
 
     def _update_pack(self, pack: list[Slot]) -> None:
         if len(pack) == 1:
-            self._update(pack[0], tf.convert_to_tensor(pack[0].gradient))
+            gradient = pack[0].gradient
+            dense = tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+            self._update(pack[0], dense)
             return
 
         def flat(tensors):
@@ -130,6 +139,9 @@ class FusedUpdate:
             for slot, part in zip(pack, tf.split(column, sizes), strict=True):
                 target = slot.targets[place]
                 target.assign(tf.reshape(part, target.shape))
+        for slot in pack:
+            if isinstance(slot.gradient, tf.Variable):
+                slot.gradient.assign(tf.zeros_like(slot.gradient))
 
     def _function(self, key: Any, python_function: Callable) -> Callable:
         if not self._jit_compile:
@@ -138,6 +150,16 @@ class FusedUpdate:
         if key not in self._compiled:
             self._compiled[key] = tf.function(python_function, jit_compile=True, autograph=False)
         return self._compiled[key]
+
+
+def _read(gradient: Any) -> Any:
+    return gradient.read_value() if isinstance(gradient, tf.Variable) else gradient
+
+
+def _clear(gradient: tf.Variable) -> None:
+    # Zeros, but not as a constant: that would be written to fresh memory, which takes far longer.
+    value = gradient.read_value()
+    gradient.assign(tf.where(tf.math.is_finite(value), value * 0, tf.zeros([], value.dtype)))
 
 
 def _spread(scalars: list[tf.Tensor], sizes: list[int]) -> tf.Tensor:

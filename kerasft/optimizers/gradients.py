@@ -66,7 +66,8 @@ def clipping_factors(
     if not (clipnorm or global_clipnorm or measure):
         return [unchanged] * len(gradients), None
     squares = [squared_norm(gradient) for gradient in gradients]
-    norm = factor * tf.sqrt(tf.add_n(squares))
+    # Not add_n: it begins with whichever input's memory it can reuse, so its last bit may differ run to run.
+    norm = factor * tf.sqrt(tf.reduce_sum(tf.stack(squares)))
     if global_clipnorm:
         return [factor * global_norm_factor(norm, global_clipnorm)] * len(gradients), norm
     if clipnorm:

@@ -65,13 +65,13 @@ def variable_path(variable: Any) -> str:
 def variable_kind(variable: Any) -> Kind:
     """What a variable is, by its path: `bias`, `norm`, `embedding` or `weight` (all else).
 
-    `norm` is the scale and offset of any normalisation (`gamma`, `beta`, and `scale`, `weight` or `bias` in a
+    `norm` is the scale and offset of any normalisation (a name that is or ends with `gamma` or `beta`, and `scale`, `weight` or `bias` in a
     layer whose name contains "norm"); `bias` a name that is or ends with "bias"; `embedding` a
     table whose name begins or ends with "embedding" or "embeddings".
     """
     parts = variable_path(variable).split("/")
     name, layer = parts[-1], parts[-2] if len(parts) > 1 else ""
-    if name in ("gamma", "beta"):
+    if re.search(r"(^|_)(gamma|beta)$", name):
         return "norm"
     if name in ("scale", "weight", "bias", "offset") and "norm" in layer.lower():
         return "norm"
