@@ -183,9 +183,7 @@ class _Preparation:
             groups = group_by_key(store.read_column("keys"))
             firsts = np.flatnonzero(groups == np.arange(len(groups))).astype(np.uint32)
             similarity = self.config.near_duplicate_similarity
-            return find_near_pairs(
-                signatures, firsts, boundaries, similarity, store.read_texts, self.progress
-            )
+            return find_near_pairs(signatures, firsts, boundaries, similarity, store, self.progress)
 
     def _name_labels(self, store: RowStore) -> np.ndarray:
         """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""

@@ -17,8 +17,9 @@ BANDS = 32
 ROWS_PER_BAND = 3
 """A pair of similarity s meets in a bucket with probability 1 - (1 - s³)³²: 0.91 at 0.42, 0.99 at 0.52."""
 HASHES = BANDS * ROWS_PER_BAND
-SKETCH_WORDS = 2 * HASHES // 32
-"""A sketch holds two bits of each hash: enough to drop most chance meetings without reading the texts."""
+SKETCH_BITS = 4
+"""A sketch holds some bits of each hash: enough to drop most chance meetings without reading the texts."""
+SKETCH_WORDS = SKETCH_BITS * HASHES // 32
 
 _MIX = np.uint32(0x9E3779B1)
 
@@ -61,12 +62,12 @@ def compute_signatures(grams: np.ndarray, starts: np.ndarray) -> tuple[np.ndarra
 
     Returns:
         bands: uint32 (BANDS, texts), equal where all hashes of the band are.
-        sketches: uint32 (texts, SKETCH_WORDS), two bits a hash.
+        sketches: uint32 (texts, SKETCH_WORDS), some bits of each hash: its first bits, then its second, and so on.
     """
     multipliers, offsets = _build_hashes()
     texts = len(starts) - 1
     bands = np.zeros((BANDS, texts), np.uint32)
-    bits = np.zeros((2, HASHES, texts), bool)
+    bits = np.zeros((SKETCH_BITS, HASHES, texts), bool)
     hashed = np.empty_like(grams)
     firsts = starts[:-1]
     for h in range(HASHES):
@@ -78,10 +79,23 @@ def compute_signatures(grams: np.ndarray, starts: np.ndarray) -> tuple[np.ndarra
         band *= _MIX
         band ^= band >> np.uint32(15)
         spread = least * np.uint32(0xC2B2AE35)
-        bits[0, h] = spread >> np.uint32(31)
-        bits[1, h] = (spread >> np.uint32(30)) & np.uint32(1)
+        for bit in range(SKETCH_BITS):
+            bits[bit, h] = spread >> np.uint32(31 - bit) & np.uint32(1)
     packed = np.packbits(bits, axis=1)
     return bands, np.ascontiguousarray(packed.transpose(2, 0, 1)).reshape(texts, -1).view(np.uint32)
+
+
+def estimate_similarity(sketches: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """float32 (pairs,): an unbiased estimate of Jaccard similarity with a standard deviation of about 0.05.
+
+    Args:
+        sketches: uint32 (texts, SKETCH_WORDS).
+        first: int (pairs,), texts.
+        second: int (pairs,), texts.
+    """
+    different = (sketches[first] ^ sketches[second]).reshape(len(first), SKETCH_BITS, -1)
+    share = np.bitwise_count(np.bitwise_or.reduce(different, axis=1)).sum(axis=1, dtype=np.float32) / HASHES
+    return 1 - share / np.float32(1 - 2.0**-SKETCH_BITS)
 
 
 def _build_hashes() -> tuple[np.ndarray, np.ndarray]:

@@ -8,19 +8,19 @@ Source: Indyk and Motwani 1998, "Approximate nearest neighbors", for the banding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kerasft.data.minhash import BANDS, HASHES, SKETCH_WORDS, compute_grams, compute_jaccard
+from kerasft.data.minhash import BANDS, SKETCH_WORDS, compute_grams, compute_jaccard, estimate_similarity
 from kerasft.data.normalization import normalize_texts
 from kerasft.progress import Progress, Silent
 
-SKETCH_MARGIN = 0.17
-"""How far below the wanted similarity a sketch's estimate may lie: 2.5 of its standard deviations."""
+SKETCH_MARGIN = 0.12
+"""How far below the wanted similarity a sketch's estimate may lie: two and a half of its standard deviations."""
 SHORT_WEIGHT = 35
 """Texts lighter than this (seven words of five letters, twelve ideographs) share their n-grams by chance more easily:
 the similarity asked of them rises, in a straight line, to 1 for a text of nothing."""
@@ -31,10 +31,19 @@ MAX_CANDIDATES = 6
 CLUSTER_PARTNERS = 8
 """With how many of its cluster's last texts every text of a cluster is compared at the end."""
 
-_CHUNK_PAIRS = 500
+_CHUNK_SKETCHES = 1 << 15
+_CHUNK_BYTES = 1 << 17
 
-ReadTexts = Callable[[np.ndarray], list[str]]
-"""Indices → texts."""
+
+class Texts(Protocol):
+    """Where texts are read from."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """uint32 (texts,), bytes."""
+
+    def read_texts(self, indices: np.ndarray) -> list[str]:
+        """Texts of any rows."""
 
 
 class NearPairs(NamedTuple):
@@ -104,23 +113,22 @@ def find_candidates(
         uint64 (pairs,), sorted, each `earlier << 32 | later`.
     """
     sketches = signatures.read_sketches()
-    limit = int((1 - max(similarity - SKETCH_MARGIN, 0.0)) * 0.75 * HASHES)
     taken = np.zeros(int(boundaries[-1]), np.uint8)
     found = np.empty(0, np.uint64)
-    for band in _track(range(BANDS), "comparing texts", 1, progress):
-        keys = signatures.read_band(band)[rows].astype(np.uint64) << np.uint64(32) | rows
-        keys.sort()
-        hashes, order = (keys >> np.uint64(32)).astype(np.uint32), keys.astype(np.uint32)
-        del keys
-        pairs = [
-            first.astype(np.uint64) << np.uint64(32) | second
-            for places, earlier in _meet(hashes, order, boundaries)
-            for first, second in [_keep_similar(order[earlier], order[places], sketches, limit)]
-        ]
-        new = np.unique(np.concatenate([np.empty(0, np.uint64), *pairs]))
-        new = new[~np.isin(new, found)]
-        new = _limit_by_row(new, taken)
-        found = np.union1d(found, new)
+    with progress.bar("comparing texts", BANDS, "bands") as bar:
+        for band in range(BANDS):
+            keys = signatures.read_band(band)[rows].astype(np.uint64) << np.uint64(32) | rows
+            keys.sort()
+            hashes, order = (keys >> np.uint64(32)).astype(np.uint32), keys.astype(np.uint32)
+            del keys
+            pairs = [np.empty(0, np.uint64)]
+            for places, earlier_places in _meet(hashes, order, boundaries):
+                earlier, later = order[earlier_places], order[places]
+                keep = _keep_similar(earlier, later, sketches, similarity)
+                pairs.append(earlier[keep].astype(np.uint64) << np.uint64(32) | later[keep])
+            new = np.setdiff1d(np.concatenate(pairs), found)
+            found = np.union1d(found, _limit_by_row(new, taken))
+            bar.advance()
     return found
 
 
@@ -147,16 +155,14 @@ def _meet(
 
 
 def _keep_similar(
-    first: np.ndarray, second: np.ndarray, sketches: np.ndarray, limit: int
-) -> tuple[np.ndarray, np.ndarray]:
-    half = SKETCH_WORDS // 2
+    first: np.ndarray, second: np.ndarray, sketches: np.ndarray, similarity: float
+) -> np.ndarray:
+    """bool (pairs,): the sketches do not rule out that the texts have the wanted similarity."""
     keep = np.empty(len(first), bool)
-    for start in range(0, len(first), 1 << 16):
-        part = slice(start, start + (1 << 16))
-        different = sketches[first[part]] ^ sketches[second[part]]
-        either = different[:, :half] | different[:, half:]
-        keep[part] = np.bitwise_count(either).sum(axis=1) <= limit
-    return first[keep], second[keep]
+    for start in range(0, len(first), _CHUNK_SKETCHES):
+        part = slice(start, start + _CHUNK_SKETCHES)
+        keep[part] = estimate_similarity(sketches, first[part], second[part]) >= similarity - SKETCH_MARGIN
+    return keep
 
 
 def _limit_by_row(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
@@ -170,30 +176,30 @@ def _limit_by_row(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return pairs[keep]
 
 
-def _track(items: range, description: str, amount: int, progress: Progress) -> Iterator[int]:
-    with progress.bar(description, len(items) * amount, "steps") as bar:
-        for item in items:
-            yield item
-            bar.advance(amount)
-
-
-def _verify(pairs: np.ndarray, read_texts: ReadTexts, similarity: float, progress: Progress) -> NearPairs:
+def _verify(pairs: np.ndarray, texts: Texts, similarity: float, progress: Progress) -> NearPairs:
     """Keeps the pairs whose texts' n-gram sets have at least the wanted Jaccard similarity (more for short texts)."""
     parts = [NO_PAIRS]
-    for start in _track(
-        range(0, len(pairs), _CHUNK_PAIRS), "verifying near duplicates", _CHUNK_PAIRS, progress
-    ):
-        part = pairs[start : start + _CHUNK_PAIRS]
-        first, second = (part >> np.uint64(32)).astype(np.int64), part.astype(np.uint32).astype(np.int64)
-        rows, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-        texts = normalize_texts(read_texts(rows))
-        mine, other = places[: len(first)], places[len(first) :]
-        values = compute_jaccard(*compute_grams(texts), mine, other)
-        weights = np.add.reduceat(texts.kinds, texts.starts[:-1], dtype=np.float64)
-        shortness = np.maximum(1 - np.maximum(weights[mine], weights[other]) / SHORT_WEIGHT, 0)
-        keep = values >= similarity + (1 - similarity) * shortness
-        parts.append(NearPairs(first[keep], second[keep], values[keep]))
+    lengths = texts.lengths
+    sizes = np.cumsum(lengths[pairs >> np.uint64(32)].astype(np.int64) + lengths[pairs.astype(np.uint32)])
+    with progress.bar("verifying near duplicates", len(pairs), "pairs") as bar:
+        for part in np.split(pairs, np.flatnonzero(np.diff(sizes // _CHUNK_BYTES)) + 1):
+            parts.append(_verify_some(part, texts, similarity))
+            bar.advance(len(part))
     return NearPairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _verify_some(pairs: np.ndarray, texts: Texts, similarity: float) -> NearPairs:
+    first, second = (pairs >> np.uint64(32)).astype(np.int64), pairs.astype(np.uint32).astype(np.int64)
+    rows, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+    if not len(rows):
+        return NO_PAIRS
+    normalized = normalize_texts(texts.read_texts(rows))
+    mine, other = places[: len(first)], places[len(first) :]
+    values = compute_jaccard(*compute_grams(normalized), mine, other)
+    weights = np.add.reduceat(normalized.kinds, normalized.starts[:-1], dtype=np.float64)
+    shortness = np.maximum(1 - np.maximum(weights[mine], weights[other]) / SHORT_WEIGHT, 0)
+    keep = values >= similarity + (1 - similarity) * shortness
+    return NearPairs(first[keep], second[keep], values[keep])
 
 
 def connect(groups: np.ndarray, pairs: NearPairs) -> np.ndarray:
@@ -240,7 +246,7 @@ def find_near_pairs(
     rows: np.ndarray,
     boundaries: Sequence[int],
     similarity: float,
-    read_texts: ReadTexts,
+    texts: Texts,
     progress: Progress | None = None,
 ) -> NearPairs:
     """Near duplicates among some texts.
@@ -250,13 +256,17 @@ def find_near_pairs(
         rows: uint32 (some,), rising; the texts to look at.
         boundaries: where each split begins, and the number of texts.
         similarity: Jaccard similarity of n-gram sets from which two texts are near duplicates.
-        read_texts: indices → texts.
+        texts: all texts.
         progress: shows bars.
     """
     progress = progress or Silent()
     candidates = find_candidates(signatures, rows, boundaries, similarity, progress)
-    pairs = _verify(candidates, read_texts, similarity, progress)
+    pairs = _verify(candidates, texts, similarity, progress)
     if not len(pairs.first):
         return pairs
-    others = _verify(_complete(pairs, candidates, int(boundaries[-1])), read_texts, similarity, progress)
-    return NearPairs(*(np.concatenate(columns) for columns in zip(pairs, others, strict=True)))
+    others = _complete(pairs, candidates, int(boundaries[-1]))
+    keep = _keep_similar(
+        others >> np.uint64(32), others.astype(np.uint32), signatures.read_sketches(), similarity
+    )
+    more = _verify(others[keep], texts, similarity, progress)
+    return NearPairs(*(np.concatenate(columns) for columns in zip(pairs, more, strict=True)))

@@ -70,10 +70,15 @@ class RowStore:
         """One value a row; see the class for the names."""
         return np.fromfile(self._folder / name, _COLUMNS[name])
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """uint32 (rows,): bytes of each text."""
+        return self.read_column("lengths")
+
     @cached_property
     def _starts(self) -> np.ndarray:
         starts = np.zeros(self._count + 1, np.int64)
-        np.cumsum(self.read_column("lengths"), out=starts[1:])
+        np.cumsum(self.lengths, out=starts[1:])
         return starts
 
     def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:

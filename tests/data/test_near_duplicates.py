@@ -14,6 +14,17 @@ from kerasft.data.normalization import normalize_texts
 SIMILARITY = DataConfig().near_duplicate_similarity
 
 
+class Listed:
+    """Texts of a list."""
+
+    def __init__(self, texts):
+        self.texts = texts
+        self.lengths = np.array([len(text.encode()) for text in texts], np.uint32)
+
+    def read_texts(self, indices):
+        return [self.texts[i] for i in indices]
+
+
 def find(texts, boundaries, folder, similarity=SIMILARITY):
     with SignatureFiles(folder) as signatures:
         for start in range(0, len(texts), 700):
@@ -22,9 +33,7 @@ def find(texts, boundaries, folder, similarity=SIMILARITY):
             )
         signatures.flush()
         rows = np.arange(len(texts), dtype=np.uint32)
-        return find_near_pairs(
-            signatures, rows, boundaries, similarity, lambda rows: [texts[i] for i in rows]
-        )
+        return find_near_pairs(signatures, rows, boundaries, similarity, Listed(texts))
 
 
 def change(text, random_, kind, changes, words, joint=" "):
