@@ -34,15 +34,15 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
 def byte_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """Dropout whose mask takes one random byte an element, a quarter of the usual random bits.
 
-    The rate is rounded to a multiple of 1/256 (0.1 becomes 26/256 = 0.1016); what is kept is scaled by the rounded
-    rate, so that the mean stays.
+    The rate is rounded to a multiple of 1/256, at most 255/256 (0.1 becomes 26/256 = 0.1016); what is kept is scaled
+    by the rounded rate, so that the mean stays.
 
     Args:
         x: float32, any shape.
         rate: in [0, 1).
         seed: int or uint32 (2,), stateless.
     """
-    threshold = round(rate * 256)
+    threshold = min(round(rate * 256), 255)
     if threshold == 0:
         return x
     count = tf.size(x)
@@ -58,7 +58,7 @@ class _Part(keras.layers.Layer):
     """What the encoder's layers share: float32 variables, a matmul dtype, dropout from one seed generator."""
 
     def __init__(self, dropout: float, matmul_dtype: str, seed: int | None, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.dropout = dropout
         self.matmul_dtype = matmul_dtype
         self.seed = seed

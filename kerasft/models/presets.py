@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,23 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
         seed: of those.
 
     Returns:
-        A `keras_hub.models.BertBackbone`.
+        A `keras_hub.models.BertBackbone` in float32.
 
     Raises:
         PresetError: the folder cannot be read, its weights do not fit or are not finite, or it is no BERT.
     """
     import keras
     import keras_hub
+    from safetensors import SafetensorError
 
     if random_weights:
         keras.utils.set_random_seed(seed)
     try:
-        backbone = keras_hub.models.Backbone.from_preset(str(folder), load_weights=not random_weights)
-    except (ValueError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        # float32 whatever the preset was saved in: what is learned must not be rounded when it is written back
+        backbone = keras_hub.models.Backbone.from_preset(
+            str(folder), load_weights=not random_weights, dtype="float32"
+        )
+    except (ValueError, OSError, KeyError, TypeError, SafetensorError) as error:
         raise PresetError(
             f"The preset cannot be loaded: {error}",
             where=str(folder),

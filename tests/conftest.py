@@ -1,0 +1,45 @@
+"""Fixtures for rooms that need a model: a tiny preset, and one experiment on it from end to end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+import tiny_bert
+
+
+@pytest.fixture(scope="session")
+def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keras-hub preset folder: BERT of 2 layers of 32, with its vocabulary."""
+    return tiny_bert.write_preset(tmp_path_factory.mktemp("presets") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def load_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
+    """(overrides, **sections) → the tiny experiment's config; its files are the same for all."""
+    from kerasft.config.loading import load_config
+    from kerasft.experiment import ExperimentConfig
+
+    path = tiny_bert.write_experiment(tmp_path_factory.mktemp("experiment"), tiny_preset)
+
+    def load(*overrides: str) -> Any:
+        return load_config(ExperimentConfig, path, overrides).config
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable[..., Any]) -> Any:
+    """The run folder of the tiny experiment, all stages done. To be read only: copy it to change it."""
+    from kerasft.stages.run import run
+    from kerasft.training.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny")
+    run(load_experiment(), folder)
+    return folder
