@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 import pydantic
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from kerasft import files
 from kerasft.config.document import read_document
@@ -95,9 +97,21 @@ def _suggest_file(path: Path) -> str:
     return "Name the YAML file of an experiment, or the folder of a run."
 
 
+class _Representer(SafeRepresenter):
+    """Puts text with line ends and the like in double quotes: folded, U+0085 would come back as a space."""
+
+    def represent_text(self, text: str) -> ScalarNode:
+        style = None if text.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
 def format_config(config: pydantic.BaseModel) -> str:
     """The complete config as YAML, defaults filled in."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.allow_unicode = True
     yaml.width = 4096

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasft.config.base import Config
+from kerasft.config.document import Document, parse_yaml
 from kerasft.config.loading import InvalidConfig, dump_config, format_config, load_config
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
@@ -318,3 +320,21 @@ def test_what_is_written_is_complete(write_config: Write, tmp_path: Path):
     again = load_config(ExperimentConfig, tmp_path / "out.yaml").config
     assert again.train.optimizer.model_fields_set == set(type(again.train.optimizer).model_fields)
     assert again == config
+
+
+class Anything(Config):
+    """A section for any value."""
+
+    value: Any
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=("Cs",)))
+    | st.text("0123456789.eE+-_xob:~#'\"\\ \n\t=,[]{}&*!|>%@`ynul")
+)
+def test_any_text_is_written_so_that_it_comes_back(text: str):
+    document = Document(origins={(): ""})
+    parse_yaml(format_config(Anything(value=text)), document, lambda line: "")
+    assert document.problems == []
+    assert document.data == {"value": text}

@@ -1,0 +1,148 @@
+"""What long work shows: lines, bars, or nothing."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kerasft.cli import progress as module
+from kerasft.cli.progress import (
+    PlainProgress,
+    QuietProgress,
+    format_count,
+    format_rate,
+    format_seconds,
+    open_progress,
+)
+
+WORK = """
+import time
+from kerasft.cli.progress import open_progress
+
+with open_progress() as progress:
+    progress.note("a note [with brackets]")
+    with progress.bar("Training", 40, "examples") as bar:
+        for step in range(40):
+            time.sleep(0.02)
+            bar.advance(1, loss=1 / (step + 1))
+        with progress.bar("Inner", 2, "rows") as inner:
+            inner.advance(2)
+    progress.table("Figures", ["figure", "value"], [["accuracy", 0.5]])
+"""
+
+
+def run_on_a_terminal(program: str, **variables: str) -> str:
+    """What the program writes to a pseudo terminal, control sequences taken out."""
+    main, secondary = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "120", **variables}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=secondary, stdout=secondary, stderr=secondary, env=environment
+    )
+    os.close(secondary)
+    written = b""
+    while True:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:  # Linux' way to say that the other side is closed
+            break
+        if not piece:
+            break
+        written += piece
+    os.close(main)
+    assert process.wait() == 0, written.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+
+
+def test_a_terminal_sees_a_bar_with_rate_figures_and_time_left():
+    shown = run_on_a_terminal(WORK)
+    assert "━" in shown
+    assert re.search(
+        r"Training .*\d+/40 examples \(\d+ %\)  [\d.]+ examples/s  loss 0\.\d{4}  [\d.]+ s left", shown
+    )
+    assert "40/40 examples (100 %)" in shown
+    assert "Inner" in shown
+    assert "a note [with brackets]" in shown
+    assert "accuracy" in shown
+
+
+def test_a_terminal_that_wants_no_colour_sees_plain_lines():
+    shown = run_on_a_terminal(WORK, NO_COLOR="1")
+    assert "━" not in shown
+    assert "  accuracy  0.5000" in shown
+
+
+def test_a_pipe_sees_progress_on_standard_error_and_results_on_standard_output():
+    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "Figures",
+        "  figure     value",
+        "  --------  ------",
+        "  accuracy  0.5000",
+    ]
+    assert done.stderr.splitlines() == ["a note [with brackets]"]
+
+
+def test_plain_lines_come_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.2)
+    monkeypatch.setattr(module, "SECONDS_WORTH_A_LINE", 0.0)
+    with PlainProgress(io.StringIO()).bar("Reading", 100, "rows") as bar:
+        for _ in range(100):
+            time.sleep(0.005)
+            bar.advance(1, loss=0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 5
+    assert re.fullmatch(
+        r"Reading: \d+/100 rows \(\d+ %\), [\d.,]+ rows/s, loss 0\.5000, [\d.]+ s left", lines[0]
+    )
+    assert re.fullmatch(
+        r"Reading: 100/100 rows \(100 %\), [\d.,]+ rows/s, loss 0\.5000, took [\d.]+ s", lines[-1]
+    )
+
+
+def test_work_that_is_broken_off_says_how_far_it_came(capsys: pytest.CaptureFixture[str]):
+    def break_off() -> None:
+        with PlainProgress(io.StringIO()).bar("Reading", 100) as bar:
+            bar.advance(7)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert capsys.readouterr().err == "Reading: 7/100 rows (7 %), stopped after 0.0 s\n"
+
+
+def test_quiet_shows_tables_only(capsys: pytest.CaptureFixture[str]):
+    results = io.StringIO()
+    with open_progress(quiet=True, results=results) as progress:
+        assert type(progress) is QuietProgress
+        progress.note("n")
+        progress.warn("w")
+        with progress.bar("b", None) as bar:
+            bar.advance()
+        progress.table("T", ["a"], [[1]])
+    assert capsys.readouterr() == ("", "")
+    assert "T" in results.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (60, "1:00"), (187, "3:07"), (3765, "1:02:45")],
+)
+def test_seconds(seconds: float, text: str):
+    assert format_seconds(seconds) == text
+
+
+def test_counts_and_rates():
+    assert format_count(1200, 6920, "rows") == "1,200/6,920 rows (17 %)"
+    assert format_count(1200, None, "rows") == "1,200 rows"
+    assert format_count(0, 0, "rows") == "0 rows"
+    assert [format_rate(r) for r in (0.521, 12.34, 1234.5)] == ["0.52", "12.3", "1,234"]
