@@ -82,8 +82,9 @@ class Duplicates:
         differs = self.labels[rows] != self.labels[first_rows[groups]]
         conflicting = np.zeros(len(self.groups), bool)
         conflicting[groups[differs]] = True
-        near = self._near(self._present(split))[groups]
-        return SplitDuplicates(len(rows) - len(np.unique(groups)), rows[conflicting[groups]], int(near.sum()))
+        present = self._present(split)
+        near = self._near(present)[groups]
+        return SplitDuplicates(len(rows) - int(present.sum()), rows[conflicting[groups]], int(near.sum()))
 
     def find_leaks(self, earlier: int, later: int) -> Leaks:
         here, there = self._present(later), self._present(earlier)

@@ -15,7 +15,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kerasft.data.minhash import BANDS, SKETCH_WORDS, compute_grams, compute_jaccard, estimate_similarity
+from kerasft.data.minhash import (
+    BANDS,
+    SKETCH_WORDS,
+    compute_grams,
+    compute_jaccard,
+    estimate_similarity,
+    sort_distinct,
+)
 from kerasft.data.normalization import normalize_texts
 from kerasft.progress import Progress, Silent
 
@@ -126,8 +133,8 @@ def find_candidates(
                 earlier, later = order[earlier_places], order[places]
                 keep = _keep_similar(earlier, later, sketches, similarity)
                 pairs.append(earlier[keep].astype(np.uint64) << np.uint64(32) | later[keep])
-            new = np.setdiff1d(np.concatenate(pairs), found)
-            found = np.union1d(found, _limit_by_row(new, taken))
+            new = _subtract(sort_distinct(np.concatenate(pairs)), found)
+            found = sort_distinct(np.concatenate([found, _limit_by_row(new, taken)]))
             bar.advance()
     return found
 
@@ -165,6 +172,14 @@ def _keep_similar(
     return keep
 
 
+def _subtract(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The values that are not among others; both rise."""
+    if not len(others):
+        return values
+    places = np.minimum(np.searchsorted(others, values), len(others) - 1)
+    return values[others[places] != values]
+
+
 def _limit_by_row(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Drops pairs of texts that already have `MAX_CANDIDATES` earlier ones; counts the others in `taken`."""
     later = pairs.astype(np.uint32)
@@ -190,7 +205,9 @@ def _verify(pairs: np.ndarray, texts: Texts, similarity: float, progress: Progre
 
 def _verify_some(pairs: np.ndarray, texts: Texts, similarity: float) -> NearPairs:
     first, second = (pairs >> np.uint64(32)).astype(np.int64), pairs.astype(np.uint32).astype(np.int64)
-    rows, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+    both = np.concatenate([first, second])
+    rows = sort_distinct(both.copy())
+    places = np.searchsorted(rows, both)
     if not len(rows):
         return NO_PAIRS
     normalized = normalize_texts(texts.read_texts(rows))
@@ -228,7 +245,7 @@ def _complete(pairs: NearPairs, candidates: np.ndarray, count: int) -> np.ndarra
     Returns:
         uint64 (pairs,), each `earlier << 32 | later`.
     """
-    rows = np.unique(np.concatenate([pairs.first, pairs.second]))
+    rows = sort_distinct(np.concatenate([pairs.first, pairs.second]))
     roots = connect(np.arange(count, dtype=np.uint32), pairs)[rows]
     order = np.lexsort((rows, roots))
     rows, roots = rows[order].astype(np.uint64), roots[order]
@@ -238,7 +255,7 @@ def _complete(pairs: NearPairs, candidates: np.ndarray, count: int) -> np.ndarra
         partners = ends - distance
         inside = partners > np.arange(len(rows))
         found.append(rows[inside] << np.uint64(32) | rows[partners[inside]])
-    return np.setdiff1d(np.concatenate(found), candidates)
+    return _subtract(sort_distinct(np.concatenate(found)), candidates)
 
 
 def find_near_pairs(

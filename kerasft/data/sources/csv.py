@@ -27,6 +27,7 @@ class _Row(NamedTuple):
 
 _FINE = ("", "")
 _PROBE_ROWS = 1000
+_BATCH_CHARACTERS = 1 << 17
 
 
 def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
@@ -102,6 +103,7 @@ def _split_quoted(
     feed = _Feed(blocks)
     reason = f"invalid {source.encoding.upper()}"
     rows: list[_Row] = []
+    characters = 0
     while True:
         reader = csv.reader(feed, delimiter=source.delimiter, strict=True)
         try:
@@ -112,9 +114,10 @@ def _split_quoted(
                     rows.append(
                         _Row(taken[0].number, cells, (reason, damage) if damage else _FINE, taken[0].text)
                     )
-                if len(rows) >= _PROBE_ROWS:
+                characters += sum(len(line.text) for line in taken)
+                if len(rows) >= _PROBE_ROWS or characters >= _BATCH_CHARACTERS:
                     yield rows, feed.take_size()
-                    rows = []
+                    rows, characters = [], 0
             break
         except csv.Error as error:
             line = feed.retry_after_first()
