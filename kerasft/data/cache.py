@@ -107,6 +107,8 @@ class _Writer:
         counts = {len(values) for values in chunk.values()}
         if len(counts) != 1:
             raise ValueError(f"columns of different lengths: { {k: len(v) for k, v in chunk.items()} }")
+        if self.rows and set(chunk) != set(self.columns):
+            raise ValueError(f"columns {sorted(chunk)} in one lot, {sorted(self.columns)} in those before")
         for name, values in chunk.items():
             if isinstance(values, list):
                 self._add_ragged(name, values)
@@ -115,6 +117,7 @@ class _Writer:
                 self.columns.setdefault(
                     name, {"kind": "fixed", "dtype": array.dtype.str, "shape": [0, *array.shape[1:]]}
                 )
+                self._check_like(name, "fixed", array)
                 self.columns[name]["shape"][0] += len(array)
                 self._open(f"{name}.values").write(memoryview(array).cast("B") if array.size else b"")
         self.rows += counts.pop()
@@ -124,6 +127,7 @@ class _Writer:
             return
         flat = np.ascontiguousarray(np.concatenate(values))
         column = self.columns.setdefault(name, {"kind": "ragged", "dtype": flat.dtype.str, "shape": [0]})
+        self._check_like(name, "ragged", flat)
         offsets = self._open(f"{name}.offsets")
         if self.rows == 0 and column["shape"][0] == 0:
             offsets.write(np.zeros(1, np.int64).tobytes())
@@ -131,6 +135,14 @@ class _Writer:
         offsets.write(ends.tobytes())
         column["shape"][0] += len(flat)
         self._open(f"{name}.values").write(memoryview(flat).cast("B") if flat.size else b"")
+
+    def _check_like(self, name: str, kind: str, array: np.ndarray) -> None:
+        column = self.columns[name]
+        before = (column["kind"], column["dtype"], column["shape"][1:])
+        if (kind, array.dtype.str, list(array.shape[1:])) != before:
+            raise ValueError(
+                f"column {name}: {kind} {array.dtype.str} {list(array.shape[1:])} in one lot, {before} before"
+            )
 
     def finish(self, fingerprint: str) -> None:
         for file in self.files.values():
