@@ -21,8 +21,8 @@ RUN := runs/quickstart
 SLOW ?= 1
 PYTEST ?=
 
-export TF_CPP_MIN_LOG_LEVEL ?= 3
 export KERAS_BACKEND := tensorflow
+test bench: export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'

@@ -1,0 +1,109 @@
+"""Writes docs/config.md from the config's schema: every key, its default, what it may hold and what it means.
+
+python docs/build_config_reference.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kerasft.config.describe import Place
+from kerasft.experiment import ExperimentConfig
+
+WHOLE = "The whole"
+TARGET = Path(__file__).with_name("config.md")
+INTRODUCTION = """\
+# The config, key by key
+
+Written from the schema by `make docs`; `kerasft schema` prints the same for editors (completion and checks in VS
+Code and others). How it works:
+
+- YAML 1.2. Unknown keys are errors; all mistakes of a file are told at once, with their lines, before anything heavy
+  is loaded.
+- Relative paths start from the config file's folder.
+- `KEY=VALUE` on the command line changes any key: `train.epochs=1`, `data.leaks=drop`, `evaluate.splits='[test]'`.
+- The run folder's `config.yaml` is the whole config, defaults filled in and paths absolute; it runs again as it is.
+
+A key without a default must be given.
+"""
+
+
+class Reference:
+    """The reference's text, a section after the other."""
+
+    def __init__(self) -> None:
+        self._parts = [INTRODUCTION]
+        self._written: set[str] = set()
+        """The sections that are written out, by their schemas: one that stands at several keys is shown once."""
+
+    def add(self, title: str, place: Place) -> None:
+        """Writes a section out, its kinds one by one, and then the sections in it."""
+        if place.tag:
+            for tag in place.core.tags:
+                kind = place.core.choose(tag)
+                self._add_table(f"{title}, `{place.tag}: {tag}`", kind)
+                self._add_inner(title, kind)
+        else:
+            self._add_table(title, place.core)
+            self._add_inner(title, place.core)
+
+    def _add_table(self, title: str, place: Place) -> None:
+        lines = [f"## {title}", "", place.node.get("description", ""), ""]
+        lines += ["| key | default | may hold | meaning |", "|---|---|---|---|"]
+        for key, node in place.node["properties"].items():
+            inner = place.keys[key]
+            default = _describe_default(node, inner, key in place.required)
+            cells = (default, _describe_kind(inner), _explain(node) or _explain(inner.core.node))
+            lines.append(f"| `{key}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        self._parts.append("\n".join(lines) + "\n")
+
+    def _add_inner(self, title: str, place: Place) -> None:
+        for key, inner in place.keys.items():
+            if not inner.keys:
+                inner = inner.core.get_item(0)
+            if not inner.keys:
+                continue
+            schema = json.dumps(inner.core.node, sort_keys=True)
+            if schema not in self._written:
+                self._written.add(schema)
+                self.add(key if title == WHOLE else f"{title}.{key}", inner)
+
+    def text(self) -> str:
+        return "\n".join(self._parts)
+
+
+def _describe_kind(place: Place) -> str:
+    if not place.keys:
+        return place.describe()
+    kind = f"a section, by its `{place.tag}`: {', '.join(place.core.tags)}" if place.tag else "a section"
+    nullable = any(node.get("type") == "null" for node in place.node.get("anyOf", []))
+    return f"{kind}; or null" if nullable else kind
+
+
+def _describe_default(node: dict[str, Any], place: Place, required: bool) -> str:
+    if "default" not in node:
+        return "" if required or "const" in node else "empty"
+    default = node["default"]
+    if not isinstance(default, dict):
+        return f"`{json.dumps(default, ensure_ascii=False)}`"
+    kind = place.core.choose(default[place.tag]) if place.tag else place.core
+    properties = kind.node["properties"]
+    own = {key: value for key, value in default.items() if properties[key].get("default") != value}
+    return "`{" + ", ".join(f"{key}: {value}" for key, value in own.items()) + "}`" if own else "as below"
+
+
+def _explain(node: dict[str, Any]) -> str:
+    return " ".join(node.get("description", "").split())
+
+
+def build_reference() -> str:
+    """The text of docs/config.md."""
+    reference = Reference()
+    reference.add(WHOLE, Place.of(ExperimentConfig))
+    return reference.text()
+
+
+if __name__ == "__main__":
+    TARGET.write_text(build_reference(), encoding="utf-8")
