@@ -65,9 +65,10 @@ def variable_path(variable: Any) -> str:
 def variable_kind(variable: Any) -> Kind:
     """What a variable is, by its path: `bias`, `norm`, `embedding` or `weight` (all else).
 
-    `norm` is the scale and offset of any normalisation (a name that is or ends with `gamma` or `beta`, and `scale`, `weight` or `bias` in a
-    layer whose name contains "norm"); `bias` a name that is or ends with "bias"; `embedding` a
-    table whose name begins or ends with "embedding" or "embeddings".
+    `norm` is the scale and offset of any normalisation: a name that is or ends with "gamma" or "beta", and
+    `scale`, `offset`, `weight` or `bias` in a layer whose name contains "norm". `bias` is any other name that
+    is or ends with "bias". `embedding` is a table: a name with "embedding" or "embeddings" as one of its words
+    (`position_embeddings`).
     """
     parts = variable_path(variable).split("/")
     name, layer = parts[-1], parts[-2] if len(parts) > 1 else ""

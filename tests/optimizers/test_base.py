@@ -22,27 +22,33 @@ SHAPES = {
 
 KERAS = {"descent": keras.optimizers.SGD, "adamw": keras.optimizers.AdamW}
 OURS = {"descent": GradientDescent, "adamw": AdamW}
-ALIKE = [
+OPTIONS = (
+    {"weight_decay": 0.01},
+    {"clipnorm": 0.5},
+    {"global_clipnorm": 0.5},
+    {"clipvalue": 0.01},
+    {"use_ema": True, "ema_momentum": 0.9},
+    {"use_ema": True, "ema_overwrite_frequency": 7},
+    {"gradient_accumulation_steps": 4},
+    {"gradient_accumulation_steps": 4, "global_clipnorm": 0.5, "weight_decay": 0.01},
+    {"loss_scale_factor": 8.0},
+)
+FAST = [
     ("descent", {}),
-    ("descent", {"momentum": 0.9}),
     ("descent", {"momentum": 0.9, "nesterov": True}),
-    *(
-        (name, {**own, **options})
-        for name, own in (("descent", {"momentum": 0.9}), ("descent", {}), ("adamw", {}))
-        for options in (
-            {"weight_decay": 0.01},
-            {"clipnorm": 0.5},
-            {"global_clipnorm": 0.5},
-            {"clipvalue": 0.01},
-            {"use_ema": True, "ema_momentum": 0.9},
-            {"use_ema": True, "ema_overwrite_frequency": 7},
-            {"gradient_accumulation_steps": 4},
-            {"gradient_accumulation_steps": 4, "global_clipnorm": 0.5, "weight_decay": 0.01},
-            {"loss_scale_factor": 8.0},
-        )
-    ),
+    *(("descent", {"momentum": 0.9, **options}) for options in ({}, *OPTIONS[:5])),
+    *(("adamw", options) for options in OPTIONS[:7]),
 ]
-IDS = [f"{name}-{'-'.join(options) or 'plain'}" for name, options in ALIKE]
+SLOW = [
+    *(("descent", {"momentum": 0.9, **options}) for options in OPTIONS[5:]),
+    *(("descent", options) for options in OPTIONS),
+    *(("adamw", options) for options in OPTIONS[7:]),
+]
+ALIKE = [
+    pytest.param(name, options, marks=marks, id=f"{name}-{'-'.join(options) or 'plain'}")
+    for cases, marks in ((FAST, ()), (SLOW, pytest.mark.slow))
+    for name, options in cases
+]
 
 
 def make_variables(dtype="float32"):
@@ -89,7 +95,7 @@ def values_of(variables):
     return [variable.numpy() for variable in variables]
 
 
-@pytest.mark.parametrize(("name", "options"), ALIKE, ids=IDS)
+@pytest.mark.parametrize(("name", "options"), ALIKE)
 def test_200_steps_equal_keras_within_1e_6(name, options):
     theirs, ours = KERAS[name](0.001, **options), OURS[name](0.001, no_decay=(), **options)
     # Keras squares and clips repeated rows before it sums them, so it is given the dense gradients that are meant.

@@ -19,6 +19,7 @@ from kerasft.optimizers.groups import resolve_settings, variable_kind
     [
         ("bert_backbone/transformer_layer_3/attention_norm/gamma", "norm"),
         ("batch_normalization/beta", "norm"),
+        ("transformer_layer_3/attention_norm_gamma", "norm"),
         ("decoder/rms_norm/scale", "norm"),
         ("encoder/self_attention_layer_norm/bias", "norm"),
         ("encoder/layer_norm/weight", "norm"),
