@@ -40,13 +40,19 @@ class _QuietTensorFlowFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "tensorflow":
             return None
+        # Some libraries only ask whether there is a TensorFlow: this finder stays until it is loaded.
+        place = sys.meta_path.index(self)
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            sys.meta_path.insert(place, self)
         if spec and spec.loader:
             loader: Any = spec.loader
             load = loader.exec_module
 
             def load_quietly(module: ModuleType) -> None:
+                sys.meta_path.remove(self)
                 with _noise_held_back():
                     load(module)
 

@@ -85,10 +85,6 @@ def _options(
         os.environ[SHOW_TRACEBACKS] = "1"
 
 
-_SETTING_VERBS = ("prepare", "finetune", "run")
-"""What these do is according to the whole config, so they leave it in the run folder."""
-
-
 def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run") -> None:
     """Makes a command of `kerasft.stages.<module>.<verb>(config, run, progress)`."""
 
@@ -99,10 +95,6 @@ def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run")
         quiet: QuietOption = False,
     ) -> None:
         with open_work(config, overrides, output, quiet) as work:
-            if verb in _SETTING_VERBS:
-                from kerasft.config.loading import dump_config
-
-                dump_config(work.config, work.run.config)
             stage = getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
             returned = stage(work.config, work.run, work.progress)
         if verb == "run":

@@ -95,7 +95,7 @@ class _PlainBar:
         self.done += amount
         self.figures |= figures
         now = time.monotonic()
-        if now - self.shown_at >= SECONDS_BETWEEN_LINES:
+        if now - self.shown_at >= SECONDS_BETWEEN_LINES and self.done != self.total:
             self._show(self.done - self.shown_done, now - self.shown_at)
             self.shown_at, self.shown_done = now, self.done
 

@@ -12,6 +12,8 @@ PROGRAM = """
 import os
 from kerasft.cli.environment import prepare_environment
 prepare_environment()
+import importlib.util
+assert importlib.util.find_spec("tensorflow")
 import tensorflow as tf
 tf.ones(3) + 1
 os.write(2, b"kept\\n")
