@@ -33,7 +33,7 @@ SHORT_WEIGHT = 35
 the similarity asked of them rises, in a straight line, to 1 for a text of nothing."""
 NEIGHBOURS = 8
 """With how many of its bucket each text is compared, so that a bucket of any size costs linear time."""
-MAX_CANDIDATES = 6
+MAX_CANDIDATES = 4
 """How many earlier texts a text is compared with in full."""
 CLUSTER_PARTNERS = 8
 """With how many of its cluster's last texts every text of a cluster is compared at the end."""

@@ -27,7 +27,7 @@ def normalize_slowly(text):
 
     def is_word(character):
         category = unicodedata.category(character)
-        return category[0] in "LMN" or category in ("Sc", "Sm", "So")
+        return ord(character) < 0x40000 and (category[0] in "LMN" or category in ("Sc", "Sm", "So"))
 
     def is_ideograph(character):
         name = unicodedata.name(character, "")
