@@ -501,10 +501,10 @@ def test_nothing_of_tensorflow_is_imported(tmp_path, three_files):
 
 @pytest.mark.slow
 def test_memory_and_time_grow_by_little_with_the_rows():
-    """Generated rows, all checks on: a further row costs at most 100 bytes; time is linear within noise."""
+    """Generated rows, all checks on: a further row costs little, processor time is linear."""
     script = Path(__file__).resolve().parents[2] / "benchmarks" / "prepare.py"
     command = [sys.executable, str(script), "50000", "250000"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     small, large = (line.split() for line in lines[1:3])
-    assert float(large[1]) < 5 * 1.6 * float(small[1])
+    assert float(large[3]) < 5 * 1.3 * float(small[3])
     assert int(lines[3].split()[1]) <= 150
