@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasft.errors import ExportError
-from kerasft.files import whole_folder, write_json, write_text
+from kerasft.files import fsync_folder, whole_folder, write_json, write_text
+from kerasft.serving.graphs import widen_compatibility
 
 PROBES = (
     "",
@@ -30,6 +35,18 @@ PROBES = (
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
 
 
+def check_destination(destination: Path) -> None:
+    """Refuses a version's folder that is there already: a version never changes.
+
+    Raises:
+        ExportError: it exists.
+    """
+    if os.path.lexists(destination):
+        raise ExportError(
+            "there is something already", where=str(destination), fix="Name another version or folder."
+        )
+
+
 def publish_saved_model(
     module: Any,
     destination: Path,
@@ -37,13 +54,13 @@ def publish_saved_model(
     expected: Callable[[list[str]], np.ndarray],
     *,
     tolerance: float,
-    documents: dict[str, str],
+    documents: Mapping[str, str],
 ) -> dict[str, Any]:
     """Writes, loads back in a clean process, compares, and only then puts the version in place.
 
     Args:
         module: a `tf.Module` with `signatures`.
-        destination: the version's folder; must not exist.
+        destination: the version's folder; must not exist. Folders above it are made.
         examples: raw texts of the user's.
         expected: texts → probabilities (texts, classes) by the trained Keras model.
         tolerance: the largest difference in probability.
@@ -53,20 +70,21 @@ def publish_saved_model(
         What `parity.json` holds.
 
     Raises:
-        ExportError: the answers differ, or the clean process failed; nothing is published then.
+        ExportError: the destination exists or cannot be written, the answers differ, or the clean process failed;
+            nothing is published then.
     """
     import tensorflow as tf
 
-    if destination.exists():
-        raise ExportError(
-            "there is something already", where=str(destination), fix="Name another version or folder."
-        )
+    check_destination(destination)
     texts = [*examples, *PROBES]
-    with whole_folder(destination) as folder:
-        tf.saved_model.save(module, str(folder), signatures=module.signatures)
-        answers = replay(folder, texts)
-        parity = compare(answers, expected(texts), tolerance)
-        if parity["largest_difference"] > tolerance or not np.isfinite(parity["largest_difference"]):
+    with _new_folder(destination) as folder:
+        try:
+            tf.saved_model.save(module, str(folder), signatures=module.signatures)
+        except tf.errors.OpError as error:
+            raise _cannot_write(destination, error.message) from error
+        widen_compatibility(folder)
+        parity = compare(replay(folder, texts), expected(texts), tolerance)
+        if not parity["largest_difference"] <= tolerance:  # NaN is refused too
             raise ExportError(
                 f"the export's probabilities differ from the model's by up to {parity['largest_difference']:.2e} "
                 f"(tolerance {tolerance:.0e}); nothing was published",
@@ -78,6 +96,34 @@ def publish_saved_model(
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
     return parity
+
+
+@contextmanager
+def _new_folder(destination: Path) -> Iterator[Path]:
+    """Yields a folder that becomes `destination` on success, unless that has come to be meanwhile.
+
+    Unlike `whole_folder` alone it replaces nothing: of two exports to one version the second fails.
+    """
+    finished = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.done")
+    try:
+        with whole_folder(finished) as folder:
+            yield folder
+        os.rename(finished, destination)  # fails where a folder with anything in it stands
+        fsync_folder(destination.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            check_destination(destination)
+        raise _cannot_write(destination, error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(finished, ignore_errors=True)
+
+
+def _cannot_write(destination: Path, reason: str) -> ExportError:
+    return ExportError(
+        f"the export cannot be written: {reason}; nothing was published",
+        where=str(destination),
+        fix="Make room there, or name a folder that can be written.",
+    )
 
 
 def replay(saved_model: Path, texts: list[str]) -> dict[str, np.ndarray]:

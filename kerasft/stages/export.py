@@ -42,14 +42,15 @@ def export(
         ExportError: the export does not answer as the model does, or the destination exists.
     """
     from kerasft.serving.model_card import write_model_card
-    from kerasft.serving.publishing import publish_saved_model
+    from kerasft.serving.publishing import check_destination, publish_saved_model
     from kerasft.training.fit import make_forward
     from kerasft.training.trained import load_trained
 
     trained = load_trained(run)
+    folder = destination.expanduser() if destination else run.export / str(_next_version(run.export))
+    check_destination(folder)
     dataset = load_prepared_dataset(run.dataset)
     settings = config.export or ExportConfig()
-    folder = destination or run.export / str(_next_version(run.export))
     task = trained.task
     forward = make_forward(trained.model)
 

@@ -30,7 +30,11 @@ class TextClassifierModule(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
     def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """text string (batch,), UTF-8 → label string (batch,), probabilities and logits float32 (batch, classes)."""
-        logits = self._forward.model(self._word_piece.encode(text, self._max_length), training=False)
+        # a batch of none would meet reshapes that cannot tell their last size: one empty text runs in its place
+        count = tf.size(text)
+        texts = tf.concat([text, tf.fill([tf.cast(count == 0, tf.int32)], "")], 0)
+        inputs = self._word_piece.encode(texts, self._max_length)
+        logits = self._forward.model(inputs, training=False)[:count]
         return {
             "label": tf.gather(self.label_names, tf.argmax(logits, -1)),
             "probabilities": tf.nn.softmax(logits),
