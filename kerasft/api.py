@@ -89,9 +89,9 @@ def finetune(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    name: str = "finetuned",
+    name: str | None = None,
     output: str | Path | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Run:
@@ -108,11 +108,11 @@ def finetune(
         labels: a string, number or truth value for each text.
         validation, test: (texts, labels); where missing, a tenth of the texts each, but none of fewer than 20.
         epochs, batch_size, learning_rate: as in `train`; by default 3, 32 (or fewer, for few texts), 5e-5.
-        name: the experiment's.
+        name: the experiment's; by default `finetuned`.
         output: the run folder; by default `runs/<name>`.
-        seed: all randomness follows from it.
+        seed: all randomness follows from it; by default 0.
         overrides: `KEY=VALUE` each, laid over the config.
-        progress: where to report; by default the terminal's progress bars.
+        progress: where to report; by default nowhere.
 
     Returns:
         The run.
@@ -126,15 +126,23 @@ def finetune(
     if config is None:
         if preset is None or texts is None or labels is None:
             raise ConfigError("give a config file, or preset, texts and labels", where="kerasft.finetune")
+        name = name or "finetuned"
         folder = Path(output or Path("runs", name))
-        document = _build_document(task, preset, epochs, batch_size, learning_rate, name, seed, len(texts))
+        document = _build_document(
+            task, preset, epochs, batch_size, learning_rate, name, seed or 0, len(texts)
+        )
         splits = {"train": (texts, labels), "validation": validation, "test": test}
         document["data"].update(_write_inputs(folder / "inputs", splits))
         config = folder / "inputs" / "config.yaml"
         write_text(config, json.dumps(document, indent=2) + "\n")
-    elif any(value is not None for value in (preset, texts, labels, validation, test)):
+    elif any(
+        value is not None
+        for value in (preset, texts, labels, validation, test, epochs, batch_size, learning_rate, name, seed)
+    ):
         raise ConfigError(
-            "a config file names preset and data itself", where="kerasft.finetune", fix="Use overrides."
+            "a config file says itself what is learned, from what and how",
+            where="kerasft.finetune",
+            fix='Use overrides: overrides=["train.epochs=1"], say.',
         )
     loaded = load_config(ExperimentConfig, config, overrides)
     run = RunFolder(output or Path("runs", loaded.config.name))
@@ -162,9 +170,13 @@ def _build_document(
     examples: int,
 ) -> dict[str, Any]:
     train: dict[str, Any] = {
-        "epochs": epochs or 3,
-        "batch_size": batch_size or max(1, min(32, examples // 8)),
-        "optimizer": {"type": "adamw", "learning_rate": learning_rate or 5e-5, "weight_decay": 0.01},
+        "epochs": 3 if epochs is None else epochs,
+        "batch_size": max(1, min(32, examples // 8)) if batch_size is None else batch_size,
+        "optimizer": {
+            "type": "adamw",
+            "learning_rate": 5e-5 if learning_rate is None else learning_rate,
+            "weight_decay": 0.01,
+        },
     }
     # of a handful of texts none can be spared
     share = 0.1 if examples >= 20 else 0.0

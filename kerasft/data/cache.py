@@ -119,7 +119,7 @@ class _Writer:
                 )
                 self._check_like(name, "fixed", array)
                 self.columns[name]["shape"][0] += len(array)
-                self._open(f"{name}.values").write(memoryview(array).cast("B") if array.size else b"")
+                self._open(f"{name}.values").write(array.tobytes())
         self.rows += counts.pop()
 
     def _add_ragged(self, name: str, values: list[np.ndarray]) -> None:
@@ -134,7 +134,7 @@ class _Writer:
         ends = column["shape"][0] + np.cumsum([len(value) for value in values], dtype=np.int64)
         offsets.write(ends.tobytes())
         column["shape"][0] += len(flat)
-        self._open(f"{name}.values").write(memoryview(flat).cast("B") if flat.size else b"")
+        self._open(f"{name}.values").write(flat.tobytes())
 
     def _check_like(self, name: str, kind: str, array: np.ndarray) -> None:
         column = self.columns[name]

@@ -91,3 +91,20 @@ def save_text_preset(backbone: Any, vocabulary: Any, folder: Path) -> None:
         vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase
     )
     tokenizer.save_to_preset(str(folder))
+
+
+def load_hub_model(path: Path) -> Any:
+    """A saved Keras model that holds keras-hub's classes, uncompiled.
+
+    Raises:
+        PresetError: the file is damaged, or no Keras model.
+    """
+    import keras
+    import keras_hub  # noqa: F401 (registers the classes that the file names)
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise PresetError(
+            f"The model cannot be loaded: {error}", where=str(path), fix="Train it again: kerasft finetune."
+        ) from error

@@ -31,7 +31,7 @@ def main(saved_model: str, examples: str, answers: str) -> None:
     loaded = sorted(name for name in sys.modules if name.split(".")[0] in foreign)
     if loaded:
         raise SystemExit("the process was not clean: it loaded {}".format(", ".join(loaded[:3])))
-    arrays = {name: np.concatenate(values) for name, values in parts.items()}
+    arrays: dict = {name: np.concatenate(values) for name, values in parts.items()}
     for name, array in arrays.items():
         if array.dtype == object:
             arrays[name] = np.array([value.decode("utf-8") for value in array])

@@ -93,6 +93,8 @@ def _train(
         hyperparameters=_hyperparameters(config),
         progress=progress,
     )
+    # until both are written, there is no trained model: a new one must not be read with the old one's labels
+    run.task.unlink(missing_ok=True)
     task.publish(model, run.path)
     write_task(
         run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
@@ -114,8 +116,7 @@ def _train(
             fix=f"{result.error.fix} The last good weights are kept in {run.model}.",
         ) from result.error  # fmt: skip
     if result.error is not None:
-        progress.warn(f"Interrupted: what was learned so far is kept in {run.model}")
-        raise result.error
+        raise KeyboardInterrupt(f"what was learned so far is kept in {run.model}") from result.error
     run.mark_done("finetune", fingerprint)
     if result.stopped:
         progress.note(f"Stopped early: {result.stopped}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasft.config.loading import dump_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
@@ -29,6 +30,7 @@ def run(
     """
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
     preset = resolve_preset(config.model.preset)
+    dump_config(config, run.config)
     _prepare(config, run, progress)
     dataset = load_prepared_dataset(run.dataset)
     fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, preset)

@@ -90,6 +90,10 @@ class Task(abc.ABC):
         """The model's outputs for raw examples, in their order; `forward` takes a batch of inputs."""
 
     @abc.abstractmethod
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """The model's outputs → what an export returns as `probabilities`, float64 of the same shape."""
+
+    @abc.abstractmethod
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """The model's outputs → JSON-able predictions, one an example."""
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import keras
 import numpy as np
@@ -31,28 +31,37 @@ class EpochSetter(keras.callbacks.Callback):
 
 
 class StepLoss(keras.callbacks.Callback):
-    """Turns `fit`'s running mean of the loss into each step's own, and stops where it is not finite.
+    """Turns `fit`'s running mean of the loss, over examples, into each step's own, and stops where it is not finite.
 
     Attributes:
         value: the last step's loss.
 
     Args:
         name_batch: step → the places (`file:row`) of its examples, for the error's text.
+        batch_sizes: step → examples in it; None: all batches are of one size.
     """
 
-    def __init__(self, name_batch: Callable[[int], list[str]] | None = None):
+    def __init__(
+        self,
+        name_batch: Callable[[int], list[str]] | None = None,
+        batch_sizes: Callable[[int], int] | None = None,
+    ):
         super().__init__()
         self._name_batch = name_batch
-        self._mean, self._epoch = 0.0, 0
+        self._batch_sizes = batch_sizes
+        self._sum, self._examples, self._epoch = 0.0, 0, 0
         self.value = math.nan
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._mean, self._epoch = 0.0, epoch
+        self._sum, self._examples, self._epoch = 0.0, 0, epoch
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         mean = float((logs or {})["loss"])
-        self.value = mean * (batch + 1) - self._mean * batch
-        self._mean = mean
+        size = self._batch_sizes(batch) if self._batch_sizes else 1
+        self._examples += size
+        total = mean * self._examples
+        self.value = (total - self._sum) / size
+        self._sum = total
         if not math.isfinite(mean):
             examples = self._name_batch(batch) if self._name_batch else []
             listed = ", ".join(examples[:8]) + (", …" if len(examples) > 8 else "")
@@ -155,6 +164,35 @@ class BestWeights(keras.callbacks.Callback):
         return True
 
 
+class GoodWeights(keras.callbacks.Callback):
+    """Remembers weights to go back to where a loss is not finite: those of the beginning, then of each epoch.
+
+    Args:
+        best: holds weights itself once an epoch is done; then none are kept here.
+    """
+
+    def __init__(self, best: BestWeights | None = None):
+        super().__init__()
+        self._best = best
+        self._weights: list[np.ndarray] | None = None
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._weights = [variable.numpy() for variable in self.model.weights]
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self._best is not None and self._best.epoch is not None:
+            self._weights = None
+            return
+        weights = [variable.numpy() for variable in self.model.weights]
+        if all(np.isfinite(value).all() for value in weights):
+            self._weights = weights
+
+    def restore(self) -> None:
+        """Gives the model what is remembered, if anything."""
+        for variable, value in zip(self.model.weights, self._weights or (), strict=False):
+            variable.assign(value)
+
+
 class History(keras.callbacks.Callback):
     """Writes metrics.jsonl: a line every few steps and one after each epoch.
 
@@ -167,7 +205,8 @@ class History(keras.callbacks.Callback):
     def __init__(self, path: Path, every_steps: int, step_figures: Callable[[], Mapping[str, float]]):
         super().__init__()
         self._path, self._every, self._figures = path, every_steps, step_figures
-        self._step, self._epoch, self._file = 0, 0, None
+        self._step, self._epoch = 0, 0
+        self._file: TextIO | None = None
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,8 +239,9 @@ class History(keras.callbacks.Callback):
     def _write(self, row: Mapping[str, Any]) -> None:
         finite = {k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()}
         finite = {k: v for k, v in finite.items() if not isinstance(v, float) or math.isfinite(v)}
-        self._file.write(json.dumps(finite) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps(finite) + "\n")
+            self._file.flush()
 
 
 class ShowProgress(keras.callbacks.Callback):

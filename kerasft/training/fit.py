@@ -120,11 +120,11 @@ def predict_outputs(
         stream: made with `shuffle=False`.
         advance: told how many examples are done after each batch.
     """
-    outputs: np.ndarray | None = None
+    outputs = np.empty(0)
     rows = sum(len(batch) for batch in stream.plan.batches)
     for batch_rows, (inputs, _) in zip(stream.plan.batches, stream.dataset(), strict=True):
         values = np.asarray(forward(inputs))
-        if outputs is None:
+        if len(outputs) != rows:
             outputs = np.empty((rows, *values.shape[1:]), values.dtype)
         outputs[batch_rows] = values
         if advance:
@@ -166,7 +166,9 @@ def train(
         labels=labels,
     )
     total_steps = len(stream) * config.epochs
-    optimizer = build_optimizer(config.optimizer, config.schedule, total_steps, task.compute_depths(model))
+    depths = task.compute_depths(model)
+    from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
+    optimizer = build_optimizer(config.optimizer, config.schedule, total_steps, from_head)
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
@@ -190,11 +192,13 @@ def _conclude(result: TrainingResult, parts: _Callbacks, config: TrainConfig, st
     result.last_epoch_logs = parts.counter.logs
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
     result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
-    if result.stopped is None and result.epochs < config.epochs:
+    if config.early_stopping and result.stopped is None and result.epochs < config.epochs:
         result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} epochs"
+    if isinstance(result.error, TrainingError):
+        parts.good.restore()
     if parts.best is not None and parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
-        result.best_step = (parts.best.epoch + 1) * len(stream)
+        result.best_step = None if parts.best.epoch is None else (parts.best.epoch + 1) * len(stream)
 
 
 class _Counter(keras.callbacks.Callback):
@@ -228,13 +232,13 @@ class _Callbacks:
         self._model, self._stream, self._task, self._dataset = model, stream, task, dataset
         self._config = config
         split = dataset.split("train")
-        self.step_loss = own.StepLoss(
-            lambda step: [split.origin(int(row)) for row in stream.plan.batches[step]]
-        )
 
         def sizes(step: int) -> int:
             return len(stream.plan.batches[step])
 
+        self.step_loss = own.StepLoss(
+            lambda step: [split.origin(int(row)) for row in stream.plan.batches[step]], sizes
+        )
         self.throughput = own.Throughput(sizes)
         self.counter = _Counter()
         self.history = own.History(run.history, config.tensorboard.every_steps, self.step_figures)
@@ -248,6 +252,14 @@ class _Callbacks:
         ]
         if caches.validation is not None:
             self._add_validation(caches.validation, seed)
+        elif config.early_stopping:
+            raise ConfigError(
+                "there is no validation split by which to stop",
+                where="train.early_stopping",
+                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
+            )
+        self.good = own.GoodWeights(self.best)
+        self.in_order.append(self.good)
         self.tensorboard = TensorBoardLog(
             run.logs,
             config.tensorboard.every_steps,
@@ -278,6 +290,9 @@ class _Callbacks:
         self._check_monitor(monitor)
         better = higher_is_better(monitor)
         self.best = own.BestWeights(f"val_{monitor}", better)
+        if getattr(_inner(self._model.optimizer), "use_ema", False):
+            # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
+            self.in_order.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
         self.in_order += [self.validation, self.best]
         if config.early_stopping:
             self.in_order.append(
@@ -311,8 +326,7 @@ class _Callbacks:
             "examples_per_second": self.throughput.examples_per_second,
             "padding_share": plan.padding_share,
         }
-        optimizer = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
-        norm = getattr(optimizer, "global_gradient_norm", None)
+        norm = getattr(_inner(self._model.optimizer), "global_gradient_norm", None)
         if norm is not None:
             figures["gradient_norm"] = float(norm.numpy())
         return figures
@@ -339,6 +353,11 @@ class _Callbacks:
         for part in (self.history, self.tensorboard, self.progress):
             with contextlib.suppress(OSError):
                 part.close()
+
+
+def _inner(optimizer: Any) -> Any:
+    """The optimizer inside a `LossScaleOptimizer`."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _is_overall(figure: str) -> bool:

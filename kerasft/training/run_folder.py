@@ -15,6 +15,9 @@ from kerasft import __version__
 from kerasft.errors import ConfigError
 from kerasft.files import write_json
 
+BUILDS_ON = {"finetune": ("evaluate", "export")}
+"""A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
+fingerprint of `finetune` tells.)"""
 REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
 
 
@@ -78,10 +81,17 @@ class RunFolder:
         write_json(self._stages, records)
 
     def mark_begun(self, stage: str) -> None:
-        """Forgets that a stage was finished, before what it wrote is replaced."""
+        """Forgets that a stage was finished, and those that build on it, before what it wrote is replaced.
+
+        The figures of these go too: they are of a model that is no more.
+        """
+        stale = (stage, *BUILDS_ON.get(stage, ()))
         records = _read(self._stages, {})
-        if records.pop(stage, None) is not None:
-            write_json(self._stages, records)
+        if any(name in records for name in stale):
+            write_json(self._stages, {name: value for name, value in records.items() if name not in stale})
+        figures = self.read_metrics()
+        if any(name in figures for name in stale):
+            write_json(self.metrics, {name: value for name, value in figures.items() if name not in stale})
 
     # --- circumstances ----------------------------------------------------------------------------------------
 

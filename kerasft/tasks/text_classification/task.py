@@ -16,7 +16,12 @@ from kerasft.metrics.classification import compute_classification_figures, compu
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
-from kerasft.models.presets import check_max_length, load_text_backbone, save_text_preset
+from kerasft.models.presets import (
+    check_max_length,
+    load_hub_model,
+    load_text_backbone,
+    save_text_preset,
+)
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
@@ -105,7 +110,9 @@ class TextClassification(Task):
         return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
 
     def publish(self, model: keras.Model, folder: Path) -> None:
-        backbone = load_text_backbone(self.preset, random_weights=True)
+        # a pooler that took no part in training is handed on as it came
+        unpooled = self.pooling != "cls" and not self.model_config.random_weights
+        backbone = load_text_backbone(self.preset, random_weights=not unpooled)
         public = heads.publish_classifier(
             model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
         )
@@ -115,9 +122,7 @@ class TextClassification(Task):
             save_text_preset(backbone, self.vocabulary, path)
 
     def load_published(self, folder: Path) -> keras.Model:
-        import keras_hub  # noqa: F401 (registers the classes that model.keras names)
-
-        return keras.saving.load_model(folder / "model.keras", compile=False)
+        return load_hub_model(folder / "model.keras")
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
