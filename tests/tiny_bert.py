@@ -7,26 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-LIKED = [
-    *("good", "great", "lovely", "fine", "warm", "brilliant", "tasty", "superb", "charming", "delightful")
-]
-DISLIKED = [*("bad", "awful", "dull", "poor", "cold", "dreadful", "bland", "terrible", "clumsy", "tedious")]
-SUBJECTS = [
-    *(
-        "film",
-        "meal",
-        "phone",
-        "hotel",
-        "story",
-        "soup",
-        "camera",
-        "train",
-        "actor",
-        "dessert",
-        "screen",
-        "view",
-    )
-]
+LIKED = ["good", "great", "lovely", "superb", "tasty", "warm"]
+DISLIKED = ["bad", "awful", "dull", "poor", "bland", "cold"]
+_SUBJECTS = "film meal phone hotel story soup camera train actor dessert screen view"
+SUBJECTS = _SUBJECTS.split()
 _OTHERS = """
     the a was is and but very quite this that we i it not never again with for of to in on at
     evening morning friend price staff battery room music ending really would come back my our
@@ -97,10 +81,18 @@ def build_backbone(seed: int = 0, **sizes: Any) -> Any:
 
 
 def write_preset(folder: Path) -> Path:
-    """The backbone and its tokenizer as a keras-hub preset."""
+    """The backbone and its tokenizer as a keras-hub preset; words of praise lie together, as after pre-training."""
     import keras_hub
+    import numpy as np
 
-    build_backbone().save_to_preset(str(folder))
+    backbone = build_backbone(dropout=0.02)
+    table = backbone.get_layer("token_embedding").embeddings
+    values = table.numpy() * 3
+    praise = np.random.default_rng(1).standard_normal(values.shape[1])
+    for words, sign in ((LIKED, 1), (DISLIKED, -1)):
+        values[[PIECES.index(word) for word in words]] += sign * praise
+    table.assign(values)
+    backbone.save_to_preset(str(folder))
     keras_hub.models.BertTokenizer(vocabulary=PIECES, lowercase=True).save_to_preset(str(folder))
     return folder
 

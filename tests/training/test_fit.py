@@ -1,0 +1,181 @@
+"""compile + fit on a tiny experiment: repeatable, with every optimizer, and honest about what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasft.data.prepared import load_prepared_dataset
+from kerasft.errors import ConfigError, TrainingError
+from kerasft.stages.predict import Predictor
+from kerasft.training.fit import _shuffled_labels, make_forward, make_stream, predict_outputs
+from kerasft.training.run_folder import RunFolder
+
+CONSTANT = "train.schedule={type: constant}"
+
+
+def read_losses(run: RunFolder) -> list[float]:
+    return [line["loss"] for line in run.read_history() if "loss" in line]
+
+
+def measure(result, task, caches) -> dict[str, float]:
+    stream = make_stream(task, caches.validation, 64, shuffle=False)
+    outputs = predict_outputs(make_forward(result.model), stream)
+    labels = np.asarray(caches.validation.column("label"))
+    figures = task.evaluate(outputs, labels, bootstrap_samples=0, seed=0)
+    return {name: figure["value"] for name, figure in figures.items()}
+
+
+def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_tiny) -> None:
+    settings = ("train.epochs=3", "train.monitor=log_loss")
+    first, run, task, caches = fit_tiny(*settings, folder="first")
+    again, other_run, *_ = fit_tiny(*settings, folder="again")
+    assert read_losses(run) == read_losses(other_run)
+    for a, b in zip(first.model.weights, again.model.weights, strict=True):
+        assert a.numpy().tobytes() == b.numpy().tobytes(), a.path
+    by_epoch = [line["validation_log_loss"] for line in run.read_history() if "validation_log_loss" in line]
+    assert len(by_epoch) == first.epochs == 3
+    assert first.best_value == min(by_epoch)
+    assert first.best_epoch == int(np.argmin(by_epoch))
+    assert first.best_step == 8 * (first.best_epoch + 1)
+    assert measure(first, task, caches)["log_loss"] == pytest.approx(first.best_value, rel=1e-6)
+    assert first.stopped is None
+    assert 0 < first.padding_share < 0.5
+    assert first.examples_per_second > 0
+
+
+def test_the_moving_average_is_what_is_measured_and_kept(fit_tiny) -> None:
+    settings = ("train.epochs=3", "train.monitor=log_loss")
+    plain, plain_run, *_ = fit_tiny(*settings, folder="plain")
+    averaged, run, task, caches = fit_tiny(
+        *settings, "train.optimizer.use_ema=true", "train.optimizer.ema_momentum=0.8", folder="averaged"
+    )
+    np.testing.assert_allclose(read_losses(run), read_losses(plain_run), rtol=1e-4)  # learns all the same
+    assert abs(averaged.best_value - plain.best_value) > 1e-3
+    assert measure(averaged, task, caches)["log_loss"] == pytest.approx(averaged.best_value, rel=1e-6)
+
+
+def test_gradient_descent_learns_and_the_lowest_layers_learn_slowest(fit_tiny) -> None:
+    result, _, task, _ = fit_tiny(
+        "train.optimizer={type: gradient_descent, learning_rate: 0.3, layer_decay: 0.001}",
+        CONSTANT,
+        "train.epochs=2",
+    )
+    start = task.build_model(seed=0, matmul_dtype="float32")
+    moved = {
+        after.path: float(np.abs(after.numpy() - before.numpy()).max())
+        for after, before in zip(result.model.trainable_variables, start.trainable_variables, strict=True)
+    }
+    top = next(value for path, value in moved.items() if path.startswith("logits/kernel"))
+    assert top > 1e-3
+    assert all(value < 1e-4 * top for path, value in moved.items() if path.startswith("embeddings/"))
+
+
+def test_any_of_keras_optimizers_learns_and_training_stops_early(fit_tiny) -> None:
+    result, run, *_ = fit_tiny(
+        "train.optimizer={type: keras, class_name: RMSprop, learning_rate: 0.003}",
+        CONSTANT,
+        "train.epochs=30",
+        "train.early_stopping={patience: 2}",
+    )
+    assert np.mean(read_losses(run)[-8:]) < 0.5 * read_losses(run)[0]
+    assert result.best_value == 1.0
+    assert result.epochs == result.best_epoch + 3 < 30
+    assert result.stopped == "no improvement of accuracy in 2 epochs"
+
+
+def test_a_loss_that_is_not_finite_names_examples_and_leaves_finite_weights(fit_tiny) -> None:
+    result, _, task, _ = fit_tiny(
+        "train.optimizer={type: gradient_descent, learning_rate: 1.0e+30}", CONSTANT, validation=False
+    )
+    assert isinstance(result.error, TrainingError)
+    assert result.epochs == 0
+    assert result.error.what.count("train.jsonl:") == 8  # file:row for each example of the batch
+    start = task.build_model(seed=0, matmul_dtype="float32")
+    for kept, first in zip(result.model.weights, start.weights, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), first.numpy(), err_msg=kept.path)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.slow
+def test_narrow_products_learn_as_well(fit_tiny, precision) -> None:
+    result, _, task, caches = fit_tiny(f"train.precision={precision}")
+    assert measure(result, task, caches)["accuracy"] == 1.0
+    assert {variable.dtype for variable in result.model.trainable_variables} == {"float32"}
+
+
+def test_an_unknown_figure_to_choose_by_is_refused_with_those_there_are(fit_tiny) -> None:
+    with pytest.raises(ConfigError, match="no figure 'acuracy'") as caught:
+        fit_tiny("train.monitor=acuracy")
+    assert caught.value.where == "train.monitor"
+    assert "accuracy" in str(caught.value.fix)
+    assert "loss" in str(caught.value.fix)
+
+
+def test_stopping_early_needs_a_validation_split(fit_tiny) -> None:
+    with pytest.raises(ConfigError, match="no validation split") as caught:
+        fit_tiny("train.early_stopping={patience: 1}", validation=False)
+    assert caught.value.where == "train.early_stopping"
+
+
+def test_shuffled_labels_are_the_same_labels_in_another_order(tiny_run) -> None:
+    from kerasft.data.cache import ArrayCache
+
+    cache = ArrayCache(tiny_run.cache / "train")
+    labels = np.asarray(cache.column("label"))
+    shuffled = _shuffled_labels(cache, 0)
+    np.testing.assert_array_equal(shuffled, _shuffled_labels(cache, 0))
+    assert (shuffled != _shuffled_labels(cache, 1)).any()
+    assert np.bincount(shuffled).tolist() == np.bincount(labels).tolist()
+    assert 0.2 < (shuffled == labels).mean() < 0.8
+
+
+def test_a_stream_hands_out_the_labels_it_is_given(tiny_run) -> None:
+    from kerasft.training.trained import load_trained, open_cache
+
+    trained = load_trained(tiny_run)
+    from kerasft.progress import Silent
+
+    dataset = load_prepared_dataset(tiny_run.dataset)
+    cache = open_cache(trained.task, dataset, "train", tiny_run.cache, Silent())
+    labels = np.arange(len(cache), dtype=np.int32)
+    stream = make_stream(trained.task, cache, 8, shuffle=True, labels=labels)
+    for (_, given), rows in zip(stream.dataset(), stream.plan.batches, strict=True):
+        np.testing.assert_array_equal(given, rows)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_a_usable_model(tmp_path: Path, tiny_preset: Path) -> None:
+    import tiny_bert
+
+    config = tiny_bert.write_experiment(tmp_path / "experiment", tiny_preset)
+    run = RunFolder(tmp_path / "run")
+    command = [sys.executable, "-m", "kerasft", "finetune", str(config), "train.epochs=100000"]
+    process = subprocess.Popen(
+        [*command, "--output", str(run.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(line.get("epoch", 0) >= 4 for line in run.read_history()):
+            break
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert "model.keras" in told
+    assert run.stage_record("finetune") == {}  # it is not done: the next run trains again
+    assert run.read_metrics()["finetune"]["train"]["epochs"]["value"] >= 3
+    answer = next(iter(Predictor(run).predict([{"text": "the film was good"}])))
+    assert answer["label"] == "liked"
