@@ -11,11 +11,10 @@ from tiny_bert import PIECES, build_backbone
 from kerasft.models.bert import (
     _pairs,
     build_fast_encoder,
-    byte_dropout,
     compute_layer_depths,
     copy_weights_to_backbone,
-    layer_norm,
 )
+from kerasft.models.bert_layers import byte_dropout, layer_norm
 from kerasft.optimizers.groups import variable_kind
 
 
