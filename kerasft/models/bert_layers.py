@@ -10,7 +10,6 @@ Source: Devlin et al. 2019, arXiv:1810.04805; the layer layout and its names are
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 LAYER_NORM_EPSILON = 1e-12
