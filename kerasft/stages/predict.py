@@ -33,6 +33,11 @@ class Predictor:
         self._batch_size = batch_size
 
     @property
+    def model(self) -> Any:
+        """The `keras.Model`, from token ids to logits."""
+        return self._trained.model
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """The classes, in the order of the model's outputs."""
         return self._trained.task.label_names
