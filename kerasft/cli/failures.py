@@ -34,7 +34,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except typer.Exit:
             raise
         except KeyboardInterrupt as stop:
-            _say(f"\nstopped: {stop or 'nothing was changed.'}")
+            _say(f"\nstopped: {str(stop) or 'nothing was changed.'}")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough; Python must not complain about it on its way out.

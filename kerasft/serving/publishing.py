@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def publish_saved_model(
     examples: Sequence[str],
     expected: Callable[[list[str]], np.ndarray],
     *,
+    label_names: Sequence[str] | None = None,
     tolerance: float,
     documents: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def publish_saved_model(
         destination: the version's folder; must not exist. Folders above it are made.
         examples: raw texts of the user's.
         expected: texts → probabilities (texts, classes) by the trained Keras model.
+        label_names: the classes, in the order of the probabilities; given, `label` must be the most probable one.
         tolerance: the largest difference in probability.
         documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
 
@@ -81,9 +84,17 @@ def publish_saved_model(
         try:
             tf.saved_model.save(module, str(folder), signatures=module.signatures)
         except tf.errors.OpError as error:
-            raise _cannot_write(destination, error.message) from error
+            reason = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]", "", error.message)  # the names of graph nodes
+            raise _cannot_write(destination, reason) from error
         widen_compatibility(folder)
-        parity = compare(replay(folder, texts), expected(texts), tolerance)
+        answers = replay(folder, texts)
+        parity = compare(answers, expected(texts), tolerance)
+        if label_names is not None and not _labels_agree(answers, label_names):
+            raise ExportError(
+                "the export names other labels than its probabilities say; nothing was published",
+                where=str(destination),
+                fix="This is a defect in kerasft: please report it.",
+            )
         if not parity["largest_difference"] <= tolerance:  # NaN is refused too
             raise ExportError(
                 f"the export's probabilities differ from the model's by up to {parity['largest_difference']:.2e} "
@@ -96,6 +107,11 @@ def publish_saved_model(
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
     return parity
+
+
+def _labels_agree(answers: dict[str, np.ndarray], label_names: Sequence[str]) -> bool:
+    named = [label_names[index] for index in answers["probabilities"].argmax(1)]
+    return named == answers["label"].tolist()
 
 
 @contextmanager

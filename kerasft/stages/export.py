@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
@@ -38,7 +39,7 @@ def export(
         The version's folder.
 
     Raises:
-        ConfigError: nothing was trained.
+        ConfigError: nothing was trained, or on other data than stand in the run folder now.
         ExportError: the export does not answer as the model does, or the destination exists.
     """
     from kerasft.serving.model_card import write_model_card
@@ -50,6 +51,12 @@ def export(
     folder = destination.expanduser() if destination else run.export / str(_next_version(run.export))
     check_destination(folder)
     dataset = load_prepared_dataset(run.dataset)
+    if dataset.fingerprint != trained.facts["dataset_fingerprint"]:
+        raise ConfigError(
+            "the data have changed since the model was trained",
+            where=str(run.path),
+            fix="Train it on them: kerasft run CONFIG.yaml.",
+        )
     settings = config.export or ExportConfig()
     task = trained.task
     forward = make_forward(trained.model)
@@ -63,6 +70,7 @@ def export(
         folder,
         _sample_texts(dataset, settings.replay_examples),
         expected,
+        label_names=task.label_names,
         tolerance=settings.tolerance,
         documents={
             "labels.txt": "".join(f"{label}\n" for label in task.label_names),

@@ -70,12 +70,12 @@ def _train(
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     task = build_task(config, dataset.label_names, preset)
-    caches = Caches(open_cache(task, dataset, "train", run.cache, progress))
-    if "validation" in dataset.splits:
-        caches.validation = open_cache(task, dataset, "validation", run.cache, progress)
     precision = choose_precision(config.train.precision)
     progress.note(f"Precision {precision.reason}")
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
+    caches = Caches(open_cache(task, dataset, "train", run.cache, progress))
+    if "validation" in dataset.splits:
+        caches.validation = open_cache(task, dataset, "validation", run.cache, progress)
     progress.note(
         f"{model.count_params():,} weights from {config.model.preset}; {len(caches.train):,} examples, "
         f"{config.train.epochs} epochs in batches of {config.train.batch_size}"

@@ -21,11 +21,17 @@ class TextEncoder:
     """
 
     def __init__(self, vocabulary: WordPieceVocabulary, max_length: int):
+        import tensorflow as tf
+
         from kerasft.text.wordpiece import WordPiece
 
         self.vocabulary = vocabulary
         self.max_length = max_length
         self.word_piece = WordPiece(vocabulary)
+        self._encode = tf.function(
+            lambda texts: self.word_piece.encode_ragged(texts, max_length),
+            input_signature=[tf.TensorSpec((None,), tf.string)],
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -40,7 +46,7 @@ class TextEncoder:
         for start in range(0, len(texts), CHUNK):
             # what a lone surrogate stands for cannot be UTF-8: it is replaced, and dropped by the tokenizer
             raw = [text.encode("utf-8", "replace") for text in texts[start : start + CHUNK]]
-            ragged = self.word_piece.encode_ragged(tf.constant(raw), self.max_length)
+            ragged = self._encode(tf.constant(raw))
             values, splits = ragged.flat_values.numpy(), ragged.row_splits.numpy()
             rows.extend(np.split(values, splits[1:-1]))
         return rows

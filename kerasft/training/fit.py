@@ -134,7 +134,10 @@ def predict_outputs(
 
 def make_forward(model: keras.Model) -> Callable[[Any], Any]:
     """The model's inference as one compiled function for batches of any size and width."""
-    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
+    signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input)
+    return tf.function(
+        lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False
+    )
 
 
 def train(
@@ -322,7 +325,7 @@ class _Callbacks:
         plan = self._stream.plan
         figures = {
             "loss": self.step_loss.value,
-            "learning_rate": float(self._model.optimizer.learning_rate.numpy()),
+            "learning_rate": _last_learning_rate(_inner(self._model.optimizer)),
             "examples_per_second": self.throughput.examples_per_second,
             "padding_share": plan.padding_share,
         }
@@ -358,6 +361,14 @@ class _Callbacks:
 def _inner(optimizer: Any) -> Any:
     """The optimizer inside a `LossScaleOptimizer`."""
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _last_learning_rate(optimizer: Any) -> float:
+    """The rate of the step that just ended; `optimizer.learning_rate` is the next one's under a schedule."""
+    schedule = optimizer._learning_rate
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return float(schedule(optimizer._iterations - 1))
+    return float(optimizer.learning_rate.numpy())
 
 
 def _is_overall(figure: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -132,7 +133,21 @@ def describe_environment() -> dict[str, Any]:
         "cores": _cores(),
         "versions": versions,
         "command": " ".join(sys.argv),
+        "git_revision": _git_revision(),
     }
+
+
+def _git_revision() -> str | None:
+    """The commit that the working folder stands at, with `+` where files differ from it; None outside git."""
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = ask("status", "--porcelain", "--untracked-files=no")
+        return ask("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _processor() -> str:

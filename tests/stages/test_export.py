@@ -123,3 +123,26 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
     split = dataset.split("test")
     assert _sample_texts(dataset, 3) == [split[0]["text"], split[11]["text"], split[23]["text"]]
     assert _sample_texts(dataset, 500) == [split[index]["text"] for index in range(24)]
+
+
+def test_labels_in_another_order_are_not_published(trained, tmp_path: Path) -> None:
+    from kerasft.training.fit import make_forward
+
+    forward = make_forward(trained.model)
+
+    def expected(texts):
+        return trained.task.probabilities(
+            trained.task.compute_outputs(forward, [{"text": text} for text in texts])
+        )
+
+    with pytest.raises(ExportError, match="other labels"):
+        publish_saved_model(
+            trained.task.serving_module(trained.model),
+            tmp_path / "1",
+            ["a good film", "the soup was cold"],
+            expected,
+            label_names=trained.task.label_names[::-1],
+            tolerance=1e-4,
+            documents={},
+        )
+    assert not (tmp_path / "1").exists()
