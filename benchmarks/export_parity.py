@@ -4,7 +4,7 @@
 
 RUN is a run's folder and TEXTS what `kerasft predict --input` takes: one text a line, or a .csv, .tsv or .jsonl file.
 `kerasft predict` answers through the Keras model; the export is loaded by each PYTHON, a Python with nothing but
-TensorFlow (any release from 2.4 on), and answers the same texts as raw strings. --ops lists the export's op types.
+TensorFlow (any release from 2.0 on), and answers the same texts as raw strings. --ops lists the export's op types.
 The status is 1 if a PYTHON cannot load the export or its probabilities differ by more than --tolerance.
 """
 

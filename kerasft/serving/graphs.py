@@ -1,4 +1,4 @@
-"""Reading and mending what TensorFlow wrote: the ops of a SavedModel, and the one that older releases do not know."""
+"""The ops of a SavedModel, and taking out what older releases of TensorFlow do not know."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ def list_ops(saved_model: Path) -> set[str]:
     Args:
         saved_model: the version's folder.
     """
-    meta_graph = _read(saved_model).meta_graphs[0]
-    functions = meta_graph.graph_def.library.function
-    nodes = [*meta_graph.graph_def.node, *(node for function in functions for node in function.node_def)]
-    return {node.op for node in nodes}
+    return {node.op for node in _list_nodes(_read(saved_model).meta_graphs[0])}
 
 
 def widen_compatibility(saved_model: Path) -> None:
-    """Lets TensorFlow 2.0 and later load what a later TensorFlow saved.
+    """Lets TensorFlow 2.0 and later load, and TensorFlow Serving of that age serve, what a later TensorFlow saved.
 
-    The function that would save the variables anew marks each with `DisableCopyOnRead`, to spare a copy while they
-    are read. Serving never calls it, but TensorFlow before 2.9 refuses a graph with an op it does not know. Each such
-    node becomes a `NoOp` after the same inputs: what is saved stays the same.
+    Two things that later releases write and those before 2.10 refuse are taken out; neither is part of the answers:
+
+    - `DisableCopyOnRead`, which spares a copy while variables are saved anew: each node becomes a `NoOp` after the
+      same inputs. What is saved stays the same.
+    - `debug_name` of `VarHandleOp`, the variable's name for messages.
 
     `fingerprint.pb`, which tells what `saved_model.pb` was, is removed: TensorFlow loads without one.
 
@@ -34,19 +33,25 @@ def widen_compatibility(saved_model: Path) -> None:
     """
     saved = _read(saved_model)
     for meta_graph in saved.meta_graphs:
-        for function in meta_graph.graph_def.library.function:
-            for node in function.node_def:
-                if node.op == NEW_OP:
-                    node.op = "NoOp"
-                    node.attr.clear()
-                    node.input[:] = ["^" + name.lstrip("^").split(":")[0] for name in node.input]
+        for node in _list_nodes(meta_graph):
+            if node.op == NEW_OP:
+                node.op = "NoOp"
+                node.attr.clear()
+                node.input[:] = ["^" + name.lstrip("^").split(":")[0] for name in node.input]
+            elif node.op == "VarHandleOp":
+                node.attr.pop("debug_name", None)
         known = meta_graph.meta_info_def.stripped_op_list.op
         kept = [op for op in known if op.name != NEW_OP]
-        del known[len(kept) :]
         for place, op in enumerate(kept):
             known[place].CopyFrom(op)
+        del known[len(kept) :]
     (saved_model / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
     (saved_model / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _list_nodes(meta_graph: Any) -> list[Any]:
+    functions = meta_graph.graph_def.library.function
+    return [*meta_graph.graph_def.node, *(node for function in functions for node in function.node_def)]
 
 
 def _read(saved_model: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss", "ece", "examples")
@@ -34,7 +35,7 @@ def write_model_card(
     lines = [
         f"# {name}",
         "",
-        f"{task.replace('_', ' ').capitalize()}, fine-tuned from `{preset}` with kerasft.",
+        f"{task.replace('_', ' ').capitalize()}, fine-tuned from `{_name_preset(preset)}` with kerasft.",
         "",
         "## In and out",
         "",
@@ -73,6 +74,12 @@ def write_model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _name_preset(preset: str) -> str:
+    """Of a folder its last two names alone: the card goes to others, whom this machine's paths do not concern."""
+    path = PurePath(preset)
+    return "/".join(path.parts[-2:]) if path.is_absolute() else preset
 
 
 def _cell(figure: Mapping[str, float] | None) -> str:

@@ -1,0 +1,230 @@
+"""A version is published whole and right, or not at all."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasft.errors import ExportError
+from kerasft.serving.publishing import PROBES, compare, publish_saved_model, replay
+
+LABELS = ("disliked", "zły", "好")
+
+
+def list_visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def publish(module, destination, expected, texts=("a lovely film",), label_names=LABELS, tolerance=1e-5):
+    return publish_saved_model(
+        module,
+        destination,
+        list(texts),
+        expected,
+        label_names=label_names,
+        tolerance=tolerance,
+        documents={"labels.txt": "a\n"},
+    )
+
+
+@contextmanager
+def file_size_limit(size: int):
+    """Files beyond `size` bytes cannot be written, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_published_version_tells_how_exact_it_is(published, texts):
+    parity = json.loads((published / "parity.json").read_text(encoding="utf-8"))
+    assert parity["user_examples"] == len(texts)
+    assert parity["probes"] == len(PROBES)
+    assert parity["examples"] == parity["labels_equal"] == len(texts) + len(PROBES)
+    assert 0.0 <= parity["mean_difference"] <= parity["largest_difference"] <= 1e-5
+    assert list(published.parent.iterdir()) == [published]
+
+
+def test_a_clean_process_gives_labels_in_any_script(published, texts, expected):
+    answers = replay(published, texts)
+    labels = np.array(LABELS)[expected(texts).argmax(1)]
+    assert answers["label"].tolist() == labels.tolist()
+    np.testing.assert_allclose(answers["probabilities"], expected(texts), atol=1e-6)
+
+
+def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expected):
+    def wrong(texts):
+        return expected(texts) + np.eye(len(texts), 3)[::-1] * 0.01
+
+    with pytest.raises(ExportError, match=r"differ from the model's by up to 1\.00e-02"):
+        publish(tiny_module, tmp_path / "served" / "1", wrong)
+    assert list((tmp_path / "served").iterdir()) == []
+
+
+def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_module, expected):
+    destination = tmp_path / "1"
+
+    def meanwhile(texts):
+        destination.mkdir()
+        (destination / "saved_model.pb").write_text("another's")
+        return expected(texts)
+
+    with pytest.raises(ExportError, match="there is something already"):
+        publish(tiny_module, destination, meanwhile)
+    assert (destination / "saved_model.pb").read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [destination]
+
+
+@pytest.mark.slow
+def test_an_export_that_names_other_labels_is_refused(tmp_path, tiny_module, expected):
+    with pytest.raises(ExportError, match="names other labels"):
+        publish(tiny_module, tmp_path / "1", expected, label_names=LABELS[::-1])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_answers_that_are_not_numbers_are_refused(tmp_path, tiny_module, expected):
+    with pytest.raises(ExportError, match="nan"):
+        publish(tiny_module, tmp_path / "1", lambda texts: expected(texts) * np.nan)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "link to nowhere"])
+def test_what_is_there_already_stays(tmp_path, tiny_module, expected, what):
+    destination = tmp_path / "1"
+    if what == "folder":
+        destination.mkdir()
+    elif what == "file":
+        destination.write_text("mine")
+    else:
+        destination.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ExportError, match="there is something already"):
+        publish(tiny_module, destination, expected)
+    assert list(tmp_path.iterdir()) == [destination]
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path, tiny_module, expected):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ExportError, match=r"file/1: the export cannot be written: .*nothing was published"):
+        publish(tiny_module, tmp_path / "file" / "1", expected)
+
+
+@pytest.mark.parametrize("limit", [2_000, 40_000])
+def test_a_disk_that_is_full_leaves_older_versions_alone(tmp_path, tiny_module, expected, published, limit):
+    shutil.copytree(published, tmp_path / "1")
+    with (
+        file_size_limit(limit),
+        pytest.raises(ExportError, match=r"(?s)2: the export cannot be written: .*nothing was published"),
+    ):
+        publish(tiny_module, tmp_path / "2", expected)
+    assert list(tmp_path.iterdir()) == [tmp_path / "1"]
+    assert list_visible(tmp_path / "1") == list_visible(published)
+
+
+def test_an_interrupted_export_leaves_nothing(tmp_path, tiny_module, expected):
+    class Interrupted:
+        @property
+        def signatures(self):
+            assert len(list(tmp_path.iterdir())) == 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(Interrupted(), tmp_path / "1", expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_damaged_export_cannot_be_served(tmp_path, published):
+    shutil.copytree(published, tmp_path / "1")
+    variables = tmp_path / "1" / "variables" / "variables.data-00000-of-00001"
+    variables.write_bytes(variables.read_bytes()[:1000])
+    with pytest.raises(ExportError, match="a clean process cannot serve the export"):
+        replay(tmp_path / "1", ["a lovely film"])
+
+
+def test_a_comparison_names_the_worst_example():
+    expected = np.array([[0.5, 0.5], [0.9, 0.1], [0.4, 0.6]])
+    answers = {
+        "probabilities": (expected + np.array([[0, 0], [-0.2, 0.2], [0.11, -0.11]])).astype(np.float32),
+        "tensorflow": np.array("2.21.0"),
+    }
+    parity = compare(answers, expected, 1e-4)
+    assert parity["worst_example"] == 1
+    assert parity["largest_difference"] == pytest.approx(0.2)
+    assert parity["mean_difference"] == pytest.approx(0.31 / 3)
+    assert parity["labels_equal"] == 2
+
+
+PUBLISHER = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+from kerasft.serving.publishing import publish_saved_model
+
+class Constant(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = tf.Variable(tf.random.normal([1000, 500]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serving_default(self, text):
+        logits = tf.zeros([tf.size(text), 2]) + 0.0 * self.weight[0, 0]
+        return {"label": tf.fill(tf.shape(text), "a"), "probabilities": tf.nn.softmax(logits), "logits": logits}
+
+    @property
+    def signatures(self):
+        return {"serving_default": self.serving_default}
+
+publish_saved_model(
+    Constant(), Path(sys.argv[1]), ["x"], lambda texts: np.full((len(texts), 2), 0.5),
+    label_names=("a", "b"), tolerance=1e-5, documents={"labels.txt": "a"},
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", ["..2.*", "..2.*/variables/*", "..2.*/saved_model.pb", "..2.*/parity.json", ".2.*.done", "2"]
+)
+def test_a_killed_export_shows_no_part_of_a_version(tmp_path, published, moment):
+    shutil.copytree(published, tmp_path / "1")
+    process = subprocess.Popen([sys.executable, "-c", PUBLISHER, str(tmp_path / "2")], stderr=subprocess.PIPE)
+    try:
+        while process.poll() is None and not any(tmp_path.glob(moment)):
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.communicate()
+    visible = list_visible(tmp_path)
+    if visible == ["1"]:
+        publish_again = subprocess.run([sys.executable, "-c", PUBLISHER, str(tmp_path / "2")])
+        assert publish_again.returncode == 0
+    assert list_visible(tmp_path) == ["1", "2"]
+    assert replay(tmp_path / "2", ["x"])["label"].tolist() == ["a"]
+    assert (tmp_path / "2" / "parity.json").exists()
+    assert (tmp_path / "2" / "assets.extra" / "labels.txt").exists()
+
+
+@pytest.mark.slow
+def test_of_two_exports_at_once_one_is_published(tmp_path):
+    command = [sys.executable, "-c", PUBLISHER, str(tmp_path / "1")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1]
+    loser = max(zip(processes, told, strict=True), key=lambda pair: pair[0].returncode)[1]
+    assert "there is something already" in loser
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert replay(tmp_path / "1", ["x"])["label"].tolist() == ["a"]
