@@ -45,6 +45,7 @@ PRESET_PATTERNS = (
     "tokenizer.model",
     "sentencepiece.bpe.model",
     "assets/*",
+    "1_Pooling/config.json",
 )
 """The files that a model is built from, as `fnmatch` patterns of paths relative to the folder."""
 NOTICE_PATTERNS = ("README.md", "LICENSE*", "LICENCE*", "NOTICE*")
@@ -73,8 +74,9 @@ def list_preset_files(folder: Path, *, notices: bool = False) -> list[str]:
     """
     patterns = PRESET_PATTERNS + (NOTICE_PATTERNS if notices else ())
     names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
-    for parent, _, files in os.walk(folder / "assets"):
-        names += [(Path(parent) / file).relative_to(folder).as_posix() for file in files]
+    for inner in ("assets", "1_Pooling"):
+        for parent, _, files in os.walk(folder / inner):
+            names += [(Path(parent) / file).relative_to(folder).as_posix() for file in files]
     return sorted(name for name in names if _matches(name, patterns))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import ConfigError, PresetError
+from kerasft.files import write_json
+from kerasft.models.folders import read_json
 
 
 def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int = 0) -> Any:
@@ -47,6 +49,23 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
         )
     _check_finite(backbone, folder)
     return backbone
+
+
+def load_pooling(folder: Path) -> str:
+    """How the preset was trained to make one vector of a text: `mean` over tokens, or `cls`, BERT's pooled output.
+
+    Sentence encoders say so in `1_Pooling/config.json`, the form of Sentence Transformers; others are `cls`.
+    """
+    path = folder / "1_Pooling" / "config.json"
+    return "mean" if path.is_file() and read_json(path).get("pooling_mode_mean_tokens") else "cls"
+
+
+def save_pooling(folder: Path, pooling: str) -> None:
+    """Writes what `load_pooling` reads."""
+    if pooling == "mean":
+        path = folder / "1_Pooling" / "config.json"
+        path.parent.mkdir()
+        write_json(path, {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True})
 
 
 def check_max_length(backbone: Any, max_length: int) -> None:

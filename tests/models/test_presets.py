@@ -181,3 +181,13 @@ def test_more_tokens_than_positions_are_refused_with_the_number_that_fits(tiny_p
         check_max_length(backbone, 65)
     assert caught.value.where == "model.max_length"
     assert "64 or less" in str(caught.value.fix)
+
+
+def test_a_sentence_encoder_says_how_it_pools(tmp_path) -> None:
+    from kerasft.models.presets import load_pooling, save_pooling
+
+    assert load_pooling(tmp_path) == "cls"
+    save_pooling(tmp_path, "cls")
+    assert load_pooling(tmp_path) == "cls"
+    save_pooling(tmp_path, "mean")
+    assert load_pooling(tmp_path) == "mean"

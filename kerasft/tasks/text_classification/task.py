@@ -19,7 +19,9 @@ from kerasft.models.config import TextModelConfig
 from kerasft.models.presets import (
     check_max_length,
     load_hub_model,
+    load_pooling,
     load_text_backbone,
+    save_pooling,
     save_text_preset,
 )
 from kerasft.plots.confusion import build_confusion_matrix_figure
@@ -63,7 +65,7 @@ class TextClassification(Task):
 
     @property
     def pooling(self) -> str:
-        return "cls" if self.config.pooling == "auto" else self.config.pooling
+        return load_pooling(self.preset) if self.config.pooling == "auto" else self.config.pooling
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -120,6 +122,7 @@ class TextClassification(Task):
             public.save(path)
         with whole_folder(folder / "preset") as path:
             save_text_preset(backbone, self.vocabulary, path)
+            save_pooling(path, self.pooling)
 
     def load_published(self, folder: Path) -> keras.Model:
         return load_hub_model(folder / "model.keras")
