@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,18 @@ def predict(
 def replay(python: str, export: Path, examples: Path, scratch: Path) -> dict[str, np.ndarray] | str:
     """What the export answers in another Python, or the last line of what went wrong there."""
     answers = scratch / "answers.npz"
-    command = [python, "-I", str(REPLAY), str(export.resolve()), str(examples), str(answers)]
+    program = shutil.which(python)
+    if program is None:
+        return "there is no such program"
+    # the link itself and not what it leads to, which would be the Python outside its environment
+    command = [
+        os.path.abspath(program),
+        "-I",
+        str(REPLAY),
+        str(export.resolve()),
+        str(examples),
+        str(answers),
+    ]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, env=environment)
     if done.returncode:
