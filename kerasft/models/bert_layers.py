@@ -198,7 +198,7 @@ class BertTransformerLayer(_Part):
         hidden = tf.nn.gelu(self._linear(x, "feedforward_intermediate"), approximate=True)
         hidden = self._drop(self._linear(hidden, "feedforward_output"), training)
         x = self._norm(x + hidden, "feedforward_layer_norm")
-        return tf.reshape(x, (batch, -1, self.hidden_dim))
+        return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))
 
     def _split_heads(self, flat, x, batch, width):
         """Query, key, value as float32 (batch, heads, tokens, head size); the query scaled."""
