@@ -211,6 +211,9 @@ def test_four_accumulated_batches_equal_one_of_four_times_the_size(name):
                 keras.layers.Dense(3),
             ]
         )
+        if name == "adamw":
+            # where a gradient is nearly 0, g / (√v + ε) is all rounding, and threads round sums in any order
+            options["epsilon"] = 1e-5
         optimizer = OURS[name](
             0.005, weight_decay=0.01, global_clipnorm=0.2, use_ema=True, ema_momentum=0.5, **options
         )
