@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -59,7 +59,6 @@ class TrainingResult:
     epochs: int = 0
     stopped: str | None = None
     error: BaseException | None = None
-    last_epoch_logs: dict[str, float] = field(default_factory=dict)
 
 
 def make_stream(
@@ -192,7 +191,6 @@ def train(
 def _conclude(result: TrainingResult, parts: _Callbacks, config: TrainConfig, stream: BatchStream) -> None:
     result.examples_per_second = parts.throughput.examples_per_second
     result.epochs = parts.counter.epochs
-    result.last_epoch_logs = parts.counter.logs
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
     result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
     if config.early_stopping and result.stopped is None and result.epochs < config.epochs:
@@ -205,15 +203,14 @@ def _conclude(result: TrainingResult, parts: _Callbacks, config: TrainConfig, st
 
 
 class _Counter(keras.callbacks.Callback):
-    """Epochs finished and the last one's figures."""
+    """Epochs finished."""
 
     def __init__(self):
         super().__init__()
-        self.epochs, self.logs = 0, {}
+        self.epochs = 0
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs = epoch + 1
-        self.logs = {name: float(value) for name, value in (logs or {}).items()}
 
 
 class _Callbacks:
