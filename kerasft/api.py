@@ -12,6 +12,7 @@ from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import write_text
 from kerasft.progress import Progress
+from kerasft.training.lock import owned
 from kerasft.training.run_folder import RunFolder
 
 
@@ -67,14 +68,16 @@ class Run:
         """Measures validation and test, writes metrics.json and report.html; figures by split."""
         from kerasft.stages import run as stage
 
-        return stage.evaluate(self.config, self.folder, _progress(progress))
+        with owned(self.folder.path):
+            return stage.evaluate(self.config, self.folder, _progress(progress))
 
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
         """Writes a SavedModel from raw strings to labels; see `kerasft.stages.export.export`."""
         from kerasft.stages import export as stage
 
         target = None if destination is None else Path(destination)
-        return stage.export(self.config, self.folder, _progress(progress), target)
+        with owned(self.folder.path):
+            return stage.export(self.config, self.folder, _progress(progress), target)
 
 
 def finetune(
@@ -93,6 +96,7 @@ def finetune(
     output: str | Path | None = None,
     seed: int | None = None,
     overrides: Sequence[str] = (),
+    restart: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Fine-tunes a preset on lists, or as a config file says.
@@ -101,7 +105,7 @@ def finetune(
         run.predict(["What a film."])
 
     Args:
-        config: a YAML file; then only `output`, `overrides` and `progress` may be given besides.
+        config: a YAML file; then only `output`, `overrides`, `restart` and `progress` may be given besides.
         task: what is learned.
         preset: the pre-trained encoder, as `model.preset`.
         texts: what it learns from.
@@ -112,6 +116,8 @@ def finetune(
         output: the run folder; by default `runs/<name>`.
         seed: all randomness follows from it; by default 0.
         overrides: `KEY=VALUE` each, laid over the config.
+        restart: removes a training that stands in the run folder and begins afresh; else one that was cut off goes on,
+            a finished one is opened, and one that began with something else is refused.
         progress: where to report; by default nowhere.
 
     Returns:
@@ -121,21 +127,20 @@ def finetune(
         ConfigError: arguments that do not fit together.
         KerasftError: as the stages do.
     """
-    from kerasft.stages import run as stage
-
     if config is None:
         if preset is None or texts is None or labels is None:
             raise ConfigError("give a config file, or preset, texts and labels", where="kerasft.finetune")
         name = name or "finetuned"
-        folder = Path(output or Path("runs", name))
         document = _build_document(
             task, preset, epochs, batch_size, learning_rate, name, seed or 0, len(texts)
         )
         splits = {"train": (texts, labels), "validation": validation, "test": test}
-        document["data"].update(_write_inputs(folder / "inputs", splits))
-        config = folder / "inputs" / "config.yaml"
-        write_text(config, json.dumps(document, indent=2) + "\n")
-    elif any(
+        run = RunFolder(output or Path("runs", name))
+        with owned(run.path):
+            config = _write_inputs(run, document, splits, restart)
+            _finetune(load_config(ExperimentConfig, config, overrides).config, run, progress, restart)
+        return Run(run.path)
+    if any(
         value is not None
         for value in (preset, texts, labels, validation, test, epochs, batch_size, learning_rate, name, seed)
     ):
@@ -145,9 +150,16 @@ def finetune(
             fix='Use overrides: overrides=["train.epochs=1"], say.',
         )
     loaded = load_config(ExperimentConfig, config, overrides)
-    run = RunFolder(output or Path("runs", loaded.config.name))
-    stage.finetune(loaded.config, run, _progress(progress))
+    run = RunFolder(output or loaded.run_folder or Path("runs", loaded.config.name))
+    with owned(run.path):
+        _finetune(loaded.config, run, progress, restart)
     return Run(run.path)
+
+
+def _finetune(config: ExperimentConfig, run: RunFolder, progress: Progress | None, restart: bool) -> None:
+    from kerasft.stages import run as stage
+
+    stage.finetune(config, run, _progress(progress), restart=restart)
 
 
 def load_run(path: str | Path) -> Run:
@@ -193,9 +205,17 @@ def _build_document(
     }
 
 
-def _write_inputs(folder: Path, splits: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists become JSON lines in the run folder, so that the run can be repeated from its config."""
-    sources = {}
+def _write_inputs(run: RunFolder, document: dict[str, Any], splits: Mapping[str, Any], restart: bool) -> Path:
+    """Lists become JSON lines in the run folder, so that the run can be repeated from its config.
+
+    Returns:
+        The config's path.
+
+    Raises:
+        ConfigError: a training there has learned from other inputs.
+    """
+    folder = run.path / "inputs"
+    files: dict[str, str] = {}
     for split, given in splits.items():
         if given is None:
             continue
@@ -208,9 +228,25 @@ def _write_inputs(folder: Path, splits: Mapping[str, Any]) -> dict[str, Any]:
             json.dumps({"text": text, "label": label}, ensure_ascii=False)
             for text, label in zip(texts, labels, strict=True)
         )
-        write_text(folder / f"{split}.jsonl", "".join(f"{row}\n" for row in rows))
-        sources[split] = {"format": "jsonl", "path": f"{split}.jsonl"}
-    return sources
+        files[f"{split}.jsonl"] = "".join(f"{row}\n" for row in rows)
+        document["data"][split] = {"format": "jsonl", "path": f"{split}.jsonl"}
+    if run.list_trained() and not restart:
+        # told before anything is written over
+        others = [name for name, text in files.items() if _read_text(folder / name) != text]
+        if others:
+            raise ConfigError(
+                f"this folder holds a run that has learned from other texts or labels ({', '.join(others)})",
+                where=str(run.path),
+                fix="Name another folder (output=…), or begin afresh there: restart=True.",
+            )
+    files["config.yaml"] = json.dumps(document, indent=2) + "\n"
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return folder / "config.yaml"
+
+
+def _read_text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _plain(value: Any) -> Any:

@@ -66,3 +66,13 @@ class ExportError(KerasftError):
     """An export was refused: what was written does not answer as the model does."""
 
     exit_code = 6
+
+
+class RunLockedError(KerasftError):
+    """Another process is at work in the run folder."""
+
+    exit_code = 8
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever started this process wants it to end now, with what there is saved."""

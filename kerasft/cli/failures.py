@@ -13,12 +13,13 @@ from typing import Any
 import typer
 
 from kerasft import __version__
-from kerasft.errors import KerasftError
+from kerasft.errors import KerasftError, Terminated
 
 INTERRUPTED = 130
+TERMINATED = 143
 BROKEN_PIPE = 141
 DEFECT = 70
-"""Exit codes: of Ctrl-C, of a reader that went away, and of a defect in kerasft itself."""
+"""Exit codes: of Ctrl-C, of SIGTERM, of a reader that went away, and of a defect in kerasft itself."""
 
 SHOW_TRACEBACKS = "KERASFT_TRACEBACK"
 
@@ -35,7 +36,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             raise
         except KeyboardInterrupt as stop:
             _say(f"\nstopped: {str(stop) or 'nothing was changed.'}")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough; Python must not complain about it on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

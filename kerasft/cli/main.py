@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from kerasft.cli.options import (
     OutputOption,
     OverridesArgument,
     QuietOption,
+    RestartOption,
+    YesOption,
+    confirm_restart,
     open_work,
     print_results,
 )
@@ -53,7 +56,7 @@ KEY=VALUE changes it from the command line:
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
 Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 70 a defect in kerasft,
-130 stopped by Ctrl-C."""
+8 run folder in use, 130 stopped by Ctrl-C, 143 by SIGTERM."""
 
 app = typer.Typer(
     name="kerasft",
@@ -85,6 +88,10 @@ def _options(
         os.environ[SHOW_TRACEBACKS] = "1"
 
 
+def _find_stage(module: str, verb: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
+
+
 def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run") -> None:
     """Makes a command of `kerasft.stages.<module>.<verb>(config, run, progress)`."""
 
@@ -95,11 +102,31 @@ def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run")
         quiet: QuietOption = False,
     ) -> None:
         with open_work(config, overrides, output, quiet) as work:
-            stage = getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
-            returned = stage(work.config, work.run, work.progress)
-        if verb == "run":
-            print_results(returned)
+            _find_stage(module, verb)(work.config, work.run, work.progress)
 
+    _register(verb, command, explanation, examples)
+
+
+def _add_training(verb: str, explanation: str, *examples: str) -> None:
+    """Makes a command of `kerasft.stages.run.<verb>`, which goes on where it was cut off, or begins afresh."""
+
+    def command(
+        config: ConfigArgument,
+        overrides: OverridesArgument = None,
+        output: OutputOption = None,
+        restart: RestartOption = False,
+        yes: YesOption = False,
+        quiet: QuietOption = False,
+    ) -> None:
+        with open_work(config, overrides, output, quiet) as work:
+            confirm_restart(work.run, restart, yes)
+            returned = _find_stage("run", verb)(work.config, work.run, work.progress, restart=restart)
+        print_results(returned)
+
+    _register(verb, command, explanation, examples)
+
+
+def _register(verb: str, command: Callable[..., None], explanation: str, examples: Sequence[str]) -> None:
     epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
     app.command(verb, help=explanation, epilog=epilog)(guarded(command))
 
@@ -114,11 +141,12 @@ _add_stage(
     "kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05",
     module="prepare",
 )
-_add_stage(
+_add_training(
     "finetune",
     """Trains the preset on the data and keeps the best model.
 
-    Watch it with: tensorboard --logdir runs. Ctrl-C ends it cleanly, with what there is saved.
+    Watch it with: tensorboard --logdir runs. Ctrl-C and SIGTERM end it with a checkpoint; the same command goes on
+    from there, to the very bits. --restart begins afresh.
     """,
     "kerasft finetune sst2.yaml",
     "kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short",
@@ -162,15 +190,47 @@ def export(
         print(stage.export(work.config, work.run, work.progress, to))
 
 
-_add_stage(
+_add_training(
     "run",
     """Does every stage that the config asks for.
 
-    What is done and unchanged is skipped, so the same command goes on where it was stopped.
+    What is done and unchanged is skipped, and a training that was cut off, however that happened, goes on from its
+    last checkpoint to the bits it would have had: the same command goes on where it was stopped.
     """,
     "kerasft run sst2.yaml",
     "kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1",
+    "kerasft run sst2.yaml train.optimizer.learning_rate=3e-5 --restart",
 )
+
+
+@app.command(
+    "verify-resume",
+    epilog="""\b
+Examples:
+  kerasft verify-resume sst2.yaml
+  kerasft verify-resume sst2.yaml train.precision=float32 --steps 200 --kills 20
+""",
+)
+@guarded
+def verify_resume(
+    config: ConfigArgument,
+    overrides: OverridesArgument = None,
+    steps: Annotated[int, typer.Option("--steps", min=4, help="How many steps are trained.")] = 60,
+    kills: Annotated[int, typer.Option("--kills", min=1, help="How often the second run is killed.")] = 5,
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Proves on your own model that a killed run ends with the very bits of one that was not.
+
+    It trains straight, and again in processes that are killed with SIGKILL at random and started again, and compares
+    every tensor of every checkpoint. Where they differ it says from which step on, in what, and why that is likely.
+    """
+    with open_work(config, overrides, output, quiet) as work:
+        _find_stage("verify_resume", "verify_resume")(
+            work.config, work.run, work.progress, steps=steps, kills=kills
+        )
+
+
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
 app.add_typer(presets_app, name="presets")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import typer
 
 from kerasft.cli.environment import prepare_environment
 from kerasft.cli.progress import QuietProgress, open_progress
+from kerasft.errors import ConfigError, Terminated
 
 if TYPE_CHECKING:
     from kerasft.experiment import ExperimentConfig
@@ -27,6 +30,13 @@ OverridesArgument = Annotated[
 OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="DIR", help="The run folder.  [default: runs/<name>]"),
+]
+RestartOption = Annotated[
+    bool,
+    typer.Option("--restart", help="Removes the training that stands in the run folder, and begins afresh."),
+]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="With --restart: does not ask before it removes.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Shows results and errors only.")]
 
@@ -62,14 +72,52 @@ def open_work(
     """Loads the config, and says on Ctrl-C what is kept."""
     config, folder = load_experiment(path, overrides, output)
     prepare_environment()
+    from kerasft.training.lock import owned
     from kerasft.training.run_folder import RunFolder
 
-    with open_progress(quiet, results) as progress:
+    with open_progress(quiet, results) as progress, _sigterm_raises():
         try:
-            yield Work(config, RunFolder(folder), progress)
+            with owned(folder, progress.note):
+                yield Work(config, RunFolder(folder), progress)
         except KeyboardInterrupt as stop:
             kept = f"what was finished is kept in {folder}; the same command goes on from there."
-            raise KeyboardInterrupt(str(stop) or kept) from None
+            raise type(stop)(str(stop) or kept) from None
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM leaves by exception, as Ctrl-C does; a second one ends the process at once."""
+
+    def leave(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def confirm_restart(run: RunFolder, restart: bool, yes: bool) -> None:
+    """Asks before `--restart` removes a training.
+
+    Raises:
+        ConfigError: nobody can be asked.
+        typer.Exit: the answer was no.
+    """
+    trained = run.list_trained() if restart else []
+    if not trained or yes:
+        return
+    names = ", ".join(place.name + "/" * place.is_dir() for place in trained)
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"--restart would remove {names}, and there is nobody to ask",
+            where=str(run.path),
+            fix="Add --yes if that is what you want; prepared data and exports stay.",
+        )
+    if not typer.confirm(f"Remove {names} from {run.path} and train afresh?", err=True):
+        raise typer.Exit(1)
 
 
 def print_results(results: Mapping[str, Any] | None) -> None:

@@ -36,7 +36,7 @@ class BatchStream:
         self._signature = dict(signature)
         self._outputs = outputs
         self._workers = workers
-        self._epoch = 0
+        self._epoch, self._start = 0, 0
         self._plan = plan(0)
 
     def __len__(self) -> int:
@@ -50,7 +50,15 @@ class BatchStream:
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         if epoch != self._epoch:
-            self._epoch, self._plan = epoch, self.plan_of(epoch)
+            self.seek(epoch, 0)
+
+    def seek(self, epoch: int, step: int) -> None:
+        """Goes to a step of an epoch: the next pass begins there, those of other epochs at their beginning.
+
+        That pass still counts as many batches as all others, which `fit` relies on; whoever drives it draws
+        `len(self) - step` of them.
+        """
+        self._epoch, self._start, self._plan = epoch, step, self.plan_of(epoch)
 
     @property
     def plan(self) -> BatchPlan:
@@ -65,10 +73,11 @@ class BatchStream:
         """The `tf.data.Dataset`: as many batches as the plan has steps, in its order, whatever the threads do."""
         import tensorflow as tf
 
-        names = list(self._signature)
+        names, steps = list(self._signature), len(self)
 
         def load(step):
-            batch = self.batch(int(step))
+            # past the end come batches that a resumed pass never draws
+            batch = self.batch(min(int(step) + self._start, steps - 1))
             return tuple(np.asarray(batch[name]) for name in names)
 
         def graph_load(step):
@@ -78,7 +87,6 @@ class BatchStream:
                 array.set_shape(spec.shape)
             return self._outputs(dict(zip(names, arrays, strict=True)))
 
-        steps = len(self)
         dataset = tf.data.Dataset.range(steps).map(
             graph_load, num_parallel_calls=self._workers, deterministic=True
         )

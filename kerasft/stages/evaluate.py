@@ -37,7 +37,7 @@ def evaluate(
         ConfigError: nothing was trained.
         DataError: none of the splits is there.
     """
-    from kerasft.training.fit import make_forward, make_stream, predict_outputs
+    from kerasft.training.streams import make_forward, make_stream, predict_outputs
     from kerasft.training.trained import load_trained, open_cache
 
     dataset = load_prepared_dataset(run.dataset)

@@ -44,7 +44,7 @@ def export(
     """
     from kerasft.serving.model_card import write_model_card
     from kerasft.serving.publishing import check_destination, publish_saved_model
-    from kerasft.training.fit import make_forward
+    from kerasft.training.streams import make_forward
     from kerasft.training.trained import load_trained
 
     trained = load_trained(run)

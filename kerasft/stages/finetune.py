@@ -1,11 +1,12 @@
-"""finetune: a pre-trained net learns the task from the prepared dataset."""
+"""finetune: a pre-trained net learns the task from the prepared dataset, going on where it was cut off."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
@@ -14,12 +15,19 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.fetching import compute_preset_fingerprint, resolve_preset
 from kerasft.progress import Progress, Silent
+from kerasft.training.checkpoint import Checkpoint, find_checkpoint
+from kerasft.training.identity import compare_identities, describe_identity, refuse_changes
 from kerasft.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from kerasft.training.fit import TrainingResult
 
 
 def compute_finetune_fingerprint(config: ExperimentConfig, dataset: PreparedDataset, preset: Path) -> str:
     """Changes when the trained model could."""
-    sections = [section.model_dump(mode="json") for section in (config.task, config.model, config.train)]
+    unimportant = {"checkpoint", "tensorboard", "workers"}
+    sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json")]
+    sections.append(config.train.model_dump(mode="json", exclude=unimportant))
     return compute_fingerprint(
         [dataset.fingerprint, config.seed, sections, compute_preset_fingerprint(preset)]
     )
@@ -29,13 +37,25 @@ def finetune(
     config: ExperimentConfig,
     run: RunFolder,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    restart: bool = False,
 ) -> None:
     """Trains, keeps the best epoch, and writes `model.keras`, `preset/` and figures.
 
+    A training that was cut off goes on from its newest checkpoint; one that is finished and unchanged is left alone.
+
+    Args:
+        config: the experiment.
+        run: where it stands.
+        progress: where to report.
+        restart: removes the folder's training and begins afresh.
+
     Raises:
-        DataError: nothing is prepared, or there is no training split.
+        ConfigError: the folder holds a run that began with another config, data or vocabulary.
+        DataError: nothing is prepared, there is no training split, or no checkpoint can be used.
         PresetError: the preset cannot be had or used.
         TrainingError: the loss was not finite; the last good weights are kept first.
+        Terminated: SIGTERM; a checkpoint was written first.
         KeyboardInterrupt: what there was is kept first.
     """
     started = time.perf_counter()
@@ -44,10 +64,45 @@ def finetune(
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
     preset = resolve_preset(config.model.preset)
     fingerprint = compute_finetune_fingerprint(config, dataset, preset)
-    run.mark_begun("finetune")
-    dump_config(config, run.config)
-    run.write_environment(preset=str(preset), dataset_fingerprint=dataset.fingerprint)
+    if restart:
+        run.clear_training()
+    elif run.is_done("finetune", fingerprint):
+        progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
+        return
     _train(config, run, dataset, preset, fingerprint, progress, started)
+
+
+def _find_start(
+    run: RunFolder, config: ExperimentConfig, identity: dict[str, Any], progress: Progress
+) -> Checkpoint | None:
+    """The checkpoint to go on from; None where there is none.
+
+    Raises:
+        ConfigError: the folder holds another run.
+    """
+    checkpoint = find_checkpoint(run.checkpoints / "finetune", progress.warn)
+    if checkpoint is None:
+        before, stands = run.read_identity(), "trained"
+    else:
+        state = checkpoint.load_state()
+        before, stands = state["identity"], f"{checkpoint.step:,} steps done"
+    if before is None:
+        return None
+    changes = compare_identities(before, identity)
+    if checkpoint is not None and config.train.epochs < state["epoch"] + bool(state["steps_of_epoch"]):
+        changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
+    if changes.refused:
+        raise refuse_changes(run, changes.refused, stands)
+    if checkpoint is not None:
+        for change in changes.allowed:
+            again = "; the schedule runs over all of them" if change.startswith("train.epochs:") else ""
+            progress.note(f"Changed since the run began, and allowed: {change}{again}")
+        if changes.doubtful:
+            progress.warn(
+                f"Other versions than the run began with ({', '.join(changes.doubtful)}): "
+                "it goes on, but not to the very bits."
+            )
+    return checkpoint
 
 
 def _train(
@@ -62,16 +117,23 @@ def _train(
     import keras
     import tensorflow as tf
 
-    from kerasft.training.callbacks import measure_peak_memory_mb
     from kerasft.training.fit import Caches, train
-    from kerasft.training.precision import choose_precision
+    from kerasft.training.precision import Precision, choose_precision
     from kerasft.training.trained import build_task, open_cache, write_task
 
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     task = build_task(config, dataset.label_names, preset)
-    precision = choose_precision(config.train.precision)
-    progress.note(f"Precision {precision.reason}")
+    identity = describe_identity(config, dataset, preset, task.encoder_fingerprint)
+    checkpoint = _find_start(run, config, identity, progress)
+    _begin(config, run, dataset, preset, checkpoint)
+    if checkpoint is None:
+        precision = choose_precision(config.train.precision)
+        progress.note(f"Precision {precision.reason}")
+    else:
+        # what `auto` found on the first day holds for the whole run
+        precision = Precision(**checkpoint.load_state()["precision"])
+        progress.note(_describe_start(checkpoint))
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     caches = Caches(open_cache(task, dataset, "train", run.cache, progress))
     if "validation" in dataset.splits:
@@ -80,7 +142,6 @@ def _train(
         f"{model.count_params():,} weights from {config.model.preset}; {len(caches.train):,} examples, "
         f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
     )
-    shutil.rmtree(run.logs, ignore_errors=True)
     result = train(
         task,
         model,
@@ -91,6 +152,9 @@ def _train(
         seed=config.seed,
         precision=precision,
         hyperparameters=_hyperparameters(config),
+        facts={"identity": identity, "precision": asdict(precision)},
+        checkpoint=checkpoint,
+        started=started,
         progress=progress,
     )
     # until both are written, there is no trained model: a new one must not be read with the old one's labels
@@ -98,25 +162,10 @@ def _train(
     task.publish(model, run.path)
     write_task(
         run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
-        precision=precision.policy, stopped=result.stopped, best_step=result.best_step,
+        precision=precision.policy, stopped=result.stopped, best_step=result.best_step, identity=identity,
     )  # fmt: skip
-    figures = {
-        "examples_per_second": result.examples_per_second,
-        "seconds": time.perf_counter() - started,
-        "padding_share": result.padding_share,
-        "peak_memory_mb": measure_peak_memory_mb(),
-        "epochs": result.epochs,
-    }
-    if result.best_epoch is not None:
-        figures["best_epoch"] = result.best_epoch + 1
-    run.write_figures("finetune", {"train": {name: {"value": value} for name, value in figures.items()}})
-    if isinstance(result.error, TrainingError):
-        raise TrainingError(
-            result.error.what, where=result.error.where,
-            fix=f"{result.error.fix} The last good weights are kept in {run.model}.",
-        ) from result.error  # fmt: skip
-    if result.error is not None:
-        raise KeyboardInterrupt(f"what was learned so far is kept in {run.model}") from result.error
+    _write_figures(run, result)
+    _raise_error(run, result)
     run.mark_done("finetune", fingerprint)
     if result.stopped:
         progress.note(f"Stopped early: {result.stopped}")
@@ -124,6 +173,58 @@ def _train(
         progress.note(
             f"Best epoch {result.best_epoch + 1}: {config.train.monitor} {result.best_value:.4f} on validation"
         )
+
+
+def _begin(
+    config: ExperimentConfig,
+    run: RunFolder,
+    dataset: PreparedDataset,
+    preset: Path,
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Writes down what is about to be done, and removes what an unusable beginning has left."""
+    run.mark_begun("finetune")
+    if checkpoint is None:
+        shutil.rmtree(run.logs, ignore_errors=True)
+    dump_config(config, run.config)
+    run.write_environment(preset=str(preset), dataset_fingerprint=dataset.fingerprint)
+
+
+def _describe_start(checkpoint: Checkpoint) -> str:
+    state = checkpoint.load_state()
+    place = f"epoch {state['epoch'] + 1}"
+    if state["steps_of_epoch"]:
+        place += f", {state['steps_of_epoch']:,} of its steps done"
+    return f"Going on from step {checkpoint.step:,} ({place}): {checkpoint.path}"
+
+
+def _write_figures(run: RunFolder, result: TrainingResult) -> None:
+    from kerasft.training.callbacks import measure_peak_memory_mb
+
+    figures = {
+        "examples_per_second": result.examples_per_second,
+        "seconds": result.seconds,
+        "padding_share": result.padding_share,
+        "peak_memory_mb": measure_peak_memory_mb(),
+        "epochs": result.epochs,
+    }
+    if result.best_epoch is not None:
+        figures["best_epoch"] = result.best_epoch + 1
+    run.write_figures("finetune", {"train": {name: {"value": value} for name, value in figures.items()}})
+
+
+def _raise_error(run: RunFolder, result: TrainingResult) -> None:
+    """What cut the training short, once there is to keep what there is."""
+    if isinstance(result.error, TrainingError):
+        raise TrainingError(
+            result.error.what, where=result.error.where,
+            fix=f"{result.error.fix} The last good weights are kept in {run.model}; another config starts afresh: "
+            "--restart.",
+        ) from result.error  # fmt: skip
+    if result.error is not None:
+        raise KeyboardInterrupt(
+            f"what was learned so far is kept in {run.model}; the same command goes on from there."
+        ) from result.error
 
 
 def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:

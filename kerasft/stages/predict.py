@@ -25,7 +25,7 @@ class Predictor:
     """
 
     def __init__(self, run: RunFolder, batch_size: int = 64):
-        from kerasft.training.fit import make_forward
+        from kerasft.training.streams import make_forward
         from kerasft.training.trained import load_trained
 
         self._trained = load_trained(run)

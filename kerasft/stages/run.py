@@ -15,6 +15,8 @@ from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
 from kerasft.stages import prepare as prepare_stage
+from kerasft.training.checkpoint import find_checkpoint
+from kerasft.training.identity import compare_values, refuse_changes
 from kerasft.training.run_folder import RunFolder
 
 
@@ -22,22 +24,31 @@ def run(
     config: ExperimentConfig,
     run: RunFolder,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    restart: bool = False,
 ) -> dict[str, str]:
-    """Does what is not done yet, or was done with something else.
+    """Does what is not done yet; a training that was cut off goes on from its last checkpoint.
+
+    Args:
+        config: the experiment.
+        run: where it stands.
+        progress: where to report.
+        restart: removes the folder's training and begins afresh.
+
+    Raises:
+        ConfigError: the folder holds a run that began with another config, data or vocabulary.
+        KerasftError: as the stages do.
 
     Returns:
         What came of it, for people: the paths of model, report and export.
     """
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
     preset = resolve_preset(config.model.preset)
-    dump_config(config, run.config)
-    _prepare(config, run, progress)
+    _prepare(config, run, progress, restart)
+    finetune_stage.finetune(config, run, progress, restart=restart)
     dataset = load_prepared_dataset(run.dataset)
     fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, preset)
-    if run.is_done("finetune", fingerprint):
-        progress.note(f"finetune: done before, unchanged ({run.model})")
-    else:
-        finetune_stage.finetune(config, run, progress)
+    dump_config(config, run.config)
     measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
     if run.is_done("evaluate", measured):
         progress.note("evaluate: done before, unchanged")
@@ -53,11 +64,17 @@ def run(
     return results
 
 
-def finetune(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> None:  # noqa: B008
-    """Trains anew, after preparing the data if that is not done yet."""
+def finetune(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    restart: bool = False,
+) -> None:
+    """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
     resolve_preset(config.model.preset)
-    _prepare(config, run, progress)
-    finetune_stage.finetune(config, run, progress)
+    _prepare(config, run, progress, restart)
+    finetune_stage.finetune(config, run, progress, restart=restart)
 
 
 def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> dict[str, Any]:  # noqa: B008
@@ -80,11 +97,34 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
     return figures
 
 
-def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress) -> None:
+def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool = False) -> None:
     if run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config)):
         progress.note(f"prepare: done before, unchanged ({run.dataset})")
-    else:
-        prepare_stage.prepare(config, run, progress)
+        return
+    if run.stage_record("prepare") and not restart:
+        _refuse_other_data(config, run)
+    prepare_stage.prepare(config, run, progress)
+
+
+def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
+    """Before a dataset is replaced that a training hangs on.
+
+    Raises:
+        ConfigError: one does.
+    """
+    checkpoint = find_checkpoint(run.checkpoints / "finetune")
+    before = checkpoint.load_state()["identity"] if checkpoint else run.read_identity()
+    if before is None:
+        return
+    now = config.model_dump(mode="json")
+    changes = [
+        f"{key}: {old} → {new}"
+        for name in ("seed", "task", "data")
+        for key, old, new in compare_values(before["config"][name], now[name], name)
+    ]
+    told = "data: the files hold something else (or kerasft is another version)"
+    stands = f"{checkpoint.step:,} steps done" if checkpoint else "trained"
+    raise refuse_changes(run, changes or [told], stands)
 
 
 def _export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> str:

@@ -28,11 +28,25 @@ class TensorBoardConfig(Config):
     """How many validation examples are shown with their predictions after each epoch."""
 
 
+class CheckpointConfig(Config):
+    """How much a run that is killed has to do again. The end of an epoch is always saved."""
+
+    every_steps: int | None = pydantic.Field(None, ge=1)
+    """The most steps that are ever done again. A tenth is kept for the writing, which goes on beside the training:
+    50 saves every 45. Null: by the clock alone."""
+    every_minutes: float | None = pydantic.Field(5.0, gt=0.0)
+    """Saves when so many minutes have gone by since the last time; null: by steps alone."""
+    keep: int = pydantic.Field(2, ge=1)
+    """How many of the newest are kept, besides the best epoch's. Each takes three times the weights' size (AdamW)."""
+
+
 class TrainConfig(Config):
     """How the model learns."""
 
     epochs: int = pydantic.Field(3, ge=1)
     """Passes over the training split."""
+    max_steps: int | None = pydantic.Field(None, ge=1)
+    """Ends after so many steps, whatever `epochs` says; the schedule runs over them. Null: all epochs."""
     batch_size: int = pydantic.Field(32, ge=1)
     """Examples a step."""
     evaluation_batch_size: int = pydantic.Field(64, ge=1)
@@ -51,5 +65,9 @@ class TrainConfig(Config):
     """Null: all epochs are run."""
     shuffle_labels: bool = False
     """Trains on labels in random order: a control that should end at chance."""
+    workers: int = pydantic.Field(2, ge=1)
+    """Batches put together at once. What is learned does not depend on it."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """When the run is saved, so that it goes on from there."""
     tensorboard: TensorBoardConfig = TensorBoardConfig()
     """What is written for TensorBoard."""

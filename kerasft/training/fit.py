@@ -1,9 +1,9 @@
-"""compile + fit: a task's model learns from cached examples."""
+"""compile + fit: a task's model learns from cached examples, from the beginning or from a checkpoint."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.batching import plan_batches
 from kerasft.data.cache import ArrayCache
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
-from kerasft.errors import ConfigError, TrainingError
+from kerasft.errors import Terminated, TrainingError
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
-from kerasft.tasks.base import Task, higher_is_better
-from kerasft.training import callbacks as own
+from kerasft.tasks.base import Task
+from kerasft.training.callback_set import CallbackSet, Setting
+from kerasft.training.checkpoint import Checkpoint, CheckpointWriter
+from kerasft.training.checkpointing import CallbackSequence, Checkpointer, skip_steps
 from kerasft.training.config import TrainConfig
+from kerasft.training.interruption import StopRequest
 from kerasft.training.precision import Precision
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.tensorboard import TensorBoardLog
+from kerasft.training.state import build_all
+from kerasft.training.streams import make_stream
 
 
 @dataclass
@@ -48,6 +51,7 @@ class TrainingResult:
         epochs: finished.
         stopped: why training ended before its time; None if it did not.
         error: raised by the training; what can be saved is in `model`.
+        seconds: that training took, in all processes that had a part in it.
     """
 
     model: keras.Model
@@ -59,84 +63,7 @@ class TrainingResult:
     epochs: int = 0
     stopped: str | None = None
     error: BaseException | None = None
-
-
-def make_stream(
-    task: Task,
-    cache: ArrayCache,
-    batch_size: int,
-    *,
-    seed: int = 0,
-    shuffle: bool,
-    group_lengths: bool = True,
-    labels: np.ndarray | None = None,
-) -> BatchStream:
-    """Batches of a cached split.
-
-    Args:
-        task: collates.
-        cache: the split's examples.
-        batch_size: examples a batch.
-        seed: of the order.
-        shuffle: False for measuring: each example once, sorted by length.
-        group_lengths: puts examples of like length together.
-        labels: int32 (examples,), in place of the cache's (to train on shuffled ones).
-    """
-    column = task.length_column
-    lengths = cache.lengths(column) if column else np.ones(len(cache), np.int64)
-    # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
-    multiple = 8 if tf.config.list_physical_devices("GPU") else 1
-
-    def collate(rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
-        batch = task.collate(cache, rows, width)
-        return batch if labels is None else {**batch, "label": labels[rows]}
-
-    return BatchStream(
-        lambda epoch: plan_batches(
-            lengths,
-            batch_size,
-            seed=seed,
-            epoch=epoch,
-            shuffle=shuffle,
-            group_lengths=group_lengths,
-            width_multiple=multiple,
-        ),
-        collate,
-        task.signature(),
-        task.split_batch,
-    )
-
-
-def predict_outputs(
-    forward: Callable[[Any], Any],
-    stream: BatchStream,
-    advance: Callable[[int], Any] | None = None,
-) -> np.ndarray:
-    """The outputs of every example, in the split's order.
-
-    Args:
-        forward: inputs of a batch → outputs (batch, …).
-        stream: made with `shuffle=False`.
-        advance: told how many examples are done after each batch.
-    """
-    outputs = np.empty(0)
-    rows = sum(len(batch) for batch in stream.plan.batches)
-    for batch_rows, (inputs, _) in zip(stream.plan.batches, stream.dataset(), strict=True):
-        values = np.asarray(forward(inputs))
-        if len(outputs) != rows:
-            outputs = np.empty((rows, *values.shape[1:]), values.dtype)
-        outputs[batch_rows] = values
-        if advance:
-            advance(len(batch_rows))
-    return outputs
-
-
-def make_forward(model: keras.Model) -> Callable[[Any], Any]:
-    """The model's inference as one compiled function for batches of any size and width."""
-    signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input)
-    return tf.function(
-        lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False
-    )
+    seconds: float = 0.0
 
 
 def train(
@@ -150,227 +77,148 @@ def train(
     seed: int,
     precision: Precision,
     hyperparameters: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
+    started: float | None = None,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
 ) -> TrainingResult:
     """Trains `model` in place.
 
     A loss that is not finite, or Ctrl-C, ends the training; what there is to keep is then in the result, beside
     the error.
+
+    Args:
+        task: what is learned.
+        model: of `task.build_model`.
+        caches: encoded examples.
+        dataset: raw ones, to name and show.
+        config: the `train` section.
+        run: where checkpoints, history and TensorBoard's files go.
+        seed: of the order of examples.
+        precision: what `model` was built with.
+        hyperparameters: for TensorBoard.
+        facts: what checkpoints hold besides, JSON-able.
+        checkpoint: where to go on from; None: from the beginning.
+        started: `time.perf_counter()` at the beginning of the stage.
+        progress: where to report.
+
+    Raises:
+        Terminated: SIGTERM came; a checkpoint was written first.
+        OSError: a checkpoint cannot be written.
     """
-    labels = _shuffled_labels(caches.train, seed) if config.shuffle_labels else None
-    stream = make_stream(
+    stream = _make_train_stream(task, caches.train, config, seed)
+    _compile(task, model, config, len(stream), precision)
+    build_all(model, *_first_example(task, stream))
+    with StopRequest() as stop:
+        parts = CallbackSet(
+            Setting(task, model, dataset, config, run, seed, hyperparameters, progress),
+            stream,
+            caches.validation,
+            stop.check,
+        )
+        clock = _Clock(started, checkpoint)
+        writer = CheckpointWriter(run.checkpoints / "finetune", config.checkpoint.keep)
+        checkpointer = Checkpointer(
+            writer, config.checkpoint, stream, parts.stateful, parts.best, stop, facts or {}, clock.read
+        )
+        checkpointer.bind(model)
+        epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
+        if checkpoint and checkpoint.load_state()["stopped_early"]:
+            epoch, steps = config.epochs, 0
+        result = TrainingResult(model)
+        try:
+            skip_steps(model, steps)
+            model.fit(
+                stream.dataset(),
+                epochs=config.epochs,
+                initial_epoch=epoch,
+                verbose=0,
+                shuffle=False,
+                callbacks=[CallbackSequence([*parts.in_order, checkpointer], steps)],
+            )
+            writer.wait()
+        except TrainingError as error:
+            result.error, result.stopped = error, str(error.what)
+        except KeyboardInterrupt as error:
+            result.error, result.stopped = error, "interrupted"
+            if checkpointer.step != checkpointer.saved_step:
+                checkpointer.save()
+            writer.wait()
+        finally:
+            parts.close()
+    result.seconds = clock.read()
+    if isinstance(result.error, Terminated):
+        raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
+    _conclude(result, parts, checkpointer, config, stream)
+    return result
+
+
+class _Clock:
+    """Seconds that the training has taken, those before it was cut off included."""
+
+    def __init__(self, started: float | None, checkpoint: Checkpoint | None):
+        self._started = time.perf_counter() if started is None else started
+        self._before = checkpoint.load_state()["seconds"] if checkpoint else 0.0
+
+    def read(self) -> float:
+        return self._before + time.perf_counter() - self._started
+
+
+def _make_train_stream(task: Task, cache: ArrayCache, config: TrainConfig, seed: int) -> BatchStream:
+    return make_stream(
         task,
-        caches.train,
+        cache,
         config.batch_size,
         seed=seed,
         shuffle=True,
         group_lengths=config.group_lengths,
-        labels=labels,
+        labels=_shuffled_labels(cache, seed) if config.shuffle_labels else None,
+        workers=config.workers,
     )
-    total_steps = len(stream) * config.epochs
+
+
+def count_steps(config: TrainConfig, steps_per_epoch: int) -> int:
+    """Steps of the whole training."""
+    steps = steps_per_epoch * config.epochs
+    return steps if config.max_steps is None else min(steps, config.max_steps)
+
+
+def _compile(
+    task: Task, model: keras.Model, config: TrainConfig, steps_per_epoch: int, precision: Precision
+) -> None:
     depths = task.compute_depths(model)
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
+    total_steps = count_steps(config, steps_per_epoch)
     optimizer = build_optimizer(config.optimizer, config.schedule, total_steps, from_head)
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
-    parts = _Callbacks(task, model, caches, dataset, config, run, stream, hyperparameters, progress, seed)
-    result = TrainingResult(model)
-    try:
-        model.fit(stream.dataset(), epochs=config.epochs, verbose=0, shuffle=False, callbacks=parts.in_order)
-    except TrainingError as error:
-        result.error, result.stopped = error, str(error.what)
-    except KeyboardInterrupt as error:
-        result.error, result.stopped = error, "interrupted"
-    finally:
-        parts.close()
-    _conclude(result, parts, config, stream)
-    return result
 
 
-def _conclude(result: TrainingResult, parts: _Callbacks, config: TrainConfig, stream: BatchStream) -> None:
+def _first_example(task: Task, stream: BatchStream) -> tuple[Any, Any]:
+    """(inputs, labels) of one example, as tensors."""
+    return task.split_batch({name: tf.constant(array[:1]) for name, array in stream.batch(0).items()})
+
+
+def _conclude(
+    result: TrainingResult,
+    parts: CallbackSet,
+    checkpointer: Checkpointer,
+    config: TrainConfig,
+    stream: BatchStream,
+) -> None:
     result.examples_per_second = parts.throughput.examples_per_second
     result.epochs = parts.counter.epochs
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
     result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
-    if config.early_stopping and result.stopped is None and result.epochs < config.epochs:
+    done = checkpointer.step >= count_steps(config, len(stream))
+    if config.early_stopping and result.stopped is None and not done:
         result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} epochs"
     if isinstance(result.error, TrainingError):
-        parts.good.restore()
+        checkpointer.restore_good_weights()
     if parts.best is not None and parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
-        result.best_step = None if parts.best.epoch is None else (parts.best.epoch + 1) * len(stream)
-
-
-class _Counter(keras.callbacks.Callback):
-    """Epochs finished."""
-
-    def __init__(self):
-        super().__init__()
-        self.epochs = 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs = epoch + 1
-
-
-class _Callbacks:
-    """The callbacks of one training, in the order in which they depend on each other."""
-
-    def __init__(
-        self,
-        task: Task,
-        model: keras.Model,
-        caches: Caches,
-        dataset: PreparedDataset,
-        config: TrainConfig,
-        run: RunFolder,
-        stream: BatchStream,
-        hyperparameters: dict[str, Any] | None,
-        progress: Progress,
-        seed: int,
-    ):
-        self._model, self._stream, self._task, self._dataset = model, stream, task, dataset
-        self._config = config
-        split = dataset.split("train")
-
-        def sizes(step: int) -> int:
-            return len(stream.plan.batches[step])
-
-        self.step_loss = own.StepLoss(
-            lambda step: [split.origin(int(row)) for row in stream.plan.batches[step]], sizes
-        )
-        self.throughput = own.Throughput(sizes)
-        self.counter = _Counter()
-        self.history = own.History(run.history, config.tensorboard.every_steps, self.step_figures)
-        self.progress = own.ShowProgress(progress, len(caches.train), sizes, self.step_loss, config.epochs)
-        self.best: own.BestWeights | None = None
-        self.validation: own.ValidationFigures | None = None
-        self.in_order: list[keras.callbacks.Callback] = [
-            own.EpochSetter(stream),
-            self.step_loss,
-            self.throughput,
-        ]
-        if caches.validation is not None:
-            self._add_validation(caches.validation, seed)
-        elif config.early_stopping:
-            raise ConfigError(
-                "there is no validation split by which to stop",
-                where="train.early_stopping",
-                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
-            )
-        self.good = own.GoodWeights(self.best)
-        self.in_order.append(self.good)
-        self.tensorboard = TensorBoardLog(
-            run.logs,
-            config.tensorboard.every_steps,
-            self.step_figures,
-            self._texts,
-            self._images,
-            hyperparameters,
-        )
-        self.in_order += [self.counter, self.history, self.tensorboard, self.progress]
-
-    def _add_validation(self, cache: ArrayCache, seed: int) -> None:
-        config = self._config
-        stream = make_stream(self._task, cache, config.evaluation_batch_size, shuffle=False)
-        forward = make_forward(self._model)
-        self._references = np.asarray(cache.column("label"))
-
-        def compute(outputs: np.ndarray) -> dict[str, float]:
-            if not np.isfinite(outputs).all():
-                raise TrainingError(
-                    "the model's outputs on the validation split are not finite",
-                    fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
-                )
-            figures = self._task.evaluate(outputs, self._references, bootstrap_samples=0, seed=seed)
-            return {name: float(figure["value"]) for name, figure in figures.items() if _is_overall(name)}
-
-        self.validation = own.ValidationFigures(lambda: predict_outputs(forward, stream), compute)
-        monitor = "log_loss" if config.monitor == "loss" else config.monitor
-        self._check_monitor(monitor)
-        better = higher_is_better(monitor)
-        self.best = own.BestWeights(f"val_{monitor}", better)
-        if getattr(_inner(self._model.optimizer), "use_ema", False):
-            # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
-            self.in_order.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-        self.in_order += [self.validation, self.best]
-        if config.early_stopping:
-            self.in_order.append(
-                keras.callbacks.EarlyStopping(
-                    f"val_{monitor}",
-                    patience=config.early_stopping.patience,
-                    min_delta=config.early_stopping.min_delta,
-                    mode="max" if better else "min",
-                )
-            )
-
-    def _check_monitor(self, monitor: str) -> None:
-        classes = self._model.output_shape[-1]
-        known = self._task.evaluate(
-            np.eye(classes, dtype=np.float32), np.arange(classes), bootstrap_samples=0, seed=0
-        )
-        names = sorted({name for name in known if _is_overall(name)} | {"loss"})
-        if monitor not in names:
-            raise ConfigError(
-                f"there is no figure {monitor!r} to choose the best epoch by",
-                where="train.monitor",
-                fix=f"One of: {', '.join(names)}.",
-            )
-
-    def step_figures(self) -> dict[str, float]:
-        """Figures of the step that just ended."""
-        plan = self._stream.plan
-        figures = {
-            "loss": self.step_loss.value,
-            "learning_rate": _last_learning_rate(_inner(self._model.optimizer)),
-            "examples_per_second": self.throughput.examples_per_second,
-            "padding_share": plan.padding_share,
-        }
-        norm = getattr(_inner(self._model.optimizer), "global_gradient_norm", None)
-        if norm is not None:
-            figures["gradient_norm"] = float(norm.numpy())
-        return figures
-
-    def _texts(self) -> dict[str, str]:
-        count = self._config.tensorboard.examples
-        if self.validation is None or self.validation.outputs is None or not count:
-            return {}
-        split = self._dataset.split("validation")
-        # the same examples after each epoch, from all over the split
-        rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-        return {"validation_examples": self._task.describe(split.take(rows), self.validation.outputs[rows])}
-
-    def _images(self) -> dict[str, bytes]:
-        if self.validation is None or self.validation.outputs is None:
-            return {}
-        from kerasft.plots.style import figure_to_png
-
-        pictures = self._task.draw(self.validation.outputs, self._references)
-        return {name: figure_to_png(figure) for name, figure in pictures.items()}
-
-    def close(self) -> None:
-        """Ends files and bars, however `fit` ended."""
-        for part in (self.history, self.tensorboard, self.progress):
-            with contextlib.suppress(OSError):
-                part.close()
-
-
-def _inner(optimizer: Any) -> Any:
-    """The optimizer inside a `LossScaleOptimizer`."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _last_learning_rate(optimizer: Any) -> float:
-    """The rate of the step that just ended; `optimizer.learning_rate` is the next one's under a schedule."""
-    schedule = optimizer._learning_rate
-    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return float(schedule(optimizer._iterations - 1))
-    return float(optimizer.learning_rate.numpy())
-
-
-def _is_overall(figure: str) -> bool:
-    """Whether a figure is of the whole split and tells how good the model is."""
-    return "/" not in figure and figure != "examples"
+        result.best_step = checkpointer.best_step
 
 
 def _shuffled_labels(cache: ArrayCache, seed: int) -> np.ndarray:

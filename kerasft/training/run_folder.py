@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class RunFolder:
         self.preset = self.path / "preset"
         self.predictions = self.path / "predictions"
         self.export = self.path / "export"
+        self.checkpoints = self.path / "checkpoints"
         self.report = self.path / "report.html"
         self._stages = self.path / "stages.json"
 
@@ -81,6 +83,24 @@ class RunFolder:
         records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
         write_json(self._stages, records)
 
+    def list_trained(self) -> list[Path]:
+        """What a training has left here: what `clear_training` removes."""
+        places = (
+            self.checkpoints, self.logs, self.history, self.model, self.preset, self.task, self.predictions,
+            self.report,
+        )  # fmt: skip
+        return [place for place in places if place.exists()]
+
+    def clear_training(self) -> None:
+        """Removes the training and what was measured on it; prepared data and exports stay."""
+        self.mark_begun("finetune")
+        # what the others hang on goes first: without it the rest is taken for nothing
+        for place in sorted(self.list_trained(), key=lambda place: place != self.task):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
+
     def mark_begun(self, stage: str) -> None:
         """Forgets that a stage was finished, and those that build on it, before what it wrote is replaced.
 
@@ -102,6 +122,10 @@ class RunFolder:
 
     def read_environment(self) -> dict[str, Any]:
         return _read(self.environment, {})
+
+    def read_identity(self) -> dict[str, Any] | None:
+        """What the model that was trained here was trained from; None where there is none."""
+        return _read(self.task, {}).get("identity")
 
     def read_task(self) -> dict[str, Any]:
         """What a trained model needs to be understood: task.json.

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasft.training.history import cut_back
+
 
 class TensorBoardLog(keras.callbacks.Callback):
     """Scalars every few steps; after each epoch the validation figures, example predictions and pictures; HParams.
@@ -37,6 +39,25 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._hyperparameters = dict(hyperparameters or {})
         self._step = 0
         self._writers: dict[str, Any] = {}
+        self._goes_on = False
+
+    def get_state(self) -> dict[str, Any]:
+        for writer in self._writers.values():
+            writer.flush()
+        files = sorted(path for path in self._folder.rglob("*") if path.is_file())
+        sizes = {path.relative_to(self._folder).as_posix(): path.stat().st_size for path in files}
+        return {"step": self._step, "bytes": sizes}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Also takes what was written of steps that will be done again out of the event files."""
+        self._step, self._goes_on = state["step"], True
+        for path in self._folder.rglob("*"):
+            if path.is_file():
+                size = state["bytes"].get(path.relative_to(self._folder).as_posix())
+                if size is None:
+                    path.unlink()
+                else:
+                    cut_back(path, size)
 
     def _writer(self, name: str) -> Any:
         if name not in self._writers:
@@ -44,7 +65,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         return self._writers[name]
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        if self._hyperparameters:
+        if self._hyperparameters and not self._goes_on:
             from tensorboard.plugins.hparams import api
 
             with self._writer("validation").as_default():

@@ -19,7 +19,7 @@ from kerasft.models.fetching import resolve_preset
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class, load_task_fields
 from kerasft.tasks.base import Task
-from kerasft.training.fit import make_forward, make_stream, predict_outputs
+from kerasft.training.streams import make_forward, make_stream, predict_outputs
 from kerasft.training.trained import Trained, build_task, load_trained
 
 EXPERIMENTS = {"text_classification": "tiny_run"}

@@ -15,8 +15,9 @@ import pytest
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.stages.predict import Predictor
-from kerasft.training.fit import _shuffled_labels, make_forward, make_stream, predict_outputs
+from kerasft.training.fit import _shuffled_labels
 from kerasft.training.run_folder import RunFolder
+from kerasft.training.streams import make_forward, make_stream, predict_outputs
 
 CONSTANT = "train.schedule={type: constant}"
 

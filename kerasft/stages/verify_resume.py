@@ -1,0 +1,247 @@
+"""verify-resume: trains straight, and again under SIGKILL, and compares every bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasft.config.loading import dump_config
+from kerasft.errors import ConfigError, TrainingError
+from kerasft.experiment import ExperimentConfig
+from kerasft.progress import Progress, Silent
+from kerasft.training.checkpoint import Checkpoint, list_steps
+from kerasft.training.run_folder import RunFolder
+
+TIMES = ("examples_per_second",)
+"""Figures of metrics.jsonl that are times, and so never the same."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two runs part.
+
+    Attributes:
+        step: of the first checkpoint that differs.
+        names: of its tensors that do.
+    """
+
+    step: int
+    names: tuple[str, ...]
+
+
+def verify_resume(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    steps: int = 60,
+    kills: int = 5,
+) -> None:
+    """Trains `steps` steps straight, and again in processes that are killed, and compares all their checkpoints.
+
+    Args:
+        config: the experiment.
+        run: its folder; the two runs go into its `verify-resume/`, which is made anew.
+        progress: where to report.
+        steps: how many are trained.
+        kills: how often the second run is killed, at random.
+
+    Raises:
+        ConfigError: there are too few steps for so many kills.
+        TrainingError: a bit differs: which, from which step on, and why that is likely; or a child failed.
+    """
+    if steps < 2 * (kills + 1):
+        raise ConfigError(
+            f"{steps} steps are too few for {kills} kills",
+            where="verify-resume",
+            fix=f"Set --steps to {2 * (kills + 1)} or more, or --kills lower.",
+        )
+    folder = run.path / "verify-resume"
+    shutil.rmtree(folder, ignore_errors=True)
+    trial = _Trial(config, folder, steps, progress)
+    straight = trial.train("straight")
+    trial.fix_precision(straight)
+    killed = trial.train("killed", kills)
+    difference = find_difference(straight, killed)
+    compared = len(set(list_steps(straight)) & set(list_steps(killed)))
+    if difference is None:
+        _compare_histories(straight.parents[1], killed.parents[1])
+        tensors = len(_newest(straight).load_tensors())
+        progress.note(
+            f"match: {tensors} tensors in each of {compared} checkpoints, and every figure, are the same to the bit "
+            f"after {kills} kills in {steps} steps"
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    progress.note("The runs differ; training straight once more, to see whether that is the kills' doing")
+    again = trial.train("again")
+    raise TrainingError(
+        f"the killed run differs from step {difference.step:,} on, in {len(difference.names)} tensors: "
+        + ", ".join(difference.names[:5])
+        + (", …" if len(difference.names) > 5 else ""),
+        where=str(folder),
+        fix=explain(difference, repeatable=find_difference(straight, again) is None),
+    )
+
+
+def find_difference(left: Path, right: Path) -> Difference | None:
+    """The first checkpoint, of those that both have, whose tensors are not the same to the bit.
+
+    Args:
+        left, right: folders of a stage's checkpoints.
+    """
+    for step in sorted(set(list_steps(left)) & set(list_steps(right))):
+        a, b = (Checkpoint(step, folder / str(step)).load_tensors() for folder in (left, right))
+        names = [name for name in sorted({*a, *b}) if not _same(a.get(name), b.get(name))]
+        if names:
+            return Difference(step, tuple(names))
+    return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is not None and b is not None and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def explain(difference: Difference, *, repeatable: bool) -> str:
+    """Why two runs are likely to differ so.
+
+    Args:
+        difference: what was found.
+        repeatable: whether two straight runs are the same.
+    """
+    if not repeatable:
+        return (
+            "Two runs that nobody killed differ as well: an operation on this device does not give the same bits "
+            "twice, or something draws random numbers without a seed."
+        )
+    if any("seed_generator" in name for name in difference.names):
+        return (
+            "The states of random generators differ: something draws from a keras.random.SeedGenerator at another "
+            "rate after a restart, such as a layer that is called while it is built."
+        )
+    if all(name.startswith("metrics/") for name in difference.names):
+        return "Only metrics differ: one of them keeps something outside its variables."
+    return (
+        "Weights differ, and the seeds do not: something that the steps depend on is in no variable of the model, "
+        "such as tf.random's own generators, a Python counter, or data that are not a function of the step."
+    )
+
+
+def _compare_histories(left: Path, right: Path) -> None:
+    """Raises TrainingError unless both runs' metrics.jsonl hold the same figures, times apart."""
+    rows = [
+        [
+            {k: v for k, v in json.loads(line).items() if k not in TIMES}
+            for line in path.read_text().splitlines()
+        ]
+        for path in (left / "metrics.jsonl", right / "metrics.jsonl")
+    ]
+    for a, b in zip(*rows, strict=False):
+        if a != b:
+            raise TrainingError(f"the tensors match, the figures do not: {a} and {b}", where=str(right))
+    if len(rows[0]) != len(rows[1]):
+        raise TrainingError(f"{len(rows[0])} lines of figures and {len(rows[1])}", where=str(right))
+
+
+def _newest(folder: Path) -> Checkpoint:
+    step = list_steps(folder)[-1]
+    return Checkpoint(step, folder / str(step))
+
+
+class _Trial:
+    """Runs of one experiment, each in a folder of its own."""
+
+    def __init__(self, config: ExperimentConfig, folder: Path, steps: int, progress: Progress):
+        self._folder, self._steps, self._progress = folder, steps, progress
+        document = config.model_dump(mode="json")
+        document["export"] = None
+        document["train"] |= {
+            "max_steps": steps,
+            "checkpoint": {"every_steps": max(steps // 10, 1), "every_minutes": None, "keep": 1_000_000},
+        }
+        document["train"]["tensorboard"]["every_steps"] = 1
+        self._document = document
+
+    def fix_precision(self, checkpoints: Path) -> None:
+        """`auto` may choose otherwise the second time: that is not what is looked at here."""
+        self._document["train"]["precision"] = _newest(checkpoints).load_state()["precision"]["policy"]
+
+    def train(self, name: str, kills: int = 0) -> Path:
+        """Trains in children; all but the last are killed.
+
+        Returns:
+            The folder of the run's checkpoints.
+        """
+        folder = self._folder / name
+        folder.mkdir(parents=True)
+        config = self._folder / f"{name}.yaml"
+        dump_config(ExperimentConfig.model_validate_json(json.dumps(self._document)), config)
+        chance, done = random.Random(0), 0
+        with self._progress.bar(f"Training {name}", self._steps, "steps") as bar:
+            for left in range(kills, -1, -1):
+                # each of those that are killed has its share of the steps that are left
+                target = (
+                    done + chance.randint(2, max((self._steps - done) // (left + 1), 2)) if left else None
+                )
+                now = self._run_child(config, folder, target, chance)
+                bar.advance(max(now - done, 0), killed=kills - left + 1 if left else kills)
+                done = max(now, done)
+        return folder / "checkpoints" / "finetune"
+
+    def _run_child(self, config: Path, folder: Path, target: int | None, chance: random.Random) -> int:
+        """One process; killed a random moment after it has done step `target`. Returns the last step done."""
+        command = [
+            sys.executable,
+            "-m",
+            "kerasft",
+            "finetune",
+            str(config),
+            "--output",
+            str(folder),
+            "--quiet",
+        ]
+        with open(folder / "output.log", "ab") as log:
+            child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            while child.poll() is None:
+                if target is not None and self._may_be_killed(folder, target):
+                    time.sleep(chance.uniform(0, 0.2))
+                    child.kill()
+                    child.wait()
+                    break
+                time.sleep(0.002)
+            else:
+                if child.returncode:
+                    output = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
+                    raise TrainingError(
+                        f"a child ended with code {child.returncode}: {output.strip()[-500:]}",
+                        where=str(folder),
+                    )
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        return _read_last_step(folder)
+
+    def _may_be_killed(self, folder: Path, target: int) -> bool:
+        saved: Sequence[int] = list_steps(folder / "checkpoints" / "finetune")
+        return bool(saved) and _read_last_step(folder) >= target
+
+
+def _read_last_step(folder: Path) -> int:
+    path = folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["step"])
+        except ValueError:
+            continue  # half a line: it is being written
+    return 0

@@ -1,0 +1,222 @@
+"""The callbacks of one training, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasft.data.cache import ArrayCache
+from kerasft.data.pipeline import BatchStream
+from kerasft.data.prepared import PreparedDataset
+from kerasft.errors import ConfigError, TrainingError
+from kerasft.progress import Progress
+from kerasft.tasks.base import Task, higher_is_better
+from kerasft.training import callbacks, history, selection
+from kerasft.training.config import TrainConfig
+from kerasft.training.run_folder import RunFolder
+from kerasft.training.streams import make_forward, make_stream, predict_outputs
+from kerasft.training.tensorboard import TensorBoardLog
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training is about; see `kerasft.training.fit.train`."""
+
+    task: Task
+    model: keras.Model
+    dataset: PreparedDataset
+    config: TrainConfig
+    run: RunFolder
+    seed: int
+    hyperparameters: dict[str, Any] | None
+    progress: Progress
+
+
+class CallbackSet:
+    """The callbacks that watch a training and judge its epochs.
+
+    Args:
+        setting: of the training.
+        stream: its batches.
+        validation: the encoded validation split, if there is one.
+        check_stop: leaves by exception where the user has asked for an end.
+
+    Attributes:
+        in_order: all of them.
+        stateful: those with something to remember over a restart, by name.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        stream: BatchStream,
+        validation: ArrayCache | None,
+        check_stop: Callable[[], Any],
+    ):
+        config, run = setting.config, setting.run
+        self._setting, self._stream, self._check_stop = setting, stream, check_stop
+        split = setting.dataset.split("train")
+
+        def sizes(step: int) -> int:
+            return len(stream.plan.batches[step])
+
+        self.step_loss = callbacks.StepLoss(
+            lambda step: [split.origin(int(row)) for row in stream.plan.batches[step]], sizes
+        )
+        self.throughput = callbacks.Throughput(sizes)
+        self.counter = callbacks.EpochCounter()
+        self.history = history.History(run.history, config.tensorboard.every_steps, self.step_figures)
+        examples = config.epochs * sum(len(batch) for batch in stream.plan.batches)
+        if config.max_steps is not None:
+            examples = min(examples, config.max_steps * config.batch_size)
+        self.progress = history.ShowProgress(setting.progress, examples, sizes, self.step_loss, config.epochs)
+        self.best: selection.BestWeights | None = None
+        self.validation: selection.ValidationFigures | None = None
+        self.stateful: dict[str, callbacks.Stateful] = {
+            "step_loss": self.step_loss,
+            "throughput": self.throughput,
+        }
+        self.in_order: list[keras.callbacks.Callback] = [
+            callbacks.EpochSetter(stream),
+            self.step_loss,
+            self.throughput,
+        ]
+        if validation is not None:
+            self._add_validation(validation)
+        elif config.early_stopping:
+            raise ConfigError(
+                "there is no validation split by which to stop",
+                where="train.early_stopping",
+                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
+            )
+        self.tensorboard = TensorBoardLog(
+            run.logs,
+            config.tensorboard.every_steps,
+            self.step_figures,
+            self._texts,
+            self._images,
+            setting.hyperparameters,
+        )
+        if config.max_steps is not None:
+            self.in_order.append(callbacks.StopAfter(config.max_steps, len(stream)))
+        self.in_order += [self.counter, self.history, self.tensorboard, self.progress]
+        self.stateful |= {
+            "counter": self.counter,
+            "history": self.history,
+            "tensorboard": self.tensorboard,
+            "progress": self.progress,
+        }
+
+    def _add_validation(self, cache: ArrayCache) -> None:
+        setting, config = self._setting, self._setting.config
+        stream = make_stream(setting.task, cache, config.evaluation_batch_size, shuffle=False)
+        forward = make_forward(setting.model)
+        self._references = np.asarray(cache.column("label"))
+
+        def compute(outputs: np.ndarray) -> dict[str, float]:
+            if not np.isfinite(outputs).all():
+                raise TrainingError(
+                    "the model's outputs on the validation split are not finite",
+                    fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
+                )
+            figures = setting.task.evaluate(outputs, self._references, bootstrap_samples=0, seed=setting.seed)
+            return {name: float(figure["value"]) for name, figure in figures.items() if _is_overall(name)}
+
+        self.validation = selection.ValidationFigures(
+            lambda: predict_outputs(forward, stream, lambda examples: self._check_stop()), compute
+        )
+        monitor = "log_loss" if config.monitor == "loss" else config.monitor
+        self._check_monitor(monitor)
+        better = higher_is_better(monitor)
+        self.best = selection.BestWeights(f"val_{monitor}", better)
+        if getattr(inner_optimizer(setting.model), "use_ema", False):
+            # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
+            average = selection.AveragedWeights()
+            self.in_order.append(average)
+            self.stateful["average"] = average
+        self.in_order += [self.validation, self.best]
+        self.stateful["best"] = self.best
+        if config.early_stopping:
+            stopping = selection.EarlyStopping(
+                f"val_{monitor}",
+                patience=config.early_stopping.patience,
+                min_delta=config.early_stopping.min_delta,
+                mode="max" if better else "min",
+            )
+            self.in_order.append(stopping)
+            self.stateful["early_stopping"] = stopping
+
+    def _check_monitor(self, monitor: str) -> None:
+        classes = self._setting.model.output_shape[-1]
+        known = self._setting.task.evaluate(
+            np.eye(classes, dtype=np.float32), np.arange(classes), bootstrap_samples=0, seed=0
+        )
+        names = sorted({name for name in known if _is_overall(name)} | {"loss"})
+        if monitor not in names:
+            raise ConfigError(
+                f"there is no figure {monitor!r} to choose the best epoch by",
+                where="train.monitor",
+                fix=f"One of: {', '.join(names)}.",
+            )
+
+    def step_figures(self) -> dict[str, float]:
+        """Figures of the step that just ended."""
+        optimizer = inner_optimizer(self._setting.model)
+        figures = {
+            "loss": self.step_loss.value,
+            "learning_rate": _last_learning_rate(optimizer),
+            "examples_per_second": self.throughput.examples_per_second,
+            "padding_share": self._stream.plan.padding_share,
+        }
+        norm = getattr(optimizer, "global_gradient_norm", None)
+        if norm is not None:
+            figures["gradient_norm"] = float(norm.numpy())
+        return figures
+
+    def _texts(self) -> dict[str, str]:
+        setting = self._setting
+        count = setting.config.tensorboard.examples
+        if self.validation is None or self.validation.outputs is None or not count:
+            return {}
+        split = setting.dataset.split("validation")
+        # the same examples after each epoch, from all over the split
+        rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
+        told = setting.task.describe(split.take(rows), self.validation.outputs[rows])
+        return {"validation_examples": told}
+
+    def _images(self) -> dict[str, bytes]:
+        if self.validation is None or self.validation.outputs is None:
+            return {}
+        from kerasft.plots.style import figure_to_png
+
+        pictures = self._setting.task.draw(self.validation.outputs, self._references)
+        return {name: figure_to_png(figure) for name, figure in pictures.items()}
+
+    def close(self) -> None:
+        """Ends files and bars, however `fit` ended."""
+        for part in (self.history, self.tensorboard, self.progress):
+            with contextlib.suppress(OSError):
+                part.close()
+
+
+def inner_optimizer(model: keras.Model) -> Any:
+    """The model's optimizer, or the one inside its `LossScaleOptimizer`."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+def _last_learning_rate(optimizer: Any) -> float:
+    """The rate of the step that just ended; `optimizer.learning_rate` is the next one's under a schedule."""
+    schedule = optimizer._learning_rate
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return float(schedule(optimizer._iterations - 1))
+    return float(optimizer.learning_rate.numpy())
+
+
+def _is_overall(figure: str) -> bool:
+    """Whether a figure is of the whole split and tells how good the model is."""
+    return "/" not in figure and figure != "examples"

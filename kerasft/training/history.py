@@ -1,0 +1,151 @@
+"""What a training tells while it goes on: metrics.jsonl, and the bar."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import keras
+import numpy as np
+
+from kerasft.progress import Progress
+from kerasft.training.callbacks import StepLoss
+
+
+def cut_back(path: Path, size: int) -> None:
+    """Shortens a file that was appended to; one that is missing or no longer is left as it is."""
+    if path.exists() and path.stat().st_size > size:
+        with open(path, "rb+") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+
+
+class History(keras.callbacks.Callback):
+    """Writes metrics.jsonl: a line every few steps and one after each epoch.
+
+    Args:
+        path: the file; begun anew, or gone on with from where `set_state` says.
+        every_steps: steps between lines.
+        step_figures: () → figures of the last step (loss, learning rate, …).
+    """
+
+    def __init__(self, path: Path, every_steps: int, step_figures: Callable[[], Mapping[str, float]]):
+        super().__init__()
+        self._path, self._every, self._figures = path, every_steps, step_figures
+        self._step, self._epoch = 0, 0
+        self._file: TextIO | None = None
+        self._goes_on = False
+
+    def get_state(self) -> dict[str, Any]:
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+        size = self._path.stat().st_size if self._path.exists() else 0
+        return {"step": self._step, "epoch": self._epoch, "bytes": size}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Also takes away the lines of steps that will be done again."""
+        self._step, self._epoch, self._goes_on = state["step"], state["epoch"], True
+        cut_back(self._path, state["bytes"])
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._path, "a" if self._goes_on else "w", encoding="utf-8")  # noqa: SIM115
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        self._step += 1
+        if self._step == 1 or self._step % self._every == 0:
+            self._write({"step": self._step, "epoch": self._epoch, **self._figures()})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        figures = {
+            name.replace("val_", "validation_", 1) if name.startswith("val_") else f"train_{name}": value
+            for name, value in (logs or {}).items()
+        }
+        self._write({"epoch": epoch + 1, "step": self._step, **figures})
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the file; to be called where `fit` may leave by an exception."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        finite = {k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()}
+        finite = {k: v for k, v in finite.items() if not isinstance(v, float) or math.isfinite(v)}
+        if self._file is not None:
+            self._file.write(json.dumps(finite) + "\n")
+            self._file.flush()
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """Draws `fit` on a `Progress`: a bar over all steps, and a line after each epoch.
+
+    Args:
+        progress: where to.
+        examples: in all epochs.
+        batch_sizes: step → examples in it.
+        step_loss: the callback that knows each step's loss.
+        epochs: in all.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        examples: int,
+        batch_sizes: Callable[[int], int],
+        step_loss: StepLoss,
+        epochs: int,
+    ):
+        super().__init__()
+        self._progress, self._examples, self._batch_sizes = progress, examples, batch_sizes
+        self._step_loss, self._epochs = step_loss, epochs
+        self._bar: Any = None
+        self._smooth: float | None = None
+        self._done = 0
+
+    def get_state(self) -> dict[str, Any]:
+        return {"smooth": self._smooth, "done": self._done}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._smooth, self._done = state["smooth"], state["done"]
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._bar = self._progress.bar("Fine-tuning", self._examples, "examples")
+        self._bar.__enter__()
+        if self._done:
+            self._bar.advance(self._done)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        loss = self._step_loss.value
+        self._smooth = loss if self._smooth is None else 0.95 * self._smooth + 0.05 * loss
+        self._done += self._batch_sizes(batch)
+        self._bar.advance(self._batch_sizes(batch), loss=self._smooth)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        logs = logs or {}
+        shown = ["loss", "accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
+        told = ", ".join(
+            f"{name.replace('val_', 'validation ').replace('_', ' ')} {float(logs[name]):.4f}"
+            for name in shown
+            if name in logs
+        )
+        self._progress.note(f"Epoch {epoch + 1} of {self._epochs}: {told}")
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the bar; to be called where `fit` may leave by an exception."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

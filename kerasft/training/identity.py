@@ -1,0 +1,95 @@
+"""What a run is of: by what it differs from another, and which differences a resumed run may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerasft.data.prepared import PreparedDataset
+from kerasft.errors import ConfigError
+from kerasft.experiment import ExperimentConfig
+from kerasft.models.fetching import compute_preset_fingerprint
+from kerasft.training.run_folder import RunFolder, describe_environment
+
+SECTIONS = ("seed", "task", "data", "model", "train")
+"""Of the config: what a trained model depends on."""
+MAY_CHANGE = ("train.epochs", "train.checkpoint", "train.tensorboard", "train.workers")
+"""Keys that a run may be resumed with other values of."""
+
+
+@dataclass
+class Changes:
+    """Differences between a run's beginning and now, a line each."""
+
+    refused: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+
+
+def describe_identity(
+    config: ExperimentConfig, dataset: PreparedDataset, preset: Path, vocabulary: str
+) -> dict[str, Any]:
+    """What the bits of a training follow from, JSON-able.
+
+    Args:
+        config: the experiment.
+        dataset: what it learns from.
+        preset: what it begins with, a local folder.
+        vocabulary: the fingerprint of the task's encoder.
+    """
+    return {
+        "config": {name: config.model_dump(mode="json")[name] for name in SECTIONS},
+        "data": dataset.fingerprint,
+        "preset": compute_preset_fingerprint(preset),
+        "vocabulary": vocabulary,
+        "versions": describe_environment()["versions"],
+    }
+
+
+def compare_identities(before: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
+    """What has changed since a run began."""
+    changes = Changes()
+    for key, old, new in compare_values(before["config"], now["config"]):
+        allowed = any(key == name or key.startswith(f"{name}.") for name in MAY_CHANGE)
+        (changes.allowed if allowed else changes.refused).append(f"{key}: {_show(old)} → {_show(new)}")
+    for name, told in (
+        ("data", "data: the prepared examples are others"),
+        ("preset", "model.preset: its files are others"),
+        ("vocabulary", "the vocabulary, or how texts are encoded, is another"),
+    ):
+        if before[name] != now[name]:
+            changes.refused.append(told)
+    for key, old, new in compare_values(before["versions"], now["versions"]):
+        changes.doubtful.append(f"{key} {_show(old)} → {_show(new)}")
+    return changes
+
+
+def compare_values(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, old, new) of each leaf that differs; None where it is missing."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in [*before, *(name for name in now if name not in before)]:
+            yield from compare_values(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+    elif before != now:
+        yield key, before, now
+
+
+def _show(value: Any) -> str:
+    return "none" if value is None else f"{value}"
+
+
+def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigError:
+    """The error for a folder that holds another run.
+
+    Args:
+        run: the folder.
+        changes: a line each.
+        stands: how far that run has come.
+    """
+    return ConfigError(
+        f"this folder holds a run that began otherwise ({stands}):\n"
+        + "\n".join(f"    {change}" for change in changes),
+        where=str(run.path),
+        fix="Go on as it began, use another folder (--output DIR), or start afresh: --restart.",
+    )

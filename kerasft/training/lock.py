@@ -1,0 +1,120 @@
+"""One owner a run folder: a lock that the system lets go of when its owner dies."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kerasft.errors import RunLockedError
+
+LOCK = ".lock"
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_UNSUPPORTED = (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
+
+
+@contextmanager
+def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> Iterator[None]:
+    """Holds a run folder, so that no second process writes to it; makes the folder if need be.
+
+    The lock is `flock`'s, on a file that also says who holds it: process, host, since when, doing what. The system
+    frees it when the process ends, however that happens; what the dead one left in the file is overwritten. Where the
+    file names another host, nobody here can tell whether that one still runs, and the folder is refused.
+
+    Args:
+        folder: the run's.
+        report: told where a dead owner's lock was taken over.
+
+    Raises:
+        RunLockedError: another process holds it, here or on another host.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    descriptor = _open_locked(path)
+    try:
+        owner = _read_owner(descriptor)
+        if owner:
+            if owner.get("host") != socket.gethostname():
+                raise RunLockedError(
+                    f"the folder is in use by {_describe(owner)}",
+                    where=str(folder),
+                    fix=f"If that process is no more, remove {path} and try again.",
+                )
+            report(f"The lock of {_describe(owner)}, which is no more, was taken over.")
+        _write_owner(descriptor)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _open_locked(path: Path) -> int:
+    """A locked descriptor of the file that stands at `path` now, not of one that was removed meanwhile."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = _read_owner(descriptor)
+            os.close(descriptor)
+            if error.errno in _HELD:
+                raise _in_use(path, owner) from None
+            if error.errno in _UNSUPPORTED:
+                raise RunLockedError(
+                    f"the file system cannot lock files ({error.strerror})",
+                    where=str(path.parent),
+                    fix="Put the run folder on another: --output DIR; copy it when it is done.",
+                ) from error
+            raise
+        try:
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _in_use(path: Path, owner: dict[str, Any]) -> RunLockedError:
+    return RunLockedError(
+        f"the folder is in use by {_describe(owner)}",
+        where=str(path.parent),
+        fix="Wait for it or stop it, or use another folder: --output DIR.",
+    )
+
+
+def _describe(owner: dict[str, Any]) -> str:
+    if not owner:
+        return "another process"
+    return (
+        f"process {owner.get('pid', '?')} on {owner.get('host', '?')} "
+        f"(since {owner.get('since', '?')}: {owner.get('command', '?')})"
+    )
+
+
+def _read_owner(descriptor: int) -> dict[str, Any]:
+    try:
+        owner = json.loads(os.pread(descriptor, 1 << 16, 0) or b"{}")
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _write_owner(descriptor: int) -> None:
+    owner = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv)[:1000],
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, (json.dumps(owner) + "\n").encode(), 0)

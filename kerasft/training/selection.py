@@ -1,0 +1,151 @@
+"""Which weights are measured and kept: validation figures, the best epoch, the moving average, early stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.training.state import name_weights, restore_variables, take_snapshot
+
+
+class ValidationFigures(keras.callbacks.Callback):
+    """After each epoch: the figures of the validation split, put into the logs as `val_<figure>`.
+
+    Stands before the callbacks that read them (early stopping, best weights, TensorBoard).
+
+    Args:
+        predict: () → outputs (examples, …) in the split's order.
+        compute: outputs → `{figure: value}`.
+    """
+
+    def __init__(
+        self, predict: Callable[[], np.ndarray], compute: Callable[[np.ndarray], Mapping[str, float]]
+    ):
+        super().__init__()
+        self._predict, self._compute = predict, compute
+        self.outputs: np.ndarray | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.outputs = self._predict()
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in self._compute(self.outputs).items()})
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Remembers the weights of the epoch with the best figure.
+
+    Args:
+        monitor: key of the logs.
+        higher_is_better: which way is better.
+    """
+
+    def __init__(self, monitor: str, higher_is_better: bool):
+        super().__init__()
+        self.monitor, self.higher_is_better = monitor, higher_is_better
+        self.value: float | None = None
+        self.epoch: int | None = None
+        self._weights: dict[str, np.ndarray] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """The weights are `set_weights`'."""
+        self.value, self.epoch = state["value"], state["epoch"]
+
+    def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Takes up the best epoch's weights, by the names of `kerasft.training.state.name_variables`."""
+        self._weights = dict(weights)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        value = (logs or {}).get(self.monitor)
+        if value is None or not math.isfinite(value):
+            return
+        better = self.value is None or (value > self.value if self.higher_is_better else value < self.value)
+        if better:
+            self.value, self.epoch = float(value), epoch
+            self._weights = take_snapshot(name_weights(self.model))
+
+    def restore(self) -> bool:
+        """Gives the model the best weights; False if no epoch was finished."""
+        if self._weights is None:
+            return False
+        restore_variables(name_weights(self.model), self._weights)
+        return True
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Puts the optimizer's moving average into the model from the end of an epoch to the beginning of the next, and at
+    the end of training.
+
+    What `keras.callbacks.SwapEMAWeights` does, to the bit: that one swaps by adding and subtracting, which rounds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_model = False
+        self._averages: list[np.ndarray] = []
+
+    def get_state(self) -> dict[str, Any]:
+        return {"in_model": self._in_model}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._in_model = state["in_model"]
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        if self._in_model:
+            self._averages = _snapshot(self._pairs()[0])
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self._in_model:
+            self._swap()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._swap()
+        self._averages = _snapshot(self._pairs()[0])
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        # `fit` has put into the model what it takes for the average: the weights that were swapped for it
+        if self._in_model:
+            for variable, value in zip(self._pairs()[0], self._averages, strict=True):
+                variable.assign(value)
+
+    def _pairs(self) -> tuple[list[Any], list[Any]]:
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        return optimizer._trainable_variables, optimizer._model_variables_moving_average
+
+    def _swap(self) -> None:
+        for variable, average in zip(*self._pairs(), strict=True):
+            value = tf.identity(variable.value)
+            variable.assign(average)
+            average.assign(value)
+        self._in_model = not self._in_model
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' own, able to go on where a run was cut off."""
+
+    _remembered = ("wait", "stopped_epoch", "best", "best_epoch")
+    _state: Mapping[str, Any] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in self._remembered}
+        return {name: None if value is None else float(value) for name, value in state.items()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._state = dict(state)
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        super().on_train_begin(logs)
+        for name, value in self._state.items():
+            whole = value is not None and name != "best"
+            setattr(self, name, int(value) if whole else value)
+
+
+def _snapshot(variables: Sequence[Any]) -> list[np.ndarray]:
+    return list(take_snapshot({str(i): variable for i, variable in enumerate(variables)}).values())

@@ -1,0 +1,53 @@
+"""A run that is killed at any moment ends with the bits that it would have had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny_bert
+from children import run
+from exactness import assert_same, read_everything, run_with_kills
+
+EVERY, STEPS_PER_EPOCH = 4, 8
+PLAIN: dict = {}
+ALL_ON = {
+    "precision": "mixed_bfloat16",
+    "optimizer": {
+        "type": "adamw",
+        "learning_rate": 5e-3,
+        "weight_decay": 0.01,
+        "gradient_accumulation_steps": 3,
+        "use_ema": True,
+        "ema_momentum": 0.9,
+        "global_clipnorm": 1.0,
+    },
+    "early_stopping": {"patience": 11},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "train"), [(0, PLAIN), (1, PLAIN), (2, PLAIN), (3, ALL_ON)], ids=["0", "1", "2", "all on"]
+)
+def test_twenty_kills_change_no_bit(seed: int, train: dict, tiny_preset: Path, tmp_path: Path) -> None:
+    config = tiny_bert.write_experiment(
+        tmp_path / "experiment",
+        tiny_preset,
+        seed=seed,
+        train={"epochs": 12, "checkpoint": {"every_steps": EVERY}, **train},
+        export=None,
+    )
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    child = run(tmp_path / "straight.log", "run", config, "--output", straight)
+    assert child.wait() == 0, child.output
+    told = run_with_kills(
+        killed,
+        ["run", config, "--output", killed],
+        kills=20,
+        every_steps=EVERY,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        seed=seed,
+    )
+    assert len(told) == 20
+    assert_same(read_everything(straight), read_everything(killed))
