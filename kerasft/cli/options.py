@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ import typer
 
 from kerasft.cli.environment import prepare_environment
 from kerasft.cli.progress import QuietProgress, open_progress
-from kerasft.errors import ConfigError, Terminated
+from kerasft.cli.signals import ending_in_order
+from kerasft.errors import ConfigError
 
 if TYPE_CHECKING:
     from kerasft.experiment import ExperimentConfig
@@ -75,28 +75,13 @@ def open_work(
     from kerasft.training.lock import owned
     from kerasft.training.run_folder import RunFolder
 
-    with open_progress(quiet, results) as progress, _sigterm_raises():
+    with open_progress(quiet, results) as progress, ending_in_order():
         try:
             with owned(folder, progress.note):
                 yield Work(config, RunFolder(folder), progress)
         except KeyboardInterrupt as stop:
             kept = f"what was finished is kept in {folder}; the same command goes on from there."
             raise type(stop)(str(stop) or kept) from None
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM leaves by exception, as Ctrl-C does; a second one ends the process at once."""
-
-    def leave(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def confirm_restart(run: RunFolder, restart: bool, yes: bool) -> None:

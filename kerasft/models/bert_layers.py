@@ -9,11 +9,16 @@ Source: Devlin et al. 2019, arXiv:1810.04805; the layer layout and its names are
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 LAYER_NORM_EPSILON = 1e-12
 MASKED_SCORE = -1e9
+GELU_A = 2 * math.sqrt(2 / math.pi)
+GELU_B = 0.044715 * GELU_A
 
 
 def matrix_product(x: tf.Tensor, kernel: tf.Tensor, dtype: str) -> tf.Tensor:
@@ -28,6 +33,28 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     centred = x - tf.reduce_mean(x, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
     return centred * tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * gamma + beta
+
+
+@tf.custom_gradient
+def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Gelu in its approximation by tanh, written with a sigmoid, in half the passes over memory.
+
+        x·½(1 + tanh u) = x·σ(2u),  2u = x·(a + b·x²),  a = 2√(2/π),  b = 0.044715·a
+        d/dx = σ + x·σ(1 − σ)·(a + 3b·x²)
+
+    Args:
+        x: float32, any shape.
+
+    Source: Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    """
+    square = tf.square(x)
+    gate = tf.sigmoid(x * (GELU_B * square + GELU_A))
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        inner = upstream * (x * (3 * GELU_B * square + GELU_A))
+        return upstream * gate + tf.raw_ops.SigmoidGrad(y=gate, dy=inner)
+
+    return x * gate, gradient
 
 
 def byte_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
@@ -195,7 +222,7 @@ class BertTransformerLayer(_Part):
         residual = x[:, 0] if self.first_token_only else flat
         attended = self._drop(self._linear(context, "attention_output"), training)
         x = self._norm(residual + attended, "attention_layer_norm")
-        hidden = tf.nn.gelu(self._linear(x, "feedforward_intermediate"), approximate=True)
+        hidden = gelu(self._linear(x, "feedforward_intermediate"))
         hidden = self._drop(self._linear(hidden, "feedforward_output"), training)
         x = self._norm(x + hidden, "feedforward_layer_norm")
         return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))

@@ -32,6 +32,11 @@ LEAD = 0.1
 """The share of `every_steps` that is left for writing beside the training before it has to wait."""
 
 
+def count_interval(every_steps: int) -> int:
+    """Steps between two checkpoints, so that never more than `every_steps` are done again."""
+    return max(every_steps - math.ceil(LEAD * every_steps), 1)
+
+
 class CallbackSequence(keras.callbacks.Callback):
     """Several callbacks as one; none of them sees the steps that a resumed `fit` does not do again.
 
@@ -134,6 +139,7 @@ class Checkpointer(keras.callbacks.Callback):
         self._writer, self._config, self._stream, self._stateful = writer, config, stream, stateful
         self._best, self._stop, self._facts, self._elapsed = best, stop, facts, elapsed
         self._epoch, self._done, self._step = 0, 0, 0
+        self.steps_per_epoch = len(stream)
         self._best_step: int | None = None
         self._variables: dict[str, Any] = {}
         self._initial: dict[str, np.ndarray] = {}
@@ -207,7 +213,7 @@ class Checkpointer(keras.callbacks.Callback):
         if self._stop.requested:
             self.save_and_leave()
         # the last step's state is saved with the epoch's end, right after it
-        if self._done < len(self._stream) and not self.model.stop_training and self._is_due():
+        if self._done < self.steps_per_epoch and not self.model.stop_training and self._is_due():
             self.save()
         limit = self._config.every_steps
         if limit is not None and self._step + 1 - self._writer.written_step > limit:
@@ -225,7 +231,7 @@ class Checkpointer(keras.callbacks.Callback):
 
     def _is_due(self) -> bool:
         steps, minutes = self._config.every_steps, self._config.every_minutes
-        if steps is not None and self._step - self._saved_step >= max(steps - math.ceil(LEAD * steps), 1):
+        if steps is not None and self._step - self._saved_step >= count_interval(steps):
             return True
         return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
 

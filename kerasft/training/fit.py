@@ -107,8 +107,8 @@ def train(
         OSError: a checkpoint cannot be written.
     """
     stream = _make_train_stream(task, caches.train, config, seed)
-    _compile(task, model, config, len(stream), precision)
-    build_all(model, *_first_example(task, stream))
+    compile_model(task, model, config, len(stream), precision)
+    build_all(model, *first_example(task, stream))
     with StopRequest() as stop:
         parts = CallbackSet(
             Setting(task, model, dataset, config, run, seed, hyperparameters, progress),
@@ -183,9 +183,10 @@ def count_steps(config: TrainConfig, steps_per_epoch: int) -> int:
     return steps if config.max_steps is None else min(steps, config.max_steps)
 
 
-def _compile(
+def compile_model(
     task: Task, model: keras.Model, config: TrainConfig, steps_per_epoch: int, precision: Precision
 ) -> None:
+    """Gives the model its loss, metrics and optimizer."""
     depths = task.compute_depths(model)
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     total_steps = count_steps(config, steps_per_epoch)
@@ -195,7 +196,7 @@ def _compile(
     model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
 
 
-def _first_example(task: Task, stream: BatchStream) -> tuple[Any, Any]:
+def first_example(task: Task, stream: BatchStream) -> tuple[Any, Any]:
     """(inputs, labels) of one example, as tensors."""
     return task.split_batch({name: tf.constant(array[:1]) for name, array in stream.batch(0).items()})
 

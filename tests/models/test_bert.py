@@ -14,7 +14,7 @@ from kerasft.models.bert import (
     compute_layer_depths,
     copy_weights_to_backbone,
 )
-from kerasft.models.bert_layers import byte_dropout, layer_norm
+from kerasft.models.bert_layers import byte_dropout, gelu, layer_norm
 from kerasft.optimizers.groups import variable_kind
 
 
@@ -224,3 +224,19 @@ def test_keras_saves_and_opens_the_fast_encoder(backbone, tmp_path) -> None:
     inputs = make_inputs(3, 10)
     np.testing.assert_array_equal(loaded(inputs), encoder(inputs))
     assert loaded.get_layer("transformer_layer_1").get_config()["first_token_only"] is True
+
+
+def test_gelu_and_its_gradient_are_tensorflows_in_double_precision() -> None:
+    """In single precision TensorFlow's 1 + tanh loses what is left of small values."""
+    x = np.concatenate([np.linspace(-30, 30, 4001), [0.0, -0.0, 1e-20]])
+    upstream = np.random.default_rng(0).standard_normal(x.shape)
+    results = []
+    for function, dtype in ((gelu, tf.float32), (lambda x: tf.nn.gelu(x, approximate=True), tf.float64)):
+        value = tf.constant(x, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            y = function(value)
+        results.append((y, tape.gradient(y, value, output_gradients=tf.constant(upstream, dtype))))
+    (y, slope), (expected, expected_slope) = results
+    np.testing.assert_allclose(y, expected, rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(slope, expected_slope, rtol=2e-5, atol=1e-6)
