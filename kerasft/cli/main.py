@@ -52,8 +52,8 @@ KEY=VALUE changes it from the command line:
   evaluate.splits='[test]'
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
-Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 70 a defect in kerasft,
-130 stopped by Ctrl-C."""
+Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 70 a defect in
+kerasft, 130 stopped by Ctrl-C."""
 
 app = typer.Typer(
     name="kerasft",
