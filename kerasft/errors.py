@@ -85,7 +85,7 @@ class StorageError(KerasftError, OSError):
 _MAKE_ROOM = "Make room on that disk."
 _NAME_ANOTHER = "Name another file or folder."
 _MAKE_WRITABLE = "Mount it so that it can be written, or name another folder."
-_ALLOW = "Allow it (chmod, chown), or name another folder."
+_ALLOW = "Allow it (chmod, chown), or name another file or folder."
 _LOOK_AFTER_IT = "Look after that disk, or name a folder on another."
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
