@@ -1,6 +1,6 @@
 """An export that is killed at any write, fsync, rename or mkdir shows no part of a version.
 
-Every such system call of `publish_saved_model` below the export folder is tried, one process each: about fifty. To
+Every such system call of `publish_saved_model` below the export folder is tried, one process each: some forty. To
 be quick, these are forks of two processes that have TensorFlow imported, and the module that is exported is the
 smallest that can be; the clean process that replays it is the real one.
 """
