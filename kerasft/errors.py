@@ -6,6 +6,11 @@ without a traceback and leaves with the class's `exit_code`.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+from pathlib import Path
+
 
 class KerasftError(Exception):
     """An error with a message for the user.
@@ -66,6 +71,113 @@ class ExportError(KerasftError):
     """An export was refused: what was written does not answer as the model does."""
 
     exit_code = 6
+
+
+class StorageError(KerasftError, OSError):
+    """A file cannot be written or read: the disk is full, read-only or damaged, or the user may not.
+
+    It is an `OSError` too, with the system's `errno` and `strerror`, for whoever handles those.
+    """
+
+    exit_code = 7
+
+
+_MAKE_ROOM = "Make room on that disk."
+_NAME_ANOTHER = "Name another file or folder."
+_MAKE_WRITABLE = "Mount it so that it can be written, or name another folder."
+_ALLOW = "Allow it (chmod, chown), or name another file or folder."
+_LOOK_AFTER_IT = "Look after that disk, or name a folder on another."
+_FIXES = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EFBIG: "Allow larger files there (ulimit -f), or name a folder on another disk.",
+    errno.EROFS: _MAKE_WRITABLE,
+    errno.EIO: _LOOK_AFTER_IT,
+    errno.ESTALE: _LOOK_AFTER_IT,
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.ENOTDIR: _NAME_ANOTHER,
+    errno.EISDIR: _NAME_ANOTHER,
+    errno.ENAMETOOLONG: _NAME_ANOTHER,
+}
+_GOES_ON = "What was finished is kept; the same command goes on from there."
+_ONLY_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
+"""Sockets and processes raise the others as well: those count where a file is named."""
+_CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What NumPy says when a file took less than it was given; it does not look at the reason."""
+
+
+def storage_error(
+    error: BaseException, path: str | Path | None = None, temporary: str | Path | None = None
+) -> StorageError | None:
+    """What an error of the disk means to the user, whichever library raised it.
+
+    Args:
+        error: as it was caught.
+        path: the file or folder that was being written, where the error names none.
+        temporary: the name that it was written under, which messages replace by `path`.
+
+    Returns:
+        The error to raise or tell; None where the disk is not to blame.
+    """
+    found = _find_reason(error)
+    if found is None:
+        return None
+    code, reason, name = found
+    where = name or str(path or "a file")
+    if temporary is not None:
+        where = where.replace(str(temporary), str(path), 1)
+    what = f"cannot be {_name_deed(code, name)}: {reason}."
+    told = StorageError(what, where=where, fix=f"{_FIXES[code]} {_GOES_ON}")
+    told.errno, told.strerror = code, reason
+    return told
+
+
+def _find_reason(error: BaseException) -> tuple[int, str, str | None] | None:
+    """The system's number and words, and the file's name where it is told."""
+    if isinstance(error, KerasftError) and not isinstance(error, StorageError):
+        return None
+    cause: BaseException | None = error
+    while cause is not None:
+        found = _read_number(cause) or _read_text(cause)
+        # an error that came of another's handling may be a defect: there only the unmistakable counts
+        if found and (cause is error or found[0] in _ONLY_OF_DISKS):
+            return found
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _read_number(error: BaseException) -> tuple[int, str, str | None] | None:
+    if not isinstance(error, OSError) or error.errno not in _FIXES:
+        return None
+    if isinstance(error, StorageError):
+        name = error.where
+    else:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+    if name is None and error.errno not in _ONLY_OF_DISKS:
+        return None
+    return error.errno, error.strerror or os.strerror(error.errno), name
+
+
+def _read_text(error: BaseException) -> tuple[int, str, str | None] | None:
+    """Libraries in other languages hand the system's words on, without its number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return None
+    text = str(error)
+    if isinstance(error, OSError) and (cut := _CUT_SHORT.search(text)):
+        return errno.ENOSPC, f"the disk took less than it was given ({cut.group()})", None
+    ours = type(error).__module__ == "builtins" and not isinstance(error, OSError)
+    for code in _ONLY_OF_DISKS if ours else _FIXES:
+        if os.strerror(code) in text:
+            return code, os.strerror(code), None
+    return None
+
+
+def _name_deed(code: int, name: str | None) -> str:
+    if code in (errno.EIO, errno.ESTALE):
+        return "read or written"
+    unreadable = code in (errno.EACCES, errno.EPERM) and name and os.path.exists(name)
+    return "read" if unreadable and not os.access(name or "", os.R_OK) else "written"
 
 
 class RunLockedError(KerasftError):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from kerasft.errors import storage_error
 
 
 def fsync_folder(folder: Path) -> None:
@@ -29,17 +33,22 @@ def _fsync_file(path: Path) -> None:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success it takes `path`'s place, on error it is removed."""
+    """Yields a temporary path beside `path`; on success it takes `path`'s place, on error it is removed.
+
+    Raises:
+        StorageError: it cannot be written; `path` is as it was.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
-    try:
-        yield temporary
-        _fsync_file(temporary)
-        os.replace(temporary, path)
-        fsync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{_make_token()}.tmp{path.suffix}")
+    with _told_as(path, temporary):
+        _make_parents(path)
+        try:
+            yield temporary
+            _fsync_file(temporary)
+            os.replace(temporary, path)
+            fsync_folder(path.parent)
+        finally:
+            _remove(temporary)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -54,33 +63,129 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def whole_folder(path: str | Path, *, replace: bool = True) -> Iterator[Path]:
     """Yields a temporary folder beside `path`; on success it becomes `path`, on error it is removed.
 
-    A folder that stands at `path` is moved aside first and deleted after the new one is in place.
+    What stands at `path` is moved aside first and deleted after the new one is in place. A process that is killed
+    between the two leaves nothing at `path`; `sweep_leftovers` puts the old one back.
+
+    Args:
+        path: the folder.
+        replace: whether to put it in the place of what stands there; else a folder with anything in it, or a
+            file, stays.
+
+    Raises:
+        FileExistsError: something stands at `path`, and is not to be replaced.
+        StorageError: it cannot be written; `path` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex[:8]
+    token = _make_token()
     temporary = path.with_name(f".{path.name}.{token}.tmp")
-    temporary.mkdir()
+    with _told_as(path, temporary):
+        _make_parents(path)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for folder, _, names in os.walk(temporary):
+                for name in names:
+                    _fsync_file(Path(folder) / name)
+                fsync_folder(Path(folder))
+            if replace and os.path.lexists(path):
+                _swap(temporary, path, path.with_name(f".{path.name}.{token}.old"))
+            else:
+                _move(temporary, path)
+        finally:
+            _remove(temporary)
+
+
+def _swap(temporary: Path, path: Path, old: Path) -> None:
+    """Puts `temporary` in the place of `path`, whose old content then is `temporary`."""
     try:
-        yield temporary
-        for folder, _, names in os.walk(temporary):
-            for name in names:
-                _fsync_file(Path(folder) / name)
-            fsync_folder(Path(folder))
-        if path.exists():
-            old = path.with_name(f".{path.name}.{token}.old")
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(path):
+            os.replace(old, path)
+        raise
+    fsync_folder(path.parent)
+    # `.old` is always whole: one that is being deleted has the temporary's name
+    os.replace(old, temporary)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    try:
+        os.rename(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        raise
+    fsync_folder(path.parent)
+
+
+@contextmanager
+def _told_as(path: Path, temporary: Path) -> Iterator[None]:
+    """Makes a `StorageError` of what the disk refuses, in which `path` is named and not its temporary."""
+    try:
+        yield
+    except Exception as error:
+        told = storage_error(error, path, temporary)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _make_token() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def _make_parents(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from error
+
+
+def _remove(path: Path) -> None:
+    """Deletes a file, a link or a folder, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>\.[^.]+)?", re.DOTALL)
+
+
+def sweep_leftovers(folder: str | Path) -> None:
+    """Clears away what killed processes left in a folder that nobody else writes to now.
+
+    The temporaries of `whole_file` and `whole_folder` are deleted; a folder that was moved aside, and whose
+    successor never came, is put back. Nothing else is touched, and folders below are not looked into.
+
+    Args:
+        folder: as it was named to them, less the last part; it need not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return
+    moved: list[tuple[int, Path, Path]] = []
+    for entry in list(folder.iterdir()):
+        found = _LEFTOVER.fullmatch(entry.name)
+        if found is None or (found["suffix"] and found["suffix"] != Path(found["name"]).suffix):
+            continue
+        if found["kind"] == "tmp":
+            _remove(entry)
+        elif not found["suffix"]:
+            moved.append((entry.lstat().st_ctime_ns, entry, folder / found["name"]))
+    for _, old, path in sorted(moved, reverse=True):
+        if os.path.lexists(path):
+            rubbish = old.with_suffix(".tmp")
+            os.replace(old, rubbish)
+            _remove(rubbish)
         else:
-            os.replace(temporary, path)
-        fsync_folder(path.parent)
-    finally:
-        if temporary.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
+            os.replace(old, path)
+    fsync_folder(folder)
 
 
 def compute_sha256(path: str | Path) -> str:

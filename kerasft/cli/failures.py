@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from kerasft import __version__
-from kerasft.errors import KerasftError, Terminated
+from kerasft.errors import KerasftError, Terminated, storage_error
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -38,19 +38,36 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             _say(f"\nstopped: {str(stop) or 'nothing was changed.'}")
             raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
         except BrokenPipeError:
-            # Whoever read our output has seen enough; Python must not complain about it on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()  # whoever read it has seen enough
             raise typer.Exit(BROKEN_PIPE) from None
-        except KerasftError as error:
+        except Exception as error:
+            told = _find_user_error(error)
+            if told is None:
+                _say(_describe_defect(error))
+                raise typer.Exit(DEFECT) from None
             if _shows_tracebacks():
                 traceback.print_exc()
-            _say(str(error) if "\n" in error.what else f"error: {error}")
-            raise typer.Exit(error.exit_code) from None
-        except Exception as error:
-            _say(_describe_defect(error))
-            raise typer.Exit(DEFECT) from None
+            _say(str(told) if "\n" in told.what else f"error: {told}")
+            raise typer.Exit(told.exit_code) from None
 
     return run
+
+
+def _find_user_error(error: Exception) -> KerasftError | None:
+    """What the user can act on; None where it is a defect."""
+    if isinstance(error, KerasftError):
+        return error
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_output()
+    # files that kerasft writes are named by those who write them
+    return storage_error(error, "standard output or a file")
+
+
+def _give_up_output() -> None:
+    """What could not be written to standard output is dropped: Python must not complain on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:
@@ -65,13 +82,21 @@ def _describe_defect(error: Exception) -> str:
     summary = " ".join(f"{type(error).__name__}: {error}".split())
     if len(summary) > 300:
         summary = summary[:299] + "…"
+    kept = ""
     if _shows_tracebacks():
         traceback.print_exc()
-        kept = ""
     else:
-        descriptor, name = tempfile.mkstemp(prefix="kerasft-defect-", suffix=".txt")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"kerasft {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
-            file.write("".join(traceback.format_exception(error)))
-        kept = f"\n  The traceback is in {name}; please report it. --traceback shows it here."
+        try:
+            name = _keep_traceback(error)
+            kept = f"\n  The traceback is in {name}; please report it. --traceback shows it here."
+        except OSError:  # no room for temporary files
+            kept = "\n  Please report it, with what --traceback shows."
     return f"this is a defect in kerasft: {summary}{kept}"
+
+
+def _keep_traceback(error: Exception) -> str:
+    descriptor, name = tempfile.mkstemp(prefix="kerasft-defect-", suffix=".txt")
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"kerasft {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
+        file.write("".join(traceback.format_exception(error)))
+    return name

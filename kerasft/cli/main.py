@@ -55,8 +55,8 @@ KEY=VALUE changes it from the command line:
   evaluate.splits='[test]'
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
-Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 70 a defect in kerasft,
-8 run folder in use, 130 stopped by Ctrl-C, 143 by SIGTERM."""
+Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 8 run folder in use,
+70 a defect in kerasft, 130 stopped by Ctrl-C, 143 by SIGTERM."""
 
 app = typer.Typer(
     name="kerasft",

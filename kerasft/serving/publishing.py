@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.errors import ExportError
-from kerasft.files import fsync_folder, whole_folder, write_json, write_text
+from kerasft.files import whole_folder, write_json, write_text
 from kerasft.serving.graphs import widen_compatibility
 
 PROBES = (
@@ -73,19 +69,17 @@ def publish_saved_model(
         What `parity.json` holds.
 
     Raises:
-        ExportError: the destination exists or cannot be written, the answers differ, or the clean process failed;
-            nothing is published then.
+        ExportError: the destination exists, the answers differ, or the clean process failed.
+        StorageError: the destination cannot be written.
+
+    Nothing is published where one is raised.
     """
     import tensorflow as tf
 
     check_destination(destination)
     texts = [*examples, *PROBES]
     with _new_folder(destination) as folder:
-        try:
-            tf.saved_model.save(module, str(folder), signatures=module.signatures)
-        except tf.errors.OpError as error:
-            reason = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]", "", error.message)  # the names of graph nodes
-            raise _cannot_write(destination, reason) from error
+        tf.saved_model.save(module, str(folder), signatures=module.signatures)
         widen_compatibility(folder)
         answers = replay(folder, texts)
         parity = compare(answers, expected(texts), tolerance)
@@ -116,30 +110,13 @@ def _labels_agree(answers: dict[str, np.ndarray], label_names: Sequence[str]) ->
 
 @contextmanager
 def _new_folder(destination: Path) -> Iterator[Path]:
-    """Yields a folder that becomes `destination` on success, unless that has come to be meanwhile.
-
-    Unlike `whole_folder` alone it replaces nothing: of two exports to one version the second fails.
-    """
-    finished = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.done")
+    """Yields a folder that becomes `destination` on success, unless that has come to be meanwhile."""
     try:
-        with whole_folder(finished) as folder:
+        with whole_folder(destination, replace=False) as folder:
             yield folder
-        os.rename(finished, destination)  # fails where a folder with anything in it stands
-        fsync_folder(destination.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            check_destination(destination)
-        raise _cannot_write(destination, error.strerror or str(error)) from error
-    finally:
-        shutil.rmtree(finished, ignore_errors=True)
-
-
-def _cannot_write(destination: Path, reason: str) -> ExportError:
-    return ExportError(
-        f"the export cannot be written: {reason}; nothing was published",
-        where=str(destination),
-        fix="Make room there, or name a folder that can be written.",
-    )
+    except FileExistsError:
+        check_destination(destination)
+        raise
 
 
 def replay(saved_model: Path, texts: list[str]) -> dict[str, np.ndarray]:

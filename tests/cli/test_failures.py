@@ -33,6 +33,7 @@ def fail_with(error: BaseException) -> int:
         errors.PresetError,
         errors.TrainingError,
         errors.ExportError,
+        errors.StorageError,
     ],
 )
 def test_an_expected_error_is_a_message_and_its_exit_code(

@@ -1,0 +1,117 @@
+"""Commands on a disk that is full or read-only: what is said, what stays, and that the same command then succeeds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny_bert
+from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree, run_command
+
+from kerasft.data.prepared import load_prepared_dataset
+from kerasft.training.run_folder import RunFolder
+
+pytestmark = pytest.mark.slow
+
+RECORDS = ("config.yaml", "stages.json", "metrics.json")
+"""Files of the run folder that a stage writes anew before its own work, each whole."""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with mount_small_disk(tmp_path / "disk", 4096 * KIB) as disk:
+        yield disk
+
+
+def read_results(run: Path) -> dict[str, bytes | None]:
+    """All of a run folder but the records."""
+    return {name: content for name, content in read_tree(run).items() if name not in RECORDS}
+
+
+def assert_storage_error(done, reason: str, *names: str) -> None:
+    """Exit code 7, and a message of two lines with the reason and one of the files' names."""
+    assert done.returncode == 7, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1, done.stderr
+    assert reason in told[0]
+    assert any(name in told[0] for name in names), told[0]
+    assert "/." not in told[0], "a hidden temporary is named"
+    assert done.stderr.splitlines()[-1].endswith("the same command goes on from there.")
+
+
+def test_prepare_on_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
+    config = tiny_bert.write_experiment(tmp_path / "experiment", tmp_path / "no-preset")
+    run = disk.path / "run"
+    command = ("prepare", config, "--output", run)
+    assert run_command(*command).returncode == 0
+    before = read_results(run)
+    other = (*command, "seed=1", "data.near_duplicates=false")
+    for leave in (0, 24 * KIB, 240 * KIB, 400 * KIB):
+        disk.fill(leave)
+        assert_storage_error(run_command(*other), "No space left on device", "run/dataset", *RECORDS)
+        assert read_results(run) == before
+        assert list_hidden(run) == []
+    disk.make_room()
+    done = run_command(*other)
+    assert done.returncode == 0, done.stderr
+    splits = load_prepared_dataset(run / "dataset").splits
+    assert splits == ("train", "validation", "test")
+
+
+@pytest.fixture
+def run(disk: SmallDisk, tiny_run: RunFolder) -> Path:
+    """The tiny experiment's run folder, copied to the small disk."""
+    return shutil.copytree(tiny_run.path, disk.path / "run")
+
+
+def test_evaluate_on_a_full_disk(disk: SmallDisk, run: Path) -> None:
+    (run / "report.html").unlink()
+    before = read_results(run)
+    command = ("evaluate", run, "evaluate.bootstrap_samples=20")
+    for leave, name in ((4 * KIB, "predictions/validation.jsonl"), (40 * KIB, "report.html")):
+        disk.fill(leave)
+        assert_storage_error(run_command(*command), "No space left on device", name)
+        assert read_results(run) == before
+        assert list_hidden(run) == []
+    disk.make_room()
+    done = run_command(*command)
+    assert done.returncode == 0, done.stderr
+    assert (run / "report.html").exists()
+
+
+def test_export_on_a_full_disk_and_on_a_read_only_one(disk: SmallDisk, run: Path) -> None:
+    before = read_tree(run)
+    disk.fill(64 * KIB)
+    done = run_command("export", run)
+    assert_storage_error(done, "No space left on device", "run/export/2")
+    assert read_tree(run) == before
+    disk.make_room()
+    disk.remount("ro")
+    assert_storage_error(run_command("export", run), "Read-only file system", "run/export/2")
+    assert read_tree(run) == before
+    disk.remount("rw")
+    done = run_command("export", run)
+    assert done.returncode == 0, done.stderr
+    after = read_results(run)
+    assert {name: content for name, content in after.items() if not name.startswith("export/2")} == {
+        name: content for name, content in before.items() if name not in RECORDS
+    }
+    assert (run / "export" / "2" / "parity.json").exists()
+
+
+def test_prepare_on_a_read_only_disk(tmp_path: Path, disk: SmallDisk) -> None:
+    config = tiny_bert.write_experiment(tmp_path / "experiment", tmp_path / "no-preset")
+    disk.remount("ro")
+    done = run_command("prepare", config, "--output", disk.path / "run")
+    assert_storage_error(done, "Read-only file system", "disk/run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_prepare_in_a_folder_that_the_user_may_not_write_to(tmp_path: Path) -> None:
+    config = tiny_bert.write_experiment(tmp_path / "experiment", tmp_path / "no-preset")
+    (tmp_path / "theirs").mkdir(mode=0o500)
+    done = run_command("prepare", config, "--output", tmp_path / "theirs" / "run")
+    assert_storage_error(done, "Permission denied", "theirs/run")
