@@ -50,7 +50,7 @@ def main() -> None:
         print(f"prepare (not counted): {seconds:.1f} s", flush=True)
         print(f"{'pair':>4}  {'kerasft s':>9}  {'other s':>9}  {'ratio':>6}", flush=True)
         for pair in range(1, arguments.pairs + 1):
-            ours, _ = run_timed([*kerasft, "finetune", *tail])
+            ours, _ = run_timed([*kerasft, "finetune", *tail, "--restart", "--yes"])
             theirs, told = run_timed(other)
             ratios.append(ours / theirs)
             print(f"{pair:>4}  {ours:>9.1f}  {theirs:>9.1f}  {ratios[-1]:>6.3f}   {told}", flush=True)

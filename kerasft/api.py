@@ -12,7 +12,6 @@ from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import write_text
 from kerasft.progress import Progress
-from kerasft.training.lock import owned
 from kerasft.training.run_folder import RunFolder
 
 
@@ -68,7 +67,7 @@ class Run:
         """Measures validation and test, writes metrics.json and report.html; figures by split."""
         from kerasft.stages import run as stage
 
-        with owned(self.folder.path):
+        with self.folder.owned():
             return stage.evaluate(self.config, self.folder, _progress(progress))
 
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
@@ -76,7 +75,7 @@ class Run:
         from kerasft.stages import export as stage
 
         target = None if destination is None else Path(destination)
-        with owned(self.folder.path):
+        with self.folder.owned():
             return stage.export(self.config, self.folder, _progress(progress), target)
 
 
@@ -136,7 +135,7 @@ def finetune(
         )
         splits = {"train": (texts, labels), "validation": validation, "test": test}
         run = RunFolder(output or Path("runs", name))
-        with owned(run.path):
+        with run.owned():
             config = _write_inputs(run, document, splits, restart)
             _finetune(load_config(ExperimentConfig, config, overrides).config, run, progress, restart)
         return Run(run.path)
@@ -151,7 +150,7 @@ def finetune(
         )
     loaded = load_config(ExperimentConfig, config, overrides)
     run = RunFolder(output or loaded.run_folder or Path("runs", loaded.config.name))
-    with owned(run.path):
+    with run.owned():
         _finetune(loaded.config, run, progress, restart)
     return Run(run.path)
 

@@ -72,13 +72,13 @@ def open_work(
     """Loads the config, and says on Ctrl-C what is kept."""
     config, folder = load_experiment(path, overrides, output)
     prepare_environment()
-    from kerasft.training.lock import owned
     from kerasft.training.run_folder import RunFolder
 
     with open_progress(quiet, results) as progress, ending_in_order():
         try:
-            with owned(folder, progress.note):
-                yield Work(config, RunFolder(folder), progress)
+            run = RunFolder(folder)
+            with run.owned(progress.note):
+                yield Work(config, run, progress)
         except KeyboardInterrupt as stop:
             kept = f"what was finished is kept in {folder}; the same command goes on from there."
             raise type(stop)(str(stop) or kept) from None

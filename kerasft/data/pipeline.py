@@ -90,4 +90,8 @@ class BatchStream:
         dataset = tf.data.Dataset.range(steps).map(
             graph_load, num_parallel_calls=self._workers, deterministic=True
         )
-        return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+        # Nothing here is left to be tuned, and the thread that tunes sleeps ever longer, up to 41, then 60 s: whoever
+        # lets go of an iterator may wait until it wakes.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2).with_options(options)

@@ -7,7 +7,7 @@ import shutil
 from difflib import get_close_matches
 from pathlib import Path
 
-from kerasft.errors import PresetError
+from kerasft.errors import PresetError, StorageError
 from kerasft.files import whole_folder
 from kerasft.models.catalogue import (
     PRESET_SCHEMES,
@@ -143,6 +143,8 @@ def _copy_preset(name: str, folder: Path, to: Path, size: int, progress: Progres
                 for licence in list_licence_files(module):
                     if not (temporary / licence.name).exists():
                         shutil.copyfile(licence, temporary / licence.name)
+    except StorageError:
+        raise
     except OSError as error:
         what = "the disk is full" if is_disk_full(error) else f"cannot be written: {error.strerror or error}"
         raise PresetError(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
@@ -45,18 +44,13 @@ def export(
     from kerasft.serving.model_card import write_model_card
     from kerasft.serving.publishing import check_destination, publish_saved_model
     from kerasft.training.streams import make_forward
-    from kerasft.training.trained import load_trained
+    from kerasft.training.trained import check_trained_on, load_trained
 
     trained = load_trained(run)
     folder = destination.expanduser() if destination else run.export / str(_next_version(run.export))
     check_destination(folder)
     dataset = load_prepared_dataset(run.dataset)
-    if dataset.fingerprint != trained.facts["dataset_fingerprint"]:
-        raise ConfigError(
-            "the data have changed since the model was trained",
-            where=str(run.path),
-            fix="Train it on them: kerasft run CONFIG.yaml.",
-        )
+    check_trained_on(run, dataset)
     settings = config.export or ExportConfig()
     task = trained.task
     forward = make_forward(trained.model)

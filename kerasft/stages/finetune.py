@@ -123,6 +123,11 @@ def _train(
 
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
+    if tf.config.list_physical_devices("GPU"):
+        progress.warn(
+            "Bits that are the same from run to run were verified on processors, not on this device: "
+            "kerasft verify-resume tells."
+        )
     task = build_task(config, dataset.label_names, preset)
     identity = describe_identity(config, dataset, preset, task.encoder_fingerprint)
     checkpoint = _find_start(run, config, identity, progress)

@@ -6,7 +6,6 @@ from typing import Any
 
 from kerasft.config.loading import dump_config
 from kerasft.data.prepared import load_prepared_dataset
-from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.fetching import resolve_preset
 from kerasft.progress import Progress, Silent
@@ -83,15 +82,11 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
     Raises:
         ConfigError: nothing was trained, or on other data than the config names now.
     """
+    from kerasft.training.trained import check_trained_on
+
     run.read_task()
     _prepare(config, run, progress)
-    trained_on, now = run.read_task()["dataset_fingerprint"], load_prepared_dataset(run.dataset).fingerprint
-    if trained_on != now:
-        raise ConfigError(
-            "the data have changed since the model was trained",
-            where=str(run.path),
-            fix="Train it on them: kerasft run CONFIG.yaml; or evaluate in another folder: --output DIR.",
-        )
+    check_trained_on(run, load_prepared_dataset(run.dataset))
     figures = evaluate_stage.evaluate(config, run, progress)
     progress.note(f"Report: {write_run_report(run)}")
     return figures

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasft.data.cache import ArrayCache
 from kerasft.data.pipeline import BatchStream
@@ -200,7 +201,7 @@ class CallbackSet:
     def close(self) -> None:
         """Ends files and bars, however `fit` ended."""
         for part in (self.history, self.tensorboard, self.progress):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, tf.errors.OpError):
                 part.close()
 
 

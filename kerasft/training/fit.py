@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasft.data.cache import ArrayCache
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
-from kerasft.errors import Terminated, TrainingError
+from kerasft.errors import Terminated, TrainingError, storage_error
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Task
@@ -104,7 +104,7 @@ def train(
 
     Raises:
         Terminated: SIGTERM came; a checkpoint was written first.
-        OSError: a checkpoint cannot be written.
+        StorageError: a checkpoint or a log cannot be written.
     """
     stream = _make_train_stream(task, caches.train, config, seed)
     compile_model(task, model, config, len(stream), precision)
@@ -144,6 +144,12 @@ def train(
             if checkpointer.step != checkpointer.saved_step:
                 checkpointer.save()
             writer.wait()
+        except Exception as error:
+            # a log or a checkpoint; TensorFlow and NumPy each have a way of their own to say that a disk is full
+            told = storage_error(error, run.path)
+            if told is None:
+                raise
+            raise told from error
         finally:
             parts.close()
     result.seconds = clock.read()

@@ -91,5 +91,5 @@ def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigErr
         f"this folder holds a run that began otherwise ({stands}):\n"
         + "\n".join(f"    {change}" for change in changes),
         where=str(run.path),
-        fix="Go on as it began, use another folder (--output DIR), or start afresh: --restart.",
+        fix="Go on as it began, use another folder (--output DIR), or train afresh: kerasft run … --restart.",
     )

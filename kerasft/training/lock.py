@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import RunLockedError
+from kerasft.errors import RunLockedError, storage_error
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -35,10 +36,15 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
 
     Raises:
         RunLockedError: another process holds it, here or on another host.
+        StorageError: the folder cannot be made or written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    descriptor = _open_locked(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_locked(path)
+    except OSError as error:
+        told = storage_error(error, folder, path)
+        raise told or error from error
     try:
         owner = _read_owner(descriptor)
         if owner:
@@ -117,4 +123,6 @@ def _write_owner(descriptor: int) -> None:
         "command": " ".join(sys.argv)[:1000],
     }
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, (json.dumps(owner) + "\n").encode(), 0)
+    # a disk without room for a line is told where something is to be written; the lock holds without it
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, (json.dumps(owner) + "\n").encode(), 0)

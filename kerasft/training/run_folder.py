@@ -7,7 +7,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 
 from kerasft import __version__
 from kerasft.errors import ConfigError
-from kerasft.files import write_json
+from kerasft.files import sweep_leftovers, write_json
+from kerasft.training.lock import owned
 
 BUILDS_ON = {"finetune": ("evaluate", "export")}
 """A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
@@ -50,6 +52,20 @@ class RunFolder:
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
+
+    @contextmanager
+    def owned(self, report: Callable[[str], Any] = lambda message: None) -> Iterator[None]:
+        """Holds the folder against other processes, and clears away what killed ones left; see `training.lock`.
+
+        Raises:
+            RunLockedError: another process holds it.
+        """
+        with owned(self.path, report):
+            for folder in (
+                self.path, self.cache, self.predictions, self.export, self.checkpoints / "finetune",
+            ):  # fmt: skip
+                sweep_leftovers(folder)
+            yield
 
     # --- figures ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasft.data.cache import ArrayCache, build_cache
 from kerasft.data.prepared import PreparedDataset
+from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, write_json
 from kerasft.progress import Progress
@@ -66,6 +67,20 @@ def load_trained(run: RunFolder) -> Trained:
     task_class = load_task_class(facts["task"]["type"])
     config, model_config = task_class.parse_configs(facts["task"], facts["model"])
     return Trained(run, task_class(config, model_config, facts["label_names"], run.preset), facts)
+
+
+def check_trained_on(run: RunFolder, dataset: PreparedDataset) -> None:
+    """Refuses a dataset that a run's model was not trained on.
+
+    Raises:
+        ConfigError: it is another.
+    """
+    if dataset.fingerprint != run.read_task()["dataset_fingerprint"]:
+        raise ConfigError(
+            "the data have changed since the model was trained",
+            where=str(run.path),
+            fix="Train it on them: kerasft run CONFIG.yaml --restart; or use another folder: --output DIR.",
+        )
 
 
 def open_cache(

@@ -54,6 +54,10 @@ ALL = {"prepare", "finetune", "evaluate", "export"}
         ("train.epochs=5", {"prepare"}),
         ("train.optimizer.learning_rate=0.004", {"prepare"}),
         ("train.schedule.warmup=0.2", {"prepare"}),
+        ("train.max_steps=5", {"prepare"}),
+        ("train.workers=5", ALL),
+        ("train.checkpoint.keep=5", ALL),
+        ("train.tensorboard.every_steps=5", ALL),
         ("evaluate.bootstrap_samples=51", ALL - {"evaluate"}),
         ("evaluate.splits=[test]", ALL - {"evaluate"}),
         ("export.tolerance=0.001", ALL - {"export"}),
@@ -149,7 +153,7 @@ def test_training_anew_forgets_figures_and_export_of_the_old_model(
         "train.optimizer={type: gradient_descent, learning_rate: 1.0e+30}", "train.schedule={type: constant}"
     )
     with pytest.raises(TrainingError, match="not finite") as caught:
-        run_stage.run(config, copied)
+        run_stage.run(config, copied, restart=True)
     assert str(copied.model) in str(caught.value.fix)
     assert find_done(config, copied) == {"prepare"}
     assert find_done(load_experiment(), copied) == {"prepare"}
@@ -172,8 +176,9 @@ def test_measuring_needs_a_model_and_its_data(
     (path.parent / "test.jsonl").write_text(
         '{"text": "a good film", "label": "liked"}\n{"text": "a bad film", "label": "disliked"}\n'
     )
-    with pytest.raises(ConfigError, match="data have changed"):
+    with pytest.raises(ConfigError, match="holds a run that began otherwise") as caught:
         run_stage.evaluate(load_config(ExperimentConfig, path).config, copied)
+    assert "data.test.path" in str(caught.value)
 
 
 def test_a_split_that_is_not_there_is_told(copied: RunFolder, load_experiment) -> None:

@@ -14,16 +14,9 @@ import tensorflow as tf
 
 from kerasft.errors import TrainingError
 from kerasft.progress import Silent, SilentBar
-from kerasft.training.callbacks import (
-    BestWeights,
-    GoodWeights,
-    History,
-    ShowProgress,
-    StepLoss,
-    Throughput,
-    ValidationFigures,
-    measure_peak_memory_mb,
-)
+from kerasft.training.callbacks import EpochCounter, StepLoss, StopAfter, Throughput, measure_peak_memory_mb
+from kerasft.training.history import History, ShowProgress
+from kerasft.training.selection import BestWeights, ValidationFigures
 
 SIZES = [4, 4, 1, 4, 3]
 
@@ -126,34 +119,12 @@ def test_without_a_finite_figure_nothing_is_restored() -> None:
     assert model.weights[0].numpy().item() == 0
 
 
-def test_good_weights_are_the_last_finite_ones() -> None:
-    model, good = build_model(), GoodWeights()
-
-    class Break(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.weights[0].assign([[[2.0, math.nan, math.inf][epoch]]])
-
-    model.fit(build_batches()[0], epochs=3, verbose=0, callbacks=[Break(), good])
-    good.restore()
-    assert model.weights[0].numpy().item() == 2.0
-
-
-def test_good_weights_are_the_first_before_an_epoch_is_done() -> None:
-    model, good = build_model(), GoodWeights()
-    good.set_model(model)
-    good.on_train_begin()
-    model.weights[0].assign([[math.nan]])
-    good.restore()
-    assert model.weights[0].numpy().item() == 1.0
-
-
-def test_good_weights_leave_it_to_the_best_ones() -> None:
-    model, keep = build_model(), BestWeights("val_score", True)
-    good = GoodWeights(keep)
-    model.fit(build_batches()[0], verbose=0, callbacks=[SetWeight([0.5]), keep, good])
-    model.weights[0].assign([[7.0]])
-    good.restore()
-    assert model.weights[0].numpy().item() == 7.0
+def test_training_stops_after_a_number_of_steps_and_ends_the_epoch() -> None:
+    counter, steps = EpochCounter(), Collect(lambda: 1)
+    callbacks = [StopAfter(7, len(SIZES)), counter, steps]
+    build_model().fit(build_batches()[0], epochs=5, verbose=0, callbacks=callbacks)
+    assert len(steps.values) == 7
+    assert counter.epochs == 2
 
 
 def test_validation_figures_reach_the_callbacks_after_them() -> None:
@@ -223,7 +194,7 @@ class Remembering(Silent):
 
 def test_progress_counts_examples_and_tells_each_epoch() -> None:
     progress, step_loss = Remembering(), StepLoss(batch_sizes=lambda step: SIZES[step])
-    show = ShowProgress(progress, sum(SIZES), lambda step: SIZES[step], step_loss, 2)
+    show = ShowProgress(progress, 2 * sum(SIZES), lambda step: SIZES[step], step_loss, 2)
     build_model().fit(build_batches()[0], epochs=2, verbose=0, callbacks=[step_loss, show])
     assert sum(amount for amount, _, _ in progress.done) == 2 * sum(SIZES)
     assert {total for _, total, _ in progress.done} == {2 * sum(SIZES)}
