@@ -30,9 +30,31 @@ def matrix_product(x: tf.Tensor, kernel: tf.Tensor, dtype: str) -> tf.Tensor:
 
 def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     """Layer normalisation over the last axis, in float32. Source: Ba et al. 2016, arXiv:1607.06450."""
+    return _layer_norm(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+
+@tf.custom_gradient
+def _layer_norm(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+    """With the gradient in closed form: fewer passes over memory than one by one.
+
+    n = (x − mean x)·r,  r = 1/√(var x + ε),  y = γ·n + β,  d = γ·∂y
+    ∂x = r·(d − mean d − n·mean(d·n)),  ∂γ = Σ ∂y·n,  ∂β = Σ ∂y
+    """
     centred = x - tf.reduce_mean(x, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-    return centred * tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * gamma + beta
+    scale = tf.math.rsqrt(variance + LAYER_NORM_EPSILON)
+    normal = centred * scale
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        inner = upstream * gamma
+        along = tf.reduce_mean(inner * normal, -1, keepdims=True)
+        of_x = scale * (inner - tf.reduce_mean(inner, -1, keepdims=True) - normal * along)
+        batch_axes = list(range(x.shape.rank - 1))
+        return of_x, tf.reduce_sum(upstream * normal, batch_axes), tf.reduce_sum(upstream, batch_axes)
+
+    return normal * gamma + beta, gradient
 
 
 @tf.custom_gradient
@@ -76,8 +98,8 @@ def byte_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
         [(count + 3) // 4], tf.bitcast(tf.cast(seed, tf.uint32), tf.int32), None, None, tf.int32, alg="philox"
     )
     mask_bytes = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint8), [-1])[:count], tf.shape(x))
-    keep = tf.cast(mask_bytes >= tf.constant(threshold, tf.uint8), x.dtype)
-    return x * (keep * (256.0 / (256.0 - threshold)))
+    kept = mask_bytes >= tf.constant(threshold, tf.uint8)
+    return x * tf.where(kept, tf.constant(256.0 / (256.0 - threshold), x.dtype), tf.zeros([], x.dtype))
 
 
 class _Part(keras.layers.Layer):

@@ -240,3 +240,25 @@ def test_gelu_and_its_gradient_are_tensorflows_in_double_precision() -> None:
     (y, slope), (expected, expected_slope) = results
     np.testing.assert_allclose(y, expected, rtol=2e-5, atol=1e-7)
     np.testing.assert_allclose(slope, expected_slope, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(7, 32), (3, 5, 32)])
+def test_layer_norms_gradient_is_automatic_differentiations(shape: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(0)
+    values = [generator.standard_normal(size) for size in (shape, 32, 32, shape)]
+    x, gamma, beta, upstream = (tf.constant(value, tf.float64) for value in values)
+    with tf.GradientTape() as tape:
+        tape.watch([x, gamma, beta])
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        y = centred / tf.sqrt(variance + 1e-12) * gamma + beta
+    expected = [y, *tape.gradient(y, [x, gamma, beta], output_gradients=upstream)]
+    x, gamma, beta, upstream = (tf.cast(value, tf.float32) for value in (x, gamma, beta, upstream))
+    with tf.GradientTape() as tape:
+        tape.watch([x, gamma, beta])
+        y = layer_norm(x, gamma, beta)
+    for a, b in zip(
+        [y, *tape.gradient(y, [x, gamma, beta], output_gradients=upstream)], expected, strict=True
+    ):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
