@@ -17,7 +17,7 @@ MAX_PARAMETERS = 4_000_000_000
 """Ten times BERT large's; 16 GB in float32."""
 _LIMITS = {
     "vocabulary_size": 10_000_000,
-    "num_layers": 1000,
+    "num_layers": 200,
     "num_heads": 1024,
     "hidden_dim": 1 << 16,
     "intermediate_dim": 1 << 18,
@@ -34,6 +34,7 @@ _HUGGING_FACE_NAMES = {
 }
 _HUB_CLASSES = ("keras_hub>BertBackbone", "keras_nlp>BertBackbone")
 _HUB_KEYS = {*_LIMITS, "dropout", "name", "trainable", "dtype"}
+_MAX_TENSORS = 10_000
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _FETCH = "The file is damaged, or was written for another model: fetch the preset again."
 
@@ -107,7 +108,7 @@ def check_holds_parameters(sizes: BertSizes, held_bytes: int, where: Path) -> No
     """
     if sizes.count_parameters() > held_bytes:
         raise PresetError(
-            f"asks for {sizes.count_parameters():,} weights, and the weights' files have {held_bytes:,} bytes.",
+            f"asks for {sizes.count_parameters():,} weights, and the weights that are there take {held_bytes:,} bytes.",
             where=str(where),
             fix=_FETCH,
         )
@@ -124,20 +125,29 @@ def check_bert_weights(folder: Path, sizes: BertSizes) -> None:
     paths = [folder / name for name in list_weight_files(folder)]
     check_holds_parameters(sizes, sum(path.stat().st_size for path in paths), folder / "config.json")
     if is_hub_form(folder):
-        for path in paths:
-            if path.suffix == ".h5":
-                try:
-                    check_h5_file(path)
-                except ValueError as error:
-                    raise PresetError(
-                        f"The weights cannot be loaded: {error}", where=str(path), fix=_FETCH
-                    ) from error
-        return
-    tensors = _read_hugging_face_tensors(folder)
+        _check_h5_files([path for path in paths if path.suffix == ".h5"])
+    else:
+        _check_tensors(folder, sizes, _read_hugging_face_tensors(folder))
+
+
+def _check_h5_files(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            check_h5_file(path)
+        except ValueError as error:
+            raise PresetError(
+                f"The weights cannot be loaded: {error}", where=str(path), fix=_FETCH
+            ) from error
+
+
+def _check_tensors(folder: Path, sizes: BertSizes, tensors: dict[str, Tensor]) -> None:
+    """keras-hub finds a tensor by the end of its name and reshapes what it finds: both must leave no doubt."""
     wrong = []
+    if len(tensors) > _MAX_TENSORS:
+        wrong.append(f"there are {len(tensors):,} tensors, and may be {_MAX_TENSORS:,}")
+        tensors = {}
     for name, shape in list_hugging_face_shapes(sizes, tensors).items():
-        found = [other for other in tensors if other.endswith(name)]
-        found = [name] if name in tensors else found
+        found = [name] if name in tensors else [other for other in tensors if other.endswith(name)]
         if len(found) != 1:
             wrong.append(f"{name} is {'there more than once' if found else 'missing'}")
         elif tensors[found[0]].shape != shape or tensors[found[0]].dtype not in _FLOATS:
@@ -146,7 +156,9 @@ def check_bert_weights(folder: Path, sizes: BertSizes) -> None:
     if wrong:
         more = f", and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise PresetError(
-            f"The weights cannot be loaded: {'; '.join(wrong[:5])}{more}.", where=str(folder), fix=_FETCH
+            f"The weights cannot be loaded: {'; '.join(wrong[:5])[:1000]}{more}.",
+            where=str(folder),
+            fix=_FETCH,
         )
 
 

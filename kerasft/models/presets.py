@@ -13,14 +13,14 @@ from kerasft.models.folders import read_json
 from kerasft.models.weight_files import check_finite
 
 
-def build_text_backbone(folder: Path, *, weights: Path | None = None) -> Any:
+def build_text_backbone(folder: Path, *, held_bytes: int | None = None) -> Any:
     """The architecture of a local preset folder, with whatever weights Keras begins with.
 
     Only numbers are taken from its config.json: nothing that the file names is made or run.
 
     Args:
         folder: holds config.json.
-        weights: a file that they will come from; sizes that it cannot hold the weights of are refused.
+        held_bytes: what the weights to come take; sizes that need more are refused.
 
     Returns:
         A `keras_hub.models.BertBackbone` in float32.
@@ -31,8 +31,8 @@ def build_text_backbone(folder: Path, *, weights: Path | None = None) -> Any:
     import keras_hub
 
     sizes = read_bert_sizes(folder)
-    if weights is not None and weights.exists():
-        check_holds_parameters(sizes, weights.stat().st_size, folder / "config.json")
+    if held_bytes is not None:
+        check_holds_parameters(sizes, held_bytes, folder / "config.json")
     # float32 whatever the preset was saved in: what is learned must not be rounded when it is written back
     return keras_hub.models.BertBackbone(**asdict(sizes), dtype="float32", name="bert_backbone")
 
@@ -66,9 +66,11 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
             backbone.load_weights(folder / ("model.weights.h5" if whole else "model.weights.json"))
         else:
             backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
-    except (ValueError, OSError, KeyError, TypeError, SafetensorError) as error:
+    except (
+        ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise PresetError(
-            f"The preset cannot be loaded: {error}",
+            f"The preset cannot be loaded: {str(error)[:1000]}",
             where=str(folder),
             fix="It must be a whole folder in keras-hub's or Hugging Face's format: config.json, weights, vocabulary.",
         ) from error

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ _MAX_CONFIG_BYTES = 32 << 20
 _MAX_OVERHEAD_BYTES = 64 << 20
 """Of HDF5 and of dropout's seeds, beside the weights, which are counted twice."""
 _PACKAGES = ("keras", "keras_hub", "keras_nlp", "builtins")
+
+
+def measure_weights(path: Path) -> int:
+    """How many bytes a saved model's weights take.
+
+    Raises:
+        PresetError: the file is damaged.
+    """
+    with _naming_damage(path), _open_archive(path) as archive:
+        return archive.getinfo(_WEIGHTS).file_size
 
 
 def load_model_weights(model: Any, path: Path) -> None:
@@ -36,18 +47,32 @@ def load_model_weights(model: Any, path: Path) -> None:
     Raises:
         PresetError: the file is damaged, was changed, or its weights are others than the model's, or not finite.
     """
+    with (
+        _naming_damage(path),
+        tempfile.TemporaryDirectory(prefix="kerasft-") as folder,
+        _open_archive(path) as archive,
+    ):
+        _check_config(archive.read(_find_member(archive, _CONFIG, _MAX_CONFIG_BYTES)), model)
+        # HDF5 jumps to and fro, which is slow inside an archive
+        member = _find_member(archive, _WEIGHTS, 8 * model.count_params() + _MAX_OVERHEAD_BYTES)
+        weights = Path(folder) / _WEIGHTS
+        with archive.open(member) as source, open(weights, "wb") as target:
+            shutil.copyfileobj(source, target)
+        check_h5_file(weights)
+        model.load_weights(weights)
+    check_finite(model, path)
+
+
+def _open_archive(path: Path) -> zipfile.ZipFile:
+    if not path.is_file():
+        raise ValueError("it is no file")
+    return zipfile.ZipFile(path)
+
+
+@contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
     try:
-        if not path.is_file():
-            raise ValueError("it is no file")
-        with tempfile.TemporaryDirectory(prefix="kerasft-") as folder, zipfile.ZipFile(path) as archive:
-            _check_config(archive.read(_find_member(archive, _CONFIG, _MAX_CONFIG_BYTES)), model)
-            # HDF5 jumps to and fro, which is slow inside an archive
-            member = _find_member(archive, _WEIGHTS, 8 * model.count_params() + _MAX_OVERHEAD_BYTES)
-            weights = Path(folder) / _WEIGHTS
-            with archive.open(member) as source, open(weights, "wb") as target:
-                shutil.copyfileobj(source, target)
-            check_h5_file(weights)
-            model.load_weights(weights)
+        yield
     except (
         ValueError, OSError, LookupError, TypeError, AttributeError, EOFError, RuntimeError,
         zipfile.BadZipFile, zlib.error,
@@ -58,7 +83,6 @@ def load_model_weights(model: Any, path: Path) -> None:
             where=str(path),
             fix="Train it again: kerasft finetune.",
         ) from error
-    check_finite(model, path)
 
 
 def _find_member(archive: zipfile.ZipFile, name: str, limit: int) -> zipfile.ZipInfo:

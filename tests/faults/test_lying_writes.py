@@ -28,6 +28,11 @@ ALLOWED = {
     r"/dev/shm/.*": "named semaphores of Python's multiprocessing, which TensorFlow Datasets imports",
 }
 """Paths that libraries open for writing whatever the input is, and why that harms nobody."""
+CACHES = {
+    "keras_home": "Keras writes its settings, keras.json, when it is first imported",
+    "mplconfigdir": "Matplotlib writes the list of the fonts that it found, and a lock beside it",
+}
+"""Folders below HOME that libraries keep for themselves, here by their own variables (KERAS_HOME, MPLCONFIGDIR)."""
 
 
 @pytest.fixture
@@ -95,12 +100,13 @@ def find_changed(line: str, work: Path) -> list[str]:
 
 def find_elsewhere(root: Path, changed: list[str], run: str) -> list[str]:
     """The paths that are neither in the run folder nor in the temporary folder, nor allowed."""
-    inside = (root / "work" / "runs" / run, root / "work" / "runs", root / "temporary")
+    runs = root / "work" / "runs"
+    inside = [runs / run, root / "temporary", *(root / "home" / name for name in CACHES)]
     return [
         path
         for path in changed
-        if not any(Path(path).is_relative_to(folder) for folder in inside[::2])
-        and Path(path) != inside[1]
+        if path != str(runs)
+        and not any(Path(path).is_relative_to(folder) for folder in inside)
         and not any(re.fullmatch(pattern, path) for pattern in ALLOWED)
     ]
 

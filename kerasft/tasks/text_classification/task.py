@@ -26,7 +26,7 @@ from kerasft.models.presets import (
     save_pooling,
     save_text_preset,
 )
-from kerasft.models.saved_models import load_model_weights
+from kerasft.models.saved_models import load_model_weights, measure_weights
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
@@ -131,7 +131,7 @@ class TextClassification(Task):
     def load_published(self, folder: Path) -> keras.Model:
         preset, path = folder / "preset", folder / "model.keras"
         check_preset_folder(preset, needs_weights=False)
-        backbone = build_text_backbone(preset, weights=path)
+        backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
         check_vocabulary(backbone, self.vocabulary, preset)
         model = heads.build_hub_classifier(
             backbone, len(self.label_names), pooling=self.pooling, dropout=self.model_config.dropout
