@@ -220,6 +220,8 @@ def _complete(
 
 
 def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise PresetError("It is no file.", where=str(path), fix=_FETCH)
     with open(path, "rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

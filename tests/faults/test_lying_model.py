@@ -266,6 +266,14 @@ def test_a_preset_that_lies_about_the_model_is_refused(run: RunFolder, changes: 
     refuse(run)
 
 
+def test_a_pipe_for_the_vocabulary_is_not_waited_for(run: RunFolder) -> None:
+    vocabulary = run.preset / "assets" / "tokenizer" / "vocabulary.txt"
+    vocabulary.unlink()
+    os.mkfifo(vocabulary)
+    with pytest.raises(PresetError, match="It is no file"):
+        load_trained(run)
+
+
 @pytest.mark.slow
 def test_the_command_leaves_with_4_and_runs_nothing(run: RunFolder, tmp_path: Path) -> None:
     folder = tmp_path / "work"
