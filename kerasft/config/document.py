@@ -7,6 +7,7 @@ aliases cannot blow a small file up.
 from __future__ import annotations
 
 import re
+import stat
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,12 +67,22 @@ def read_document(path: Path, shown: str) -> Document:
 
     Returns:
         Its values; `problems` says what is wrong with it as YAML, and then `data` may lack values.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
     """
     document = Document(origins={(): f"{shown}:1"})
-    raw = path.read_bytes()
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        # asked before opening: a pipe that nobody writes to would be waited for without end
+        problem = f"expected a file, got {_describe_kind(status.st_mode)}"
+        document.problems.append(Problem(shown, "", problem, "write the config into a file"))
+        return document
+    with open(path, "rb") as file:
+        raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        problem = f"expected a config of at most {MAX_BYTES:,} bytes, got {len(raw):,}"
-        document.problems.append(Problem(shown, "", problem))
+        problem = f"expected a config of at most {MAX_BYTES:,} bytes, got {max(status.st_size, len(raw)):,}"
+        document.problems.append(Problem(shown, "", problem, "name the YAML file of an experiment"))
         return document
     try:
         text = raw.decode("utf-8-sig")
@@ -82,6 +93,14 @@ def read_document(path: Path, shown: str) -> Document:
         return document
     parse_yaml(text, document, lambda line: f"{shown}:{line}")
     return document
+
+
+def _describe_kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def parse_yaml(text: str, document: Document, name_line: Callable[[int], str]) -> None:

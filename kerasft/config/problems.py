@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from kerasft.errors import ConfigError
 
+_SHOWN_PROBLEMS = 50
+_SHOWN_CHARACTERS = 500
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -25,12 +28,16 @@ class Problem:
     fix: str | None = None
 
     def __str__(self) -> str:
-        parts = [self.where, self.key, self.what] if self.key else [self.where, self.what]
+        parts = [_shorten(part) for part in (self.where, self.key, self.what) if part]
         return ": ".join(parts) + (f"; {self.fix}" if self.fix else "")
 
 
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
 class InvalidConfig(ConfigError):
-    """A config with mistakes: all of them, in the order in which they stand.
+    """A config with mistakes: all of them, in the order in which they stand; of very many the first are shown.
 
     Args:
         problems: at least one.
@@ -39,8 +46,11 @@ class InvalidConfig(ConfigError):
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
         count = len(self.problems)
+        lines = [str(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if count > len(lines):
+            lines.append(f"… and {count - len(lines):,} more")
         super().__init__(
-            "\n".join(str(problem) for problem in self.problems),
+            "\n".join(lines),
             fix="1 mistake; nothing was started."
             if count == 1
             else f"{count} mistakes; nothing was started.",

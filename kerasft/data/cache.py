@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import math
+import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from kerasft.data.records import read_record
 from kerasft.errors import DataError
 from kerasft.files import whole_folder, write_json
 
@@ -20,21 +23,41 @@ class ArrayCache:
 
     A column is either `ragged` (a one-dimensional array of its own length for each row) or `fixed` (one value or
     array of one shape for each row).
+
+    Raises:
+        DataError: a file is missing or damaged: its length, or where its rows begin, is not what the index says.
     """
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
-        index = json.loads((self.folder / INDEX_FILE).read_text(encoding="utf-8"))
-        self.fingerprint: str = index["fingerprint"]
-        self.num_rows: int = index["rows"]
-        self._columns = index["columns"]
         self._values: dict[str, np.ndarray] = {}
         self._offsets: dict[str, np.ndarray] = {}
-        for name, column in self._columns.items():
-            self._values[name] = _map(self.folder / f"{name}.values", column)
-            if column["kind"] == "ragged":
-                path = self.folder / f"{name}.offsets"
-                self._offsets[name] = np.memmap(path, dtype=np.int64, mode="r", shape=(self.num_rows + 1,))
+        try:
+            index = read_record(self.folder / INDEX_FILE)
+            self.fingerprint: str = index["fingerprint"]
+            self.num_rows: int = int(index["rows"])
+            for name, column in index["columns"].items():
+                self._open_column(name, column)
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"The cache of encoded examples is damaged: {error}",
+                where=str(self.folder),
+                fix="Delete the folder: it is made anew.",
+            ) from error
+
+    def _open_column(self, name: str, column: Mapping[str, Any]) -> None:
+        if Path(name).name != name:
+            raise ValueError(f"the column {name!r} is no file's name")
+        shape = [int(size) for size in column["shape"]]
+        self._values[name] = _map(self.folder / f"{name}.values", column["dtype"], shape)
+        if column["kind"] == "fixed":
+            if shape[0] != self.num_rows:
+                raise ValueError(f"the column {name} has {shape[0]} rows of {self.num_rows}")
+            return
+        offsets = _map(self.folder / f"{name}.offsets", np.int64, [self.num_rows + 1])
+        if offsets[0] != 0 or offsets[-1] != shape[0] or (np.diff(offsets) < 0).any():
+            raise ValueError(f"the rows of {name} do not lie one after the other")
+        self._offsets[name] = offsets
 
     def __len__(self) -> int:
         return self.num_rows
@@ -57,11 +80,14 @@ class ArrayCache:
         return result
 
 
-def _map(path: Path, column: Mapping) -> np.ndarray:
-    shape = tuple(column["shape"])
+def _map(path: Path, dtype: Any, shape: list[int]) -> np.ndarray:
     if 0 in shape:
-        return np.zeros(shape, dtype=column["dtype"])
-    return np.memmap(path, dtype=column["dtype"], mode="r", shape=shape)
+        return np.zeros(shape, dtype)
+    status = path.stat()
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    if not stat.S_ISREG(status.st_mode) or status.st_size != expected:
+        raise ValueError(f"{path.name} has {status.st_size:,} bytes, not {expected:,}")
+    return np.memmap(path, dtype, "r", shape=tuple(shape))
 
 
 def build_cache(
@@ -69,7 +95,7 @@ def build_cache(
     fingerprint: str,
     chunks: Iterable[Mapping[str, np.ndarray | list[np.ndarray]]],
 ) -> ArrayCache:
-    """Writes a cache whole or not at all, unless one with this fingerprint stands there already.
+    """Writes a cache whole or not at all, unless one with this fingerprint stands there already, undamaged.
 
     Args:
         folder: where it goes.
@@ -80,9 +106,11 @@ def build_cache(
         DataError: there are no rows.
     """
     if (folder / INDEX_FILE).exists():
-        cache = ArrayCache(folder)
-        if cache.fingerprint == fingerprint:
-            return cache
+        # one that is damaged is made anew, as one of other data is
+        with suppress(DataError):
+            cache = ArrayCache(folder)
+            if cache.fingerprint == fingerprint:
+                return cache
     with whole_folder(folder) as temporary:
         writer = _Writer(temporary)
         for chunk in chunks:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasft.data.config import DataConfig
 from kerasft.data.sources import SourceFile, resolve_files
+from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, compute_sha256
 
 HASHED_BYTES = 64 << 20
@@ -33,22 +34,29 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
     Files above 64 MiB are known by size, times of change, and their first and last MiB; smaller ones by their SHA-256.
 
     Raises:
-        DataError: a path matches nothing.
+        DataError: a path matches nothing, or a file cannot be read.
     """
     files = {
-        split: [(file.name, _identify(file.path)) for file in files]
+        split: [(file.name, _identify(file)) for file in files]
         for split, files in resolve_sources(config, base).items()
     }
     return compute_fingerprint({"config": config.model_dump(mode="json"), "files": files})
 
 
-def _identify(path: Path) -> list[Any]:
-    status = path.stat()
-    if status.st_size <= HASHED_BYTES:
-        return [compute_sha256(path)]
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        digest.update(file.read(_PIECE_BYTES))
-        file.seek(-_PIECE_BYTES, os.SEEK_END)
-        digest.update(file.read())
+def _identify(source: SourceFile) -> list[Any]:
+    try:
+        status = source.path.stat()
+        if status.st_size <= HASHED_BYTES:
+            return [compute_sha256(source.path)]
+        digest = hashlib.sha256()
+        with open(source.path, "rb") as file:
+            digest.update(file.read(_PIECE_BYTES))
+            file.seek(-_PIECE_BYTES, os.SEEK_END)
+            digest.update(file.read())
+    except OSError as error:
+        raise DataError(
+            f"The file cannot be read: {error.strerror or error}.",
+            where=source.name,
+            fix="Look at its permissions and its disk.",
+        ) from error
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest.hexdigest()]

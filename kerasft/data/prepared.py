@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 
+from kerasft.data.records import read_record
 from kerasft.errors import DataError
 
 MANIFEST = "manifest.json"
 INDEX = "index"
 FORMAT = 1
 """Raised when what is written changes: older datasets are then prepared anew."""
+
+_DAMAGED = "Prepare it again: kerasft prepare CONFIG.yaml"
+
+
+class _SplitEntry(pydantic.BaseModel):
+    rows: int = pydantic.Field(ge=0)
+    labels: dict[str, int]
+
+
+class _SourceEntry(pydantic.BaseModel):
+    file: str
+
+
+class _Manifest(pydantic.BaseModel):
+    """What every manifest of this format holds, as far as reading examples depends on it."""
+
+    fingerprint: str
+    labels: list[str]
+    fields: dict[str, str]
+    splits: dict[str, _SplitEntry]
+    sources: list[_SourceEntry]
+
+    @pydantic.model_validator(mode="after")
+    def _check_agreement(self) -> _Manifest:
+        if set(self.fields) != {"text", "label"}:
+            raise ValueError(f"the fields are {', '.join(self.fields)}")
+        for name, split in self.splits.items():
+            if set(split.labels) != set(self.labels) or sum(split.labels.values()) != split.rows:
+                raise ValueError(f"the labels of {name} do not add up to its {split.rows} rows")
+        return self
 
 
 class Split:
@@ -45,13 +77,19 @@ class Split:
     def _source(self) -> Any:
         import tensorflow_datasets as tfds
 
-        return tfds.builder_from_directory(str(self.folder)).as_data_source(split=self.name)
+        with _naming_damage(self.folder):
+            _check_classes(read_record(self.folder / "features.json"))
+            source = tfds.builder_from_directory(str(self.folder)).as_data_source(split=self.name)
+            if len(source) != self._count:
+                raise ValueError(f"{self.name} has {len(source)} examples, the manifest says {self._count}")
+        return source
 
     def take(self, indices: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
         """Examples at any indices, in their order: `{"text": str, "label": int}`, under the task's names.
 
         Raises:
             IndexError: an index is not below the number of examples.
+            DataError: the files are damaged.
         """
         wanted = np.asarray(indices, np.int64)
         wanted = np.where(wanted < 0, wanted + self._count, wanted)
@@ -59,11 +97,12 @@ class Split:
             raise IndexError(
                 f"split {self.name} has {self._count} examples, asked for {wanted.min()}…{wanted.max()}"
             )
-        text, label = self._text, self._label
-        return [
-            {text: example[text].decode("utf-8"), label: int(example[label])}
-            for example in self._source.__getitems__(wanted.tolist())
-        ]
+        text, label, source = self._text, self._label, self._source
+        with _naming_damage(self.folder):
+            return [
+                {text: example[text].decode("utf-8"), label: int(example[label])}
+                for example in source.__getitems__(wanted.tolist())
+            ]
 
     def iterate(self, batch: int = 1000) -> Iterator[list[dict[str, Any]]]:
         """All examples in order, `batch` at a time."""
@@ -72,7 +111,7 @@ class Split:
 
     def labels(self) -> np.ndarray:
         """int32 (examples,): the labels, without reading the texts; memory-mapped, read-only."""
-        return np.load(self.folder / INDEX / f"{self.name}.labels.npy", mmap_mode="r")
+        return self._open_index("labels", (self._count,))
 
     def label_counts(self) -> dict[str, int]:
         """Label's name → number of examples."""
@@ -80,11 +119,23 @@ class Split:
 
     @cached_property
     def _origins(self) -> np.ndarray:
-        return np.load(self.folder / INDEX / f"{self.name}.origins.npy", mmap_mode="r")
+        return self._open_index("origins", (self._count, 2))
+
+    def _open_index(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        path = self.folder / INDEX / f"{self.name}.{name}.npy"
+        with _naming_damage(path):
+            if not path.is_file():
+                raise ValueError("there is no such file")
+            array = np.lib.format.open_memmap(path, mode="r")
+            if array.shape != shape or not np.issubdtype(array.dtype, np.integer):
+                raise ValueError(f"it holds {array.dtype} {array.shape}, not integers {shape}")
+        return array
 
     def origin(self, index: int) -> str:
         """`file:row` of the example's source; the row is the line, from 1, at which it starts."""
         file, row = self._origins[index].tolist()
+        if file >= len(self._manifest["sources"]):
+            raise _build_damage_error(self.folder / INDEX, f"{self.name} names a source that is not there")
         return f"{self._manifest['sources'][file]['file']}:{row}"
 
 
@@ -131,24 +182,56 @@ class PreparedDataset:
         return self._splits[name]
 
 
+@contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
+    """What NumPy, TFDS and ArrayRecord meet in a file that was whole when it was written is the file's damage."""
+    try:
+        yield
+    except Exception as error:
+        raise _build_damage_error(path, str(error) or type(error).__name__) from error
+
+
+def _build_damage_error(path: Path, what: str) -> DataError:
+    return DataError(f"The prepared dataset is damaged: {what[:300]}", where=str(path), fix=_DAMAGED)
+
+
+def _check_classes(description: Any) -> None:
+    """Refuses a features.json that names classes of other packages than TFDS, which would import them."""
+    if isinstance(description, dict):
+        name = description.get("pythonClassName", "tensorflow_datasets.")
+        if not str(name).startswith("tensorflow_datasets."):
+            raise ValueError(f"features.json names the class {name}")
+    children = description.values() if isinstance(description, dict) else description
+    for child in children if isinstance(description, dict | list) else ():
+        _check_classes(child)
+
+
 def load_prepared_dataset(folder: Path) -> PreparedDataset:
     """Opens what `prepare_dataset` wrote.
 
     Raises:
-        DataError: there is none, or it is of another version's format.
+        DataError: there is none, its manifest is damaged, or it is of another version's format.
     """
     folder = Path(folder)
     fix = "Run `kerasft prepare` first."
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_record(path)
     except FileNotFoundError as error:
         raise DataError("There is no prepared dataset.", where=str(folder), fix=fix) from error
-    except ValueError as error:
-        raise DataError(f"The manifest is damaged: {error}", where=str(folder / MANIFEST), fix=fix) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"The manifest is damaged: {error}", where=str(path), fix=_DAMAGED) from error
     if manifest.get("format") != FORMAT:
         raise DataError(
             f"The dataset has format {manifest.get('format')}, this version reads {FORMAT}.",
             where=str(folder),
             fix=fix,
         )
+    try:
+        _Manifest.model_validate(manifest)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"{place}: {first['msg']}" if place else first["msg"]
+        raise DataError(f"The manifest is damaged: {what}", where=str(path), fix=_DAMAGED) from error
     return PreparedDataset(folder, manifest)

@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasft.errors import PresetError
 from kerasft.files import compute_sha256
+from kerasft.models.weight_files import is_cut_short, read_safetensors_header
 
 WEIGHT_PATTERNS = ("model.safetensors", "model-*.safetensors", "model.weights.h5", "model_*.weights.h5")
 VOCABULARY_FILES = (
@@ -80,6 +81,11 @@ def list_preset_files(folder: Path, *, notices: bool = False) -> list[str]:
     return sorted(name for name in names if _matches(name, patterns))
 
 
+def list_weight_files(folder: Path) -> list[str]:
+    """Those of `list_preset_files` that hold weights."""
+    return [name for name in list_preset_files(folder) if _matches(name, WEIGHT_PATTERNS)]
+
+
 def compute_preset_fingerprint(folder: Path) -> str:
     """SHA-256, as 64 hexadecimal digits, over the names and contents of the files that make up the preset.
 
@@ -135,7 +141,7 @@ def find_missing(folder: Path, *, needs_weights: bool = True) -> list[str]:
 
 
 def _find_missing_weights(folder: Path, names: list[str]) -> list[str]:
-    weights = [name for name in names if _matches(name, WEIGHT_PATTERNS)]
+    weights = list_weight_files(folder)
     expected: set[str] = set()
     for index in ("model.safetensors.index.json", "model.weights.json"):
         if index in names:
@@ -148,29 +154,23 @@ def _find_missing_weights(folder: Path, names: list[str]) -> list[str]:
     missing = sorted(expected - set(weights))
     for name in weights:
         path = folder / name
-        if name.endswith(".safetensors") and not _is_whole_safetensors(path):
-            missing.append(f"the end of {name}")
+        if name.endswith(".safetensors"):
+            damage = _find_safetensors_damage(path)
+            missing += [damage] if damage else []
         elif path.stat().st_size == 0:
             missing.append(f"the contents of {name}")
     return missing
 
 
-def _is_whole_safetensors(path: Path) -> bool:
-    """Whether the file is as long as its header says.
-
-    Source: the safetensors format: 8 bytes with the header's length, the header as JSON, then the data.
-    """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        if size < 8 or header_bytes > min(size - 8, 100_000_000):
-            return False
-        try:
-            header = json.loads(file.read(header_bytes))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-            return bool(8 + header_bytes + max(ends, default=0) == size)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            return False
+def _find_safetensors_damage(path: Path) -> str | None:
+    """What a safetensors file lacks, in words."""
+    if is_cut_short(path):
+        return f"the end of {path.name}"
+    try:
+        read_safetensors_header(path)
+    except ValueError as error:
+        return f"a sound header in {path.name} ({error})"
+    return None
 
 
 def check_links(folder: Path, *, may_link_within: Path | None = None) -> None:
@@ -189,7 +189,7 @@ def check_links(folder: Path, *, may_link_within: Path | None = None) -> None:
             path = Path(parent) / name
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                target = path.resolve()
+                target = _resolve_link(path)
                 if not any(target.is_relative_to(root) for root in roots):
                     raise PresetError(
                         f"is a link that leads out of the preset's folder, to {target}: it is not followed.",
@@ -198,6 +198,15 @@ def check_links(folder: Path, *, may_link_within: Path | None = None) -> None:
                     )
             elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise PresetError("is neither a file nor a folder.", where=str(path), fix="Remove it.")
+
+
+def _resolve_link(path: Path) -> Path:
+    try:
+        return path.resolve(strict=True)
+    except FileNotFoundError:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise PresetError("is a link that leads in a circle.", where=str(path), fix="Remove it.") from error
 
 
 def check_preset_folder(

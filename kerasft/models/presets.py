@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.files import write_json
+from kerasft.models.bert_sizes import check_bert_weights, check_holds_parameters, is_hub_form, read_bert_sizes
 from kerasft.models.folders import read_json
+from kerasft.models.weight_files import check_finite
+
+
+def build_text_backbone(folder: Path, *, held_bytes: int | None = None) -> Any:
+    """The architecture of a local preset folder, with whatever weights Keras begins with.
+
+    Only numbers are taken from its config.json: nothing that the file names is made or run.
+
+    Args:
+        folder: holds config.json.
+        held_bytes: what the weights to come take; sizes that need more are refused.
+
+    Returns:
+        A `keras_hub.models.BertBackbone` in float32.
+
+    Raises:
+        PresetError: it is no BERT, or one of sizes that are not believed.
+    """
+    import keras_hub
+
+    sizes = read_bert_sizes(folder)
+    if held_bytes is not None:
+        check_holds_parameters(sizes, held_bytes, folder / "config.json")
+    # float32 whatever the preset was saved in: what is learned must not be rounded when it is written back
+    return keras_hub.models.BertBackbone(**asdict(sizes), dtype="float32", name="bert_backbone")
 
 
 def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int = 0) -> Any:
@@ -30,24 +57,24 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
 
     if random_weights:
         keras.utils.set_random_seed(seed)
+        return build_text_backbone(folder)
+    check_bert_weights(folder, read_bert_sizes(folder))
     try:
-        # float32 whatever the preset was saved in: what is learned must not be rounded when it is written back
-        backbone = keras_hub.models.Backbone.from_preset(
-            str(folder), load_weights=not random_weights, dtype="float32"
-        )
-    except (ValueError, OSError, KeyError, TypeError, SafetensorError) as error:
+        if is_hub_form(folder):
+            backbone = build_text_backbone(folder)
+            whole = (folder / "model.weights.h5").exists()
+            backbone.load_weights(folder / ("model.weights.h5" if whole else "model.weights.json"))
+        else:
+            backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
+    except (
+        ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise PresetError(
-            f"The preset cannot be loaded: {error}",
+            f"The preset cannot be loaded: {str(error)[:1000]}",
             where=str(folder),
             fix="It must be a whole folder in keras-hub's or Hugging Face's format: config.json, weights, vocabulary.",
         ) from error
-    if not isinstance(backbone, keras_hub.models.BertBackbone):
-        raise PresetError(
-            f"The preset is a {type(backbone).__name__}; text classification trains BERT-family presets.",
-            where=str(folder),
-            fix="See `kerasft presets list` for what can be named.",
-        )
-    _check_finite(backbone, folder)
+    check_finite(backbone, folder)
     return backbone
 
 
@@ -83,16 +110,18 @@ def check_max_length(backbone: Any, max_length: int) -> None:
         )
 
 
-def _check_finite(backbone: Any, folder: Path) -> None:
-    import numpy as np
+def check_vocabulary(backbone: Any, vocabulary: Any, folder: Path) -> None:
+    """Refuses a vocabulary with more pieces than the backbone has embeddings for.
 
-    for variable in backbone.weights:
-        if not np.isfinite(np.sum(variable.numpy())):
-            raise PresetError(
-                f"The weight {variable.path} holds numbers that are not finite.",
-                where=str(folder),
-                fix="The file is damaged or comes from a training that diverged: fetch it again.",
-            )
+    Raises:
+        PresetError: there are more.
+    """
+    if vocabulary.size > backbone.vocabulary_size:
+        raise PresetError(
+            f"The vocabulary has {vocabulary.size:,} pieces, and the model knows {backbone.vocabulary_size:,}.",
+            where=str(folder),
+            fix="They are of different presets: fetch the preset again.",
+        )
 
 
 def save_text_preset(backbone: Any, vocabulary: Any, folder: Path) -> None:
@@ -110,20 +139,3 @@ def save_text_preset(backbone: Any, vocabulary: Any, folder: Path) -> None:
         vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase
     )
     tokenizer.save_to_preset(str(folder))
-
-
-def load_hub_model(path: Path) -> Any:
-    """A saved Keras model that holds keras-hub's classes, uncompiled.
-
-    Raises:
-        PresetError: the file is damaged, or no Keras model.
-    """
-    import keras
-    import keras_hub  # noqa: F401 (registers the classes that the file names)
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise PresetError(
-            f"The model cannot be loaded: {error}", where=str(path), fix="Train it again: kerasft finetune."
-        ) from error

@@ -71,7 +71,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def load_published(self, folder: Path) -> Any:
-        """The Keras model of `model.keras`: what `predict` and `evaluate` ask."""
+        """The Keras model of `model.keras`, built here and given its weights: what `predict` and `evaluate` ask."""
 
     @abc.abstractmethod
     def loss(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 from kerasft.errors import PresetError
 from kerasft.files import compute_fingerprint, write_json, write_text
 
+MAX_FILE_BYTES = 64 << 20
+"""Of a vocabulary or a tokenizer's description; those of many languages have about 20 MB."""
+_FETCH = "Fetch the preset again."
 _SPECIAL_FIELDS = ("unknown", "cls", "separator", "padding", "mask")
 
 
@@ -145,7 +148,14 @@ def load_vocabulary(
             settings = _read_keras_hub(path)
         else:
             settings = _read_hugging_face(path)
+        _check_kinds(settings)
         return _complete(settings, lowercase, strip_accents)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise PresetError(
+            f"The tokenizer's files are not in a known form: {type(error).__name__} {error}.",
+            where=str(path),
+            fix=_FETCH,
+        ) from error
     except PresetError as error:
         if error.where is not None:
             raise
@@ -183,6 +193,14 @@ def save_vocabulary(vocabulary: WordPieceVocabulary, folder: str | Path) -> None
     )
 
 
+def _check_kinds(settings: dict[str, Any]) -> None:
+    kinds = {field.name: str(field.type) for field in fields(WordPieceVocabulary)}
+    for name, value in settings.items():
+        known = {"bool": bool, "int": int, "str": str}.get(kinds[name], tuple)
+        if value is not None and type(value) is not known:
+            raise PresetError(f"The tokenizer's {name} is {repr(value)[:60]}.", fix=_FETCH)
+
+
 def _complete(
     settings: dict[str, Any], lowercase: bool | None, strip_accents: bool | None
 ) -> WordPieceVocabulary:
@@ -201,9 +219,23 @@ def _complete(
     return WordPieceVocabulary(**settings)
 
 
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise PresetError("It is no file.", where=str(path), fix=_FETCH)
+    with open(path, "rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise PresetError(
+            f"The file has more than {MAX_FILE_BYTES >> 20} MiB: no tokenizer's is so large.",
+            where=str(path),
+            fix=_FETCH,
+        )
+    return content
+
+
 def _read_pieces(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = _read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise PresetError(
             f"Not UTF-8: {error}.", where=str(path), fix="A vocabulary is UTF-8 text."
@@ -219,11 +251,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PresetError(f"Not JSON: {error}.", where=str(path)) from error
+        value = json.loads(_read_bytes(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PresetError(f"Not JSON: {error}.", where=str(path), fix=_FETCH) from error
     if not isinstance(value, dict):
-        raise PresetError("A JSON object was expected.", where=str(path))
+        raise PresetError("A JSON object was expected.", where=str(path), fix=_FETCH)
     return value
 
 
@@ -317,7 +349,7 @@ def _read_tokenizer_json(whole: dict[str, Any], path: Path) -> dict[str, Any]:
             )
         ids[token["content"]] = token["id"]
     if sorted(ids.values()) != list(range(len(ids))):
-        raise PresetError("The pieces' ids are not 0, 1, 2, … without gaps.", where=str(path))
+        raise PresetError("The pieces' ids are not 0, 1, 2, … without gaps.", where=str(path), fix=_FETCH)
     return {
         "pieces": tuple(sorted(ids, key=lambda piece: ids[piece])),
         "lowercase": normalizer.get("lowercase"),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kerasft.data.config import CsvSource
 from kerasft.data.fields import Field
-from kerasft.data.sources.lines import Line, read_lines
+from kerasft.data.sources.lines import LINE_TOO_LONG, Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
@@ -27,7 +27,13 @@ class _Row(NamedTuple):
 
 _FINE = ("", "")
 _PROBE_ROWS = 1000
+_SHOWN_COLUMNS = 20
+_PROBE_COLUMNS = 1000
 _BATCH_CHARACTERS = 1 << 17
+_MAX_ROW_CHARACTERS = 1 << 20
+"""Of a row over several lines: quotes that do not pair up can make one row of a whole file."""
+
+_MAX_READ_TWICE = 32 << 20
 
 
 def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
@@ -36,13 +42,13 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
     Without a header, the number of columns is that of most of the first 1,000 rows.
 
     Raises:
-        DataError: a configured column is not there.
+        DataError: a configured column is not there, or quotes pair up so badly that rows do not end.
     """
     quoting = (
         source.quoting if source.quoting != "auto" else ("none" if source.delimiter == "\t" else "minimal")
     )
     split = _split_plainly if quoting == "none" else _split_quoted
-    batches = split(read_lines(file, source.encoding), source)
+    batches = split(read_lines(file, source.encoding), source, file.name)
     first = next(batches, None)
     if first is None:
         return
@@ -74,34 +80,34 @@ def _take_columns(rows: list[_Row], size: int, count: int, indices: list[int]) -
                 batch.rows.append(number)
                 batch.values.append(tuple([cells[i] for i in indices]))
                 continue
-            problem = ("wrong column count", f"expected {count}, found {len(cells)}")
+            if "\0" in content:
+                problem = ("NUL character", f"at character {content.index(chr(0))} of the row")
+            else:
+                problem = ("wrong column count", f"expected {count}, found {len(cells)}")
         batch.rejects.append(Reject(number, *problem, shorten(content)))
     return batch
 
 
 def _split_plainly(
-    blocks: Iterator[tuple[list[Line], int]], source: CsvSource
+    blocks: Iterator[tuple[list[Line], int]], source: CsvSource, name: str
 ) -> Iterator[tuple[list[_Row], int]]:
     """Quotes are ordinary characters: a line is a row, cut at each delimiter."""
-    delimiter, reason = source.delimiter, f"invalid {source.encoding.upper()}"
+    delimiter = source.delimiter
     for lines, size in blocks:
         rows = []
-        for number, text, damage in lines:
+        for number, text, reason, detail in lines:
             content = text.rstrip("\r\n")
             if content:
-                rows.append(
-                    _Row(number, content.split(delimiter), (reason, damage) if damage else _FINE, content)
-                )
+                rows.append(_Row(number, content.split(delimiter), (reason, detail), content))
         yield rows, size
 
 
 def _split_quoted(
-    blocks: Iterator[tuple[list[Line], int]], source: CsvSource
+    blocks: Iterator[tuple[list[Line], int]], source: CsvSource, name: str
 ) -> Iterator[tuple[list[_Row], int]]:
     """Python's `csv`, strict. After a row that it cannot read, reading goes on with the line below the row's first,
     so that a quote that is never closed costs one row."""
     feed = _Feed(blocks)
-    reason = f"invalid {source.encoding.upper()}"
     rows: list[_Row] = []
     characters = 0
     while True:
@@ -109,11 +115,9 @@ def _split_quoted(
         try:
             for cells in reader:
                 taken = feed.take()
-                damage = next((line.damage for line in taken if line.damage), "")
+                problem = next(((line.reason, line.detail) for line in taken if line.reason), _FINE)
                 if cells:
-                    rows.append(
-                        _Row(taken[0].number, cells, (reason, damage) if damage else _FINE, taken[0].text)
-                    )
+                    rows.append(_Row(taken[0].number, cells, problem, taken[0].text))
                 characters += sum(len(line.text) for line in taken)
                 if len(rows) >= _PROBE_ROWS or characters >= _BATCH_CHARACTERS:
                     yield rows, feed.take_size()
@@ -121,7 +125,13 @@ def _split_quoted(
             break
         except csv.Error as error:
             line = feed.retry_after_first()
-            problem = (reason, line.damage) if line.damage else ("broken quoting", _explain(error))
+            if feed.is_lost():
+                raise DataError(
+                    "Quotes do not pair up: time and again a row does not end.",
+                    where=f"{name}:{line.number}",
+                    fix="Set quoting: none if quotes are ordinary characters, or double those inside a field.",
+                ) from error
+            problem = (line.reason, line.detail) if line.reason else ("broken quoting", _explain(error))
             rows.append(_Row(line.number, [], problem, line.text))
     yield rows, feed.take_size()
 
@@ -134,6 +144,10 @@ def _explain(error: csv.Error) -> str:
     return str(error)
 
 
+class _RowDoesNotEndError(csv.Error):
+    pass
+
+
 class _Feed(Iterator[str]):
     """Hands lines to `csv.reader`, and remembers those of the row it is at."""
 
@@ -141,6 +155,8 @@ class _Feed(Iterator[str]):
         self._blocks = blocks
         self._waiting: deque[Line] = deque()
         self._taken: list[Line] = []
+        self._taken_characters = 0
+        self._read = self._read_twice = 0
         self._size = 0
 
     def __next__(self) -> str:
@@ -148,13 +164,19 @@ class _Feed(Iterator[str]):
             lines, size = next(self._blocks)
             self._waiting.extend(lines)
             self._size += size
+            self._read += size
         line = self._waiting.popleft()
         self._taken.append(line)
+        if line.reason == LINE_TOO_LONG:  # what its quotes would be is not known
+            raise _RowDoesNotEndError(f"a quote is not closed before line {line.number}, which is too long")
+        if len(self._taken) > 1 and self._taken_characters > _MAX_ROW_CHARACTERS:
+            raise _RowDoesNotEndError(f"the row does not end within {_MAX_ROW_CHARACTERS:,} characters")
+        self._taken_characters += len(line.text)
         return line.text
 
     def take(self) -> list[Line]:
         """The lines of the row that the reader has just finished."""
-        taken, self._taken = self._taken, []
+        taken, self._taken, self._taken_characters = self._taken, [], 0
         return taken
 
     def take_size(self) -> int:
@@ -163,9 +185,14 @@ class _Feed(Iterator[str]):
 
     def retry_after_first(self) -> Line:
         """Gives up the first line of the row under way and hands out the others once more."""
+        self._read_twice += self._taken_characters
         first, *others = self.take()
         self._waiting.extendleft(reversed(others))
         return first
+
+    def is_lost(self) -> bool:
+        """Whether so much was read in vain that an end is not in sight."""
+        return self._read_twice > _MAX_READ_TWICE + 16 * self._read
 
 
 def _count_columns(rows: list[_Row]) -> int:
@@ -186,10 +213,11 @@ def _find_column(file: SourceFile, source: CsvSource, name: str, header: list[st
             where=where,
             fix=f"Give the column's number, from 0: columns: {{{name}: {header.index(column)}}}",
         )
-    near = difflib.get_close_matches(column, header, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(column, header[:_PROBE_COLUMNS], n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
+    shown = [repr(shorten(name)) for name in header[:_SHOWN_COLUMNS]]
     raise DataError(
-        f"There is no column {column!r}; there are {', '.join(map(repr, header))}.",
+        f"There is no column {column!r}; there are {', '.join(shown)}{', …' if len(header) > len(shown) else ''}.",
         where=where,
         fix=f"{hint}Set columns: {{{name}: {near[0] if near else '…'}}}, "
         "or header: false if the first row is an example."

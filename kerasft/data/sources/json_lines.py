@@ -19,22 +19,26 @@ def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]
     for lines, size in read_lines(file, source.encoding):
         batch = RawBatch(size_bytes=size)
         for line in lines:
-            if line.text.isspace():
+            if line.text.isspace() and not line.reason:
                 continue
             try:
-                batch.values.append(_read_line(line, keys, source.encoding))
+                batch.values.append(_read_line(line, keys))
                 batch.rows.append(line.number)
             except InvalidValue as error:
                 batch.rejects.append(Reject(line.number, error.reason, error.detail, shorten(line.text)))
         yield batch
 
 
-def _read_line(line: Line, keys: Sequence[str], encoding: str) -> tuple[Any, ...]:
-    if line.damage:
-        raise InvalidValue(f"invalid {encoding.upper()}", line.damage)
+def _read_line(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
+    if line.reason:
+        raise InvalidValue(line.reason, line.detail)
     try:
         example = json.loads(line.text)
     except json.JSONDecodeError as error:
+        if "\0" in line.text:
+            raise InvalidValue(
+                "NUL character", f"at character {line.text.index(chr(0))} of the line"
+            ) from None
         raise InvalidValue("broken JSON", f"{error.msg} at character {error.pos} of the line") from None
     except RecursionError:
         raise InvalidValue("broken JSON", "nested too deeply") from None
@@ -50,7 +54,7 @@ def _descend(example: dict[str, Any], key: str) -> Any:
     value: Any = example
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
-            found = ", ".join(list(value)[:10]) if isinstance(value, dict) else ""
+            found = ", ".join(shorten(name) for name in list(value)[:10]) if isinstance(value, dict) else ""
             raise InvalidValue("missing key", f"no {key!r}; there is {found}" if found else f"no {key!r}")
         value = value[part]
     return value

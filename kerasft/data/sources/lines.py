@@ -1,15 +1,20 @@
-"""Lines of a text file, decoded one by one: a damaged line costs that line, not the file."""
+"""Lines of a text file, decoded one by one: a damaged or endless line costs that line, not the file."""
 
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 
 BLOCK_BYTES = 1 << 18
+MAX_LINE_BYTES = 4 << 20
+"""Longer lines are not kept in memory: no example is so long, but a file without line ends is."""
+LINE_TOO_LONG = "line too long"
+_SHOWN_BYTES = 1000
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -19,8 +24,11 @@ class Line(NamedTuple):
     number: int
     """From 1."""
     text: str
-    damage: str
-    """Why the line could not be decoded (`text` then has the bytes as lone surrogates); empty where it could."""
+    """Where bytes could not be decoded, they are lone surrogates; of a line that is too long it is the start."""
+    reason: str
+    """Why the line cannot be used, as rejects are counted; empty where it can."""
+    detail: str
+    """What is the matter in this line."""
 
 
 def check_encoding(file: SourceFile, encoding: str) -> str:
@@ -44,7 +52,8 @@ def check_encoding(file: SourceFile, encoding: str) -> str:
 def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], int]]:
     """Yields the file's lines in blocks of about 256 KiB, with each block's size in bytes.
 
-    A byte order mark at the start is skipped; the last line may lack a line ending.
+    A byte order mark at the start is skipped; the last line may lack a line ending. Memory stays flat whatever the
+    lines' lengths.
 
     Raises:
         DataError: the encoding is unknown, or the file's lines end in a carriage return alone.
@@ -54,28 +63,50 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
     with open(file.path, "rb") as stream:
         if stream.read(3) != UTF8_MARK or codec != "utf-8":
             stream.seek(0)
-        while lines := stream.readlines(BLOCK_BYTES):
-            if number == 1 and b"\r" in lines[0][:-2] and not lines[0].endswith(b"\n"):
+        for lines, size in _read_blocks(stream):
+            if number == 1 and lines and b"\r" in lines[0][:-2] and not lines[0].endswith(b"\n"):
                 raise DataError(
                     "Lines end in a carriage return alone.",
                     where=file.name,
                     fix="Convert them to line feeds.",
                 )
-            yield decode_lines(lines, number, codec), sum(map(len, lines))
+            yield _decode_lines(lines, number, codec, encoding), size
             number += len(lines)
 
 
-def decode_lines(lines: list[bytes], number: int, codec: str) -> list[Line]:
-    """Decodes each line; `number` is the first one's."""
-    try:
-        return [Line(i, line.decode(codec), "") for i, line in enumerate(lines, number)]
-    except UnicodeDecodeError:
-        return [_decode_line(line, i, codec) for i, line in enumerate(lines, number)]
+def _read_blocks(stream: BinaryIO) -> Iterator[tuple[list[bytes], int]]:
+    """Yields whole lines, and the bytes read for them; of a line beyond `MAX_LINE_BYTES` its start, which is longer."""
+    rest, skipping = b"", False
+    while block := stream.read(BLOCK_BYTES):
+        size = len(block)
+        if skipping:
+            end = block.find(b"\n") + 1
+            skipping, block = not end, block[end:] if end else b""
+        lines = io.BytesIO(rest + block).readlines()
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        if len(rest) > MAX_LINE_BYTES:
+            lines.append(rest)
+            rest, skipping = b"", True
+        yield lines, size
+    if rest:
+        yield [rest], 0
 
 
-def _decode_line(line: bytes, number: int, codec: str) -> Line:
+def _decode_lines(lines: list[bytes], number: int, codec: str, encoding: str) -> list[Line]:
+    if max(map(len, lines), default=0) <= MAX_LINE_BYTES:
+        try:
+            return [Line(i, line.decode(codec), "", "") for i, line in enumerate(lines, number)]
+        except UnicodeDecodeError:
+            pass
+    return [_decode_line(line, i, codec, encoding) for i, line in enumerate(lines, number)]
+
+
+def _decode_line(line: bytes, number: int, codec: str, encoding: str) -> Line:
+    if len(line) > MAX_LINE_BYTES:
+        start = line[:_SHOWN_BYTES].decode(codec, "replace")
+        return Line(number, start, LINE_TOO_LONG, f"more than {MAX_LINE_BYTES >> 20} MiB")
     try:
-        return Line(number, line.decode(codec), "")
+        return Line(number, line.decode(codec), "", "")
     except UnicodeDecodeError as error:
         damage = f"byte 0x{line[error.start]:02X} at byte {error.start} of the line: {error.reason}"
-        return Line(number, line.decode(codec, "surrogateescape"), damage)
+        return Line(number, line.decode(codec, "surrogateescape"), f"invalid {encoding.upper()}", damage)

@@ -54,6 +54,12 @@ def _match(root: Path, relative: str, pattern: str) -> list[Path]:
             where=str(path),
             fix=f"Name its files, for example {pattern.rstrip('/')}/*.csv",
         )
+    if path.exists():
+        raise DataError(
+            f"{pattern} is neither a file nor a folder, but a pipe or a device.",
+            where=str(path),
+            fix=f"Data are read more than once: write them to a file first, for example cat {path} > data.jsonl",
+        )
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
     files = [match for match in matches if match.is_file()]
     if not files:

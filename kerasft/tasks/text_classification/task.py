@@ -16,14 +16,17 @@ from kerasft.metrics.classification import compute_classification_figures, compu
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
+from kerasft.models.folders import check_preset_folder
 from kerasft.models.presets import (
+    build_text_backbone,
     check_max_length,
-    load_hub_model,
+    check_vocabulary,
     load_pooling,
     load_text_backbone,
     save_pooling,
     save_text_preset,
 )
+from kerasft.models.saved_models import load_model_weights, measure_weights
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
@@ -97,6 +100,7 @@ class TextClassification(Task):
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
         check_max_length(backbone, self.model_config.max_length)
+        check_vocabulary(backbone, self.vocabulary, self.preset)
         return heads.build_fast_classifier(
             backbone,
             len(self.label_names),
@@ -125,7 +129,15 @@ class TextClassification(Task):
             save_pooling(path, self.pooling)
 
     def load_published(self, folder: Path) -> keras.Model:
-        return load_hub_model(folder / "model.keras")
+        preset, path = folder / "preset", folder / "model.keras"
+        check_preset_folder(preset, needs_weights=False)
+        backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
+        check_vocabulary(backbone, self.vocabulary, preset)
+        model = heads.build_hub_classifier(
+            backbone, len(self.label_names), pooling=self.pooling, dropout=self.model_config.dropout
+        )
+        load_model_weights(model, path)
+        return model
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
