@@ -8,6 +8,7 @@ from kerasft import __version__
 from kerasft.config.loading import dump_config
 from kerasft.data.dataset import compute_data_fingerprint, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
@@ -38,7 +39,12 @@ def prepare(
     """
     fingerprint = compute_prepare_fingerprint(config)
     if run.is_done("prepare", fingerprint):
-        return load_prepared_dataset(run.dataset)
+        try:
+            dataset = load_prepared_dataset(run.dataset)
+            progress.note(f"prepare: done before, unchanged ({run.dataset})")
+            return dataset
+        except DataError as error:
+            progress.warn(f"{error.where}: {error.what} The data are prepared anew.")
     run.mark_begun("prepare")
     dump_config(config, run.config)
     dataset = prepare_dataset(

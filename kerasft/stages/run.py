@@ -93,10 +93,8 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
 
 
 def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool = False) -> None:
-    if run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config)):
-        progress.note(f"prepare: done before, unchanged ({run.dataset})")
-        return
-    if run.stage_record("prepare") and not restart:
+    done = run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config))
+    if run.stage_record("prepare") and not done and not restart:
         _refuse_other_data(config, run)
     prepare_stage.prepare(config, run, progress)
 

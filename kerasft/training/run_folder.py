@@ -81,7 +81,13 @@ class RunFolder:
         """The lines of metrics.jsonl."""
         if not self.history.exists():
             return []
-        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines() if line]
+        lines = self.history.read_text(encoding="utf-8").splitlines()
+        try:
+            return [json.loads(line) for line in lines if line]
+        except ValueError as error:
+            raise ConfigError(
+                f"a line is no JSON: {error}", where=str(self.history), fix="Mend or remove it."
+            ) from error
 
     # --- what is done -----------------------------------------------------------------------------------------
 
@@ -206,4 +212,13 @@ def _cores() -> int:
 
 
 def _read(path: Path, default: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default
+    if not path.exists():
+        return default
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(
+            f"the run's record is damaged: {error}",
+            where=str(path),
+            fix="Bring back a copy of it; or remove it, and the stages it told of are done again.",
+        ) from error
