@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
 
@@ -148,9 +148,21 @@ def read_text_file(path: Path) -> Iterator[dict[str, str]]:
         yield from read_lines(stream, str(path))
 
 
-def read_lines(stream: Iterable[bytes], name: str) -> Iterator[dict[str, str]]:
-    """One text a line, an empty one where the line is empty: answers keep their line's number."""
-    for number, line in enumerate(stream, 1):
+def read_lines(stream: BinaryIO, name: str) -> Iterator[dict[str, str]]:
+    """One text a line, an empty one where the line is empty: answers keep their line's number.
+
+    Raises:
+        DataError: a line is no UTF-8, or so long that it is no text.
+    """
+    from kerasft.data.sources.lines import MAX_LINE_BYTES
+
+    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise DataError(
+                f"The line has more than {MAX_LINE_BYTES >> 20} MiB.",
+                where=f"{name}:{number}",
+                fix="Put one text on a line; --column reads tables.",
+            )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:

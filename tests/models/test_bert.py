@@ -14,7 +14,7 @@ from kerasft.models.bert import (
     compute_layer_depths,
     copy_weights_to_backbone,
 )
-from kerasft.models.bert_layers import byte_dropout, gelu, layer_norm
+from kerasft.models.operations import byte_dropout, gelu, layer_norm
 from kerasft.optimizers.groups import variable_kind
 
 
