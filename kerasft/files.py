@@ -157,6 +157,13 @@ def _remove(path: Path) -> None:
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>\.[^.]+)?", re.DOTALL)
 
 
+def remove_folder(path: Path) -> None:
+    """Deletes a folder; it is out of sight first, so that no half of it is ever seen."""
+    hidden = path.with_name(f".{path.name}.{_make_token()}.tmp")
+    os.replace(path, hidden)
+    _remove(hidden)
+
+
 def sweep_leftovers(folder: str | Path) -> None:
     """Clears away what killed processes left in a folder that nobody else writes to now.
 

@@ -34,6 +34,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             sys.stdout.flush()
         except typer.Exit:
             raise
+        except typer.Abort:  # Ctrl-C or the end of the input at a question
+            _say("\nstopped: nothing was changed.")
+            raise typer.Exit(INTERRUPTED) from None
         except KeyboardInterrupt as stop:
             _say(f"\nstopped: {str(stop) or 'nothing was changed.'}")
             raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None

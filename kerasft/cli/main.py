@@ -92,8 +92,8 @@ def _find_stage(module: str, verb: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
 
 
-def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run") -> None:
-    """Makes a command of `kerasft.stages.<module>.<verb>(config, run, progress)`."""
+def _add_stage(verb: str, explanation: str, *examples: str) -> None:
+    """Makes a command of `kerasft.stages.run.<verb>(config, run, progress)`."""
 
     def command(
         config: ConfigArgument,
@@ -102,7 +102,7 @@ def _add_stage(verb: str, explanation: str, *examples: str, module: str = "run")
         quiet: QuietOption = False,
     ) -> None:
         with open_work(config, overrides, output, quiet) as work:
-            _find_stage(module, verb)(work.config, work.run, work.progress)
+            _find_stage("run", verb)(work.config, work.run, work.progress)
 
     _register(verb, command, explanation, examples)
 
@@ -139,7 +139,6 @@ _add_stage(
     """,
     "kerasft prepare sst2.yaml",
     "kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05",
-    module="prepare",
 )
 _add_training(
     "finetune",

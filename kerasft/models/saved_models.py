@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import PresetError
+from kerasft.errors import PresetError, storage_error
 from kerasft.models.weight_files import check_finite, check_h5_file
 
 _CONFIG = "config.json"
@@ -77,6 +77,10 @@ def _naming_damage(path: Path) -> Iterator[None]:
         ValueError, OSError, LookupError, TypeError, AttributeError, EOFError, RuntimeError,
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
+        # where the weights are unpacked there may be no room: that is no damage
+        storage = storage_error(error, tempfile.gettempdir())
+        if storage is not None:
+            raise storage from error
         what = error.args[0] if isinstance(error, KeyError) else error
         raise PresetError(
             f"The model cannot be loaded: {str(what)[:1000]}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import DataError, TrainingError
+from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.fetching import compute_preset_fingerprint, resolve_preset
@@ -93,6 +93,13 @@ def _find_start(
         changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
     if changes.refused:
         raise refuse_changes(run, changes.refused, stands)
+    if checkpoint is None and changes.allowed and run.stage_record("finetune"):
+        raise ConfigError(
+            f"the model here is finished, and its checkpoints are gone: it cannot be trained on "
+            f"({'; '.join(changes.allowed)})",
+            where=str(run.checkpoints),
+            fix="Use another folder (--output DIR), or train afresh: kerasft run … --restart.",
+        )
     if checkpoint is not None:
         for change in changes.allowed:
             again = "; the schedule runs over all of them" if change.startswith("train.epochs:") else ""

@@ -92,6 +92,19 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
     return figures
 
 
+def prepare(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> None:
+    """Prepares the data; see `kerasft.stages.prepare.prepare`.
+
+    Raises:
+        ConfigError: a training in the folder hangs on other data.
+    """
+    _prepare(config, run, progress)
+
+
 def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool = False) -> None:
     done = run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config))
     if run.stage_record("prepare") and not done and not restart:

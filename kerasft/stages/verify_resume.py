@@ -67,9 +67,15 @@ def verify_resume(
     folder = run.path / "verify-resume"
     shutil.rmtree(folder, ignore_errors=True)
     trial = _Trial(config, folder, steps, progress)
-    straight = trial.train("straight")
+    straight, _ = trial.train("straight")
     trial.fix_precision(straight)
-    killed = trial.train("killed", kills)
+    killed, happened = trial.train("killed", kills)
+    if not happened:
+        raise TrainingError(
+            "the run was over before it could be killed: nothing is proved",
+            where=str(folder),
+            fix="Let it train longer: --steps.",
+        )
     difference = find_difference(straight, killed)
     compared = len(set(list_steps(straight)) & set(list_steps(killed)))
     if difference is None:
@@ -77,12 +83,12 @@ def verify_resume(
         tensors = len(_newest(straight).load_tensors())
         progress.note(
             f"match: {tensors} tensors in each of {compared} checkpoints, and every figure, are the same to the bit "
-            f"after {kills} kills in {steps} steps"
+            f"after {happened} kills in {_newest(straight).step} steps"
         )
         shutil.rmtree(folder, ignore_errors=True)
         return
     progress.note("The runs differ; training straight once more, to see whether that is the kills' doing")
-    again = trial.train("again")
+    again, _ = trial.train("again")
     raise TrainingError(
         f"the killed run differs from step {difference.step:,} on, in {len(difference.names)} tensors: "
         + ", ".join(difference.names[:5])
@@ -164,6 +170,9 @@ class _Trial:
         document = config.model_dump(mode="json")
         document["export"] = None
         document["train"] |= {
+            # enough epochs for the steps, none of which may be cut off
+            "epochs": max(config.train.epochs, steps),
+            "early_stopping": None,
             "max_steps": steps,
             "checkpoint": {"every_steps": max(steps // 10, 1), "every_minutes": None, "keep": 1_000_000},
         }
@@ -174,30 +183,33 @@ class _Trial:
         """`auto` may choose otherwise the second time: that is not what is looked at here."""
         self._document["train"]["precision"] = _newest(checkpoints).load_state()["precision"]["policy"]
 
-    def train(self, name: str, kills: int = 0) -> Path:
+    def train(self, name: str, kills: int = 0) -> tuple[Path, int]:
         """Trains in children; all but the last are killed.
 
         Returns:
-            The folder of the run's checkpoints.
+            The folder of the run's checkpoints, and how many kills there were.
         """
         folder = self._folder / name
         folder.mkdir(parents=True)
         config = self._folder / f"{name}.yaml"
         dump_config(ExperimentConfig.model_validate_json(json.dumps(self._document)), config)
-        chance, done = random.Random(0), 0
+        chance, done, happened = random.Random(0), 0, 0
         with self._progress.bar(f"Training {name}", self._steps, "steps") as bar:
             for left in range(kills, -1, -1):
                 # each of those that are killed has its share of the steps that are left
                 target = (
                     done + chance.randint(2, max((self._steps - done) // (left + 1), 2)) if left else None
                 )
-                now = self._run_child(config, folder, target, chance)
-                bar.advance(max(now - done, 0), killed=kills - left + 1 if left else kills)
+                killed = self._run_child(config, folder, target, chance)
+                now, happened = _read_last_step(folder), happened + killed
+                bar.advance(max(now - done, 0), killed=happened)
                 done = max(now, done)
-        return folder / "checkpoints" / "finetune"
+                if not killed:
+                    break
+        return folder / "checkpoints" / "finetune", happened
 
-    def _run_child(self, config: Path, folder: Path, target: int | None, chance: random.Random) -> int:
-        """One process; killed a random moment after it has done step `target`. Returns the last step done."""
+    def _run_child(self, config: Path, folder: Path, target: int | None, chance: random.Random) -> bool:
+        """One process, killed a random moment after it has done step `target`; False where it was over before."""
         command = [
             sys.executable,
             "-m",
@@ -215,21 +227,19 @@ class _Trial:
                 if target is not None and self._may_be_killed(folder, target):
                     time.sleep(chance.uniform(0, 0.2))
                     child.kill()
-                    child.wait()
-                    break
+                    if child.wait() < 0:
+                        return True
                 time.sleep(0.002)
-            else:
-                if child.returncode:
-                    output = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
-                    raise TrainingError(
-                        f"a child ended with code {child.returncode}: {output.strip()[-500:]}",
-                        where=str(folder),
-                    )
+            if child.returncode:
+                output = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
+                raise TrainingError(
+                    f"a child ended with code {child.returncode}: {output.strip()[-500:]}", where=str(folder)
+                )
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-        return _read_last_step(folder)
+        return False
 
     def _may_be_killed(self, folder: Path, target: int) -> bool:
         saved: Sequence[int] = list_steps(folder / "checkpoints" / "finetune")

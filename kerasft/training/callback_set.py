@@ -48,7 +48,8 @@ class CallbackSet:
         check_stop: leaves by exception where the user has asked for an end.
 
     Attributes:
-        in_order: all of them.
+        in_order: those that a resumed `fit` shows only the steps that it does.
+        seeing_all_steps: those that count from the epoch's beginning; they stand before the others.
         stateful: those with something to remember over a restart, by name.
     """
 
@@ -103,8 +104,9 @@ class CallbackSet:
             self._images,
             setting.hyperparameters,
         )
+        self.seeing_all_steps: list[keras.callbacks.Callback] = []
         if config.max_steps is not None:
-            self.in_order.append(callbacks.StopAfter(config.max_steps, len(stream)))
+            self.seeing_all_steps.append(callbacks.StopAfter(config.max_steps, len(stream)))
         self.in_order += [self.counter, self.history, self.tensorboard, self.progress]
         self.stateful |= {
             "counter": self.counter,

@@ -11,7 +11,6 @@ A checkpoint comes into being by the rename of a finished folder. Nothing is pic
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy as np
 import safetensors.numpy
 
 from kerasft.errors import DataError, TrainingError
-from kerasft.files import compute_sha256, whole_folder, write_json
+from kerasft.files import compute_sha256, remove_folder, whole_folder, write_json
 
 TENSORS, STATE, MANIFEST = "state.safetensors", "state.json", "MANIFEST"
 FORMAT = 1
@@ -144,15 +143,27 @@ def find_checkpoint(folder: Path, report: Callable[[str], Any] = lambda message:
     return None
 
 
-def prune_checkpoints(folder: Path, keep: int, best_step: int | None) -> None:
-    """Removes all but the newest `keep` checkpoints and the best epoch's."""
+def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
+    """Removes all but the newest `keep` checkpoints, and those of the best epochs that they need.
+
+    Args:
+        folder: of the stage's checkpoints.
+        keep: at least 1.
+        step: of the newest. Later ones are of a course that was given up (they were damaged, say): they go too.
+    """
     steps = list_steps(folder)
-    for step in steps[: max(len(steps) - keep, 0)]:
-        if step != best_step:
-            # out of sight first: a folder half removed must not look like a checkpoint
-            hidden = folder / f".{step}.pruned.tmp"
-            (folder / str(step)).rename(hidden)
-            shutil.rmtree(hidden, ignore_errors=True)
+    kept = [number for number in steps if number <= step][-keep:]
+    needed = {*kept, *(_read_best_step(folder / str(number)) for number in kept)}
+    for number in steps:
+        if number not in needed:
+            remove_folder(folder / str(number))
+
+
+def _read_best_step(path: Path) -> int | None:
+    try:
+        return json.loads((path / STATE).read_text(encoding="utf-8")).get("best_step")
+    except (OSError, ValueError, AttributeError):
+        return None  # damaged: nothing can be gone on from there
 
 
 class CheckpointWriter:
@@ -205,7 +216,7 @@ class CheckpointWriter:
             check_finite(step, tensors)
             write_checkpoint(self.folder, step, tensors, state)
             self.written_step = step
-            prune_checkpoints(self.folder, self.keep, state.get("best_step"))
+            prune_checkpoints(self.folder, self.keep, step)
         except BaseException as error:  # raised where training waits for it
             self._error = error
 

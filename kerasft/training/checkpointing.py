@@ -249,7 +249,8 @@ class Checkpointer(keras.callbacks.Callback):
             "epoch": self._epoch,
             "steps_of_epoch": self._done,
             "best_step": self._best_step,
-            "stopped_early": bool(self.model.stop_training),
+            # within an epoch there is its end to come, whatever comes after that
+            "stopped_early": bool(self.model.stop_training) and self._done == 0,
             "seconds": self._elapsed(),
             "plan": self._fingerprint_plan(),
             "callbacks": {name: part.get_state() for name, part in self._stateful.items()},

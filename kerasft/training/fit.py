@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,9 +135,13 @@ def train(
                 initial_epoch=epoch,
                 verbose=0,
                 shuffle=False,
-                callbacks=[CallbackSequence([*parts.in_order, checkpointer], steps)],
+                callbacks=[
+                    *parts.seeing_all_steps,
+                    CallbackSequence([*parts.in_order, checkpointer], steps),
+                ],
             )
             writer.wait()
+            stop.check()
         except TrainingError as error:
             result.error, result.stopped = error, str(error.what)
         except KeyboardInterrupt as error:
@@ -152,6 +157,9 @@ def train(
             raise told from error
         finally:
             parts.close()
+            # whatever is on its way, nothing may be written to the folder once it is let go
+            with contextlib.suppress(Exception):
+                writer.wait()
     result.seconds = clock.read()
     if isinstance(result.error, Terminated):
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")

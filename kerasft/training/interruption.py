@@ -52,6 +52,6 @@ class StopRequest:
 
     def _note(self, number: int, frame: Any) -> None:
         if self._signal is not None:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, self._before[number])
             signal.raise_signal(number)
         self._signal = number

@@ -125,9 +125,30 @@ def test_a_checkpoint_whose_best_epoch_is_damaged_is_passed_over(three: Path) ->
 def test_the_newest_and_the_best_are_kept(three: Path) -> None:
     for step in (101, 102):
         write_checkpoint(three, step, make_tensors(step), {})
-    prune_checkpoints(three, keep=2, best_step=10)
+    write_checkpoint(three, 102, make_tensors(102), {"best_step": 10})
+    prune_checkpoints(three, keep=2, step=102)
     assert list_steps(three) == [10, 101, 102]
     assert not list(three.glob(".*"))
+
+
+def test_what_a_kept_checkpoint_needs_is_kept_as_well(three: Path) -> None:
+    """The newest epoch became the best; the one before it still hangs on the best one of then."""
+    for step, best in ((50, 50), (75, 50), (120, 120)):
+        write_checkpoint(three, step, make_tensors(step), {"best_step": best})
+    prune_checkpoints(three, keep=3, step=120)
+    assert list_steps(three) == [50, 75, 100, 120]
+    _flip(three / "120" / "state.safetensors")
+    _flip(three / "100" / "state.safetensors")
+    found = find_checkpoint(three)
+    assert found is not None
+    assert found.step == 75
+
+
+def test_after_falling_back_what_is_written_stays_and_the_damaged_one_goes(three: Path) -> None:
+    _flip(three / "100" / "state.safetensors")
+    write_checkpoint(three, 12, make_tensors(12), {"best_step": None})
+    prune_checkpoints(three, keep=1, step=12)
+    assert list_steps(three) == [12]
 
 
 def test_the_writer_tells_its_error_where_it_is_waited_for(tmp_path: Path) -> None:
@@ -161,7 +182,7 @@ tensors = {f"model/{i}": np.full(3000, i, np.float32) for i in range(3)}
 open("/dev/null", "wb", buffering=0).write(b"begun")
 write_checkpoint(folder, 2, tensors, {"best_step": None, "from": "child"})
 write_checkpoint(folder, 3, tensors, {"best_step": None, "from": "child"})
-prune_checkpoints(folder, 1, None)
+prune_checkpoints(folder, 1, 3)
 """
 CALLS = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,mkdir,unlink,unlinkat,rmdir"
 
