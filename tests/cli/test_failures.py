@@ -104,3 +104,13 @@ except typer.Exit as end:
     assert process.wait(timeout=30) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_ctrl_c_at_a_question_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    def ask() -> None:
+        raise typer.Abort
+
+    with pytest.raises(typer.Exit) as caught:
+        guarded(ask)()
+    assert caught.value.exit_code == 130
+    assert "nothing was changed" in capsys.readouterr().err

@@ -74,6 +74,26 @@ def test_another_config_is_refused_with_what_differs_and_nothing_is_touched(copi
     assert snapshot(folder.path) == before
 
 
+def test_prepare_alone_does_not_take_the_data_away_from_under_a_training(copied) -> None:
+    path, folder = copied
+    before = snapshot(folder.path)
+    with pytest.raises(ConfigError, match=r"data\.leaks: warn → drop"):
+        stage.prepare(load_config(ExperimentConfig, path, ["data.leaks=drop"]).config, folder)
+    stage.prepare(load_config(ExperimentConfig, path).config, folder)
+    assert snapshot(folder.path) == before
+
+
+def test_a_finished_run_without_checkpoints_is_not_trained_over(
+    tiny_run: RunFolder, load_experiment, tmp_path: Path
+) -> None:
+    folder = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    shutil.rmtree(folder.checkpoints)
+    before = snapshot(folder.path)
+    with pytest.raises(ConfigError, match="its checkpoints are gone"):
+        stage.run(load_experiment("train.epochs=6"), folder)
+    assert snapshot(folder.path) == before
+
+
 def test_other_data_in_the_same_file_are_refused_before_the_dataset_is_replaced(
     unfinished, tmp_path: Path
 ) -> None:

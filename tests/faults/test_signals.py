@@ -71,6 +71,32 @@ def test_a_second_sigterm_ends_it_at_once_and_leaves_a_run_to_go_on_with(
         assert "Going on from step" in child.output
 
 
+def test_a_signal_at_the_very_last_step_loses_nothing_of_its_epoch(config: Path, tmp_path: Path) -> None:
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    overrides = ["train.max_steps=20"]
+    assert run(tmp_path / "straight.log", "run", config, *overrides, "--output", straight).wait() == 0
+    arguments = ["run", config, *overrides, "--output", stopped]
+    with running(tmp_path / "stopped.log", *arguments) as child:
+        signal_at(child, stopped, 20, signal.SIGTERM)
+        assert child.wait() in (143, -signal.SIGTERM), child.output
+    again = run(tmp_path / "stopped.log", *arguments)
+    assert again.wait() == 0, again.output
+    assert read_last_step(stopped) == 20
+    assert_same(read_everything(straight), read_everything(stopped))
+
+
+def test_from_python_a_second_ctrl_c_interrupts_as_ever() -> None:
+    from kerasft.training.interruption import StopRequest
+
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+
+
 def test_sigterm_before_training_is_no_traceback(config: Path, tmp_path: Path) -> None:
     with running(tmp_path / "log", "finetune", config, "--output", tmp_path / "run") as child:
         assert child.wait_until(lambda: "Prepared dataset" in child.output), child.output
