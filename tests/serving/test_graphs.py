@@ -14,12 +14,12 @@ from kerasft.serving.graphs import list_ops, widen_compatibility
 # Core TensorFlow, all in TensorFlow 2.0 with the attributes that are used here. No PyFunc, nothing of tensorflow_text.
 CORE_OPS = """
     AddV2 ArgMax AssignVariableOp BatchMatMulV2 BiasAdd BitwiseAnd BroadcastTo Cast ConcatV2 Const EmptyTensorList
-    Equal Fill GatherV2 Greater GreaterEqual Identity IdentityN LessEqual LogicalAnd LogicalNot LowerBound MatMul Max Maximum
-    Mean MergeV2Checkpoints Minimum Mul NoOp NotEqual OneHot Pack Pad PartitionedCall Placeholder Pow Prod RaggedRange
-    Range ReadVariableOp Reshape ResourceGather RestoreV2 RightShift Rsqrt SaveV2 Select SelectV2 Shape
+    Equal Fill GatherV2 Greater GreaterEqual Identity IdentityN LessEqual LogicalAnd LogicalNot LowerBound MatMul Max
+    Maximum Mean MergeV2Checkpoints Minimum Mul NoOp NotEqual OneHot Pack Pad PartitionedCall Placeholder Pow Prod
+    RaggedRange Range ReadVariableOp Reshape ResourceGather RestoreV2 RightShift Rsqrt SaveV2 Select SelectV2 Shape
     ShardedFilename Sigmoid SigmoidGrad Size Softmax Square StatefulPartitionedCall StatelessWhile
-    StaticRegexFullMatch StridedSlice StringJoin Sub Sum Tanh TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 Transpose UnicodeDecode
-    Unpack UpperBound VarHandleOp Where ZerosLike
+    StaticRegexFullMatch StridedSlice StringJoin Sub Sum Tanh TensorListConcatV2 TensorListPushBack
+    TensorScatterUpdate TopKV2 Transpose UnicodeDecode Unpack UpperBound VarHandleOp Where ZerosLike
 """
 
 
