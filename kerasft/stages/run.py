@@ -9,7 +9,6 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.fetching import resolve_preset
 from kerasft.progress import Progress, Silent
-from kerasft.report.from_run import write_run_report
 from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
@@ -57,6 +56,8 @@ def run(
     results = {"model": str(run.model)}
     if config.export is not None:
         results["export"] = _export(config, run, fingerprint, progress)
+    from kerasft.report.from_run import write_run_report  # plots: half of the command's start
+
     report = write_run_report(run)
     if report is not None:
         results["report"] = str(report)
@@ -82,6 +83,7 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
     Raises:
         ConfigError: nothing was trained, or on other data than the config names now.
     """
+    from kerasft.report.from_run import write_run_report
     from kerasft.training.trained import check_trained_on
 
     run.read_task()

@@ -38,7 +38,7 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
         RunLockedError: another process holds it, here or on another host.
         StorageError: the folder cannot be made or written to.
     """
-    path = folder / LOCK
+    path, made = folder / LOCK, not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _open_locked(path)
@@ -60,6 +60,10 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
             yield
         finally:
             path.unlink(missing_ok=True)
+            if made:
+                # where nothing came of it, nothing is left
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
     finally:
         os.close(descriptor)
 
