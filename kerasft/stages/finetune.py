@@ -15,8 +15,8 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.fetching import compute_preset_fingerprint, resolve_preset
 from kerasft.progress import Progress, Silent
-from kerasft.training.checkpoint import Checkpoint, find_checkpoint
-from kerasft.training.identity import compare_identities, describe_identity, refuse_changes
+from kerasft.training.checkpoint import Checkpoint
+from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
 from kerasft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -80,17 +80,14 @@ def _find_start(
     Raises:
         ConfigError: the folder holds another run.
     """
-    checkpoint = find_checkpoint(run.checkpoints / "finetune", progress.warn)
-    if checkpoint is None:
-        before, stands = run.read_identity(), "trained"
-    else:
-        state = checkpoint.load_state()
-        before, stands = state["identity"], f"{checkpoint.step:,} steps done"
+    checkpoint, before, stands = find_beginning(run, progress.warn)
     if before is None:
         return None
     changes = compare_identities(before, identity)
-    if checkpoint is not None and config.train.epochs < state["epoch"] + bool(state["steps_of_epoch"]):
-        changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
+    if checkpoint is not None:
+        state = checkpoint.load_state()
+        if config.train.epochs < state["epoch"] + bool(state["steps_of_epoch"]):
+            changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
     if changes.refused:
         raise refuse_changes(run, changes.refused, stands)
     if checkpoint is None and changes.allowed and run.stage_record("finetune"):

@@ -13,8 +13,7 @@ from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
 from kerasft.stages import prepare as prepare_stage
-from kerasft.training.checkpoint import find_checkpoint
-from kerasft.training.identity import compare_values, refuse_changes
+from kerasft.training.identity import compare_values, find_beginning, refuse_changes
 from kerasft.training.run_folder import RunFolder
 
 
@@ -120,8 +119,7 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     Raises:
         ConfigError: one does.
     """
-    checkpoint = find_checkpoint(run.checkpoints / "finetune")
-    before = checkpoint.load_state()["identity"] if checkpoint else run.read_identity()
+    _, before, stands = find_beginning(run)
     if before is None:
         return
     now = config.model_dump(mode="json")
@@ -131,7 +129,6 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
         for key, old, new in compare_values(before["config"][name], now[name], name)
     ]
     told = "data: the files hold something else (or kerasft is another version)"
-    stands = f"{checkpoint.step:,} steps done" if checkpoint else "trained"
     raise refuse_changes(run, changes or [told], stands)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.fetching import compute_preset_fingerprint
+from kerasft.training.checkpoint import Checkpoint, find_checkpoint
 from kerasft.training.run_folder import RunFolder, describe_environment
 
 SECTIONS = ("seed", "task", "data", "model", "train")
@@ -77,6 +78,28 @@ def compare_values(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, 
 
 def _show(value: Any) -> str:
     return "none" if value is None else f"{value}"
+
+
+def find_beginning(
+    run: RunFolder, report: Callable[[str], Any] = lambda message: None
+) -> tuple[Checkpoint | None, dict[str, Any] | None, str]:
+    """What a run folder's training began with.
+
+    Args:
+        run: the folder.
+        report: told of each checkpoint that is passed over.
+
+    Returns:
+        The checkpoint to go on from, the training's identity (None for either that there is not), and how far it has
+        come, in words.
+
+    Raises:
+        DataError: there are checkpoints, and none can be used.
+    """
+    checkpoint = find_checkpoint(run.checkpoints / "finetune", report)
+    if checkpoint is None:
+        return None, run.read_identity(), "trained"
+    return checkpoint, checkpoint.load_state()["identity"], f"{checkpoint.step:,} steps done"
 
 
 def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigError:
