@@ -388,7 +388,8 @@ def test_a_full_disk_is_told_and_so_is_what_to_do(tmp_path: Path) -> None:
     if shutil.which("unshare") is None or subprocess.run(tried, cwd=tmp_path, capture_output=True).returncode:
         pytest.skip("mounting a small disk is not allowed here")
     original = make_preset(tmp_path / "original")
-    (original / "tokenizer.json").write_bytes(os.urandom(2**20))
+    # Kaggle's client prints what it was answered: text, so that it can be read back whatever the locale
+    (original / "tokenizer.json").write_bytes(b"filling " * 2**17)
     hugging_face, kaggle = build_hugging_face_hub("owner/name", original), build_kaggle_hub(original, 1)
     names = ["kaggle://me/mine/keras/small", "hf://owner/name"]
     script = tmp_path / "fill.py"
