@@ -1,0 +1,1 @@
+"""What pictures need before a model sees them: files, decoding, augmentation, boxes and masks."""
