@@ -42,7 +42,7 @@ def main() -> None:
     from kerasft.training.run_folder import RunFolder
     from kerasft.training.state import build_all
     from kerasft.training.streams import make_stream
-    from kerasft.training.trained import build_task, open_cache
+    from kerasft.training.trained import build_task, open_feed
 
     overrides = [f"model.preset={arguments.preset}", "train.batch_size=32"]
     config = load_config(ExperimentConfig, CONFIG, overrides).config
@@ -56,10 +56,11 @@ def main() -> None:
         model = task.build_model(seed=0, matmul_dtype=precision.matmul_dtype)
         from kerasft.progress import Silent
 
-        cache = open_cache(task, dataset, "train", run.cache, Silent())
-        stream = make_stream(task, cache, 32, shuffle=True)
-        compile_model(task, model, config.train, 1000, precision)
-        build_all(model, *first_example(task, stream))
+        feed = open_feed(task, dataset, "train", run.cache, Silent())
+        phase = next(task.open_phases(model, config.train, {"train": feed}.get))
+        stream = make_stream(feed, 32, shuffle=True)
+        compile_model(task, phase, config.train, 1000, precision)
+        build_all(model, *first_example(feed, stream))
         steps = 2 * arguments.every
 
         class WithinEpoch(Checkpointer):

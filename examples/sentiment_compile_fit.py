@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
+from kerasft.data.feed import Moment
 from kerasft.data.pipeline import BatchStream
 from kerasft.models.fetching import resolve_preset
 from kerasft.models.presets import load_text_backbone
@@ -46,7 +47,7 @@ def make_stream(encoder: TextEncoder, texts: list[str], labels: np.ndarray, shuf
     token_ids = encoder.encode(texts)
     lengths = np.array([len(row) for row in token_ids])
 
-    def collate(rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
+    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         padded = np.stack([np.pad(token_ids[row], (0, width - lengths[row])) for row in rows])
         return {**encoder.pad(padded, lengths[rows]), "label": labels[rows]}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kerasft.data.batching import BatchPlan
+from kerasft.data.feed import Moment
 
 
 class BatchStream:
@@ -17,16 +18,16 @@ class BatchStream:
 
     Args:
         plan: epoch → its `BatchPlan`; every epoch has as many steps.
-        collate: (indices int64 (batch,), width) → `{name: array}`; pure.
+        collate: (indices int64 (batch,), width, moment) → `{name: array}`; pure.
         signature: `{name: tf.TensorSpec}` of what `collate` returns.
-        outputs: splits a batch as `fit` wants it, such as `(inputs, labels)`.
-        workers: batches collated at once.
+        outputs: splits a batch as `fit` wants it, such as `(inputs, labels)`; part of the graph.
+        workers: batches put together at once.
     """
 
     def __init__(
         self,
         plan: Callable[[int], BatchPlan],
-        collate: Callable[[np.ndarray, int], Mapping[str, np.ndarray]],
+        collate: Callable[[np.ndarray, int, Moment], Mapping[str, np.ndarray]],
         signature: Mapping,
         outputs: Callable,
         workers: int = 2,
@@ -67,7 +68,8 @@ class BatchStream:
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of one step of the current epoch."""
-        return dict(self._collate(self._plan.batches[step], int(self._plan.widths[step])))
+        rows, width = self._plan.batches[step], int(self._plan.widths[step])
+        return dict(self._collate(rows, width, Moment(self._epoch, step)))
 
     def dataset(self):
         """The `tf.data.Dataset`: as many batches as the plan has steps, in its order, whatever the threads do."""

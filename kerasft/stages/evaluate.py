@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
@@ -38,7 +36,7 @@ def evaluate(
         DataError: none of the splits is there.
     """
     from kerasft.training.streams import make_forward, make_stream, predict_outputs
-    from kerasft.training.trained import load_trained, open_cache
+    from kerasft.training.trained import load_trained, open_feed
 
     dataset = load_prepared_dataset(run.dataset)
     trained = load_trained(run)
@@ -53,13 +51,12 @@ def evaluate(
     forward = make_forward(trained.model)
     figures: dict[str, Any] = {}
     for name in splits:
-        cache = open_cache(trained.task, dataset, name, run.cache, progress)
-        stream = make_stream(trained.task, cache, config.train.evaluation_batch_size, shuffle=False)
-        with progress.bar(f"Evaluating {name}", len(cache), "examples") as bar:
+        feed = open_feed(trained.task, dataset, name, run.cache, progress)
+        stream = make_stream(feed, config.train.evaluation_batch_size, shuffle=False)
+        with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
             outputs = predict_outputs(forward, stream, bar.advance)
-        references = np.asarray(cache.column("label"))
         figures[name] = trained.task.evaluate(
-            outputs, references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
+            outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )
         _write_predictions(run.predictions / f"{name}.jsonl", trained.task.decode(outputs), dataset, name)
     run.write_figures("evaluate", figures)

@@ -20,6 +20,7 @@ from kerasft.training.identity import compare_identities, describe_identity, fin
 from kerasft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from kerasft.data.feed import Feed
     from kerasft.training.fit import TrainingResult
 
 
@@ -84,10 +85,10 @@ def _find_start(
     if before is None:
         return None
     changes = compare_identities(before, identity)
-    if checkpoint is not None:
-        state = checkpoint.load_state()
-        if config.train.epochs < state["epoch"] + bool(state["steps_of_epoch"]):
-            changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
+    state = checkpoint.load_state() if checkpoint else {}
+    begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
+    if config.train.epochs < begun:
+        changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
     if changes.refused:
         raise refuse_changes(run, changes.refused, stands)
     if checkpoint is None and changes.allowed and run.stage_record("finetune"):
@@ -121,9 +122,9 @@ def _train(
     import keras
     import tensorflow as tf
 
-    from kerasft.training.fit import Caches, train
+    from kerasft.training.phases import train_phases
     from kerasft.training.precision import Precision, choose_precision
-    from kerasft.training.trained import build_task, open_cache, write_task
+    from kerasft.training.trained import build_task, open_feed, write_task
 
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
@@ -144,25 +145,25 @@ def _train(
         precision = Precision(**checkpoint.load_state()["precision"])
         progress.note(_describe_start(checkpoint))
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
-    caches = Caches(open_cache(task, dataset, "train", run.cache, progress))
-    if "validation" in dataset.splits:
-        caches.validation = open_cache(task, dataset, "validation", run.cache, progress)
     progress.note(
-        f"{model.count_params():,} weights from {config.model.preset}; {len(caches.train):,} examples, "
+        f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
         f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
     )
-    result = train(
+
+    def open_split(name: str) -> Feed | None:
+        return open_feed(task, dataset, name, run.cache, progress) if name in dataset.splits else None
+
+    result, earlier = train_phases(
         task,
         model,
-        caches,
         dataset,
         config.train,
         run,
+        open_split,
         seed=config.seed,
         precision=precision,
         hyperparameters=_hyperparameters(config),
         facts={"identity": identity, "precision": asdict(precision)},
-        checkpoint=checkpoint,
         started=started,
         progress=progress,
     )
@@ -173,7 +174,7 @@ def _train(
         run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
         precision=precision.policy, stopped=result.stopped, best_step=result.best_step, identity=identity,
     )  # fmt: skip
-    _write_figures(run, result)
+    _write_figures(run, result, earlier)
     _raise_error(run, result)
     run.mark_done("finetune", fingerprint)
     if result.stopped:
@@ -202,12 +203,14 @@ def _begin(
 def _describe_start(checkpoint: Checkpoint) -> str:
     state = checkpoint.load_state()
     place = f"epoch {state['epoch'] + 1}"
+    if state["phase"] != "finetune":
+        place += f" of the {state['phase']}"
     if state["steps_of_epoch"]:
         place += f", {state['steps_of_epoch']:,} of its steps done"
-    return f"Going on from step {checkpoint.step:,} ({place}): {checkpoint.path}"
+    return f"Going on from step {state['steps_before'] + checkpoint.step:,} ({place}): {checkpoint.path}"
 
 
-def _write_figures(run: RunFolder, result: TrainingResult) -> None:
+def _write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, TrainingResult]) -> None:
     from kerasft.training.callbacks import measure_peak_memory_mb
 
     figures = {
@@ -219,6 +222,10 @@ def _write_figures(run: RunFolder, result: TrainingResult) -> None:
     }
     if result.best_epoch is not None:
         figures["best_epoch"] = result.best_epoch + 1
+    for name, phase in earlier.items():
+        figures[f"{name}_epochs"] = phase.epochs
+        figures[f"{name}_examples_per_second"] = phase.examples_per_second
+        figures[f"{name}_seconds"] = phase.seconds
     run.write_figures("finetune", {"train": {name: {"value": value} for name, value in figures.items()}})
 
 

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed
 from kerasft.data.fields import Field
+from kerasft.data.prepared import Split
+from kerasft.progress import Progress
 
 Figure = Mapping[str, float | int]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training with a model, batches and an optimizer of its own.
+
+    Attributes:
+        name: of its checkpoints' folder.
+        model: what `fit` trains; it shares its variables with the task's model.
+        train: the batches it learns from.
+        validation: those its epochs are measured on, if there is such a split.
+        changes: keys of the `train` section that are other ones in this phase.
+        depths: each variable's path → its layer's distance from the bottom, for learning rates by depth.
+        final: whether none comes after it.
+    """
+
+    name: str
+    model: Any
+    train: Feed
+    validation: Feed | None
+    changes: Mapping[str, Any]
+    depths: Mapping[str, int]
+    final: bool = True
 
 
 class Task(abc.ABC):
@@ -20,9 +46,6 @@ class Task(abc.ABC):
 
     fields: ClassVar[tuple[Field, ...]]
     """What an example must hold."""
-
-    length_column: ClassVar[str | None] = None
-    """The ragged column of `encode` by whose length examples are grouped into batches; None: all are of one size."""
 
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
@@ -37,23 +60,18 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def encoder_fingerprint(self) -> str:
-        """Changes when `encode` would give other arrays."""
+        """Changes when the model would be given other inputs for the same example."""
 
     @abc.abstractmethod
-    def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
-        """Examples → columns for the cache (see `data.cache.build_cache`). Pure."""
+    def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> Feed:
+        """A split's examples as the model takes them where nothing is learned.
 
-    @abc.abstractmethod
-    def collate(self, cache: ArrayCache, rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
-        """Rows of the cache → the named arrays of one batch."""
-
-    @abc.abstractmethod
-    def signature(self) -> dict[str, Any]:
-        """`{name: tf.TensorSpec}` of what `collate` returns."""
-
-    @abc.abstractmethod
-    def split_batch(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """(inputs of the model, labels) of a collated batch."""
+        Args:
+            split: of the prepared dataset.
+            folder: where what is worked out once may be kept, such as encoded texts.
+            fingerprint: of the split's examples.
+            progress: where to report.
+        """
 
     # --- model ------------------------------------------------------------------------------------------------
 
@@ -64,6 +82,18 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def compute_depths(self, model: Any) -> dict[str, int]:
         """Each variable's path → its layer's distance from the bottom, for learning rates by depth."""
+
+    def open_phases(self, model: Any, train: Any, open_feed: Callable[[str], Feed | None]) -> Iterator[Phase]:
+        """The parts of a training, each asked for when the one before is over; by default one.
+
+        Args:
+            model: of `build_model`.
+            train: the `train` section.
+            open_feed: split → what `open_feed` of this task gives; None where there is no such split.
+        """
+        feed = open_feed("train")
+        assert feed is not None
+        yield Phase("finetune", model, feed, open_feed("validation"), {}, self.compute_depths(model))
 
     @abc.abstractmethod
     def publish(self, model: Any, folder: Path) -> None:

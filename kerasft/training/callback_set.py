@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.progress import Progress
-from kerasft.tasks.base import Task, higher_is_better
+from kerasft.tasks.base import Phase, Task, higher_is_better
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import make_forward, make_stream, predict_outputs
 from kerasft.training.tensorboard import TensorBoardLog
+
+_TITLES = {"finetune": "Fine-tuning", "head": "Training the head"}
+"""A phase → what its bar says."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Setting:
     """What a training is about; see `kerasft.training.fit.train`."""
 
     task: Task
-    model: keras.Model
+    phase: Phase
     dataset: PreparedDataset
     config: TrainConfig
     run: RunFolder
@@ -44,8 +47,8 @@ class CallbackSet:
     Args:
         setting: of the training.
         stream: its batches.
-        validation: the encoded validation split, if there is one.
         check_stop: leaves by exception where the user has asked for an end.
+        epochs_before: of earlier phases.
 
     Attributes:
         in_order: those that a resumed `fit` shows only the steps that it does.
@@ -57,8 +60,8 @@ class CallbackSet:
         self,
         setting: Setting,
         stream: BatchStream,
-        validation: ArrayCache | None,
         check_stop: Callable[[], Any],
+        epochs_before: int = 0,
     ):
         config, run = setting.config, setting.run
         self._setting, self._stream, self._check_stop = setting, stream, check_stop
@@ -72,11 +75,20 @@ class CallbackSet:
         )
         self.throughput = callbacks.Throughput(sizes)
         self.counter = callbacks.EpochCounter()
-        self.history = history.History(run.history, config.tensorboard.every_steps, self.step_figures)
+        self.history = history.History(
+            run.history, config.tensorboard.every_steps, self.step_figures, epochs_before
+        )
         examples = config.epochs * sum(len(batch) for batch in stream.plan.batches)
         if config.max_steps is not None:
             examples = min(examples, config.max_steps * config.batch_size)
-        self.progress = history.ShowProgress(setting.progress, examples, sizes, self.step_loss, config.epochs)
+        self.progress = history.ShowProgress(
+            setting.progress,
+            examples,
+            sizes,
+            self.step_loss,
+            config.epochs,
+            _TITLES.get(setting.phase.name, setting.phase.name),
+        )
         self.best: selection.BestWeights | None = None
         self.validation: selection.ValidationFigures | None = None
         self.stateful: dict[str, callbacks.Stateful] = {
@@ -88,8 +100,8 @@ class CallbackSet:
             self.step_loss,
             self.throughput,
         ]
-        if validation is not None:
-            self._add_validation(validation)
+        if setting.phase.validation is not None:
+            self._add_validation(setting.phase.validation)
         elif config.early_stopping:
             raise ConfigError(
                 "there is no validation split by which to stop",
@@ -115,11 +127,11 @@ class CallbackSet:
             "progress": self.progress,
         }
 
-    def _add_validation(self, cache: ArrayCache) -> None:
+    def _add_validation(self, feed: Feed) -> None:
         setting, config = self._setting, self._setting.config
-        stream = make_stream(setting.task, cache, config.evaluation_batch_size, shuffle=False)
-        forward = make_forward(setting.model)
-        self._references = np.asarray(cache.column("label"))
+        stream = make_stream(feed, config.evaluation_batch_size, shuffle=False)
+        forward = make_forward(setting.phase.model)
+        self._references = feed.references
 
         def compute(outputs: np.ndarray) -> dict[str, float]:
             if not np.isfinite(outputs).all():
@@ -137,7 +149,7 @@ class CallbackSet:
         self._check_monitor(monitor)
         better = higher_is_better(monitor)
         self.best = selection.BestWeights(f"val_{monitor}", better)
-        if getattr(inner_optimizer(setting.model), "use_ema", False):
+        if getattr(inner_optimizer(setting.phase.model), "use_ema", False):
             # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
             average = selection.AveragedWeights()
             self.in_order.append(average)
@@ -155,7 +167,7 @@ class CallbackSet:
             self.stateful["early_stopping"] = stopping
 
     def _check_monitor(self, monitor: str) -> None:
-        classes = self._setting.model.output_shape[-1]
+        classes = self._setting.phase.model.output_shape[-1]
         known = self._setting.task.evaluate(
             np.eye(classes, dtype=np.float32), np.arange(classes), bootstrap_samples=0, seed=0
         )
@@ -169,7 +181,7 @@ class CallbackSet:
 
     def step_figures(self) -> dict[str, float]:
         """Figures of the step that just ended."""
-        optimizer = inner_optimizer(self._setting.model)
+        optimizer = inner_optimizer(self._setting.phase.model)
         figures = {
             "loss": self.step_loss.value,
             "learning_rate": _last_learning_rate(optimizer),
@@ -199,6 +211,25 @@ class CallbackSet:
 
         pictures = self._setting.task.draw(self.validation.outputs, self._references)
         return {name: figure_to_png(figure) for name, figure in pictures.items()}
+
+    def follow(
+        self, logs: Mapping[str, Any], best_value: float | None, weights: Mapping[str, np.ndarray]
+    ) -> None:
+        """Goes on where earlier phases ended; before anything is restored.
+
+        Args:
+            logs: what `read_logs` gave at their end.
+            best_value: of the monitored figure.
+            weights: which had it.
+        """
+        self.history.set_state(logs["history"])
+        self.tensorboard.set_state(logs["tensorboard"])
+        if self.best is not None and best_value is not None:
+            self.best.begin_with(best_value, weights)
+
+    def read_logs(self) -> dict[str, Any]:
+        """Where the files that are appended to stand, JSON-able."""
+        return {"history": self.history.get_state(), "tensorboard": self.tensorboard.get_state()}
 
     def close(self) -> None:
         """Ends files and bars, however `fit` ended."""

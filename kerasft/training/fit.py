@@ -1,24 +1,24 @@
-"""compile + fit: a task's model learns from cached examples, from the beginning or from a checkpoint."""
+"""compile + fit: one phase of a training, from its beginning or from a checkpoint."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import Terminated, TrainingError, storage_error
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
-from kerasft.tasks.base import Task
+from kerasft.tasks.base import Phase, Task
 from kerasft.training.callback_set import CallbackSet, Setting
 from kerasft.training.checkpoint import Checkpoint, CheckpointWriter
 from kerasft.training.checkpointing import CallbackSequence, Checkpointer, skip_steps
@@ -26,33 +26,27 @@ from kerasft.training.config import TrainConfig
 from kerasft.training.interruption import StopRequest
 from kerasft.training.precision import Precision
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.state import build_all
+from kerasft.training.state import build_all, name_weights, take_snapshot
 from kerasft.training.streams import make_stream
 
 
 @dataclass
-class Caches:
-    """Encoded examples by split."""
-
-    train: ArrayCache
-    validation: ArrayCache | None = None
-
-
-@dataclass
 class TrainingResult:
-    """What came of a training.
+    """What came of a training, its earlier phases included.
 
     Attributes:
         model: with the best epoch's weights, or the last good ones where it was cut short.
         examples_per_second: of training steps, the first left out.
         padding_share: padded positions of the training batches, all epochs.
-        best_epoch: from 0; None without validation.
+        best_epoch: from 0, over all phases; None without validation.
         best_value: the monitored figure there.
         best_step: the last step of that epoch.
         epochs: finished.
+        steps: done.
         stopped: why training ended before its time; None if it did not.
         error: raised by the training; what can be saved is in `model`.
         seconds: that training took, in all processes that had a part in it.
+        logs: where the files that a phase appends to stood at its end.
     """
 
     model: keras.Model
@@ -62,15 +56,16 @@ class TrainingResult:
     best_value: float | None = None
     best_step: int | None = None
     epochs: int = 0
+    steps: int = 0
     stopped: str | None = None
     error: BaseException | None = None
     seconds: float = 0.0
+    logs: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
     task: Task,
-    model: keras.Model,
-    caches: Caches,
+    phase: Phase,
     dataset: PreparedDataset,
     config: TrainConfig,
     run: RunFolder,
@@ -80,45 +75,49 @@ def train(
     hyperparameters: dict[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
     checkpoint: Checkpoint | None = None,
+    before: TrainingResult | None = None,
     started: float | None = None,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
 ) -> TrainingResult:
-    """Trains `model` in place.
+    """Trains the model of a phase in place.
 
     A loss that is not finite, or Ctrl-C, ends the training; what there is to keep is then in the result, beside
     the error.
 
     Args:
         task: what is learned.
-        model: of `task.build_model`.
-        caches: encoded examples.
-        dataset: raw ones, to name and show.
-        config: the `train` section.
+        phase: model and batches.
+        dataset: raw examples, to name and show.
+        config: the `train` section, with the phase's changes.
         run: where checkpoints, history and TensorBoard's files go.
         seed: of the order of examples.
-        precision: what `model` was built with.
+        precision: what the model was built with.
         hyperparameters: for TensorBoard.
         facts: what checkpoints hold besides, JSON-able.
-        checkpoint: where to go on from; None: from the beginning.
-        started: `time.perf_counter()` at the beginning of the stage.
+        checkpoint: of this phase, where to go on from; None: from its beginning.
+        before: what came of the phases before; their best weights are in the model.
+        started: `time.perf_counter()` at the beginning of the stage, or of the phase.
         progress: where to report.
 
     Raises:
         Terminated: SIGTERM came; a checkpoint was written first.
         StorageError: a checkpoint or a log cannot be written.
     """
-    stream = _make_train_stream(task, caches.train, config, seed)
-    compile_model(task, model, config, len(stream), precision)
-    build_all(model, *first_example(task, stream))
+    model = phase.model
+    stream = _make_train_stream(phase.train, config, seed)
+    compile_model(task, phase, config, len(stream), precision)
+    build_all(model, *first_example(phase.train, stream))
     with StopRequest() as stop:
         parts = CallbackSet(
-            Setting(task, model, dataset, config, run, seed, hyperparameters, progress),
+            Setting(task, phase, dataset, config, run, seed, hyperparameters, progress),
             stream,
-            caches.validation,
             stop.check,
+            before.epochs if before else 0,
         )
+        if before is not None:
+            parts.follow(before.logs, before.best_value, take_snapshot(name_weights(model)))
         clock = _Clock(started, checkpoint)
-        writer = CheckpointWriter(run.checkpoints / "finetune", config.checkpoint.keep)
+        writer = CheckpointWriter(run.checkpoints / phase.name, config.checkpoint.keep)
         checkpointer = Checkpointer(
             writer, config.checkpoint, stream, parts.stateful, parts.best, stop, facts or {}, clock.read
         )
@@ -164,6 +163,8 @@ def train(
     if isinstance(result.error, Terminated):
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
     _conclude(result, parts, checkpointer, config, stream)
+    if before is not None:
+        _add(before, result)
     return result
 
 
@@ -178,15 +179,14 @@ class _Clock:
         return self._before + time.perf_counter() - self._started
 
 
-def _make_train_stream(task: Task, cache: ArrayCache, config: TrainConfig, seed: int) -> BatchStream:
+def _make_train_stream(feed: Feed, config: TrainConfig, seed: int) -> BatchStream:
     return make_stream(
-        task,
-        cache,
+        feed,
         config.batch_size,
         seed=seed,
         shuffle=True,
         group_lengths=config.group_lengths,
-        labels=_shuffled_labels(cache, seed) if config.shuffle_labels else None,
+        labels=_shuffle_labels(feed.references, seed) if config.shuffle_labels else None,
         workers=config.workers,
     )
 
@@ -198,21 +198,21 @@ def count_steps(config: TrainConfig, steps_per_epoch: int) -> int:
 
 
 def compile_model(
-    task: Task, model: keras.Model, config: TrainConfig, steps_per_epoch: int, precision: Precision
+    task: Task, phase: Phase, config: TrainConfig, steps_per_epoch: int, precision: Precision
 ) -> None:
-    """Gives the model its loss, metrics and optimizer."""
-    depths = task.compute_depths(model)
+    """Gives the phase's model its loss, metrics and optimizer."""
+    depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     total_steps = count_steps(config, steps_per_epoch)
     optimizer = build_optimizer(config.optimizer, config.schedule, total_steps, from_head)
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
+    phase.model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
 
 
-def first_example(task: Task, stream: BatchStream) -> tuple[Any, Any]:
+def first_example(feed: Feed, stream: BatchStream) -> tuple[Any, Any]:
     """(inputs, labels) of one example, as tensors."""
-    return task.split_batch({name: tf.constant(array[:1]) for name, array in stream.batch(0).items()})
+    return feed.unpack({name: tf.constant(array[:1]) for name, array in stream.batch(0).items()})
 
 
 def _conclude(
@@ -223,7 +223,8 @@ def _conclude(
     stream: BatchStream,
 ) -> None:
     result.examples_per_second = parts.throughput.examples_per_second
-    result.epochs = parts.counter.epochs
+    result.epochs, result.steps = parts.counter.epochs, checkpointer.step
+    result.logs = parts.read_logs()
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
     result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
     done = checkpointer.step >= count_steps(config, len(stream))
@@ -236,6 +237,18 @@ def _conclude(
         result.best_step = checkpointer.best_step
 
 
-def _shuffled_labels(cache: ArrayCache, seed: int) -> np.ndarray:
-    labels = np.array(cache.column("label"))
+def _add(before: TrainingResult, result: TrainingResult) -> None:
+    """Makes a phase's result that of all phases."""
+    if result.best_epoch is None:
+        # no epoch was better than the best of the phases before
+        result.best_epoch, result.best_step = before.best_epoch, before.best_step
+    else:
+        result.best_epoch += before.epochs
+        result.best_step = before.steps + (result.best_step or 0)
+    result.epochs += before.epochs
+    result.steps += before.steps
+    result.seconds += before.seconds
+
+
+def _shuffle_labels(labels: np.ndarray, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, 1]).permutation(labels)

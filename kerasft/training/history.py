@@ -31,10 +31,18 @@ class History(keras.callbacks.Callback):
         path: the file; begun anew, or gone on with from where `set_state` says.
         every_steps: steps between lines.
         step_figures: () → figures of the last step (loss, learning rate, …).
+        epochs_before: of earlier phases.
     """
 
-    def __init__(self, path: Path, every_steps: int, step_figures: Callable[[], Mapping[str, float]]):
+    def __init__(
+        self,
+        path: Path,
+        every_steps: int,
+        step_figures: Callable[[], Mapping[str, float]],
+        epochs_before: int = 0,
+    ):
         super().__init__()
+        self._before = epochs_before
         self._path, self._every, self._figures = path, every_steps, step_figures
         self._step, self._epoch = 0, 0
         self._file: TextIO | None = None
@@ -56,7 +64,7 @@ class History(keras.callbacks.Callback):
         self._file = open(self._path, "a" if self._goes_on else "w", encoding="utf-8")  # noqa: SIM115
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._epoch = epoch + 1
+        self._epoch = self._before + epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._step += 1
@@ -68,7 +76,7 @@ class History(keras.callbacks.Callback):
             name.replace("val_", "validation_", 1) if name.startswith("val_") else f"train_{name}": value
             for name, value in (logs or {}).items()
         }
-        self._write({"epoch": epoch + 1, "step": self._step, **figures})
+        self._write({"epoch": self._before + epoch + 1, "step": self._step, **figures})
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()
@@ -96,6 +104,7 @@ class ShowProgress(keras.callbacks.Callback):
         batch_sizes: step → examples in it.
         step_loss: the callback that knows each step's loss.
         epochs: in all.
+        title: of the bar.
     """
 
     def __init__(
@@ -105,10 +114,11 @@ class ShowProgress(keras.callbacks.Callback):
         batch_sizes: Callable[[int], int],
         step_loss: StepLoss,
         epochs: int,
+        title: str = "Fine-tuning",
     ):
         super().__init__()
         self._progress, self._examples, self._batch_sizes = progress, examples, batch_sizes
-        self._step_loss, self._epochs = step_loss, epochs
+        self._step_loss, self._epochs, self._title = step_loss, epochs, title
         self._bar: Any = None
         self._smooth: float | None = None
         self._done = 0
@@ -120,7 +130,7 @@ class ShowProgress(keras.callbacks.Callback):
         self._smooth, self._done = state["smooth"], state["done"]
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        self._bar = self._progress.bar("Fine-tuning", self._examples, "examples")
+        self._bar = self._progress.bar(self._title, self._examples, "examples")
         self._bar.__enter__()
         if self._done:
             self._bar.advance(self._done)

@@ -96,10 +96,12 @@ def find_beginning(
     Raises:
         DataError: there are checkpoints, and none can be used.
     """
-    checkpoint = find_checkpoint(run.checkpoints / "finetune", report)
-    if checkpoint is None:
+    found = [find_checkpoint(run.checkpoints / phase, report) for phase in run.list_phases()]
+    states = [(checkpoint, checkpoint.load_state()) for checkpoint in found if checkpoint is not None]
+    if not states:
         return None, run.read_identity(), "trained"
-    return checkpoint, checkpoint.load_state()["identity"], f"{checkpoint.step:,} steps done"
+    checkpoint, state = max(states, key=lambda pair: (pair[1]["steps_before"], pair[0].step))
+    return checkpoint, state["identity"], f"{state['steps_before'] + checkpoint.step:,} steps done"
 
 
 def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigError:

@@ -61,9 +61,8 @@ class RunFolder:
             RunLockedError: another process holds it.
         """
         with owned(self.path, report):
-            for folder in (
-                self.path, self.cache, self.predictions, self.export, self.checkpoints / "finetune",
-            ):  # fmt: skip
+            phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+            for folder in (self.path, self.cache, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
             yield
 
@@ -112,6 +111,14 @@ class RunFolder:
             self.report,
         )  # fmt: skip
         return [place for place in places if place.exists()]
+
+    def list_phases(self) -> list[str]:
+        """The phases of a training that have checkpoints here, by name."""
+        if not self.checkpoints.is_dir():
+            return []
+        return sorted(
+            path.name for path in self.checkpoints.iterdir() if path.is_dir() and "." not in path.name
+        )
 
     def clear_training(self) -> None:
         """Removes the training and what was measured on it; prepared data and exports stay."""

@@ -62,6 +62,10 @@ class BestWeights(keras.callbacks.Callback):
         """Takes up the best epoch's weights, by the names of `kerasft.training.state.name_variables`."""
         self._weights = dict(weights)
 
+    def begin_with(self, value: float, weights: Mapping[str, np.ndarray]) -> None:
+        """What is to be bettered: weights from before the first epoch, and their figure."""
+        self.value, self._weights = value, dict(weights)
+
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None or not math.isfinite(value):

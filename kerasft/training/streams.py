@@ -1,4 +1,4 @@
-"""Batches of a cached split, and a model's outputs on them."""
+"""Batches of a split, and a model's outputs on them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
-from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed, Moment
 from kerasft.data.pipeline import BatchStream
-from kerasft.tasks.base import Task
 
 
 def make_stream(
-    task: Task,
-    cache: ArrayCache,
+    feed: Feed,
     batch_size: int,
     *,
     seed: int = 0,
@@ -26,25 +24,23 @@ def make_stream(
     labels: np.ndarray | None = None,
     workers: int = 2,
 ) -> BatchStream:
-    """Batches of a cached split.
+    """Batches of a split.
 
     Args:
-        task: collates.
-        cache: the split's examples.
+        feed: the split's examples.
         batch_size: examples a batch.
         seed: of the order.
         shuffle: False for measuring: each example once, sorted by length.
         group_lengths: puts examples of like length together.
-        labels: int32 (examples,), in place of the cache's (to train on shuffled ones).
+        labels: int32 (examples,), in place of the batches' `label` (to train on shuffled ones).
         workers: batches put together at once.
     """
-    column = task.length_column
-    lengths = cache.lengths(column) if column else np.ones(len(cache), np.int64)
+    lengths = feed.lengths
     # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
     multiple = 8 if tf.config.list_physical_devices("GPU") else 1
 
-    def collate(rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
-        batch = task.collate(cache, rows, width)
+    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        batch = feed.collate(rows, width, moment)
         return batch if labels is None else {**batch, "label": labels[rows]}
 
     return BatchStream(
@@ -58,8 +54,8 @@ def make_stream(
             width_multiple=multiple,
         ),
         collate,
-        task.signature(),
-        task.split_batch,
+        feed.signature,
+        feed.unpack,
         workers,
     )
 

@@ -1,14 +1,13 @@
-"""A trained model found again in its run folder, and caches of what it reads."""
+"""A trained model found again in its run folder, and what it is fed with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kerasft.data.cache import ArrayCache, build_cache
+from kerasft.data.feed import Feed
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
@@ -83,17 +82,7 @@ def check_trained_on(run: RunFolder, dataset: PreparedDataset) -> None:
         )
 
 
-def open_cache(
-    task: Task, dataset: PreparedDataset, split: str, folder: Path, progress: Progress
-) -> ArrayCache:
-    """A split's encoded examples: those on disk if nothing changed, else made now."""
-    examples = dataset.split(split)
-    fingerprint = compute_fingerprint([dataset.fingerprint, split, task.encoder_fingerprint])
-
-    def chunks() -> Iterator[dict[str, Any]]:
-        with progress.bar(f"Encoding {split}", len(examples)) as bar:
-            for rows in examples.iterate(4096):
-                yield task.encode(rows)
-                bar.advance(len(rows))
-
-    return build_cache(folder / split, fingerprint, chunks())
+def open_feed(task: Task, dataset: PreparedDataset, split: str, folder: Path, progress: Progress) -> Feed:
+    """A split's examples as the task's model takes them; what is kept of them in `folder` is used if unchanged."""
+    fingerprint = compute_fingerprint([dataset.fingerprint, split])
+    return task.open_feed(dataset.split(split), folder, fingerprint, progress)

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.cache import build_cache
+from kerasft.data.feed import Feed, Moment
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.models.fetching import resolve_preset
+from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class, load_task_fields
 from kerasft.tasks.base import Task
 from kerasft.training.streams import make_forward, make_stream, predict_outputs
-from kerasft.training.trained import Trained, build_task, load_trained
+from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 EXPERIMENTS = {"text_classification": "tiny_run"}
 """A task → the fixture that gives a run folder of it, all stages done."""
@@ -38,6 +39,13 @@ def examples(trained: Trained) -> list[dict[str, Any]]:
     """The test split, raw."""
     split = load_prepared_dataset(trained.run.dataset).split("test")
     return split.take(np.arange(len(split)))
+
+
+@pytest.fixture(scope="module")
+def feed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Feed:
+    """The test split, as the model takes it."""
+    dataset = load_prepared_dataset(trained.run.dataset)
+    return open_feed(trained.task, dataset, "test", tmp_path_factory.mktemp("cache"), Silent())
 
 
 @pytest.fixture(scope="module")
@@ -66,30 +74,42 @@ def test_encode_is_pure(trained: Trained, examples) -> None:
         np.testing.assert_array_equal(column[0], first[name][5])
 
 
-def test_a_batch_is_as_its_signature_says(trained: Trained, examples, tmp_path) -> None:
-    task = trained.task
-    cache = build_cache(tmp_path / "cache", "f", [task.encode(examples)])
-    stream = make_stream(task, cache, 5, shuffle=False)
-    batch = stream.batch(0)
-    assert set(batch) == set(task.signature())
-    for name, spec in task.signature().items():
+def test_a_batch_is_as_its_signature_says_and_as_the_model_takes_it(trained: Trained, feed: Feed) -> None:
+    batch = make_stream(feed, 5, shuffle=False).batch(0)
+    assert set(batch) == set(feed.signature)
+    for name, spec in feed.signature.items():
         assert batch[name].dtype == spec.dtype.as_numpy_dtype
         assert spec.shape.is_compatible_with(batch[name].shape)
-    inputs, labels = task.split_batch(batch)
+    inputs, labels = feed.unpack({name: tf.constant(array) for name, array in batch.items()})
     assert len(labels) == 5
-    assert set(inputs) == {tensor.name for tensor in trained.model.inputs}
+    assert trained.model(inputs, training=False).shape == (5, *trained.model.output_shape[1:])
 
 
-def test_it_overfits_one_batch(trained: Trained, examples, tmp_path) -> None:
+def test_a_batch_follows_from_rows_and_moment_alone(feed: Feed) -> None:
+    rows, width = np.arange(4), int(feed.lengths[:4].max())
+    first = feed.collate(rows, width, Moment(1, 2))
+    feed.collate(rows[::-1], width, Moment(0, 0))
+    again = feed.collate(rows, width, Moment(1, 2))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+def test_references_stand_in_the_splits_order(trained: Trained, examples, feed: Feed) -> None:
+    assert len(feed) == len(feed.references) == len(examples)
+    stream = make_stream(feed, 5, shuffle=True, seed=3)
+    for rows, (_, labels) in zip(stream.plan.batches, stream.dataset(), strict=True):
+        np.testing.assert_array_equal(labels, feed.references[rows])
+
+
+def test_it_overfits_one_batch(trained: Trained, feed: Feed) -> None:
     """From the preset, not from what was learned."""
     facts = trained.facts
     config, model_config = type(trained.task).parse_configs(facts["task"], facts["model"])
     task = type(trained.task)(config, model_config, facts["label_names"], resolve_preset(model_config.preset))
-    cache = build_cache(tmp_path / "cache", "f", [task.encode(examples[:8])])
     keras.utils.set_random_seed(0)
     model = task.build_model(seed=0, matmul_dtype="float32")
     model.compile(keras.optimizers.Adam(5e-3), task.loss(), metrics=task.metrics(), jit_compile=False)
-    inputs, labels = task.split_batch(make_stream(task, cache, 8, shuffle=False).batch(0))
+    inputs, labels = next(iter(make_stream(feed, 8, shuffle=True).dataset()))
     first = model.evaluate(inputs, labels, verbose=0, return_dict=True)
     model.fit(tf.data.Dataset.from_tensors((inputs, labels)).repeat(60), verbose=0)
     last = model.evaluate(inputs, labels, verbose=0, return_dict=True)
@@ -112,9 +132,8 @@ def test_answers_do_not_depend_on_batches(trained: Trained, examples, outputs) -
     assert trained.task.compute_outputs(forward, []).shape == (0, outputs.shape[1])
 
 
-def test_the_cached_way_answers_as_the_raw_one(trained: Trained, examples, outputs, tmp_path) -> None:
-    cache = build_cache(tmp_path / "cache", "f", [trained.task.encode(examples)])
-    stream = make_stream(trained.task, cache, 5, shuffle=False)
+def test_the_prepared_way_answers_as_the_raw_one(trained: Trained, feed: Feed, outputs) -> None:
+    stream = make_stream(feed, 5, shuffle=False)
     cached = predict_outputs(make_forward(trained.model), stream)
     np.testing.assert_allclose(cached, outputs, atol=1e-5)
 
@@ -159,7 +178,7 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, exampl
 def test_the_module_tokenizes_as_encode_does(trained: Trained, examples) -> None:
     module = trained.task.serving_module(trained.model)
     texts = [example["text"] for example in examples] + ODD_TEXTS
-    rows = trained.task.encode([{"text": text} for text in texts])[trained.task.length_column]
+    rows = trained.task.encode([{"text": text} for text in texts])["token_ids"]
     inputs = module._word_piece.encode(tf.constant(texts), module._max_length)
     assert inputs["token_ids"].shape[1] == max(len(row) for row in rows)
     for ids, mask, row in zip(inputs["token_ids"].numpy(), inputs["padding_mask"].numpy(), rows, strict=True):

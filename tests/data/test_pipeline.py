@@ -17,7 +17,7 @@ LENGTHS = np.random.default_rng(0).integers(1, 9, 37)
 
 
 def build_stream(workers: int = 2, delay=None) -> BatchStream:
-    def collate(rows, width):
+    def collate(rows, width, moment):
         if delay is not None:
             time.sleep(delay(rows))
         mask = np.arange(width) < LENGTHS[rows][:, None]

@@ -11,16 +11,16 @@ import pytest
 
 @pytest.fixture
 def fit_tiny(tmp_path: Path, tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., Any]:
-    """(overrides) → (result, run folder, task, caches) of a training on the tiny experiment's data."""
+    """(overrides) → (result, run folder, task, feeds by split) of a training on the tiny experiment's data."""
     import keras
 
     from kerasft.data.prepared import load_prepared_dataset
     from kerasft.models.fetching import resolve_preset
     from kerasft.progress import Silent
-    from kerasft.training.fit import Caches, train
+    from kerasft.training.phases import train_phases
     from kerasft.training.precision import choose_precision
     from kerasft.training.run_folder import RunFolder
-    from kerasft.training.trained import build_task, open_cache
+    from kerasft.training.trained import build_task, open_feed
 
     def fit(*overrides: str, validation: bool = True, folder: str = "run") -> Any:
         config = load_experiment(*overrides)
@@ -28,12 +28,13 @@ def fit_tiny(tmp_path: Path, tiny_run: Any, load_experiment: Callable[..., Any])
         dataset = load_prepared_dataset(tiny_run.dataset)
         run = RunFolder(tmp_path / folder)
         task = build_task(config, dataset.label_names, resolve_preset(config.model.preset))
-        caches = Caches(open_cache(task, dataset, "train", run.cache, Silent()))
-        if validation:
-            caches.validation = open_cache(task, dataset, "validation", run.cache, Silent())
+        splits = ("train", "validation") if validation else ("train",)
+        feeds = {split: open_feed(task, dataset, split, run.cache, Silent()) for split in splits}
         precision = choose_precision(config.train.precision)
         model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
-        result = train(task, model, caches, dataset, config.train, run, seed=config.seed, precision=precision)
-        return result, run, task, caches
+        result, _ = train_phases(
+            task, model, dataset, config.train, run, feeds.get, seed=config.seed, precision=precision
+        )
+        return result, run, task, feeds
 
     return fit

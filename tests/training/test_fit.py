@@ -15,7 +15,7 @@ import pytest
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.stages.predict import Predictor
-from kerasft.training.fit import _shuffled_labels
+from kerasft.training.fit import _shuffle_labels
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import make_forward, make_stream, predict_outputs
 
@@ -26,17 +26,16 @@ def read_losses(run: RunFolder) -> list[float]:
     return [line["loss"] for line in run.read_history() if "loss" in line]
 
 
-def measure(result, task, caches) -> dict[str, float]:
-    stream = make_stream(task, caches.validation, 64, shuffle=False)
+def measure(result, task, feeds) -> dict[str, float]:
+    stream = make_stream(feeds["validation"], 64, shuffle=False)
     outputs = predict_outputs(make_forward(result.model), stream)
-    labels = np.asarray(caches.validation.column("label"))
-    figures = task.evaluate(outputs, labels, bootstrap_samples=0, seed=0)
+    figures = task.evaluate(outputs, feeds["validation"].references, bootstrap_samples=0, seed=0)
     return {name: figure["value"] for name, figure in figures.items()}
 
 
 def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_tiny) -> None:
     settings = ("train.epochs=3", "train.monitor=log_loss")
-    first, run, task, caches = fit_tiny(*settings, folder="first")
+    first, run, task, feeds = fit_tiny(*settings, folder="first")
     again, other_run, *_ = fit_tiny(*settings, folder="again")
     assert read_losses(run) == read_losses(other_run)
     for a, b in zip(first.model.weights, again.model.weights, strict=True):
@@ -46,7 +45,7 @@ def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_
     assert first.best_value == min(by_epoch)
     assert first.best_epoch == int(np.argmin(by_epoch))
     assert first.best_step == 8 * (first.best_epoch + 1)
-    assert measure(first, task, caches)["log_loss"] == pytest.approx(first.best_value, rel=1e-6)
+    assert measure(first, task, feeds)["log_loss"] == pytest.approx(first.best_value, rel=1e-6)
     assert first.stopped is None
     assert 0 < first.padding_share < 0.5
     assert first.examples_per_second > 0
@@ -55,12 +54,12 @@ def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_
 def test_the_moving_average_is_what_is_measured_and_kept(fit_tiny) -> None:
     settings = ("train.epochs=3", "train.monitor=log_loss")
     plain, plain_run, *_ = fit_tiny(*settings, folder="plain")
-    averaged, run, task, caches = fit_tiny(
+    averaged, run, task, feeds = fit_tiny(
         *settings, "train.optimizer.use_ema=true", "train.optimizer.ema_momentum=0.8", folder="averaged"
     )
     np.testing.assert_allclose(read_losses(run), read_losses(plain_run), rtol=1e-4)  # learns all the same
     assert abs(averaged.best_value - plain.best_value) > 1e-3
-    assert measure(averaged, task, caches)["log_loss"] == pytest.approx(averaged.best_value, rel=1e-6)
+    assert measure(averaged, task, feeds)["log_loss"] == pytest.approx(averaged.best_value, rel=1e-6)
 
 
 def test_gradient_descent_learns_and_the_lowest_layers_learn_slowest(fit_tiny) -> None:
@@ -107,8 +106,8 @@ def test_a_loss_that_is_not_finite_names_examples_and_leaves_finite_weights(fit_
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.slow
 def test_narrow_products_learn_as_well(fit_tiny, precision) -> None:
-    result, _, task, caches = fit_tiny(f"train.precision={precision}")
-    assert measure(result, task, caches)["accuracy"] == 1.0
+    result, _, task, feeds = fit_tiny(f"train.precision={precision}")
+    assert measure(result, task, feeds)["accuracy"] == 1.0
     assert {variable.dtype for variable in result.model.trainable_variables} == {"float32"}
 
 
@@ -126,28 +125,28 @@ def test_stopping_early_needs_a_validation_split(fit_tiny) -> None:
     assert caught.value.where == "train.early_stopping"
 
 
-def test_shuffled_labels_are_the_same_labels_in_another_order(tiny_run) -> None:
+def test_shuffle_labels_are_the_same_labels_in_another_order(tiny_run) -> None:
     from kerasft.data.cache import ArrayCache
 
     cache = ArrayCache(tiny_run.cache / "train")
     labels = np.asarray(cache.column("label"))
-    shuffled = _shuffled_labels(cache, 0)
-    np.testing.assert_array_equal(shuffled, _shuffled_labels(cache, 0))
-    assert (shuffled != _shuffled_labels(cache, 1)).any()
+    shuffled = _shuffle_labels(labels, 0)
+    np.testing.assert_array_equal(shuffled, _shuffle_labels(labels, 0))
+    assert (shuffled != _shuffle_labels(labels, 1)).any()
     assert np.bincount(shuffled).tolist() == np.bincount(labels).tolist()
     assert 0.2 < (shuffled == labels).mean() < 0.8
 
 
 def test_a_stream_hands_out_the_labels_it_is_given(tiny_run) -> None:
-    from kerasft.training.trained import load_trained, open_cache
+    from kerasft.training.trained import load_trained, open_feed
 
     trained = load_trained(tiny_run)
     from kerasft.progress import Silent
 
     dataset = load_prepared_dataset(tiny_run.dataset)
-    cache = open_cache(trained.task, dataset, "train", tiny_run.cache, Silent())
-    labels = np.arange(len(cache), dtype=np.int32)
-    stream = make_stream(trained.task, cache, 8, shuffle=True, labels=labels)
+    feed = open_feed(trained.task, dataset, "train", tiny_run.cache, Silent())
+    labels = np.arange(len(feed), dtype=np.int32)
+    stream = make_stream(feed, 8, shuffle=True, labels=labels)
     for (_, given), rows in zip(stream.dataset(), stream.plan.batches, strict=True):
         np.testing.assert_array_equal(given, rows)
 

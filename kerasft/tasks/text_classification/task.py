@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache
-from kerasft.files import whole_file, whole_folder
+from kerasft.data.cache import build_cache
+from kerasft.data.prepared import Split
+from kerasft.files import compute_fingerprint, whole_file, whole_folder
 from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
@@ -28,8 +29,10 @@ from kerasft.models.presets import (
 )
 from kerasft.models.saved_models import load_model_weights, measure_weights
 from kerasft.plots.confusion import build_confusion_matrix_figure
+from kerasft.progress import Progress
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
+from kerasft.tasks.text_classification.feed import TextFeed
 from kerasft.tasks.text_classification.serving import TextClassifierModule
 from kerasft.text.encoding import TextEncoder
 from kerasft.text.vocabulary import load_vocabulary
@@ -46,7 +49,6 @@ class TextClassification(Task):
     """
 
     fields = FIELDS
-    length_column = "token_ids"
 
     def __init__(
         self,
@@ -74,28 +76,26 @@ class TextClassification(Task):
     def encoder_fingerprint(self) -> str:
         return self.encoder.fingerprint
 
+    def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> TextFeed:
+        """Texts are encoded once, into a memory-mapped cache."""
+
+        def chunks() -> Iterator[dict[str, Any]]:
+            with progress.bar(f"Encoding {split.name}", len(split)) as bar:
+                for rows in split.iterate(4096):
+                    yield self.encode(rows)
+                    bar.advance(len(rows))
+
+        fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
+        return TextFeed(build_cache(folder / split.name, fingerprint, chunks()), self.encoder)
+
     def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
+        """Examples → columns for the cache: `token_ids` (ragged), and `label` where they have one. Pure."""
         columns: dict[str, np.ndarray | list[np.ndarray]] = {
             "token_ids": self.encoder.encode([example["text"] for example in examples])
         }
         if examples and "label" in examples[0]:
             columns["label"] = np.array([example["label"] for example in examples], np.int32)
         return columns
-
-    def collate(self, cache: ArrayCache, rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
-        token_ids = cache.padded("token_ids", rows, width)
-        batch = self.encoder.pad(token_ids, cache.lengths("token_ids")[rows])
-        return {**batch, "label": np.asarray(cache.column("label")[rows])}
-
-    def signature(self) -> dict[str, Any]:
-        inputs = {
-            name: tf.TensorSpec((None, None), tf.int32)
-            for name in ("token_ids", "segment_ids", "padding_mask")
-        }
-        return {**inputs, "label": tf.TensorSpec((None,), tf.int32)}
-
-    def split_batch(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
 
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)

@@ -1,0 +1,52 @@
+"""A text classifier's batches: encoded texts, padded to the longest of each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed, Moment
+from kerasft.text.encoding import TextEncoder
+
+
+class TextFeed(Feed):
+    """Batches of `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), and `label`, int32 (batch,).
+
+    Args:
+        cache: what `TextClassification.encode` gave: `token_ids` (ragged) and `label`.
+        encoder: pads.
+    """
+
+    def __init__(self, cache: ArrayCache, encoder: TextEncoder):
+        self._cache, self._encoder = cache, encoder
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    @property
+    def references(self) -> np.ndarray:
+        return np.asarray(self._cache.column("label"))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._cache.lengths("token_ids")
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        inputs = {
+            name: tf.TensorSpec((None, None), tf.int32)
+            for name in ("token_ids", "segment_ids", "padding_mask")
+        }
+        return {**inputs, "label": tf.TensorSpec((None,), tf.int32)}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        token_ids = self._cache.padded("token_ids", rows, width)
+        batch = self._encoder.pad(token_ids, self._cache.lengths("token_ids")[rows])
+        return {**batch, "label": np.asarray(self._cache.column("label")[rows])}
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return {name: value for name, value in batch.items() if name != "label"}, batch["label"]

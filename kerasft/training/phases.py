@@ -1,0 +1,119 @@
+"""The phases of a training, one after the other; one that is over is not gone through again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from kerasft.data.feed import Feed
+from kerasft.data.prepared import PreparedDataset
+from kerasft.progress import Progress, Silent
+from kerasft.tasks.base import Task
+from kerasft.training.checkpoint import (
+    Checkpoint,
+    CheckpointWriter,
+    find_checkpoint,
+    find_damage,
+    list_steps,
+)
+from kerasft.training.config import TrainConfig
+from kerasft.training.fit import TrainingResult, train
+from kerasft.training.precision import Precision
+from kerasft.training.run_folder import RunFolder
+from kerasft.training.state import name_weights, restore_variables, take_snapshot
+
+OVER = "{}.over"
+"""The folder, beside a phase's checkpoints, of what came of it."""
+_KEPT = (
+    "examples_per_second", "padding_share", "best_epoch", "best_value", "best_step", "epochs", "steps",
+    "seconds", "logs",
+)  # fmt: skip
+
+
+def train_phases(
+    task: Task,
+    model: keras.Model,
+    dataset: PreparedDataset,
+    config: TrainConfig,
+    run: RunFolder,
+    open_feed: Callable[[str], Feed | None],
+    *,
+    seed: int,
+    precision: Precision,
+    hyperparameters: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    started: float | None = None,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> tuple[TrainingResult, dict[str, TrainingResult]]:
+    """Trains a task's model, phase by phase, from the beginning or from the newest checkpoint.
+
+    Args:
+        task: what is learned.
+        model: of `task.build_model`, with the weights that a training begins with.
+        dataset: raw examples, to name and show.
+        config: the `train` section.
+        run: where checkpoints, history and TensorBoard's files go.
+        open_feed: split → its examples; None where there is no such split.
+        seed, precision, hyperparameters, facts, started, progress: see `kerasft.training.fit.train`.
+
+    Returns:
+        What came of all phases, and of each but the last, by name.
+
+    Raises:
+        DataError: there are checkpoints, and none can be used.
+        Terminated: SIGTERM came; a checkpoint was written first.
+        StorageError: a checkpoint or a log cannot be written.
+    """
+    before: TrainingResult | None = None
+    earlier: dict[str, TrainingResult] = {}
+    for phase in task.open_phases(model, config, open_feed):
+        result = None if phase.final else _load_result(run, phase.name, phase.model, progress)
+        if result is None:
+            result = train(
+                task,
+                phase,
+                dataset,
+                config.model_copy(update=dict(phase.changes)),
+                run,
+                seed=seed,
+                precision=precision,
+                hyperparameters=hyperparameters,
+                facts={**(facts or {}), "phase": phase.name, "steps_before": before.steps if before else 0},
+                checkpoint=find_checkpoint(run.checkpoints / phase.name, progress.warn),
+                before=before,
+                started=started if before is None else time.perf_counter(),
+                progress=progress,
+            )
+            if result.error is not None:
+                break
+            if not phase.final:
+                _save_result(run, phase.name, phase.model, result)
+        before = result
+        if not phase.final:
+            earlier[phase.name] = result
+    assert result is not None
+    result.model = model
+    return result, earlier
+
+
+def _save_result(run: RunFolder, name: str, model: keras.Model, result: TrainingResult) -> None:
+    writer = CheckpointWriter(run.checkpoints / OVER.format(name), keep=1)
+    kept = {key: getattr(result, key) for key in _KEPT}
+    writer.submit(result.steps, take_snapshot(name_weights(model)), {"result": kept})
+    writer.wait()
+
+
+def _load_result(run: RunFolder, name: str, model: keras.Model, progress: Progress) -> TrainingResult | None:
+    """What came of a phase that is over, its best weights put into the model; None where it is not."""
+    folder = run.checkpoints / OVER.format(name)
+    damages = {step: find_damage(folder / str(step)) for step in list_steps(folder)}
+    for step, damage in damages.items():
+        if damage is None:
+            found = Checkpoint(step, folder / str(step))
+            restore_variables(name_weights(model), found.load_tensors())
+            return TrainingResult(model, **found.load_state()["result"])
+        progress.warn(f"{folder / str(step)} is passed over, and the phase ended once more: {damage}.")
+    return None
