@@ -66,7 +66,12 @@ def _enumerate(names: Sequence[str]) -> str:
 
 
 def handle_leaks(
-    duplicates: Duplicates, splits: dict[str, int], policy: str, describe: Describe, progress: Progress
+    duplicates: Duplicates,
+    splits: dict[str, int],
+    policy: str,
+    describe: Describe,
+    progress: Progress,
+    noun: str = "text",
 ) -> dict[str, dict[str, Any]]:
     """Counts leaks between each two splits, and does with those from train as `data.leaks` says.
 
@@ -97,16 +102,18 @@ def handle_leaks(
         key: leaks for key, leaks in leaks_of.items() if key.startswith("train → ") and len(leaks.sources)
     }
     if from_train and policy == "refuse":
-        raise DataError(_explain({key: found[key] for key in from_train}), fix=_FIX)
+        raise DataError(_explain({key: found[key] for key in from_train}, noun), fix=_FIX)
     if from_train and policy == "drop":
         for key, leaks in from_train.items():
             duplicates.splits[leaks.sources] = DROPPED
             found[key]["dropped"] = len(leaks.sources)
         dropped = len(np.unique(np.concatenate([leaks.sources for leaks in from_train.values()])))
-        progress.note(f"{dropped:,} rows of train were dropped: their texts stand in another split as well.")
+        progress.note(
+            f"{dropped:,} rows of train were dropped: their {noun}s stand in another split as well."
+        )
     for key, entry in found.items():
         if entry["exact"] + entry["near"] and not entry["dropped"]:
-            progress.warn(_explain({key: entry}, shown=3))
+            progress.warn(_explain({key: entry}, noun, shown=3))
     return found
 
 
@@ -139,29 +146,31 @@ def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Des
     }
 
 
-def _explain(found: dict[str, dict[str, Any]], shown: int = EXAMPLES) -> str:
+def _explain(found: dict[str, dict[str, Any]], noun: str, shown: int = EXAMPLES) -> str:
     parts = []
     for key, entry in found.items():
         earlier, later = key.split(" → ")
         lines = [
-            f"Of {later}, {entry['exact']:,} texts stand in {earlier} as well, and {entry['near']:,} nearly do:"
+            f"Of {later}, {entry['exact']:,} {noun}s stand in {earlier} as well, and {entry['near']:,} nearly do:"
         ]
         for example in entry["examples"][:shown]:
             how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
-            text = example["text"][:_QUOTED_CHARACTERS]
-            lines.append(f"    {example['row']} {how} {example['stands_in']}: {text!r}")
+            quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
+            lines.append(f"    {example['row']} {how} {example['stands_in']}{quoted}")
         parts.append("\n".join(lines))
     return "\n".join(parts)
 
 
-def report(manifest: dict[str, Any], counts: dict[str, SplitCounts], progress: Progress) -> None:
+def report(
+    manifest: dict[str, Any], counts: dict[str, SplitCounts], progress: Progress, noun: str = "text"
+) -> None:
     """Shows the tables of what was found."""
     rows = []
     for name, split in manifest["splits"].items():
         if conflicting := split["duplicates"]["conflicting"]:
             places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
             progress.warn(
-                f"{conflicting:,} rows of {name} share their text with a row of another label: {places}"
+                f"{conflicting:,} rows of {name} share their {noun} with a row of another label: {places}"
                 f"{', …' if conflicting > 4 else ''}."
             )
         read = counts.get(name)
@@ -182,7 +191,12 @@ def report(manifest: dict[str, Any], counts: dict[str, SplitCounts], progress: P
     progress.table("Prepared dataset", columns, rows)
     leaks = [[key, leak["exact"], leak["near"], leak["dropped"]] for key, leak in manifest["leaks"].items()]
     if leaks:
-        progress.table("Texts in two splits", ("splits", "exact", "near", "dropped"), leaks)
+        progress.table(f"{noun.capitalize()}s in two splits", ("splits", "exact", "near", "dropped"), leaks)
+    notes = [
+        [name, note, number] for name, split in counts.items() for note, number in split.notes.most_common()
+    ]
+    if notes:
+        progress.table(f"{noun.capitalize()}s converted", ("split", "what they were", "rows"), notes)
     reasons = [
         [name, reason, number]
         for name, split in counts.items()

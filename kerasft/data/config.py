@@ -41,7 +41,16 @@ class JsonLinesSource(_FileSource):
     """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object."""
 
 
-Source = Annotated[CsvSource | JsonLinesSource, pydantic.Field(discriminator="format")]
+class ImageFolderSource(Config):
+    """A folder with a folder of pictures for each class."""
+
+    format: Literal["image_folder"]
+    path: Annotated[str | tuple[str, ...], PathField()]
+    """The folder that holds the classes' folders, a glob that matches such folders, or a list of them; relative to the
+    config file. Pictures may lie deeper; the class is the first folder's name."""
+
+
+Source = Annotated[CsvSource | JsonLinesSource | ImageFolderSource, pydantic.Field(discriminator="format")]
 
 
 class DataConfig(Config):

@@ -13,18 +13,19 @@ import numpy as np
 import kerasft
 from kerasft.data.checks import check_labels, describe_duplicates, handle_leaks, report, sort_labels
 from kerasft.data.config import DataConfig
+from kerasft.data.contents import load_content
 from kerasft.data.cutting import cut
 from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
 from kerasft.data.fingerprint import SPLITS, compute_data_fingerprint, resolve_sources
-from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, SignatureFiles, connect, find_near_pairs
+from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
 from kerasft.data.prepared import FORMAT, MANIFEST, PreparedDataset, Split, load_prepared_dataset
 from kerasft.data.reading import Labels, RejectsError, SplitCounts, SplitReader, check_rejects
-from kerasft.data.sources import SourceFile
+from kerasft.data.sources import SourceFile, compute_source_sha256, measure
 from kerasft.data.store import RowStore
 from kerasft.data.writing import write_splits
 from kerasft.errors import ConfigError, DataError
-from kerasft.files import compute_fingerprint, compute_sha256, whole_folder, write_json
+from kerasft.files import compute_fingerprint, whole_folder, write_json
 from kerasft.progress import Progress, Silent
 
 __all__ = ["PreparedDataset", "Split", "compute_data_fingerprint", "load_prepared_dataset", "prepare_dataset"]
@@ -47,7 +48,7 @@ def prepare_dataset(
 
     Args:
         config: the `data` section.
-        fields: what the task needs of an example: one text and one label.
+        fields: what the task needs of an example: a text or an image, and a label or labels.
         folder: where the dataset goes.
         base: the folder that relative paths start from.
         seed: decides which rows are cut for a missing validation or test split.
@@ -59,8 +60,9 @@ def prepare_dataset(
         DataError: the files cannot be used; nothing is written then, except that `<folder>.rejected.jsonl` lists the
             rejected rows where they are too many.
     """
-    if sorted(field.kind for field in fields) != ["label", "text"]:
-        raise ValueError(f"an example holds one text and one label, not {[field.kind for field in fields]}")
+    kinds = sorted(field.kind for field in fields)
+    if len(kinds) != 2 or not {"text", "image"} & set(kinds) or not {"label", "labels"} & set(kinds):
+        raise ValueError(f"an example holds a text or an image, and a label or labels, not {kinds}")
     _check_columns(config, fields)
     folder = Path(folder)
     progress = progress or Silent()
@@ -82,7 +84,7 @@ def prepare_dataset(
             raise
         shutil.rmtree(work)
         write_json(temporary / MANIFEST, manifest)
-    report(manifest, preparation.counts, progress)
+    report(manifest, preparation.counts, progress, preparation.content.noun)
     return load_prepared_dataset(folder)
 
 
@@ -116,9 +118,12 @@ class _Preparation:
         self.fields = fields
         self.seed = seed
         self.progress = progress
+        self.content = load_content(next(f.kind for f in fields if not f.kind.startswith("label")))
         self.files = [(split, file) for split, files in sources.items() for file in files]
         self.labels = Labels(labels)
         self.label_names = list(labels or ())
+        self.label_sets: np.ndarray | None = None
+        """bool (sets, classes), of several labels an example: row's label → which classes it means."""
         self.counts: dict[str, SplitCounts] = {}
         self.cut_splits: list[str] = []
 
@@ -134,25 +139,31 @@ class _Preparation:
                 for number, name in enumerate(SPLITS)
                 if name in self.counts or name in self.cut_splits
             }
-            check_labels(_count_labels(self.label_names, labels, splits, present), self.progress)
+            check_labels(self._count_labels(labels, splits, present), self.progress)
             duplicates = Duplicates(groups, pairs, splits, labels)
-            describe = store.build_describer([file.name for _, file in self.files])
-            leaks = handle_leaks(duplicates, present, self.config.leaks, describe, self.progress)
-            counted = _count_labels(self.label_names, labels, splits, present)
+            describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
+            leaks = handle_leaks(
+                duplicates, present, self.config.leaks, describe, self.progress, self.content.noun
+            )
+            counted = self._count_labels(labels, splits, present)
             if self.config.leaks == "drop":
                 check_labels({"train": counted["train"]} if "train" in counted else {}, Silent())
             entries = {
                 name: {
-                    "rows": sum(counted[name].values()),
+                    "rows": int((splits == number).sum()),
                     "cut_from_train": name in self.cut_splits,
                     "labels": counted[name],
                     "rejected": dict(self.counts[name].rejected.most_common()) if name in self.counts else {},
+                    "notes": dict(self.counts[name].notes.most_common()) if name in self.counts else {},
                     "duplicates": describe_duplicates(duplicates, number, describe),
                 }
                 for name, number in present.items()
             }
             del duplicates, describe, groups, pairs
-            write_splits(folder, store, self.fields, self.label_names, labels, splits, present, self.progress)
+            write_splits(
+                folder, store, self.fields, self.content, self.label_names, self.label_sets, labels, splits,
+                present, self.progress,
+            )  # fmt: skip
         return self._build_manifest(entries, leaks)
 
     def _read(self, store: RowStore, folder: Path, work: Path, kept: Path) -> NearPairs:
@@ -167,9 +178,11 @@ class _Preparation:
         boundaries = [0]
         numbered = list(enumerate(self.files))
         near = self.config.near_duplicates
-        with SignatureFiles(work) as signatures:
+        with self.content.open_signatures(work) as signatures:
             with open(folder / REJECTED, "w", encoding="utf-8") as rejected:
-                reader = SplitReader(self.fields, self.labels, store, signatures if near else None, rejected)
+                reader = SplitReader(
+                    self.fields, self.content, self.labels, store, signatures if near else None, rejected
+                )
                 for name in dict.fromkeys(split for split, _ in self.files):
                     files = {number: file for number, (split, file) in numbered if split == name}
                     self.counts[name] = reader.read(name, getattr(self.config, name), files, self.progress)
@@ -179,18 +192,41 @@ class _Preparation:
             store.flush()
             if not near:
                 return NO_PAIRS
-            signatures.flush()
             groups = group_by_key(store.read_column("keys"))
             firsts = np.flatnonzero(groups == np.arange(len(groups))).astype(np.uint32)
-            similarity = self.config.near_duplicate_similarity
-            return find_near_pairs(signatures, firsts, boundaries, similarity, store, self.progress)
+            return self.content.find_near_pairs(
+                signatures, firsts, boundaries, self.config, store, self.progress
+            )
 
     def _name_labels(self, store: RowStore) -> np.ndarray:
         """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""
         self.label_names = self.label_names or sort_labels(list(self.labels.numbers))
         places = {name: number for number, name in enumerate(self.label_names)}
+        if self.fields_are_multiple:
+            self.label_sets = np.zeros((len(self.labels.sets), len(self.label_names)), bool)
+            for names, number in self.labels.sets.items():
+                self.label_sets[number, [places[name] for name in names]] = True
+            return store.read_column("labels")
         numbers = np.array([places[name] for name in self.labels.numbers], np.int32)
         return numbers[store.read_column("labels")]
+
+    @property
+    def fields_are_multiple(self) -> bool:
+        """Whether an example has any number of labels."""
+        return any(field.kind == "labels" for field in self.fields)
+
+    def _count_labels(
+        self, labels: np.ndarray, splits: np.ndarray, present: dict[str, int]
+    ) -> dict[str, dict[str, int]]:
+        counted = {}
+        for split, number in present.items():
+            chosen = labels[splits == number]
+            if self.label_sets is None:
+                counts = np.bincount(chosen, minlength=len(self.label_names))
+            else:
+                counts = np.bincount(chosen, minlength=len(self.label_sets)) @ self.label_sets
+            counted[split] = dict(zip(self.label_names, counts.tolist(), strict=True))
+        return counted
 
     def _assign(
         self, store: RowStore, groups: np.ndarray, pairs: NearPairs, labels: np.ndarray
@@ -222,7 +258,7 @@ class _Preparation:
         for name in self.cut_splits:
             if not (splits == SPLITS.index(name)).any():
                 raise DataError(
-                    f"train has too few different texts to cut {name} from it.",
+                    f"train has too few different {self.content.noun}s to cut {name} from it.",
                     where="data",
                     fix=f"Name files under data.{name}, or set data.{name}_share: 0.",
                 )
@@ -233,8 +269,8 @@ class _Preparation:
             {
                 "split": split,
                 "file": file.name,
-                "size_bytes": file.path.stat().st_size,
-                "sha256": compute_sha256(file.path),
+                "size_bytes": measure(file),
+                "sha256": compute_source_sha256(file),
                 "rows": self.counts[split].files[number],
             }
             for number, (split, file) in enumerate(self.files)
@@ -264,13 +300,3 @@ class _Preparation:
 
 def _without_path(value: Any) -> Any:
     return {key: item for key, item in value.items() if key != "path"} if isinstance(value, dict) else value
-
-
-def _count_labels(
-    names: Sequence[str], labels: np.ndarray, splits: np.ndarray, present: dict[str, int]
-) -> dict[str, dict[str, int]]:
-    counts = {
-        split: np.bincount(labels[splits == number], minlength=len(names))
-        for split, number in present.items()
-    }
-    return {split: dict(zip(names, numbers.tolist(), strict=True)) for split, numbers in counts.items()}

@@ -19,11 +19,12 @@ class Field:
 
     Args:
         name: the key it has in an example, and in the config's `columns`.
-        kind: `text` is a string with something visible in it; `label` is the name of a class.
+        kind: `text` is a string with something visible in it; `image` a picture's file; `label` the name of a class;
+            `labels` those of any number of classes.
     """
 
     name: str
-    kind: Literal["text", "label"]
+    kind: Literal["text", "image", "label", "labels"]
 
 
 class InvalidValue(Exception):
@@ -90,7 +91,19 @@ def parse_label(value: Any) -> str:
     raise InvalidValue("label is neither string nor number", f"found {_describe(value)}")
 
 
-PARSERS = {"text": parse_text, "label": parse_label}
+def parse_labels(value: Any) -> tuple[str, ...]:
+    """The labels' names, each once, sorted: of a list, or of a string with `|` between them; there may be none.
+
+    Raises:
+        InvalidValue: there is no such thing, or one of them is no label.
+    """
+    if isinstance(value, str):
+        value = [part for part in value.split("|") if part.strip(INVISIBLE)]
+    if not isinstance(value, list | tuple):
+        raise InvalidValue(
+            "missing labels" if value is None else "labels are not a list", f"found {_describe(value)}"
+        )
+    return tuple(sorted({parse_label(item) for item in value}))
 
 
 def _check_encodable(value: str, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.data.config import DataConfig
-from kerasft.data.sources import SourceFile, resolve_files
+from kerasft.data.sources import SourceFile, list_members, resolve_files
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, compute_sha256
 
@@ -25,13 +25,18 @@ def resolve_sources(config: DataConfig, base: Path) -> dict[str, list[SourceFile
         DataError: a path matches nothing.
     """
     sources = {name: getattr(config, name) for name in SPLITS}
-    return {name: resolve_files(source.path, base) for name, source in sources.items() if source is not None}
+    return {
+        name: resolve_files(source.path, base, folders=source.format == "image_folder")
+        for name, source in sources.items()
+        if source is not None
+    }
 
 
 def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
     """16 hexadecimal digits that change when the `data` section or a file that it names does.
 
-    Files above 64 MiB are known by size, times of change, and their first and last MiB; smaller ones by their SHA-256.
+    Files above 64 MiB are known by size, times of change, and their first and last MiB; smaller ones by their SHA-256;
+    those below a folder by name, size and time of change.
 
     Raises:
         DataError: a path matches nothing, or a file cannot be read.
@@ -45,6 +50,8 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
 
 def _identify(source: SourceFile) -> list[Any]:
     try:
+        if source.path.is_dir():
+            return [_identify_member(source.path, member) for member in list_members(source)]
         status = source.path.stat()
         if status.st_size <= HASHED_BYTES:
             return [compute_sha256(source.path)]
@@ -60,3 +67,8 @@ def _identify(source: SourceFile) -> list[Any]:
             fix="Look at its permissions and its disk.",
         ) from error
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest.hexdigest()]
+
+
+def _identify_member(folder: Path, member: Path) -> list[Any]:
+    status = member.lstat() if not member.exists() else member.stat()
+    return [member.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns]

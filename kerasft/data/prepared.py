@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pydantic
 
+from kerasft.data.contents import CONTENTS, load_content
 from kerasft.data.records import read_record
 from kerasft.errors import DataError
 
@@ -42,10 +43,12 @@ class _Manifest(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check_agreement(self) -> _Manifest:
-        if set(self.fields) != {"text", "label"}:
+        kinds = set(self.fields)
+        if len(kinds) != 2 or not kinds & set(CONTENTS) or not kinds & {"label", "labels"}:
             raise ValueError(f"the fields are {', '.join(self.fields)}")
         for name, split in self.splits.items():
-            if set(split.labels) != set(self.labels) or sum(split.labels.values()) != split.rows:
+            known = set(split.labels) == set(self.labels)
+            if not known or ("label" in kinds and sum(split.labels.values()) != split.rows):
                 raise ValueError(f"the labels of {name} do not add up to its {split.rows} rows")
         return self
 
@@ -64,8 +67,12 @@ class Split:
         self.name = name
         self._manifest = manifest
         self._count: int = manifest["splits"][name]["rows"]
-        self._text: str = manifest["fields"]["text"]
-        self._label: str = manifest["fields"]["label"]
+        fields: dict[str, str] = manifest["fields"]
+        kind = next(kind for kind in fields if kind in CONTENTS)
+        self._content = load_content(kind)
+        self._held: str = fields[kind]
+        self._multiple = "labels" in fields
+        self._label: str = fields["labels" if self._multiple else "label"]
 
     def __len__(self) -> int:
         return self._count
@@ -79,13 +86,20 @@ class Split:
 
         with _naming_damage(self.folder):
             _check_classes(read_record(self.folder / "features.json"))
-            source = tfds.builder_from_directory(str(self.folder)).as_data_source(split=self.name)
+            builder = tfds.builder_from_directory(str(self.folder))
+            # a picture's bytes are wanted, not its pixels
+            decoders = {self._held: tfds.decode.SkipDecoding()}
+            source = builder.as_data_source(split=self.name, decoders=decoders)
             if len(source) != self._count:
                 raise ValueError(f"{self.name} has {len(source)} examples, the manifest says {self._count}")
         return source
 
     def take(self, indices: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
-        """Examples at any indices, in their order: `{"text": str, "label": int}`, under the task's names.
+        """Examples at any indices, in their order, under the task's names.
+
+        Returns:
+            Of each `{"text": str}` or `{"image": bytes, "name": str}`, and `"label"`, an int, or `"labels"`, a tuple of
+            them.
 
         Raises:
             IndexError: an index is not below the number of examples.
@@ -97,12 +111,18 @@ class Split:
             raise IndexError(
                 f"split {self.name} has {self._count} examples, asked for {wanted.min()}…{wanted.max()}"
             )
-        text, label, source = self._text, self._label, self._source
         with _naming_damage(self.folder):
-            return [
-                {text: example[text].decode("utf-8"), label: int(example[label])}
-                for example in source.__getitems__(wanted.tolist())
-            ]
+            return [self._decode(example) for example in self._source.__getitems__(wanted.tolist())]
+
+    def _decode(self, example: dict[str, Any]) -> dict[str, Any]:
+        label = example[self._label]
+        decoded = {
+            self._held: self._content.decode(example[self._held]),
+            self._label: tuple(map(int, label)) if self._multiple else int(label),
+        }
+        if self._content.named:
+            decoded["name"] = example["name"].decode("utf-8")
+        return decoded
 
     def iterate(self, batch: int = 1000) -> Iterator[list[dict[str, Any]]]:
         """All examples in order, `batch` at a time."""
@@ -110,8 +130,12 @@ class Split:
             yield self.take(np.arange(start, min(start + batch, self._count)))
 
     def labels(self) -> np.ndarray:
-        """int32 (examples,): the labels, without reading the texts; memory-mapped, read-only."""
-        return self._open_index("labels", (self._count,))
+        """int32 (examples,), or uint8 (examples, classes) where an example has several; memory-mapped, read-only.
+
+        What the examples hold is not read for it.
+        """
+        classes = len(self._manifest["labels"])
+        return self._open_index("labels", (self._count, classes) if self._multiple else (self._count,))
 
     def label_counts(self) -> dict[str, int]:
         """Label's name → number of examples."""
@@ -132,7 +156,9 @@ class Split:
         return array
 
     def origin(self, index: int) -> str:
-        """`file:row` of the example's source; the row is the line, from 1, at which it starts."""
+        """Where the example came from: its own name, or `file:row` with the line, from 1, at which it starts."""
+        if self._content.named:
+            return self.take([index])[0]["name"]
         file, row = self._origins[index].tolist()
         if file >= len(self._manifest["sources"]):
             raise _build_damage_error(self.folder / INDEX, f"{self.name} names a source that is not there")

@@ -9,22 +9,19 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
-
-import numpy as np
+from typing import IO, Any
 
 from kerasft.data.config import Source
-from kerasft.data.fields import PARSERS, Field, InvalidValue
-from kerasft.data.minhash import compute_grams, compute_signatures
-from kerasft.data.near_duplicates import SignatureFiles
-from kerasft.data.normalization import compute_keys, normalize_texts
-from kerasft.data.sources import RawBatch, Reject, SourceFile, read_rows
+from kerasft.data.contents.base import Content, Signatures
+from kerasft.data.fields import Field, InvalidValue, parse_label, parse_labels
+from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_rows
 from kerasft.data.sources.rows import shorten
 from kerasft.data.store import RowStore
 from kerasft.errors import DataError
 from kerasft.progress import Progress
 
 MAX_LABELS = 10_000
+MAX_LABEL_SETS = 1_000_000
 SHOWN_REJECTS = 5
 _PENDING_BATCHES = 4
 
@@ -39,6 +36,24 @@ class Labels:
     def __init__(self, names: Sequence[str] | None):
         self.numbers = {name: i for i, name in enumerate(names or ())}
         self.closed = names is not None
+        self.sets: dict[tuple[str, ...], int] = {}
+        """Of several labels an example: each set that was met, and its number."""
+
+    def number_set(self, names: tuple[str, ...]) -> int:
+        """The number of a set of labels.
+
+        Raises:
+            InvalidValue: one of them is not among those known, and no more are learned.
+            DataError: there are too many different ones.
+        """
+        for name in names:
+            self.number(name)
+        if names not in self.sets and len(self.sets) >= MAX_LABEL_SETS:
+            raise DataError(
+                f"There are more than {MAX_LABEL_SETS:,} different sets of labels.",
+                fix="Check which column holds the labels.",
+            )
+        return self.sets.setdefault(names, len(self.sets))
 
     def number(self, name: str) -> int:
         """The label's number.
@@ -76,6 +91,8 @@ class SplitCounts:
     """The first few rejects, for messages."""
     files: dict[int, int] = field(default_factory=dict)
     """Accepted rows by file."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """What had to be done to rows that were accepted."""
 
     @property
     def share_rejected(self) -> float:
@@ -83,11 +100,21 @@ class SplitCounts:
         return self.rejected.total() / total if total else 0.0
 
 
+@dataclass
+class _Parsed:
+    payloads: list[bytes] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+
 class SplitReader:
     """Reads splits one after the other into a store, with signatures made on a second thread.
 
     Args:
-        fields: one of kind `text` and one of kind `label`.
+        fields: what an example holds, and its label.
+        content: of the field that is no label.
         signatures: None where near duplicates are not looked for.
         rejected: where rejects are written, as JSON lines.
     """
@@ -95,14 +122,16 @@ class SplitReader:
     def __init__(
         self,
         fields: Sequence[Field],
+        content: Content,
         labels: Labels,
         store: RowStore,
-        signatures: SignatureFiles | None,
+        signatures: Signatures | None,
         rejected: IO[str],
     ):
         self._fields = fields
-        self._text = next(i for i, field in enumerate(fields) if field.kind == "text")
-        self._label = next(i for i, field in enumerate(fields) if field.kind == "label")
+        self._content = content
+        self._label = next(i for i, field in enumerate(fields) if field.kind in ("label", "labels"))
+        self._held = 1 - self._label
         self._labels = labels
         self._store = store
         self._signatures = signatures
@@ -114,7 +143,7 @@ class SplitReader:
     ) -> SplitCounts:
         """Reads a split's files, given by their numbers."""
         counts = SplitCounts()
-        total = sum(file.path.stat().st_size for file in files.values())
+        total = sum(measure(file) for file in files.values())
         with (
             ThreadPoolExecutor(1, thread_name_prefix="signatures") as executor,
             progress.bar(f"reading {name}", total, "bytes") as bar,
@@ -122,7 +151,7 @@ class SplitReader:
             for number, file in files.items():
                 before = counts.accepted
                 for batch in read_rows(file, source, self._fields):
-                    self._take(batch, name, number, file.name, counts, executor)
+                    self._take(batch, name, number, file, counts, executor)
                     bar.advance(batch.size_bytes, rows=counts.accepted)
                 counts.files[number] = counts.accepted - before
             while self._pending:
@@ -134,52 +163,63 @@ class SplitReader:
         batch: RawBatch,
         split: str,
         number: int,
-        file: str,
+        file: SourceFile,
         counts: SplitCounts,
         executor: ThreadPoolExecutor,
     ) -> None:
-        texts, labels, rows = self._parse(batch)
+        parsed = self._parse(batch, file)
         for reject in sorted(batch.rejects):
             counts.rejected[reject.reason] += 1
             detail = f": {reject.detail}" if reject.detail else ""
             if len(counts.shown) < SHOWN_REJECTS:
-                counts.shown.append(f"{file}:{reject.row}: {reject.reason}{detail}")
-            line = {"split": split, "file": file, **reject._asdict()}
+                place = reject.content if self._content.named else f"{file.name}:{reject.row}"
+                counts.shown.append(f"{place}: {reject.reason}{detail}")
+            line = {"split": split, "file": file.name, **reject._asdict()}
             self._rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
-        if not texts:
+        if not parsed.payloads:
             return
-        counts.accepted += len(texts)
-        self._store.append(texts, number, labels, rows)
-        self._pending.append(executor.submit(_compute, texts, self._signatures is not None))
+        counts.accepted += len(parsed.payloads)
+        counts.notes.update(parsed.notes)
+        self._store.append(parsed.payloads, number, parsed.labels, parsed.rows, parsed.names)
+        self._pending.append(
+            executor.submit(self._content.look_at, parsed.payloads, self._signatures is not None)
+        )
         if len(self._pending) > _PENDING_BATCHES:
             self._finish_one()
 
-    def _parse(self, batch: RawBatch) -> tuple[list[str], list[int], list[int]]:
-        texts, labels, rows = [], [], []
-        parse_text, parse_label, number = PARSERS["text"], PARSERS["label"], self._labels.number
-        for row, values in zip(batch.rows, batch.values, strict=True):
+    def _parse(self, batch: RawBatch, file: SourceFile) -> _Parsed:
+        parsed = _Parsed()
+        held = self._content.read([values[self._held] for values in batch.values], file)
+        for row, values, found in zip(batch.rows, batch.values, held, strict=True):
             try:
-                text = parse_text(values[self._text])
-                label = number(parse_label(values[self._label]))
+                if isinstance(found, InvalidValue):
+                    raise found
+                label = self._number(values[self._label])
             except InvalidValue as error:
-                content = shorten(" | ".join(map(str, values)))
+                name = self._content.name_value(values[self._held], file)
+                content = shorten(name or " | ".join(map(str, values)))
                 batch.rejects.append(Reject(row, error.reason, error.detail, content))
                 continue
-            texts.append(text)
-            labels.append(label)
-            rows.append(row)
-        return texts, labels, rows
+            payload, name, note = found
+            parsed.payloads.append(payload)
+            parsed.labels.append(label)
+            parsed.rows.append(row)
+            if self._content.named:
+                parsed.names.append(name)
+            if note:
+                parsed.notes[note] += 1
+        return parsed
+
+    def _number(self, value: Any) -> int:
+        if self._fields[self._label].kind == "labels":
+            return self._labels.number_set(parse_labels(value))
+        return self._labels.number(parse_label(value))
 
     def _finish_one(self) -> None:
         keys, signatures = self._pending.popleft().result()
         self._store.append_keys(keys)
         if self._signatures is not None:
-            self._signatures.append(*signatures)
-
-
-def _compute(texts: list[str], near: bool) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-    normalized = normalize_texts(texts)
-    return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
+            self._signatures.append(signatures)
 
 
 class RejectsError(DataError):

@@ -1,4 +1,5 @@
-"""Rows on disk while they are checked: texts end to end in one file, numbers in others; a few bytes a row in memory."""
+"""Rows on disk while they are checked: what they hold end to end in one file, numbers in others; a few bytes a row in
+memory."""
 
 from __future__ import annotations
 
@@ -25,14 +26,15 @@ _DESCRIBED_CHARACTERS = 200
 class RowStore:
     """Appended once from first to last, then flushed and read. A context manager.
 
-    Attributes: `lengths` (bytes of each text), `labels`, `files` (index of the source), `rows` (line in it) and `keys`
-    (equal where the normalised texts are) are arrays read from disk anew each time.
+    Attributes: `lengths` (bytes of each payload), `labels`, `files` (index of the source), `rows` (line in it) and
+    `keys` (equal where two hold the same) are arrays read from disk anew each time.
     """
 
     def __init__(self, folder: Path):
         self._folder = folder
         self._stack = ExitStack()
-        self._texts = self._stack.enter_context((folder / "texts.utf8").open("w+b"))
+        self._payloads = self._stack.enter_context((folder / "payloads").open("w+b"))
+        self._names: list[str] = []
         self._columns = {name: self._stack.enter_context((folder / name).open("wb")) for name in _COLUMNS}
         self._count = 0
 
@@ -45,15 +47,22 @@ class RowStore:
     def __len__(self) -> int:
         return self._count
 
-    def append(self, texts: Sequence[str], file: int, labels: Sequence[int], rows: Sequence[int]) -> None:
-        """Adds rows of one source; their keys follow by `append_keys`."""
-        encoded = [text.encode("utf-8") for text in texts]
-        self._texts.write(b"".join(encoded))
-        self._write("lengths", [len(text) for text in encoded])
+    def append(
+        self,
+        payloads: Sequence[bytes],
+        file: int,
+        labels: Sequence[int],
+        rows: Sequence[int],
+        names: Sequence[str] = (),
+    ) -> None:
+        """Adds rows of one source, with names of their own for all or for none; their keys follow by `append_keys`."""
+        self._payloads.write(b"".join(payloads))
+        self._write("lengths", [len(payload) for payload in payloads])
         self._write("labels", labels)
-        self._write("files", np.full(len(texts), file))
+        self._write("files", np.full(len(payloads), file))
         self._write("rows", rows)
-        self._count += len(texts)
+        self._names.extend(names)
+        self._count += len(payloads)
 
     def append_keys(self, keys: np.ndarray) -> None:
         self._write("keys", keys)
@@ -62,7 +71,7 @@ class RowStore:
         self._columns[name].write(np.asarray(values, _COLUMNS[name]).data)
 
     def flush(self) -> None:
-        self._texts.flush()
+        self._payloads.flush()
         for file in self._columns.values():
             file.flush()
 
@@ -72,7 +81,7 @@ class RowStore:
 
     @property
     def lengths(self) -> np.ndarray:
-        """uint32 (rows,): bytes of each text."""
+        """uint32 (rows,): bytes of each payload."""
         return self.read_column("lengths")
 
     @cached_property
@@ -81,32 +90,42 @@ class RowStore:
         np.cumsum(self.lengths, out=starts[1:])
         return starts
 
-    def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
-        """Texts of any rows."""
+    def read_payloads(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
+        """What any rows hold."""
         indices = np.asarray(indices)
         places, lengths = self._starts[indices], self._starts[indices + 1] - self._starts[indices]
-        file = self._texts.fileno()
+        file = self._payloads.fileno()
         return [
-            os.pread(file, length, place).decode("utf-8")
+            os.pread(file, length, place)
             for place, length in zip(places.tolist(), lengths.tolist(), strict=True)
         ]
 
-    def build_describer(self, names: Sequence[str]) -> Callable[[int], tuple[str, str]]:
-        """A function from a row to where it stands (`file:row`) and the start of its text.
+    def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
+        """What any rows hold, as texts."""
+        return [payload.decode("utf-8") for payload in self.read_payloads(indices)]
+
+    def read_names(self, start: int, stop: int) -> list[str]:
+        """The names of consecutive rows; none where they have none."""
+        return self._names[start:stop]
+
+    def build_describer(self, names: Sequence[str], quoted: bool) -> Callable[[int], tuple[str, str]]:
+        """A function from a row to where it stands (its own name, or `file:row`) and the start of its text.
 
         Args:
             names: the files', by number.
+            quoted: whether rows hold texts; else what is quoted is empty.
         """
         files, rows = self.read_column("files"), self.read_column("rows")
 
         def describe(row: int) -> tuple[str, str]:
-            return f"{names[files[row]]}:{rows[row]}", self.read_texts([row])[0][:_DESCRIBED_CHARACTERS]
+            place = self._names[row] if self._names else f"{names[files[row]]}:{rows[row]}"
+            return place, self.read_texts([row])[0][:_DESCRIBED_CHARACTERS] if quoted else ""
 
         return describe
 
     def read_range(self, start: int, stop: int) -> list[bytes]:
-        """UTF-8 texts of consecutive rows."""
+        """What consecutive rows hold."""
         bounds = self._starts[start : stop + 1]
-        data = os.pread(self._texts.fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
+        data = os.pread(self._payloads.fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
         ends = (bounds - bounds[0]).tolist()
         return [data[begin:end] for begin, end in itertools.pairwise(ends)]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasft.data.contents.base import Content
 from kerasft.data.fields import Field
 from kerasft.data.prepared import INDEX
 from kerasft.data.store import RowStore
 from kerasft.progress import Progress
 
+NAME = "name"
+"""The feature with each row's own name, where rows have one."""
+_BATCH_BYTES = 64 << 20
 _BATCH_ROWS = 5000
 _SHARD_ROWS = 100_000
 """The writer keeps an index of its shard's rows in memory."""
@@ -23,7 +27,9 @@ def write_splits(
     folder: Path,
     store: RowStore,
     fields: Sequence[Field],
+    content: Content,
     label_names: Sequence[str],
+    label_sets: np.ndarray | None,
     labels: np.ndarray,
     splits: np.ndarray,
     present: dict[str, int],
@@ -35,23 +41,30 @@ def write_splits(
         folder: where; it exists.
         store: all rows.
         fields: the task's.
+        content: of the field that is no label.
         label_names: the labels by their numbers.
-        labels: int32 (rows,).
+        label_sets: bool (sets, classes), where an example has any number of labels.
+        labels: int32 (rows,), numbers of labels, or of sets of them.
         splits: uint8 (rows,), each row's split; rows of others than `present` are left out.
         present: the splits' names and numbers.
         progress: shows a bar.
     """
-    _write_index(folder / INDEX, store, labels, splits, present)
-    writer = _open_writer(folder, fields, label_names)
+    _write_index(folder / INDEX, store, labels, label_sets, splits, present)
+    writer = _open_writer(folder, fields, content, label_names)
     writer.initialize_splits(list(present))
-    names = {field.kind: field.name for field in fields}
-    text, label = names["text"], names["label"]
+    held = next(field.name for field in fields if not field.kind.startswith("label"))
+    label = next(field.name for field in fields if field.kind.startswith("label"))
+    sets = [np.flatnonzero(row).tolist() for row in label_sets] if label_sets is not None else None
     with progress.bar("writing", len(store), "rows") as bar:
-        for start in range(0, len(store), _BATCH_ROWS):
-            stop = min(start + _BATCH_ROWS, len(store))
+        for start, stop in _cut(store.lengths):
             numbers = labels[start:stop].tolist()
-            texts = store.read_range(start, stop)
-            examples = [{text: value, label: number} for value, number in zip(texts, numbers, strict=True)]
+            values = store.read_range(start, stop)
+            examples: list[dict[str, Any]] = [
+                {held: value, label: sets[number] if sets else number}
+                for value, number in zip(values, numbers, strict=True)
+            ]
+            for example, name in zip(examples, store.read_names(start, stop), strict=False):
+                example[NAME] = name
             chosen = {name: splits[start:stop] == number for name, number in present.items()}
             writer.add_examples(
                 {
@@ -64,21 +77,47 @@ def write_splits(
     writer.close_all()
 
 
+def _cut(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Runs of rows that are read at once."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    start, done = 0, 0
+    while start < len(lengths):
+        stop = int(np.searchsorted(ends, done + _BATCH_BYTES, side="right"))
+        stop = min(max(stop, start + 1), start + _BATCH_ROWS)
+        yield start, stop
+        start, done = stop, int(ends[stop - 1])
+
+
 def _write_index(
-    folder: Path, store: RowStore, labels: np.ndarray, splits: np.ndarray, present: dict[str, int]
+    folder: Path,
+    store: RowStore,
+    labels: np.ndarray,
+    label_sets: np.ndarray | None,
+    splits: np.ndarray,
+    present: dict[str, int],
 ) -> None:
     folder.mkdir()
     origins = np.stack([store.read_column("files"), store.read_column("rows")], axis=1)
     for name, number in present.items():
         chosen = splits == number
-        np.save(folder / f"{name}.labels.npy", labels[chosen])
+        known = labels[chosen] if label_sets is None else label_sets[labels[chosen]].astype(np.uint8)
+        np.save(folder / f"{name}.labels.npy", known)
         np.save(folder / f"{name}.origins.npy", origins[chosen])
 
 
-def _open_writer(folder: Path, fields: Sequence[Field], label_names: Sequence[str]) -> Any:
+def _open_writer(folder: Path, fields: Sequence[Field], content: Content, label_names: Sequence[str]) -> Any:
     import tensorflow_datasets as tfds
 
-    features = {"text": tfds.features.Text, "label": lambda: tfds.features.ClassLabel(names=label_names)}
+    def build_feature(kind: str) -> Any:
+        if kind == "label":
+            return tfds.features.ClassLabel(names=label_names)
+        if kind == "labels":
+            return tfds.features.Sequence(tfds.features.ClassLabel(names=label_names))
+        return content.build_feature()
+
+    features = {field.name: build_feature(field.kind) for field in fields}
+    if content.named:
+        features[NAME] = tfds.features.Text()
     identity = tfds.core.dataset_info.DatasetIdentity(
         name="prepared",
         version=tfds.core.utils.Version("1.0.0"),
@@ -88,6 +127,6 @@ def _open_writer(folder: Path, fields: Sequence[Field], label_names: Sequence[st
     info = tfds.core.DatasetInfo(
         builder=identity,
         description="Prepared by kerasft; see manifest.json.",
-        features=tfds.features.FeaturesDict({field.name: features[field.kind]() for field in fields}),
+        features=tfds.features.FeaturesDict(features),
     )
     return tfds.core.SequentialWriter(info, max_examples_per_shard=_SHARD_ROWS, file_format="array_record")

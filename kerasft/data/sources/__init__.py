@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from kerasft.data.config import Source
 from kerasft.data.fields import Field
-from kerasft.data.sources.paths import SourceFile, resolve_files
+from kerasft.data.sources.paths import SourceFile, compute_source_sha256, list_members, measure, resolve_files
 from kerasft.data.sources.rows import RawBatch, Reject
 
 READERS = {
     "csv": "kerasft.data.sources.csv",
     "jsonl": "kerasft.data.sources.json_lines",
+    "image_folder": "kerasft.data.sources.image_folder",
 }
 """Format → module with `read_rows(file, source, fields)`."""
 
@@ -35,4 +36,14 @@ def read_rows(file: SourceFile, source: Source, fields: Sequence[Field]) -> Iter
     return reader.read_rows(file, source, fields)
 
 
-__all__ = ["READERS", "RawBatch", "Reject", "SourceFile", "read_rows", "resolve_files"]
+__all__ = [
+    "READERS",
+    "RawBatch",
+    "Reject",
+    "SourceFile",
+    "compute_source_sha256",
+    "list_members",
+    "measure",
+    "read_rows",
+    "resolve_files",
+]

@@ -4,31 +4,63 @@ from __future__ import annotations
 
 import difflib
 import glob
+import hashlib
 import importlib.resources
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from kerasft.errors import DataError
+from kerasft.files import compute_sha256
 
 PACKAGE = "package:"
 
 
 class SourceFile(NamedTuple):
-    """A file with examples."""
+    """A file with examples, or a folder of files that are one each."""
 
     path: Path
     name: str
     """How messages call it: relative to the config's folder where it lies below, else in full."""
 
 
-def resolve_files(patterns: str | Sequence[str], base: Path) -> list[SourceFile]:
+def list_members(file: SourceFile) -> list[Path]:
+    """The files below a folder, sorted; hidden ones and those in hidden folders are left out."""
+    found = []
+    for folder, folders, names in os.walk(file.path, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def measure(file: SourceFile) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    if file.path.is_dir():
+        return sum(member.stat().st_size for member in list_members(file) if member.is_file())
+    return file.path.stat().st_size
+
+
+def compute_source_sha256(file: SourceFile) -> str:
+    """Of a file's bytes, or of the names and bytes of all files below a folder."""
+    if not file.path.is_dir():
+        return compute_sha256(file.path)
+    digest = hashlib.sha256()
+    for member in list_members(file):
+        if member.is_file():
+            relative = member.relative_to(file.path).as_posix()
+            digest.update(f"{relative}\0{compute_sha256(member)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def resolve_files(patterns: str | Sequence[str], base: Path, *, folders: bool = False) -> list[SourceFile]:
     """The files that a config's `path` means, in the order given, each glob sorted by name.
 
     Args:
         patterns: a file, a glob, `package:module/file`, or several of them.
         base: the folder that relative ones start from.
+        folders: whether folders are meant, and not files.
 
     Raises:
         DataError: nothing matches one of them.
@@ -39,9 +71,20 @@ def resolve_files(patterns: str | Sequence[str], base: Path) -> list[SourceFile]
             root, relative = _locate_package(pattern)
         else:
             root, relative = base, pattern
-        for path in _match(root, relative, pattern):
+        for path in _match_folders(root, relative, pattern) if folders else _match(root, relative, pattern):
             found.setdefault(path.resolve(), SourceFile(path, _compute_name(path, base)))
     return list(found.values())
+
+
+def _match_folders(root: Path, relative: str, pattern: str) -> list[Path]:
+    path = root / relative
+    matches = [path] if path.exists() else sorted(Path(m) for m in glob.glob(str(path), recursive=True))
+    found = [match for match in matches if match.is_dir()]
+    if not found:
+        what = "is a file, not a folder" if matches else "matches no folder"
+        fix = "Name the folder that holds a folder for each class." if matches else _suggest(path)
+        raise DataError(f"{pattern} {what}.", where=str(path), fix=fix)
+    return found
 
 
 def _match(root: Path, relative: str, pattern: str) -> list[Path]:

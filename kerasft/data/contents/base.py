@@ -1,0 +1,83 @@
+"""What preparing a dataset asks of the thing that its examples hold."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kerasft.data.config import DataConfig
+from kerasft.data.fields import InvalidValue
+from kerasft.data.near_duplicates import NearPairs
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.store import RowStore
+from kerasft.progress import Progress
+
+
+class Signatures(abc.ABC):
+    """What near duplicates are found by, added batch by batch. A context manager."""
+
+    def __enter__(self) -> Signatures:
+        return self
+
+    @abc.abstractmethod
+    def __exit__(self, *exception: object) -> None:
+        """Lets go of what it holds."""
+
+    @abc.abstractmethod
+    def append(self, signatures: Any) -> None:
+        """Adds those of some rows, as `Content.look_at` gave them."""
+
+
+class Content(abc.ABC):
+    """A kind of thing that an example holds, besides its label."""
+
+    noun: ClassVar[str]
+    """What messages call it, in the singular."""
+    quoted: ClassVar[bool]
+    """Whether messages show its beginning."""
+    named: ClassVar[bool]
+    """Whether each has a name of its own, such as a file's."""
+
+    @abc.abstractmethod
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[tuple[bytes, str, str] | InvalidValue]:
+        """Each raw value's bytes as they are stored, its name (empty without names) and a note (mostly empty); or why
+        it cannot be used."""
+
+    def name_value(self, value: Any, file: SourceFile) -> str:
+        """How messages call a raw value; empty where it has no name of its own."""
+        return ""
+
+    @abc.abstractmethod
+    def look_at(self, payloads: Sequence[bytes], near: bool) -> tuple[np.ndarray, Any]:
+        """(uint64 keys, equal where two are the same; signatures for `open_signatures`, None without `near`).
+
+        Runs beside the reading, on another thread.
+        """
+
+    @abc.abstractmethod
+    def open_signatures(self, folder: Path) -> Signatures:
+        """Where signatures are kept while rows are read."""
+
+    @abc.abstractmethod
+    def find_near_pairs(
+        self,
+        signatures: Any,
+        rows: np.ndarray,
+        boundaries: Sequence[int],
+        config: DataConfig,
+        store: RowStore,
+        progress: Progress,
+    ) -> NearPairs:
+        """Near duplicates among some rows; see `data.near_duplicates.find_near_pairs`."""
+
+    @abc.abstractmethod
+    def build_feature(self) -> Any:
+        """The TFDS feature it is stored as."""
+
+    @abc.abstractmethod
+    def decode(self, stored: Any) -> Any:
+        """What `Split.take` gives, from what TFDS' data source gives."""
