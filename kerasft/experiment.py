@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.config import DataConfig
+from kerasft.models.config import ImageModelConfig, TextModelConfig
 from kerasft.serving.config import ExportConfig
-from kerasft.tasks.text_classification.config import ModelConfig, TextClassificationConfig
-from kerasft.training.config import TrainConfig
+from kerasft.tasks.image_classification.config import ImageClassificationConfig
+from kerasft.tasks.text_classification.config import TextClassificationConfig
+from kerasft.training.config import ImageTrainConfig, TrainConfig
+
+TaskConfig = Annotated[
+    TextClassificationConfig | ImageClassificationConfig, pydantic.Field(discriminator="type")
+]
+IMAGE_TASKS = ("image_classification",)
+TEXT_TASKS = ("text_classification",)
 
 
 class EvaluateConfig(Config):
@@ -29,11 +38,11 @@ class ExperimentConfig(Config):
     """The experiment's name; its run folder is `runs/<name>`."""
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
     """All randomness follows from it."""
-    task: TextClassificationConfig
-    """What is learned."""
+    task: TaskConfig
+    """What is learned, by `type`."""
     data: DataConfig
     """Where the examples come from."""
-    model: ModelConfig
+    model: TextModelConfig | ImageModelConfig
     """The pre-trained net."""
     train: TrainConfig = TrainConfig()
     """How the model learns."""
@@ -41,3 +50,27 @@ class ExperimentConfig(Config):
     """How it is measured."""
     export: ExportConfig | None = None
     """What is handed over; null: nothing is exported by `kerasft run`."""
+
+    @classmethod
+    def choose(cls, data: Any) -> type[ExperimentConfig]:
+        """The schema of a document's kind of task; of the nearest, where the document names none that is known."""
+        task = data.get("task") if isinstance(data, dict) else None
+        named = str(task.get("type")) if isinstance(task, dict) else ""
+        nearest = difflib.get_close_matches(named, [*TEXT_TASKS, *IMAGE_TASKS], n=1, cutoff=0.0)
+        return ImageExperimentConfig if nearest and nearest[0] in IMAGE_TASKS else TextExperimentConfig
+
+
+class TextExperimentConfig(ExperimentConfig):
+    """One experiment on texts: data, model, training, and what is made of it."""
+
+    model: TextModelConfig
+    """The pre-trained encoder."""
+
+
+class ImageExperimentConfig(ExperimentConfig):
+    """One experiment on pictures: data, model, training, and what is made of it."""
+
+    model: ImageModelConfig
+    """The pre-trained net."""
+    train: ImageTrainConfig = ImageTrainConfig()
+    """How the model learns."""

@@ -30,7 +30,10 @@ def validate(schema: type[C], document: Document) -> C:
 
     Raises:
         InvalidConfig: the document's own problems, and all that the schema says against it.
+
+    Where the schema has variants, it says by `choose` which one a document is checked against.
     """
+    schema = getattr(schema, "choose", lambda data: schema)(document.data)
     try:
         config = schema.model_validate(document.data)
     except pydantic.ValidationError as error:

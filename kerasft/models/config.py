@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -22,3 +22,27 @@ class TextModelConfig(Config):
     """Dropout on the pooled output, before the head."""
     random_weights: bool = False
     """Takes the preset's architecture and vocabulary, but not its weights."""
+
+
+class ImageModelConfig(Config):
+    """A pre-trained image net and what stands on it."""
+
+    preset: str
+    """A net of keras.applications (`efficientnet_b0`, `resnet50`, `mobilenet`, …; `kerasft presets list` shows all)."""
+    arguments: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """Further arguments of the net, such as `{alpha: 0.25}` for MobileNet."""
+    weights: Annotated[str, PathField(may_be_name=True)] = "imagenet"
+    """What the net begins with: `imagenet` (downloaded once), `none` (random), or a file: weights in the .h5 form of
+    keras.applications, or the `model.keras` of another run. A file is read as weights, never as a model."""
+    image_size_px: int | None = pydantic.Field(None, ge=32, le=1024)
+    """Height and width that pictures are brought to; null: what the net was made for, such as 224."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """How: `crop` cuts the longer side to a square, `pad` fills the shorter one up, `stretch` distorts."""
+    pooling: Literal["average", "max"] = "average"
+    """How the last feature map becomes one vector."""
+    dropout: float = pydantic.Field(0.2, ge=0.0, lt=1.0)
+    """Dropout on that vector, before the head."""
+    batch_norm: Literal["auto", "frozen", "train"] = "auto"
+    """What batch normalisation does once the net learns. `frozen`: its statistics, scale and offset stay as they were
+    pre-trained, which small data and small batches need. `train`: it learns, as from random weights it must. `auto`:
+    `frozen` with pre-trained weights, `train` without."""

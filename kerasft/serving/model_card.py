@@ -15,7 +15,7 @@ def write_model_card(
     task: str,
     preset: str,
     label_names: Sequence[str],
-    max_length: int,
+    explained: Sequence[str],
     figures: Mapping[str, Mapping[str, Mapping[str, float]]],
     data: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -27,7 +27,7 @@ def write_model_card(
         task: what it does.
         preset: what it was fine-tuned from.
         label_names: the classes, in the order of the outputs.
-        max_length: tokens a text may have.
+        explained: what goes in, and what becomes of an input that is too large.
         figures: `{split: {figure: {"value": …}}}` of the evaluation; may be empty.
         data: the dataset's manifest.
         versions: package → version.
@@ -39,14 +39,14 @@ def write_model_card(
         "",
         "## In and out",
         "",
-        "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
+        explained[0],
         "",
         "- `label`: string (batch,), the most probable class;",
         "- `probabilities`: float32 (batch, classes);",
         "- `logits`: float32 (batch, classes).",
         "",
         f"Classes, in the order of the outputs: {', '.join(f'`{label}`' for label in label_names)}.",
-        f"Texts longer than {max_length} tokens are cut at the end.",
+        explained[1],
         "",
         "## Measured",
         "",
@@ -66,7 +66,7 @@ def write_model_card(
         "## Learned from",
         "",
         f"Examples: {counts}. Data fingerprint {data['fingerprint']}.",
-        "The figures hold for texts like these; on others (another language, domain or time) they are not known.",
+        "The figures hold for examples like these; on others (another language, place or time) they are not known.",
         "",
         "## Made with",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -18,18 +19,8 @@ from kerasft.errors import ExportError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.serving.graphs import widen_compatibility
 
-PROBES = (
-    "",
-    " \t\n",
-    "Zażółć gęślą jaźń — İstanbul, naïve café",
-    "这部电影非常好看。",
-    "👩‍👩‍👧‍👦 👍🏽 loved it!!!",
-    "control\x00\x07 and\u200bzero width\ufeff",
-    "x" * 150,
-    "[CLS] [SEP] [MASK] [UNK] spelled out",
-    "word " * 2000,
-)
-"""Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+Raw = str | bytes
+"""What a served model takes: a text, or a picture's file."""
 
 
 def check_destination(destination: Path) -> None:
@@ -47,9 +38,10 @@ def check_destination(destination: Path) -> None:
 def publish_saved_model(
     module: Any,
     destination: Path,
-    examples: Sequence[str],
-    expected: Callable[[list[str]], np.ndarray],
+    examples: Sequence[Raw],
+    expected: Callable[[list[Raw]], np.ndarray],
     *,
+    probes: Sequence[Raw] = (),
     label_names: Sequence[str] | None = None,
     tolerance: float,
     documents: Mapping[str, str],
@@ -59,8 +51,9 @@ def publish_saved_model(
     Args:
         module: a `tf.Module` with `signatures`.
         destination: the version's folder; must not exist. Folders above it are made.
-        examples: raw texts of the user's.
-        expected: texts → probabilities (texts, classes) by the trained Keras model.
+        examples: raw inputs of the user's.
+        expected: raw inputs → probabilities (inputs, classes) by the trained Keras model.
+        probes: odd inputs, replayed beside the user's own.
         label_names: the classes, in the order of the probabilities; given, `label` must be the most probable one.
         tolerance: the largest difference in probability.
         documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
@@ -77,12 +70,12 @@ def publish_saved_model(
     import tensorflow as tf
 
     check_destination(destination)
-    texts = [*examples, *PROBES]
+    inputs = [*examples, *probes]
     with _new_folder(destination) as folder:
         tf.saved_model.save(module, str(folder), signatures=module.signatures)
         widen_compatibility(folder)
-        answers = replay(folder, texts)
-        parity = compare(answers, expected(texts), tolerance)
+        answers = replay(folder, inputs)
+        parity = compare(answers, expected(inputs), tolerance)
         if label_names is not None and not _labels_agree(answers, label_names):
             raise ExportError(
                 "the export names other labels than its probabilities say; nothing was published",
@@ -94,9 +87,9 @@ def publish_saved_model(
                 f"the export's probabilities differ from the model's by up to {parity['largest_difference']:.2e} "
                 f"(tolerance {tolerance:.0e}); nothing was published",
                 where=str(destination),
-                fix=f"The example that differs most: {texts[parity['worst_example']][:100]!r}.",
+                fix=f"The example that differs most: {inputs[parity['worst_example']][:100]!r}.",
             )
-        parity["user_examples"], parity["probes"] = len(examples), len(PROBES)
+        parity["user_examples"], parity["probes"] = len(examples), len(probes)
         write_json(folder / "parity.json", parity)
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
@@ -119,15 +112,22 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         raise
 
 
-def replay(saved_model: Path, texts: list[str]) -> dict[str, np.ndarray]:
+def replay(saved_model: Path, inputs: Sequence[Raw]) -> dict[str, np.ndarray]:
     """The answers of a SavedModel in a process of its own that knows TensorFlow alone.
+
+    Args:
+        saved_model: the version's folder.
+        inputs: raw: texts, or encoded pictures.
 
     Raises:
         ExportError: the process failed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         examples, answers = Path(scratch, "examples.json"), Path(scratch, "answers.npz")
-        examples.write_text(json.dumps(texts), encoding="utf-8")
+        # what a lone surrogate stands for cannot be UTF-8
+        raw = [value if isinstance(value, bytes) else value.encode("utf-8", "replace") for value in inputs]
+        coded = [base64.b64encode(value).decode("ascii") for value in raw]
+        examples.write_text(json.dumps(coded), encoding="utf-8")
         script = Path(__file__).with_name("replay.py")
         done = subprocess.run(
             [sys.executable, "-I", str(script), str(saved_model.resolve()), str(examples), str(answers)],

@@ -5,6 +5,7 @@ usage: replay.py SAVED_MODEL EXAMPLES.json ANSWERS.npz
 Written so that old releases of Python and TensorFlow run it too: an export must answer there as well.
 """
 
+import base64
 import json
 import platform
 import sys
@@ -12,20 +13,21 @@ import time
 
 
 def main(saved_model: str, examples: str, answers: str) -> None:
-    """Answers the examples, a JSON list of strings, in batches of up to 64."""
+    """Answers the examples, a JSON list of raw inputs in base64, in batches of up to 64."""
     import numpy as np
     import tensorflow as tf
 
     with open(examples, encoding="utf-8") as file:
-        # what a lone surrogate stands for cannot be UTF-8
-        texts = [text.encode("utf-8", "replace") for text in json.load(file)]
+        inputs = [base64.b64decode(value) for value in json.load(file)]
     began = time.perf_counter()
     loaded_model = tf.saved_model.load(saved_model)
     serve = loaded_model.signatures["serving_default"]
     load_seconds = time.perf_counter() - began
     parts: dict = {}
-    for start in range(0, len(texts), 64):
-        for name, value in serve(text=tf.constant(texts[start : start + 64])).items():
+    (name_of_input,) = serve.structured_input_signature[1]
+    for start in range(0, len(inputs), 64):
+        fed = {name_of_input: tf.constant(inputs[start : start + 64])}
+        for name, value in serve(**fed).items():
             parts.setdefault(name, []).append(value.numpy())
     foreign = ("kerasft", "keras_hub", "tensorflow_text")
     loaded = sorted(name for name in sys.modules if name.split(".")[0] in foreign)

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+import numpy as np
+
+from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, whole_file
 from kerasft.progress import Progress, Silent
+from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
 
 SHOWN = ("accuracy", "macro_f1", "weighted_f1", "mcc", "roc_auc", "log_loss", "brier", "ece")
@@ -58,7 +61,7 @@ def evaluate(
         figures[name] = trained.task.evaluate(
             outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )
-        _write_predictions(run.predictions / f"{name}.jsonl", trained.task.decode(outputs), dataset, name)
+        _write_predictions(run.predictions / f"{name}.jsonl", trained.task, outputs, dataset.split(name))
     run.write_figures("evaluate", figures)
     show_figures(figures, progress)
     fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
@@ -66,18 +69,12 @@ def evaluate(
     return figures
 
 
-def _write_predictions(path: Path, predictions: list[dict], dataset: PreparedDataset, split: str) -> None:
-    examples = dataset.split(split)
+def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split) -> None:
+    predictions = iter(task.decode(outputs))
     with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        rows = (row for chunk in examples.iterate() for row in chunk)
+        rows = (row for chunk in split.iterate(100) for row in chunk)
         for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
-            line = {
-                "origin": examples.origin(index),
-                "text": row["text"],
-                "label": dataset.label_names[row["label"]],
-                "predicted": prediction["label"],
-                "probabilities": prediction["probabilities"],
-            }
+            line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,15 +56,16 @@ def export(
     task = trained.task
     forward = make_forward(trained.model)
 
-    def expected(texts: list[str]) -> np.ndarray:
-        return task.probabilities(task.compute_outputs(forward, [{"text": text} for text in texts]))
+    def expected(inputs: list[Any]) -> np.ndarray:
+        return task.probabilities(task.compute_outputs(forward, [{task.held: value} for value in inputs]))
 
     progress.note(f"Exporting to {folder}; then a clean process replays {settings.replay_examples} examples")
     parity = publish_saved_model(
         task.serving_module(trained.model),
         folder,
-        _sample_texts(dataset, settings.replay_examples),
+        _sample_inputs(dataset, task.held, settings.replay_examples),
         expected,
+        probes=task.list_probes(),
         label_names=task.label_names,
         tolerance=settings.tolerance,
         documents={
@@ -73,7 +75,7 @@ def export(
                 task=config.task.type,
                 preset=config.model.preset,
                 label_names=task.label_names,
-                max_length=config.model.max_length,
+                explained=task.explain_input(),
                 figures=run.read_metrics().get("evaluate", {}),
                 data=dataset.manifest,
                 versions=run.read_environment().get("versions", {}),
@@ -85,7 +87,7 @@ def export(
         run.mark_done("export", fingerprint, version=folder.name)
     progress.note(
         f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
-        f"over {parity['examples']} raw texts"
+        f"over {parity['examples']} raw {task.held}s"
     )
     return folder
 
@@ -95,9 +97,9 @@ def _next_version(folder: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def _sample_texts(dataset: PreparedDataset, count: int) -> list[str]:
-    """Raw texts from all over the split that the model has seen least."""
+def _sample_inputs(dataset: PreparedDataset, held: str, count: int) -> list[Any]:
+    """Raw inputs from all over the split that the model has seen least."""
     name = next(name for name in ("test", "validation", "train") if name in dataset.splits)
     split = dataset.split(name)
     rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-    return [example["text"] for example in split.take(rows)]
+    return [example[held] for example in split.take(rows)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.loading import dump_config
@@ -13,7 +12,7 @@ from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
-from kerasft.models.fetching import compute_preset_fingerprint, resolve_preset
+from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.training.checkpoint import Checkpoint
 from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
     from kerasft.training.fit import TrainingResult
 
 
-def compute_finetune_fingerprint(config: ExperimentConfig, dataset: PreparedDataset, preset: Path) -> str:
+def compute_finetune_fingerprint(
+    config: ExperimentConfig, dataset: PreparedDataset, source: ModelSource
+) -> str:
     """Changes when the trained model could."""
     unimportant = {"checkpoint", "tensorboard", "workers"}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json")]
     sections.append(config.train.model_dump(mode="json", exclude=unimportant))
-    return compute_fingerprint(
-        [dataset.fingerprint, config.seed, sections, compute_preset_fingerprint(preset)]
-    )
+    return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
 
 
 def finetune(
@@ -63,14 +62,14 @@ def finetune(
     dataset = load_prepared_dataset(run.dataset)
     if "train" not in dataset.splits:
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
-    preset = resolve_preset(config.model.preset)
-    fingerprint = compute_finetune_fingerprint(config, dataset, preset)
+    source = resolve_model(config.model)
+    fingerprint = compute_finetune_fingerprint(config, dataset, source)
     if restart:
         run.clear_training()
     elif run.is_done("finetune", fingerprint):
         progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
         return
-    _train(config, run, dataset, preset, fingerprint, progress, started)
+    _train(config, run, dataset, source, fingerprint, progress, started)
 
 
 def _find_start(
@@ -114,7 +113,7 @@ def _train(
     config: ExperimentConfig,
     run: RunFolder,
     dataset: PreparedDataset,
-    preset: Path,
+    source: ModelSource,
     fingerprint: str,
     progress: Progress,
     started: float,
@@ -133,10 +132,10 @@ def _train(
             "Bits that are the same from run to run were verified on processors, not on this device: "
             "kerasft verify-resume tells."
         )
-    task = build_task(config, dataset.label_names, preset)
-    identity = describe_identity(config, dataset, preset, task.encoder_fingerprint)
+    task = build_task(config, dataset.label_names, source.path)
+    identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = _find_start(run, config, identity, progress)
-    _begin(config, run, dataset, preset, checkpoint)
+    _begin(config, run, dataset, source, checkpoint)
     if checkpoint is None:
         precision = choose_precision(config.train.precision)
         progress.note(f"Precision {precision.reason}")
@@ -181,7 +180,7 @@ def _train(
         progress.note(f"Stopped early: {result.stopped}")
     if result.best_epoch is not None:
         progress.note(
-            f"Best epoch {result.best_epoch + 1}: {config.train.monitor} {result.best_value:.4f} on validation"
+            f"Kept epoch {result.best_epoch + 1}: {config.train.monitor} {result.best_value:.4f} on validation"
         )
 
 
@@ -189,7 +188,7 @@ def _begin(
     config: ExperimentConfig,
     run: RunFolder,
     dataset: PreparedDataset,
-    preset: Path,
+    source: ModelSource,
     checkpoint: Checkpoint | None,
 ) -> None:
     """Writes down what is about to be done, and removes what an unusable beginning has left."""
@@ -197,7 +196,7 @@ def _begin(
     if checkpoint is None:
         shutil.rmtree(run.logs, ignore_errors=True)
     dump_config(config, run.config)
-    run.write_environment(preset=str(preset), dataset_fingerprint=dataset.fingerprint)
+    run.write_environment(preset=str(source.path or source.name), dataset_fingerprint=dataset.fingerprint)
 
 
 def _describe_start(checkpoint: Checkpoint) -> str:
@@ -253,5 +252,10 @@ def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:
         "optimizer": train.optimizer.type,
         "learning_rate": train.optimizer.learning_rate,
         "schedule": train.schedule.type,
-        "max_length": config.model.max_length,
+        **_hyperparameters_of(config.model),
     }
+
+
+def _hyperparameters_of(model: Any) -> dict[str, Any]:
+    names = ("max_length", "image_size_px", "dropout")
+    return {name: value for name in names if (value := getattr(model, name, None)) is not None}

@@ -54,21 +54,15 @@ class Predictor:
         """
         iterator, done = iter(rows), 0
         while chunk := list(islice(iterator, window)):
-            for index, row in enumerate(chunk):
-                if not isinstance(row.get("text"), str):
-                    raise DataError(
-                        f"input {done + index + 1} holds no text but {row.get('text')!r}",
-                        fix="Each input must be a string; name the right column with --column.",
-                    )
             task = self._trained.task
-            outputs = task.compute_outputs(self._forward, chunk, self._batch_size)
+            examples = [self._read(row, done + index + 1) for index, row in enumerate(chunk)]
+            outputs = task.compute_outputs(self._forward, examples, self._batch_size)
             for row, answer in zip(chunk, task.decode(outputs), strict=True):
                 yield {**row, **answer}
             done += len(chunk)
 
-
-def predict_stream(
-    run: RunFolder, rows: Iterable[Mapping[str, Any]], batch_size: int = 64
-) -> Iterator[dict[str, Any]]:
-    """Answers for rows that hold `text`, in their order; see `Predictor.predict`."""
-    return Predictor(run, batch_size).predict(rows)
+    def _read(self, row: Mapping[str, Any], number: int) -> dict[str, Any]:
+        try:
+            return self._trained.task.read_input(row)
+        except DataError as error:
+            raise DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix) from error

@@ -12,14 +12,14 @@ from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
-from kerasft.tasks import load_task_fields
 from kerasft.training.run_folder import RunFolder
 
 
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
     """Changes when the prepared dataset could."""
     data = compute_data_fingerprint(config.data, Path())
-    return compute_fingerprint([data, config.seed, config.task.labels, config.task.type, __version__])
+    kinds = [field.kind for field in config.task.fields]
+    return compute_fingerprint([data, config.seed, config.task.labels, kinds, __version__])
 
 
 def prepare(
@@ -49,7 +49,7 @@ def prepare(
     dump_config(config, run.config)
     dataset = prepare_dataset(
         config.data,
-        load_task_fields(config.task.type),
+        config.task.fields,
         run.dataset,
         base=Path(),
         seed=config.seed,

@@ -7,7 +7,7 @@ from typing import Any
 from kerasft.config.loading import dump_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
-from kerasft.models.fetching import resolve_preset
+from kerasft.models.sources import resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
@@ -40,11 +40,11 @@ def run(
         What came of it, for people: the paths of model, report and export.
     """
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
-    preset = resolve_preset(config.model.preset)
+    source = resolve_model(config.model)
     _prepare(config, run, progress, restart)
     finetune_stage.finetune(config, run, progress, restart=restart)
     dataset = load_prepared_dataset(run.dataset)
-    fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, preset)
+    fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, source)
     dump_config(config, run.config)
     measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
     if run.is_done("evaluate", measured):
@@ -71,7 +71,7 @@ def finetune(
     restart: bool = False,
 ) -> None:
     """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
-    resolve_preset(config.model.preset)
+    resolve_model(config.model)
     _prepare(config, run, progress, restart)
     finetune_stage.finetune(config, run, progress, restart=restart)
 

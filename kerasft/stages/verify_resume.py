@@ -167,6 +167,7 @@ class _Trial:
 
     def __init__(self, config: ExperimentConfig, folder: Path, steps: int, progress: Progress):
         self._folder, self._steps, self._progress = folder, steps, progress
+        self._schema = type(config)
         document = config.model_dump(mode="json")
         document["export"] = None
         document["train"] |= {
@@ -192,7 +193,7 @@ class _Trial:
         folder = self._folder / name
         folder.mkdir(parents=True)
         config = self._folder / f"{name}.yaml"
-        dump_config(ExperimentConfig.model_validate_json(json.dumps(self._document)), config)
+        dump_config(self._schema.model_validate_json(json.dumps(self._document)), config)
         chance, done, happened = random.Random(0), 0, 0
         with self._progress.bar(f"Training {name}", self._steps, "steps") as bar:
             for left in range(kills, -1, -1):

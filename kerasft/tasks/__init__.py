@@ -7,6 +7,7 @@ from typing import Any
 
 TASKS = {
     "text_classification": "kerasft.tasks.text_classification",
+    "image_classification": "kerasft.tasks.image_classification",
 }
 """A config's `task.type` → its package; the package's `task` module names its class `TaskClass`."""
 
@@ -14,8 +15,3 @@ TASKS = {
 def load_task_class(name: str) -> Any:
     """The `Task` subclass of a `task.type`; imports TensorFlow."""
     return importlib.import_module(f"{TASKS[name]}.task").TaskClass
-
-
-def load_task_fields(name: str) -> Any:
-    """What an example of a `task.type` must hold, without TensorFlow."""
-    return importlib.import_module(f"{TASKS[name]}.config").FIELDS

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerasft.data.feed import Feed
-from kerasft.data.fields import Field
 from kerasft.data.prepared import Split
 from kerasft.progress import Progress
 
@@ -44,8 +43,8 @@ class Phase:
 class Task(abc.ABC):
     """What is learned. A task never trains by itself: training is always `compile` + `fit` on its model."""
 
-    fields: ClassVar[tuple[Field, ...]]
-    """What an example must hold."""
+    held: ClassVar[str]
+    """The field that is no label: what a raw input is."""
 
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
@@ -134,12 +133,32 @@ class Task(abc.ABC):
         """Named figures, with intervals where `bootstrap_samples` > 0."""
 
     @abc.abstractmethod
+    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """An example, without a label, of a row that `predict` is given.
+
+        Raises:
+            DataError: it holds nothing that could be one.
+        """
+
+    @abc.abstractmethod
+    def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of a measured example and its prediction, JSON-able."""
+
+    @abc.abstractmethod
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
         """A few examples and what the model says of them, as Markdown for TensorBoard."""
 
     @abc.abstractmethod
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         """`{tag: matplotlib Figure}` of a split, for TensorBoard."""
+
+    @abc.abstractmethod
+    def list_probes(self) -> list[Any]:
+        """Odd raw inputs, which an export must answer as the model does."""
+
+    @abc.abstractmethod
+    def explain_input(self) -> list[str]:
+        """Two sentences for the model card: what the export takes, and what becomes of an input that is too large."""
 
     @abc.abstractmethod
     def serving_module(self, model: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +150,10 @@ class CallbackSet:
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
         self._check_monitor(monitor)
         better = higher_is_better(monitor)
-        self.best = selection.BestWeights(f"val_{monitor}", better)
+        error = None
+        if config.keep_epoch == "latest" and monitor == "accuracy" and config.early_stopping is None:
+            error = functools.partial(_compute_standard_error, examples=len(feed))
+        self.best = selection.BestWeights(f"val_{monitor}", better, error)
         if getattr(inner_optimizer(setting.phase.model), "use_ema", False):
             # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
             average = selection.AveragedWeights()
@@ -236,6 +241,10 @@ class CallbackSet:
         for part in (self.history, self.tensorboard, self.progress):
             with contextlib.suppress(OSError, tf.errors.OpError):
                 part.close()
+
+
+def _compute_standard_error(share: float, examples: int) -> float:
+    return math.sqrt(share * (1 - share) / examples)
 
 
 def inner_optimizer(model: keras.Model) -> Any:

@@ -40,11 +40,25 @@ class CheckpointConfig(Config):
     """How many of the newest are kept, besides the best epoch's. Each takes three times the weights' size (AdamW)."""
 
 
+class HeadConfig(Config):
+    """A first phase, in which the pre-trained net is frozen and only the head on it learns."""
+
+    epochs: int = pydantic.Field(ge=1)
+    """Passes over the training split."""
+    learning_rate: float = pydantic.Field(gt=0.0)
+    """Of AdamW, falling in a cosine."""
+    weight_decay: float = pydantic.Field(0.01, ge=0.0)
+    """Decoupled weight decay."""
+    cache: bool = True
+    """Computes the frozen net's features once and learns from them: the same weights, many times faster. Needs examples
+    that are not varied, so this phase has no augmentation."""
+
+
 class TrainConfig(Config):
     """How the model learns."""
 
     epochs: int = pydantic.Field(3, ge=1)
-    """Passes over the training split."""
+    """Passes over the training split, the head's own phase aside."""
     max_steps: int | None = pydantic.Field(None, ge=1)
     """Ends after so many steps, whatever `epochs` says; the schedule runs over them. Null: all epochs."""
     batch_size: int = pydantic.Field(32, ge=1)
@@ -60,7 +74,10 @@ class TrainConfig(Config):
     group_lengths: bool = True
     """Puts texts of like length into one batch, so that little is padding."""
     monitor: str = "accuracy"
-    """The validation figure by which the best epoch is chosen: a metric's name, or `loss`."""
+    """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
+    keep_epoch: Literal["latest", "best"] = "latest"
+    """`best`: the epoch with the best figure. `latest`: with `accuracy`, the latest that is no more than one standard
+    error below the best, so that an example or two do not decide; with other figures, or `early_stopping`, as `best`."""
     early_stopping: EarlyStoppingConfig | None = None
     """Null: all epochs are run."""
     shuffle_labels: bool = False
@@ -71,3 +88,28 @@ class TrainConfig(Config):
     """When the run is saved, so that it goes on from there."""
     tensorboard: TensorBoardConfig = TensorBoardConfig()
     """What is written for TensorBoard."""
+
+
+class ImageTrainConfig(TrainConfig):
+    """How a model of pictures learns: the head first, then all of it at smaller rates."""
+
+    head: HeadConfig | None = HeadConfig(epochs=30, learning_rate=3e-3)
+    """The first phase; null: the whole net learns from the beginning."""
+    epochs: int = pydantic.Field(10, ge=0)
+    """Passes over the training split with the whole net learning; 0: the head alone learns."""
+    optimizer: OptimizerConfig = AdamWConfig(
+        type="adamw", learning_rate=3e-4, weight_decay=0.05, layer_decay=0.85
+    )
+    """The optimizer of the second phase, by `type`."""
+    schedule: ScheduleConfig = ScheduleConfig(type="cosine", warmup=0.1)
+    """The learning rate over time, in the second phase."""
+    unfreeze: float = pydantic.Field(1.0, gt=0.0, le=1.0)
+    """How much of the net learns in the second phase: this share of its blocks, from the top."""
+
+    @pydantic.model_validator(mode="after")
+    def _something_learns(self) -> ImageTrainConfig:
+        if self.epochs == 0 and self.head is None:
+            raise ValueError(
+                "epochs: 0 trains the head alone, and head: null leaves it out: nothing would learn"
+            )
+        return self

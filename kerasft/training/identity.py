@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.models.fetching import compute_preset_fingerprint
 from kerasft.training.checkpoint import Checkpoint, find_checkpoint
 from kerasft.training.run_folder import RunFolder, describe_environment
 
@@ -30,21 +28,21 @@ class Changes:
 
 
 def describe_identity(
-    config: ExperimentConfig, dataset: PreparedDataset, preset: Path, vocabulary: str
+    config: ExperimentConfig, dataset: PreparedDataset, preset: str, encoder: str
 ) -> dict[str, Any]:
     """What the bits of a training follow from, JSON-able.
 
     Args:
         config: the experiment.
         dataset: what it learns from.
-        preset: what it begins with, a local folder.
-        vocabulary: the fingerprint of the task's encoder.
+        preset: the fingerprint of what it begins with.
+        encoder: that of how the task turns an example into inputs.
     """
     return {
         "config": {name: config.model_dump(mode="json")[name] for name in SECTIONS},
         "data": dataset.fingerprint,
-        "preset": compute_preset_fingerprint(preset),
-        "vocabulary": vocabulary,
+        "preset": preset,
+        "vocabulary": encoder,
         "versions": describe_environment()["versions"],
     }
 
@@ -58,7 +56,7 @@ def compare_identities(before: Mapping[str, Any], now: Mapping[str, Any]) -> Cha
     for name, told in (
         ("data", "data: the prepared examples are others"),
         ("preset", "model.preset: its files are others"),
-        ("vocabulary", "the vocabulary, or how texts are encoded, is another"),
+        ("vocabulary", "the vocabulary, or how examples are encoded, is another"),
     ):
         if before[name] != now[name]:
             changes.refused.append(told)

@@ -37,26 +37,38 @@ class ValidationFigures(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Remembers the weights of the epoch with the best figure.
+    """Remembers the weights of the epoch that is kept: the best one, or the latest that is as good but for chance.
+
+    A figure of a small validation split differs between two equally good epochs, and the learning rate of the later
+    one is the lower. So with `error` an epoch is kept if its figure is no further from the best so far than that.
 
     Args:
         monitor: key of the logs.
         higher_is_better: which way is better.
+        error: figure → its standard error; None: an epoch must be better.
+
+    Attributes:
+        value: the figure of the epoch that is kept.
+        epoch: which, from 0.
+        best: the best figure so far.
+
+    Source: the rule of one standard error is Breiman et al.'s, 1984, "Classification and Regression Trees", 3.4.3.
     """
 
-    def __init__(self, monitor: str, higher_is_better: bool):
+    def __init__(self, monitor: str, higher_is_better: bool, error: Callable[[float], float] | None = None):
         super().__init__()
-        self.monitor, self.higher_is_better = monitor, higher_is_better
+        self.monitor, self.higher_is_better, self._error = monitor, higher_is_better, error
         self.value: float | None = None
         self.epoch: int | None = None
+        self.best: float | None = None
         self._weights: dict[str, np.ndarray] | None = None
 
     def get_state(self) -> dict[str, Any]:
-        return {"value": self.value, "epoch": self.epoch}
+        return {"value": self.value, "epoch": self.epoch, "best": self.best}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """The weights are `set_weights`'."""
-        self.value, self.epoch = state["value"], state["epoch"]
+        self.value, self.epoch, self.best = state["value"], state["epoch"], state["best"]
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Takes up the best epoch's weights, by the names of `kerasft.training.state.name_variables`."""
@@ -64,19 +76,25 @@ class BestWeights(keras.callbacks.Callback):
 
     def begin_with(self, value: float, weights: Mapping[str, np.ndarray]) -> None:
         """What is to be bettered: weights from before the first epoch, and their figure."""
-        self.value, self._weights = value, dict(weights)
+        self.value, self.best, self._weights = value, value, dict(weights)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None or not math.isfinite(value):
             return
-        better = self.value is None or (value > self.value if self.higher_is_better else value < self.value)
-        if better:
+        if self._is_kept(float(value)):
             self.value, self.epoch = float(value), epoch
             self._weights = take_snapshot(name_weights(self.model))
 
+    def _is_kept(self, value: float) -> bool:
+        best = self.best
+        if best is None or (value > best if self.higher_is_better else value < best):
+            self.best = value
+            return True
+        return self._error is not None and abs(value - best) <= self._error(best)
+
     def restore(self) -> bool:
-        """Gives the model the best weights; False if no epoch was finished."""
+        """Gives the model the kept weights; False if no epoch was finished."""
         if self._weights is None:
             return False
         restore_variables(name_weights(self.model), self._weights)

@@ -18,8 +18,8 @@ from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
 
 
-def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: Path) -> Task:
-    """The experiment's task on a local preset folder."""
+def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: Path | None) -> Task:
+    """The experiment's task, on a local preset folder or file of weights; None for random weights."""
     return load_task_class(config.task.type)(config.task, config.model, label_names, preset)
 
 

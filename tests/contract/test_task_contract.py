@@ -18,7 +18,7 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.models.fetching import resolve_preset
 from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
-from kerasft.tasks import TASKS, load_task_class, load_task_fields
+from kerasft.tasks import TASKS, load_task_class
 from kerasft.tasks.base import Task
 from kerasft.training.streams import make_forward, make_stream, predict_outputs
 from kerasft.training.trained import Trained, build_task, load_trained, open_feed
@@ -58,7 +58,6 @@ def test_every_task_is_in_this_suite() -> None:
     assert set(EXPERIMENTS) == set(TASKS)
     for name in TASKS:
         assert issubclass(load_task_class(name), Task)
-        assert load_task_class(name).fields == load_task_fields(name)
 
 
 def test_encode_is_pure(trained: Trained, examples) -> None:

@@ -13,7 +13,10 @@ def write(**changes) -> str:
         "task": "text_classification",
         "preset": "bert_base_en_uncased",
         "label_names": ("bad", "good"),
-        "max_length": 64,
+        "explained": [
+            "`serving_default` takes `text`, a batch, and returns",
+            "Texts longer than 64 tokens are cut.",
+        ],
         "figures": {},
         "data": {"splits": {"train": {"rows": 12_345}, "test": {"rows": 50}}, "fingerprint": "abc123"},
         "versions": {"keras": "3.15.1"},

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from kerasft.errors import ExportError, StorageError
-from kerasft.serving.publishing import PROBES, compare, publish_saved_model, replay
+from kerasft.serving.publishing import compare, publish_saved_model, replay
+from kerasft.tasks.text_classification.serving import PROBES
 
 LABELS = ("disliked", "zły", "好")
 
@@ -31,6 +32,7 @@ def publish(module, destination, expected, texts=("a lovely film",), label_names
         destination,
         list(texts),
         expected,
+        probes=PROBES,
         label_names=label_names,
         tolerance=tolerance,
         documents={"labels.txt": "a\n"},

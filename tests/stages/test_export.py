@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import ExportError
-from kerasft.serving.publishing import PROBES, publish_saved_model, replay
-from kerasft.stages.export import _next_version, _sample_texts, export
+from kerasft.serving.publishing import publish_saved_model, replay
+from kerasft.stages.export import _next_version, _sample_inputs, export
+from kerasft.tasks.text_classification.serving import PROBES
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.trained import load_trained
 
@@ -121,8 +122,8 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
 
     dataset = load_prepared_dataset(tiny_run.dataset)
     split = dataset.split("test")
-    assert _sample_texts(dataset, 3) == [split[0]["text"], split[11]["text"], split[23]["text"]]
-    assert _sample_texts(dataset, 500) == [split[index]["text"] for index in range(24)]
+    assert _sample_inputs(dataset, "text", 3) == [split[0]["text"], split[11]["text"], split[23]["text"]]
+    assert _sample_inputs(dataset, "text", 500) == [split[index]["text"] for index in range(24)]
 
 
 def test_labels_in_another_order_are_not_published(trained, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tiny_bert import write_texts
 
 from kerasft.errors import ConfigError, DataError
-from kerasft.stages.predict import Predictor, predict_stream
+from kerasft.stages.predict import Predictor
 from kerasft.training.run_folder import RunFolder
 
 
@@ -73,10 +73,10 @@ def test_what_is_no_text_is_named_by_its_place(predictor: Predictor, row) -> Non
     rows = [{"text": "a good film"}] * 4 + [row]
     answers = predictor.predict(rows, window=3)
     assert len([next(answers) for _ in range(3)]) == 3
-    with pytest.raises(DataError, match="input 5 holds no text"):
+    with pytest.raises(DataError, match="Input 5: the input holds no text"):
         next(answers)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="no trained model"):
-        predict_stream(RunFolder(tmp_path), [])
+        Predictor(RunFolder(tmp_path))

@@ -12,7 +12,7 @@ from kerasft.config.loading import load_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
-from kerasft.models.fetching import resolve_preset
+from kerasft.models.sources import resolve_model
 from kerasft.stages import evaluate, export, finetune, prepare
 from kerasft.stages import run as run_stage
 from kerasft.training.run_folder import RunFolder
@@ -29,7 +29,7 @@ def find_done(config: ExperimentConfig, run: RunFolder) -> set[str]:
     if not run.is_done("prepare", prepare.compute_prepare_fingerprint(config)):
         return set()
     dataset = load_prepared_dataset(run.dataset)
-    trained = finetune.compute_finetune_fingerprint(config, dataset, resolve_preset(config.model.preset))
+    trained = finetune.compute_finetune_fingerprint(config, dataset, resolve_model(config.model))
     wanted = {
         "finetune": trained,
         "evaluate": evaluate.compute_evaluate_fingerprint(config, trained, dataset),

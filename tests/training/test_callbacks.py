@@ -210,3 +210,15 @@ def test_peak_memory_is_in_megabytes() -> None:
     assert measure_peak_memory_mb() >= before
     assert 50 < before < 100_000
     del block
+
+
+def test_the_latest_epoch_within_the_error_of_the_best_is_kept() -> None:
+    model, keep = build_model(), BestWeights("val_accuracy", True, lambda value: 0.01)
+    keep.set_model(model)
+    kept = []
+    for epoch, value in enumerate((0.70, 0.80, 0.795, 0.785, 0.792, 0.789)):
+        keep.on_epoch_end(epoch, {"val_accuracy": value})
+        kept.append(keep.epoch)
+    # measured against the best so far, not against the one kept: it cannot drift
+    assert kept == [0, 1, 2, 2, 4, 4]
+    assert (keep.best, keep.value) == (0.80, 0.792)

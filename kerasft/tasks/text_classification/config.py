@@ -8,7 +8,8 @@ import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.fields import Field
-from kerasft.models.config import TextModelConfig
+
+FIELDS = (Field("text", "text"), Field("label", "label"))
 
 
 class TextClassificationConfig(Config):
@@ -24,6 +25,7 @@ class TextClassificationConfig(Config):
     """How tokens become one vector: BERT's pooled [CLS] output, or the mean over the text's tokens. `auto`: as
     the preset was trained (the mean where a Sentence Transformers preset says so), else the pooled output."""
 
-
-ModelConfig = TextModelConfig
-FIELDS = (Field("text", "text"), Field("label", "label"))
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What an example must hold."""
+        return FIELDS

@@ -7,6 +7,19 @@ from typing import Any
 
 import tensorflow as tf
 
+PROBES = (
+    "",
+    " \t\n",
+    "Zażółć gęślą jaźń — İstanbul, naïve café",
+    "这部电影非常好看。",
+    "👩‍👩‍👧‍👦 👍🏽 loved it!!!",
+    "control\x00\x07 and\u200bzero width\ufeff",
+    "x" * 150,
+    "[CLS] [SEP] [MASK] [UNK] spelled out",
+    "word " * 2000,
+)
+"""Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+
 
 class TextClassifierModule(tf.Module):
     """Tokenizer, encoder and head in one graph of core TensorFlow ops.

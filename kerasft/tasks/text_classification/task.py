@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from kerasft.data.cache import build_cache
 from kerasft.data.prepared import Split
+from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, whole_file, whole_folder
-from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
@@ -28,17 +28,16 @@ from kerasft.models.presets import (
     save_text_preset,
 )
 from kerasft.models.saved_models import load_model_weights, measure_weights
-from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.progress import Progress
-from kerasft.tasks.base import Task
-from kerasft.tasks.text_classification.config import FIELDS, TextClassificationConfig
+from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy
+from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.text_classification.feed import TextFeed
-from kerasft.tasks.text_classification.serving import TextClassifierModule
+from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.text.encoding import TextEncoder
 from kerasft.text.vocabulary import load_vocabulary
 
 
-class TextClassification(Task):
+class TextClassification(Classifier):
     """One label for a text.
 
     Args:
@@ -48,7 +47,7 @@ class TextClassification(Task):
         preset: local folder of the pre-trained encoder and its vocabulary.
     """
 
-    fields = FIELDS
+    held = "text"
 
     def __init__(
         self,
@@ -148,12 +147,6 @@ class TextClassification(Task):
     def metrics(self) -> list[Any]:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Logits (examples, classes) → probabilities, float64, of the same shape."""
-        logits = np.asarray(outputs, np.float64)
-        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-        return exponentials / exponentials.sum(-1, keepdims=True)
-
     def compute_outputs(
         self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
     ) -> np.ndarray:
@@ -169,71 +162,35 @@ class TextClassification(Task):
             outputs[chosen] = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
         return outputs
 
-    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        return [
-            {
-                "label": self.label_names[int(row.argmax())],
-                "probabilities": {
-                    name: float(value) for name, value in zip(self.label_names, row, strict=True)
-                },
-            }
-            for row in self.probabilities(outputs)
-        ]
-
-    def evaluate(
-        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
-    ) -> dict[str, Any]:
-        return compute_classification_figures(
-            self.probabilities(outputs),
-            references,
-            self.label_names,
-            bootstrap_samples=bootstrap_samples,
-            seed=seed,
-        )
-
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
-        lines = ["| text | true | predicted | probability |", "|---|---|---|---|"]
-        for example, predicted in zip(examples, self.decode(outputs), strict=True):
-            text = example["text"].replace("|", "\\|").replace("\n", " ")[:120]
-            label = self.label_names[example["label"]]
-            mark = "" if predicted["label"] == label else " ✗"
-            probability = predicted["probabilities"][predicted["label"]]
-            lines.append(f"| {text} | {label} | {predicted['label']}{mark} | {probability:.3f} |")
-        return "\n".join(lines)
+        cells = [example["text"].replace("|", "\\|").replace("\n", " ")[:120] for example in examples]
+        return self._describe_rows("text", cells, examples, outputs)
 
-    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
-        matrix = compute_confusion_matrix(self.probabilities(outputs), references)
-        return {"confusion_matrix": build_confusion_matrix_figure(matrix, self.label_names)}
+    def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        return {"text": example["text"], **super().record(example, prediction)}
+
+    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(row.get("text"), str):
+            raise DataError(
+                f"the input holds no text but {row.get('text')!r}",
+                fix="Each input must be a string; name the right column with --column.",
+            )
+        return {"text": row["text"]}
+
+    def list_probes(self) -> list[str]:
+        return list(PROBES)
+
+    def explain_input(self) -> list[str]:
+        return [
+            "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
+            f"Texts longer than {self.model_config.max_length} tokens are cut at the end.",
+        ]
 
     def serving_module(self, model: keras.Model) -> tf.Module:
         fast = heads.accelerate_classifier(model, pooling=self.pooling)
         return TextClassifierModule(
             fast, self.encoder.word_piece, self.model_config.max_length, self.label_names
         )
-
-
-@keras.saving.register_keras_serializable(package="kerasft")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy against (1 − ε)·one-hot + ε/classes, from integer labels and logits.
-
-    Args:
-        num_classes: of the logits.
-        smoothing: ε, in [0, 1).
-
-    Source: Szegedy et al. 2016, arXiv:1512.00567.
-    """
-
-    def __init__(self, num_classes: int, smoothing: float, name: str = "smoothed_crossentropy", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.num_classes, self.smoothing = num_classes, smoothing
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        targets = tf.one_hot(tf.reshape(tf.cast(y_true, tf.int32), [-1]), self.num_classes)
-        targets = targets * (1.0 - self.smoothing) + self.smoothing / self.num_classes
-        return tf.nn.softmax_cross_entropy_with_logits(targets, y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_classes": self.num_classes, "smoothing": self.smoothing}
 
 
 TaskClass = TextClassification

@@ -1,0 +1,48 @@
+"""Where a training's first weights come from: a `model` section settled, before anything expensive is begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kerasft.files import compute_fingerprint, compute_sha256
+from kerasft.models.config import ImageModelConfig, TextModelConfig
+from kerasft.models.fetching import resolve_preset
+from kerasft.models.folders import compute_preset_fingerprint
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What a model begins with.
+
+    Attributes:
+        path: a preset's folder, or a file of weights; None for random weights.
+        name: of the architecture, where it is no part of what is at `path`.
+    """
+
+    path: Path | None
+    name: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the model would begin otherwise."""
+        if self.path is None:
+            return compute_fingerprint([self.name])
+        if self.path.is_dir():
+            return compute_preset_fingerprint(self.path)
+        return compute_fingerprint([self.name, compute_sha256(self.path)])
+
+
+def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
+    """Finds what a `model` section names.
+
+    Raises:
+        PresetError: it is not there, and cannot be had.
+        ConfigError: there is no such net, or it takes no such arguments.
+    """
+    if isinstance(config, TextModelConfig):
+        return ModelSource(resolve_preset(config.preset))
+    from kerasft.models.image_weights import resolve_weights
+
+    return ModelSource(resolve_weights(config), config.preset)

@@ -1,0 +1,1 @@
+"""One label, or any number of them, for a picture."""

@@ -1,0 +1,38 @@
+"""The `task` section of image classification."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+from kerasft.data.fields import Field
+from kerasft.vision.config import AugmentationConfig
+
+FIELDS = (Field("image", "image"), Field("label", "label"))
+MULTI_LABEL_FIELDS = (Field("image", "image"), Field("labels", "labels"))
+
+
+class ImageClassificationConfig(Config):
+    """One label for a picture, or any number of them."""
+
+    type: Literal["image_classification"]
+    labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)
+    """The labels, in the order of the model's outputs; other labels in the data are rejected. Null: those found in
+    the data, sorted (numbers by value)."""
+    multi_label: bool = False
+    """Whether a picture has any number of labels, given as a list, or as text with | between them, under `labels`."""
+    label_smoothing: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    """Share of the target spread evenly over all labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced`: each label counts as much as any other, however rare."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """How training pictures are varied while the whole net learns; the head's own phase sees them as they are."""
+    test_time_augmentation: Literal["none", "flip"] = "none"
+    """`flip`: answers are the mean of a picture's and its mirror image's logits, at twice the time; exports too."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What an example must hold."""
+        return MULTI_LABEL_FIELDS if self.multi_label else FIELDS
