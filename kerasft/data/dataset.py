@@ -92,7 +92,7 @@ def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:
     names = [field.name for field in fields]
     for split in SPLITS:
         source = getattr(config, split)
-        for name in source.columns if source is not None else ():
+        for name in getattr(source, "columns", ()):
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
                 raise ConfigError(

@@ -43,6 +43,6 @@ def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
     """
     if isinstance(config, TextModelConfig):
         return ModelSource(resolve_preset(config.preset))
-    from kerasft.models.image_weights import resolve_weights
+    from kerasft.models.image_backbones import find_weights
 
-    return ModelSource(resolve_weights(config), config.preset)
+    return ModelSource(find_weights(config), f"{config.preset} {sorted(config.arguments.items())}")

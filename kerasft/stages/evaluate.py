@@ -38,7 +38,7 @@ def evaluate(
         ConfigError: nothing was trained.
         DataError: none of the splits is there.
     """
-    from kerasft.training.streams import make_forward, make_stream, predict_outputs
+    from kerasft.training.streams import make_stream, predict_outputs
     from kerasft.training.trained import load_trained, open_feed
 
     dataset = load_prepared_dataset(run.dataset)
@@ -51,7 +51,7 @@ def evaluate(
             fix=f"The dataset has {', '.join(dataset.splits)}.",
         )
     run.mark_begun("evaluate")
-    forward = make_forward(trained.model)
+    forward = trained.task.build_forward(trained.model)
     figures: dict[str, Any] = {}
     for name in splits:
         feed = open_feed(trained.task, dataset, name, run.cache, progress)

@@ -44,7 +44,6 @@ def export(
     """
     from kerasft.serving.model_card import write_model_card
     from kerasft.serving.publishing import check_destination, publish_saved_model
-    from kerasft.training.streams import make_forward
     from kerasft.training.trained import check_trained_on, load_trained
 
     trained = load_trained(run)
@@ -54,7 +53,7 @@ def export(
     check_trained_on(run, dataset)
     settings = config.export or ExportConfig()
     task = trained.task
-    forward = make_forward(trained.model)
+    forward = task.build_forward(trained.model)
 
     def expected(inputs: list[Any]) -> np.ndarray:
         return task.probabilities(task.compute_outputs(forward, [{task.held: value} for value in inputs]))

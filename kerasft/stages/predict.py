@@ -25,11 +25,10 @@ class Predictor:
     """
 
     def __init__(self, run: RunFolder, batch_size: int = 64):
-        from kerasft.training.streams import make_forward
         from kerasft.training.trained import load_trained
 
         self._trained = load_trained(run)
-        self._forward = make_forward(self._trained.model)
+        self._forward = self._trained.task.build_forward(self._trained.model)
         self._batch_size = batch_size
 
     @property

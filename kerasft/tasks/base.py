@@ -82,13 +82,22 @@ class Task(abc.ABC):
     def compute_depths(self, model: Any) -> dict[str, int]:
         """Each variable's path → its layer's distance from the bottom, for learning rates by depth."""
 
-    def open_phases(self, model: Any, train: Any, open_feed: Callable[[str], Feed | None]) -> Iterator[Phase]:
+    def build_forward(self, model: Any) -> Callable[[Any], Any]:
+        """A published model's inference: a batch of inputs → outputs."""
+        from kerasft.models.forward import make_forward
+
+        return make_forward(model)
+
+    def open_phases(
+        self, model: Any, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+    ) -> Iterator[Phase]:
         """The parts of a training, each asked for when the one before is over; by default one.
 
         Args:
             model: of `build_model`.
             train: the `train` section.
             open_feed: split → what `open_feed` of this task gives; None where there is no such split.
+            seed: of what is random about examples.
         """
         feed = open_feed("train")
         assert feed is not None

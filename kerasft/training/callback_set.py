@@ -17,12 +17,13 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError, TrainingError
+from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase, Task, higher_is_better
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import make_forward, make_stream, predict_outputs
+from kerasft.training.streams import make_stream, predict_outputs
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"finetune": "Fine-tuning", "head": "Training the head"}

@@ -53,6 +53,16 @@ class HeadConfig(Config):
     """Computes the frozen net's features once and learns from them: the same weights, many times faster. Needs examples
     that are not varied, so this phase has no augmentation."""
 
+    @property
+    def optimizer(self) -> AdamWConfig:
+        """As `train.optimizer`."""
+        return AdamWConfig(type="adamw", learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+
+    @property
+    def schedule(self) -> ScheduleConfig:
+        """As `train.schedule`."""
+        return ScheduleConfig(type="cosine", warmup=0.05)
+
 
 class TrainConfig(Config):
     """How the model learns."""
@@ -77,7 +87,7 @@ class TrainConfig(Config):
     """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
     keep_epoch: Literal["latest", "best"] = "latest"
     """`best`: the epoch with the best figure. `latest`: with `accuracy`, the latest that is no more than one standard
-    error below the best, so that an example or two do not decide; with other figures, or `early_stopping`, as `best`."""
+    error below the best, so that an example or two do not decide; with other figures or `early_stopping`, as `best`."""
     early_stopping: EarlyStoppingConfig | None = None
     """Null: all epochs are run."""
     shuffle_labels: bool = False

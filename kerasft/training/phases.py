@@ -69,7 +69,7 @@ def train_phases(
     """
     before: TrainingResult | None = None
     earlier: dict[str, TrainingResult] = {}
-    for phase in task.open_phases(model, config, open_feed):
+    for phase in task.open_phases(model, config, open_feed, seed=seed):
         result = None if phase.final else _load_result(run, phase.name, phase.model, progress)
         if result is None:
             result = train(

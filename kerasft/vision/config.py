@@ -25,8 +25,8 @@ class AugmentationConfig(Config):
     """
 
     policy: Literal["none", "light", "medium", "strong"] = "light"
-    """`light`: flips, crops, mild colour. `medium`: tighter crops, rotation, more colour, erasing. `strong`: RandAugment,
-    MixUp and CutMix besides, for many epochs. `none`: pictures as they are."""
+    """`light`: flips, crops, mild colour. `medium`: tighter crops, rotation, more colour, erasing. `strong`: tighter
+    still, RandAugment, MixUp and CutMix, for many epochs. `none`: pictures as they are."""
     flip: bool | None = None
     """Mirrors every other picture left to right. Not for what differs by side, such as letters."""
     crop: tuple[float, float] | None = None

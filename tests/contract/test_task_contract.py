@@ -16,11 +16,12 @@ import tensorflow as tf
 from kerasft.data.feed import Feed, Moment
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.models.fetching import resolve_preset
+from kerasft.models.forward import make_forward
 from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class
 from kerasft.tasks.base import Task
-from kerasft.training.streams import make_forward, make_stream, predict_outputs
+from kerasft.training.streams import make_stream, predict_outputs
 from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 EXPERIMENTS = {"text_classification": "tiny_run"}

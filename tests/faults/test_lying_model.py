@@ -19,9 +19,9 @@ from lying_makers import list_tree, make_lambda, run_kerasft
 
 from kerasft.config.loading import dump_config
 from kerasft.errors import PresetError
+from kerasft.models.forward import make_forward
 from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import make_forward
 from kerasft.training.trained import build_task, load_trained, write_task
 
 TEXTS = [{"text": text} for text in ("the film was good", "a dull meal", "", "word " * 50)]

@@ -54,8 +54,8 @@ def published(
     tmp_path_factory: pytest.TempPathFactory, tiny_module: Any, expected: Any, texts: list[str]
 ) -> Path:
     """A published version; to be read only."""
+    from kerasft.serving.publishing import publish_saved_model
     from kerasft.tasks.text_classification.serving import PROBES
-from kerasft.serving.publishing import publish_saved_model
 
     folder = tmp_path_factory.mktemp("served") / "model" / "1"
     publish_saved_model(

@@ -35,7 +35,7 @@ def publish(trained, destination: Path, expected) -> dict:
 
 
 def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Path) -> None:
-    from kerasft.training.streams import make_forward
+    from kerasft.models.forward import make_forward
 
     other = trained.task.load_published(trained.run.path)
     bias = other.get_layer("logits").bias
@@ -127,7 +127,7 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
 
 
 def test_labels_in_another_order_are_not_published(trained, tmp_path: Path) -> None:
-    from kerasft.training.streams import make_forward
+    from kerasft.models.forward import make_forward
 
     forward = make_forward(trained.model)
 

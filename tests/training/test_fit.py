@@ -14,10 +14,11 @@ import pytest
 
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
+from kerasft.models.forward import make_forward
 from kerasft.stages.predict import Predictor
 from kerasft.training.fit import _shuffle_labels
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import make_forward, make_stream, predict_outputs
+from kerasft.training.streams import make_stream, predict_outputs
 
 CONSTANT = "train.schedule={type: constant}"
 

@@ -1,0 +1,289 @@
+"""Image classification: one label, or any number of them, for a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.cache import build_cache
+from kerasft.data.feed import Feed
+from kerasft.data.prepared import Split
+from kerasft.errors import DataError
+from kerasft.files import compute_fingerprint, whole_file, whole_folder, write_json
+from kerasft.models.config import ImageModelConfig
+from kerasft.models.forward import make_forward
+from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, unfreeze
+from kerasft.models.image_backbones import build_image_backbone, get_architecture
+from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
+from kerasft.models.saved_models import load_model_weights
+from kerasft.progress import Progress
+from kerasft.tasks.base import Phase
+from kerasft.tasks.classifier import Classifier
+from kerasft.tasks.image_classification.config import ImageClassificationConfig
+from kerasft.tasks.image_classification.feed import FeatureFeed, ImageFeed
+from kerasft.tasks.image_classification.losses import (
+    DistributionCrossentropy,
+    MultiLabelCrossentropy,
+    compute_class_weights,
+)
+from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
+from kerasft.vision.augmentation import build_augmenter
+from kerasft.vision.decoding import DECODING_VERSION, decode_batch
+from kerasft.vision.files import read_picture
+from kerasft.vision.pictures import InvalidPicture
+
+_FEATURE_BATCH = 32
+
+
+class ImageClassification(Classifier):
+    """One label for a picture, or any number of them.
+
+    Args:
+        config: the `task` section.
+        model_config: the `model` section.
+        label_names: the classes, in the order of the model's outputs.
+        weights: a file of the net's weights; None for random ones.
+    """
+
+    held = "image"
+
+    def __init__(
+        self,
+        config: ImageClassificationConfig,
+        model_config: ImageModelConfig,
+        label_names: Sequence[str],
+        weights: Path | None,
+    ):
+        self.config = config
+        self.model_config = model_config
+        self.label_names = tuple(label_names)
+        self.weights = weights
+        self.size_px = model_config.image_size_px or get_architecture(model_config.preset).image_size_px
+        self._class_weights: np.ndarray | None = None
+        self._caches: dict[str, tuple[Path, str, Progress]] = {}
+        self._decode = tf.function(
+            lambda files: tf.cast(self._decode_batch(files), tf.float32),
+            input_signature=[tf.TensorSpec((None,), tf.string)],
+            autograph=False,
+        )
+
+    @classmethod
+    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
+        return ImageClassificationConfig.model_validate(task), ImageModelConfig.model_validate(model)
+
+    # --- data -------------------------------------------------------------------------------------------------
+
+    def _decode_batch(self, files: tf.Tensor) -> tf.Tensor:
+        return decode_batch(files, (self.size_px, self.size_px), resize=self.model_config.resize)
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        return compute_fingerprint([DECODING_VERSION, self.size_px, self.model_config.resize])
+
+    def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> ImageFeed:
+        """Pictures are decoded as they are asked for; features of a frozen net may be kept in `folder`."""
+        self._caches[split.name] = (folder, fingerprint, progress)
+        return ImageFeed(split, len(self.label_names), self.size_px, self.model_config.resize)
+
+    def _open_features(self, feed: ImageFeed, extractor: keras.Model) -> FeatureFeed:
+        """What the frozen net makes of a split's pictures, computed once for these data, this net and these weights."""
+        folder, fingerprint, progress = self._caches[feed.split.name]
+        known = [fingerprint, self.encoder_fingerprint, extractor.to_json(), _hash_weights(extractor)]
+        forward = make_forward(extractor)
+
+        def chunks() -> Iterator[dict[str, np.ndarray]]:
+            with progress.bar(f"Features of {feed.split.name}", len(feed), "pictures") as bar:
+                for start in range(0, len(feed), _FEATURE_BATCH):
+                    examples = feed.split.take(np.arange(start, min(start + _FEATURE_BATCH, len(feed))))
+                    yield {"features": self.compute_outputs(forward, examples, _FEATURE_BATCH)}
+                    bar.advance(len(examples))
+
+        cache = build_cache(folder / f"{feed.split.name}.features", compute_fingerprint(known), chunks())
+        return FeatureFeed(cache, feed.references, len(self.label_names))
+
+    # --- model ------------------------------------------------------------------------------------------------
+
+    def _build(self, *, weights: Path | None, seed: int, dtype: str | None = None) -> keras.Model:
+        backbone = build_image_backbone(
+            self.model_config.preset,
+            size_px=self.size_px,
+            weights="none" if weights is None else str(weights),
+            arguments=self.model_config.arguments,
+            seed=seed,
+            dtype=dtype,
+        )
+        return build_image_classifier(
+            backbone,
+            len(self.label_names),
+            pooling=self.model_config.pooling,
+            dropout=self.model_config.dropout,
+            seed=seed,
+        )
+
+    def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
+        dtype = None if matmul_dtype == "float32" else f"mixed_{matmul_dtype}"
+        return self._build(weights=self.weights, seed=seed, dtype=dtype)
+
+    def compute_depths(self, model: keras.Model) -> dict[str, int]:
+        depths = compute_layer_depths(get_backbone(model))
+        head = max(depths.values()) + 1
+        return {**depths, **{variable.path: head for variable in model.get_layer(LOGITS).weights}}
+
+    def open_phases(
+        self, model: keras.Model, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+    ) -> Iterator[Phase]:
+        feeds = {split: open_feed(split) for split in ("train", "validation")}
+        train_feed, validation = feeds["train"], feeds["validation"]
+        assert isinstance(train_feed, ImageFeed)
+        if self.config.class_weights == "balanced":
+            self._class_weights = compute_class_weights(train_feed.references, len(self.label_names))
+        backbone = get_backbone(model)
+        if train.head is not None:
+            freeze(backbone)
+            yield self._open_head_phase(model, train, train_feed, validation)
+        if not train.epochs:
+            return
+        unfreeze(
+            backbone,
+            share=train.unfreeze,
+            batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
+        )
+        augmenter = build_augmenter(
+            self.config.augmentation, (self.size_px, self.size_px), self.model_config.resize
+        )
+        varied = ImageFeed(
+            train_feed.split,
+            len(self.label_names),
+            self.size_px,
+            self.model_config.resize,
+            None if augmenter.is_identity else augmenter,
+            seed,
+        )
+        yield Phase("finetune", model, varied, validation, {}, self.compute_depths(model))
+
+    def _open_head_phase(
+        self, model: keras.Model, train: Any, train_feed: ImageFeed, validation: Feed | None
+    ) -> Phase:
+        head = train.head
+        changes = {
+            "epochs": head.epochs,
+            "optimizer": head.optimizer,
+            "schedule": head.schedule,
+            "max_steps": None if train.epochs else train.max_steps,
+        }
+        phase_model: keras.Model = model
+        feeds: list[Feed | None] = [train_feed, validation]
+        if head.cache:
+            extractor, phase_model = split_classifier(model)
+            feeds = [
+                self._open_features(feed, extractor) if isinstance(feed, ImageFeed) else None
+                for feed in (train_feed, validation)
+            ]
+        assert feeds[0] is not None
+        depths = {variable.path: 0 for variable in phase_model.trainable_variables}
+        return Phase("head", phase_model, feeds[0], feeds[1], changes, depths, final=not train.epochs)
+
+    def publish(self, model: keras.Model, folder: Path) -> None:
+        public = self._build(weights=None, seed=0, dtype="float32")
+        public.set_weights(model.get_weights())
+        with whole_file(folder / "model.keras") as path:
+            public.save(path)
+        with whole_folder(folder / "preset") as path:
+            get_backbone(public).save_weights(path / "model.weights.h5")
+            config = {
+                "preset": self.model_config.preset,
+                "arguments": self.model_config.arguments,
+                "image_size_px": self.size_px,
+            }
+            write_json(path / "image_net.json", config)
+
+    def load_published(self, folder: Path) -> keras.Model:
+        model = self._build(weights=None, seed=0, dtype="float32")
+        load_model_weights(model, folder / "model.keras")
+        return model
+
+    def loss(self) -> keras.losses.Loss:
+        loss = MultiLabelCrossentropy if self.config.multi_label else DistributionCrossentropy
+        weights = None if self._class_weights is None else self._class_weights.tolist()
+        return loss(self.config.label_smoothing, weights)
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        if self.config.multi_label:
+            return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+        return [keras.metrics.CategoricalAccuracy(name="accuracy")]
+
+    # --- answers ----------------------------------------------------------------------------------------------
+
+    def build_forward(self, model: keras.Model) -> Callable[[Any], Any]:
+        if self.config.test_time_augmentation == "none":
+            return make_forward(model)
+        return tf.function(
+            lambda images: _answer_twice(model, images),
+            input_signature=[tf.TensorSpec(model.input.shape, model.input.dtype)],
+            autograph=False,
+        )
+
+    def compute_outputs(
+        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
+    ) -> np.ndarray:
+        parts = []
+        for start in range(0, len(examples), batch_size):
+            files = [example["image"] for example in examples[start : start + batch_size]]
+            parts.append(np.asarray(forward(self._decode(tf.constant(files)))))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
+
+    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        path = row.get("image")
+        if not isinstance(path, str | Path):
+            raise DataError(f"the input names no picture but {path!r}", fix="Each must be a file's path.")
+        try:
+            return {"image": read_picture(Path(path), follow_links=True).data}
+        except InvalidPicture as error:
+            detail = f": {error.detail}" if error.detail else ""
+            raise DataError(f"{error.reason}{detail}", where=str(path), fix="Leave the file out.") from error
+
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+        return self._describe_rows("picture", [example["name"] for example in examples], examples, outputs)
+
+    def list_probes(self) -> list[bytes]:
+        return draw_probes()
+
+    def explain_input(self) -> list[str]:
+        how = {"crop": "cut", "pad": "filled up", "stretch": "stretched"}[self.model_config.resize]
+        return [
+            "`serving_default` takes `image`, a batch of JPEG, PNG, GIF or BMP files as bytes, and returns",
+            f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
+            f"{self.size_px} pixels inside; nothing has to be done before.",
+        ]
+
+    def serving_module(self, model: keras.Model) -> tf.Module:
+        twice = self.config.test_time_augmentation == "flip"
+
+        def forward(images: Any) -> Any:
+            return _answer_twice(model, images) if twice else model(images, training=False)
+
+        return ImageClassifierModule(
+            model, forward, self.size_px, self.model_config.resize, self.label_names, self.config.multi_label
+        )
+
+
+def _answer_twice(model: keras.Model, images: Any) -> Any:
+    """The mean of the logits of pictures and their mirror images."""
+    return 0.5 * (model(images, training=False) + model(tf.reverse(images, [2]), training=False))
+
+
+def _hash_weights(model: keras.Model) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()
+
+
+TaskClass = ImageClassification
