@@ -141,7 +141,9 @@ def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Des
         "text": text,
         "stands_in": other_place,
         "as": other_text,
-        "similarity": round(similarity, 3),
+        "similarity": 1.0
+        if duplicates.groups[row] == duplicates.groups[partner]
+        else min(round(similarity, 3), 0.999),
         "same_label": bool(duplicates.labels[row] == duplicates.labels[partner]),
     }
 

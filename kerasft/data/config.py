@@ -69,14 +69,15 @@ class DataConfig(Config):
     max_rejected: float = pydantic.Field(0.01, ge=0.0, le=1.0)
     """The largest share of a split's rows that may be rejected before `prepare` stops with an error."""
     leaks: Literal["warn", "refuse", "drop"] = "warn"
-    """What to do about texts of validation or test that stand (exactly or nearly) in train as well:
+    """What to do about texts or pictures of validation or test that stand (exactly or nearly) in train as well:
     tell, stop, or drop them from train."""
     near_duplicates: bool = True
     """Whether near duplicates are looked for, besides exact ones."""
-    near_duplicate_similarity: float = pydantic.Field(0.42, ge=0.3, le=1.0)
-    """Jaccard similarity of character n-gram sets (five letters, or two ideographs) from which two texts count as near
-    duplicates; texts under some seven words must be more alike. Two words of ten changed leave about 0.5, unrelated
-    texts share 0.02."""
+    near_duplicate_similarity: float | None = pydantic.Field(None, ge=0.3, le=1.0)
+    """From which similarity two examples count as near duplicates. Texts: Jaccard similarity of their sets of character
+    n-grams (five letters, or two ideographs), by default 0.42; texts under some seven words must be more alike; two
+    words of ten changed leave about 0.5, unrelated texts share 0.02. Pictures: correlation of their thumbnails where
+    they fit best, mirrored or cropped a little, by default 0.95."""
 
     @pydantic.model_validator(mode="after")
     def _train_keeps_something(self) -> DataConfig:

@@ -26,6 +26,8 @@ from kerasft.data.minhash import (
 from kerasft.data.normalization import normalize_texts
 from kerasft.progress import Progress, Silent
 
+SIMILARITY = 0.42
+"""Jaccard similarity from which two texts count as near duplicates by default."""
 SKETCH_MARGIN = 0.12
 """How far below the wanted similarity a sketch's estimate may lie: two and a half of its standard deviations."""
 SHORT_WEIGHT = 35

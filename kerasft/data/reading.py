@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kerasft.data.config import Source
-from kerasft.data.contents.base import Content, Signatures
+from kerasft.data.contents.base import Content, Held, Signatures
 from kerasft.data.fields import Field, InvalidValue, parse_label, parse_labels
 from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_rows
 from kerasft.data.sources.rows import shorten
@@ -102,11 +102,9 @@ class SplitCounts:
 
 @dataclass
 class _Parsed:
-    payloads: list[bytes] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
 
 
 class SplitReader:
@@ -176,21 +174,22 @@ class SplitReader:
                 counts.shown.append(f"{place}: {reject.reason}{detail}")
             line = {"split": split, "file": file.name, **reject._asdict()}
             self._rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
-        if not parsed.payloads:
+        if not parsed.held:
             return
-        counts.accepted += len(parsed.payloads)
-        counts.notes.update(parsed.notes)
-        self._store.append(parsed.payloads, number, parsed.labels, parsed.rows, parsed.names)
-        self._pending.append(
-            executor.submit(self._content.look_at, parsed.payloads, self._signatures is not None)
-        )
+        counts.accepted += len(parsed.held)
+        counts.notes.update(one.note for one in parsed.held if one.note)
+        names = [one.name for one in parsed.held] if self._content.named else ()
+        payloads = [one.payload for one in parsed.held]
+        self._store.append(payloads, number, parsed.labels, parsed.rows, names)
+        near = self._signatures is not None
+        self._pending.append(executor.submit(self._content.look_at, parsed.held, near))
         if len(self._pending) > _PENDING_BATCHES:
             self._finish_one()
 
     def _parse(self, batch: RawBatch, file: SourceFile) -> _Parsed:
         parsed = _Parsed()
-        held = self._content.read([values[self._held] for values in batch.values], file)
-        for row, values, found in zip(batch.rows, batch.values, held, strict=True):
+        read = self._content.read([values[self._held] for values in batch.values], file)
+        for row, values, found in zip(batch.rows, batch.values, read, strict=True):
             try:
                 if isinstance(found, InvalidValue):
                     raise found
@@ -200,14 +199,9 @@ class SplitReader:
                 content = shorten(name or " | ".join(map(str, values)))
                 batch.rejects.append(Reject(row, error.reason, error.detail, content))
                 continue
-            payload, name, note = found
-            parsed.payloads.append(payload)
+            parsed.held.append(found)
             parsed.labels.append(label)
             parsed.rows.append(row)
-            if self._content.named:
-                parsed.names.append(name)
-            if note:
-                parsed.notes[note] += 1
         return parsed
 
     def _number(self, value: Any) -> int:

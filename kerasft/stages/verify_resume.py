@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,12 @@ class Difference:
     Attributes:
         step: of the first checkpoint that differs.
         names: of its tensors that do.
+        phase: whose checkpoint it is.
     """
 
     step: int
     names: tuple[str, ...]
+    phase: str = "finetune"
 
 
 def verify_resume(
@@ -68,6 +69,7 @@ def verify_resume(
     shutil.rmtree(folder, ignore_errors=True)
     trial = _Trial(config, folder, steps, progress)
     straight, _ = trial.train("straight")
+    trial.steps = straight.read_last_step()
     trial.fix_precision(straight)
     killed, happened = trial.train("killed", kills)
     if not happened:
@@ -77,20 +79,21 @@ def verify_resume(
             fix="Let it train longer: --steps.",
         )
     difference = find_difference(straight, killed)
-    compared = len(set(list_steps(straight)) & set(list_steps(killed)))
     if difference is None:
-        _compare_histories(straight.parents[1], killed.parents[1])
-        tensors = len(_newest(straight).load_tensors())
+        _compare_histories(straight.path, killed.path)
+        compared = sum(len(steps) for _, steps in _list_common(straight, killed))
+        tensors = len(straight.find_newest().load_tensors())
         progress.note(
-            f"match: {tensors} tensors in each of {compared} checkpoints, and every figure, are the same to the bit "
-            f"after {happened} kills in {_newest(straight).step} steps"
+            f"match: up to {tensors} tensors in each of {compared} checkpoints, and every figure, are the same to the "
+            f"bit after {happened} kills in {trial.steps} steps"
         )
         shutil.rmtree(folder, ignore_errors=True)
         return
     progress.note("The runs differ; training straight once more, to see whether that is the kills' doing")
     again, _ = trial.train("again")
     raise TrainingError(
-        f"the killed run differs from step {difference.step:,} on, in {len(difference.names)} tensors: "
+        f"the killed run differs from step {difference.step:,} of {difference.phase} on, in "
+        f"{len(difference.names)} tensors: "
         + ", ".join(difference.names[:5])
         + (", …" if len(difference.names) > 5 else ""),
         where=str(folder),
@@ -98,18 +101,70 @@ def verify_resume(
     )
 
 
-def find_difference(left: Path, right: Path) -> Difference | None:
-    """The first checkpoint, of those that both have, whose tensors are not the same to the bit.
+@dataclass(frozen=True)
+class TrialRun:
+    """One of the runs that are compared.
 
-    Args:
-        left, right: folders of a stage's checkpoints.
+    Attributes:
+        path: its folder.
     """
-    for step in sorted(set(list_steps(left)) & set(list_steps(right))):
-        a, b = (Checkpoint(step, folder / str(step)).load_tensors() for folder in (left, right))
-        names = [name for name in sorted({*a, *b}) if not _same(a.get(name), b.get(name))]
-        if names:
-            return Difference(step, tuple(names))
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def list_phases(self) -> list[str]:
+        """In the order in which they were gone through, as far as checkpoints tell."""
+        phases = RunFolder(self.path).list_phases()
+        return sorted(phases, key=lambda phase: self._find_newest(phase).load_state()["steps_before"])
+
+    def _find_newest(self, phase: str) -> Checkpoint:
+        step = list_steps(self.checkpoints / phase)[-1]
+        return Checkpoint(step, self.checkpoints / phase / str(step))
+
+    def find_newest(self) -> Checkpoint:
+        """The last phase's last one."""
+        return self._find_newest(self.list_phases()[-1])
+
+    def has_checkpoint(self) -> bool:
+        return any(list_steps(self.checkpoints / phase) for phase in RunFolder(self.path).list_phases())
+
+    def read_last_step(self) -> int:
+        """All phases' steps, as metrics.jsonl tells; 0 before the first."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for line in reversed(lines):
+            try:
+                return int(json.loads(line)["step"])
+            except ValueError:
+                continue  # half a line: it is being written
+        return 0
+
+
+def find_difference(left: TrialRun, right: TrialRun) -> Difference | None:
+    """The first checkpoint, of those that both have, whose tensors are not the same to the bit."""
+    for phase, steps in _list_common(left, right):
+        for step in steps:
+            a, b = (
+                Checkpoint(step, run.checkpoints / phase / str(step)).load_tensors() for run in (left, right)
+            )
+            names = [name for name in sorted({*a, *b}) if not _same(a.get(name), b.get(name))]
+            if names:
+                return Difference(step, tuple(names), phase)
     return None
+
+
+def _list_common(left: TrialRun, right: TrialRun) -> list[tuple[str, list[int]]]:
+    """Each phase, and the steps of which both runs have a checkpoint."""
+    return [
+        (
+            phase,
+            sorted(set(list_steps(left.checkpoints / phase)) & set(list_steps(right.checkpoints / phase))),
+        )
+        for phase in left.list_phases()
+    ]
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -157,16 +212,12 @@ def _compare_histories(left: Path, right: Path) -> None:
         raise TrainingError(f"{len(rows[0])} lines of figures and {len(rows[1])}", where=str(right))
 
 
-def _newest(folder: Path) -> Checkpoint:
-    step = list_steps(folder)[-1]
-    return Checkpoint(step, folder / str(step))
-
-
 class _Trial:
     """Runs of one experiment, each in a folder of its own."""
 
     def __init__(self, config: ExperimentConfig, folder: Path, steps: int, progress: Progress):
-        self._folder, self._steps, self._progress = folder, steps, progress
+        self._folder, self._progress = folder, progress
+        self.steps = steps
         self._schema = type(config)
         document = config.model_dump(mode="json")
         document["export"] = None
@@ -178,39 +229,42 @@ class _Trial:
             "checkpoint": {"every_steps": max(steps // 10, 1), "every_minutes": None, "keep": 1_000_000},
         }
         document["train"]["tensorboard"]["every_steps"] = 1
+        if document["train"].get("head"):
+            # an epoch shows as much as many do
+            document["train"]["head"]["epochs"] = 1
         self._document = document
 
-    def fix_precision(self, checkpoints: Path) -> None:
+    def fix_precision(self, straight: TrialRun) -> None:
         """`auto` may choose otherwise the second time: that is not what is looked at here."""
-        self._document["train"]["precision"] = _newest(checkpoints).load_state()["precision"]["policy"]
+        self._document["train"]["precision"] = straight.find_newest().load_state()["precision"]["policy"]
 
-    def train(self, name: str, kills: int = 0) -> tuple[Path, int]:
+    def train(self, name: str, kills: int = 0) -> tuple[TrialRun, int]:
         """Trains in children; all but the last are killed.
 
         Returns:
-            The folder of the run's checkpoints, and how many kills there were.
+            The run, and how many kills there were.
         """
         folder = self._folder / name
         folder.mkdir(parents=True)
+        run = TrialRun(folder)
         config = self._folder / f"{name}.yaml"
         dump_config(self._schema.model_validate_json(json.dumps(self._document)), config)
         chance, done, happened = random.Random(0), 0, 0
-        with self._progress.bar(f"Training {name}", self._steps, "steps") as bar:
+        with self._progress.bar(f"Training {name}", self.steps, "steps") as bar:
             for left in range(kills, -1, -1):
                 # each of those that are killed has its share of the steps that are left
-                target = (
-                    done + chance.randint(2, max((self._steps - done) // (left + 1), 2)) if left else None
-                )
-                killed = self._run_child(config, folder, target, chance)
-                now, happened = _read_last_step(folder), happened + killed
+                target = done + chance.randint(2, max((self.steps - done) // (left + 1), 2)) if left else None
+                killed = self._run_child(config, run, target, chance)
+                now, happened = run.read_last_step(), happened + killed
                 bar.advance(max(now - done, 0), killed=happened)
                 done = max(now, done)
                 if not killed:
                     break
-        return folder / "checkpoints" / "finetune", happened
+        return run, happened
 
-    def _run_child(self, config: Path, folder: Path, target: int | None, chance: random.Random) -> bool:
+    def _run_child(self, config: Path, run: TrialRun, target: int | None, chance: random.Random) -> bool:
         """One process, killed a random moment after it has done step `target`; False where it was over before."""
+        folder = run.path
         command = [
             sys.executable,
             "-m",
@@ -225,7 +279,7 @@ class _Trial:
             child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             while child.poll() is None:
-                if target is not None and self._may_be_killed(folder, target):
+                if target is not None and run.has_checkpoint() and run.read_last_step() >= target:
                     time.sleep(chance.uniform(0, 0.2))
                     child.kill()
                     if child.wait() < 0:
@@ -241,18 +295,3 @@ class _Trial:
                 child.kill()
                 child.wait()
         return False
-
-    def _may_be_killed(self, folder: Path, target: int) -> bool:
-        saved: Sequence[int] = list_steps(folder / "checkpoints" / "finetune")
-        return bool(saved) and _read_last_step(folder) >= target
-
-
-def _read_last_step(folder: Path) -> int:
-    path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except ValueError:
-            continue  # half a line: it is being written
-    return 0

@@ -32,7 +32,8 @@ _SKIPPED = {0xDC, *range(0xE1, 0xEE), 0xEF, 0xFE}
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _MORE_BYTES = 64
-_FEWER_BYTES = 16
+_BLOCK_BYTES = 240
+"""More than 64 numbers of at most 27 bits take, with the bytes that keep them apart from markers."""
 
 
 class Jpeg(NamedTuple):
@@ -40,6 +41,8 @@ class Jpeg(NamedTuple):
 
     progressive: bool
     channels: int
+    unit_blocks: int
+    """Blocks of 8 × 8 that are coded together."""
     width: int
     """Pixels, before rotation."""
     height: int
@@ -108,6 +111,7 @@ def parse_jpeg(data: bytes) -> Jpeg:
     return Jpeg(
         frame[0] == 0xC2,
         frame[1][5],
+        sum((byte >> 4) * (byte & 15) for byte in frame[1][7::3][: frame[1][5]]),
         width,
         height,
         orientation,
@@ -190,10 +194,10 @@ def check_coded_data(jpeg: Jpeg) -> None:
     longer = [_RESTART.sub(bytes(_MORE_BYTES) + rb"\g<0>", scan) + bytes(_MORE_BYTES) for scan in jpeg.scans]
     if _decode(jpeg, longer) != shown:
         raise InvalidPicture("damaged", "the JPEG's data end before the picture does")
-    # fine detail that a progressive picture's last scan adds may be no pixel's difference
-    if jpeg.progressive or _ends_grey(shown, jpeg.channels):
+    # without its data the last unit is grey; in other scans than one, some of it would stay
+    if jpeg.progressive or len(jpeg.scans) > 1 or _ends_grey(shown, jpeg.channels):
         return
-    shorter = [*jpeg.scans[:-1], jpeg.scans[-1][:-_FEWER_BYTES]]
+    shorter = [jpeg.scans[0][: -_BLOCK_BYTES * jpeg.unit_blocks]]
     if _decode(jpeg, shorter) == shown:
         raise InvalidPicture("damaged", "the JPEG's data go on after the picture's end")
 

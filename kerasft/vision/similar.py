@@ -20,7 +20,7 @@ from kerasft.vision.hashing import GREY_SIDE, PictureHashes
 
 SIMILARITY = 0.95
 """Correlation of two thumbnails from which pictures are near duplicates."""
-SIGNATURE_SIMILARITY = 0.55
+SIGNATURE_SIMILARITY = 0.85
 """Cosine of two signatures from which thumbnails are compared."""
 MAX_CANDIDATES = 16
 """With how many earlier pictures of each split a picture is compared in full: those most alike by signature."""
@@ -32,6 +32,14 @@ MIN_COLOUR = 3.0
 """Mean colour, in levels, below which a picture is black and white: it may be the copy of a coloured one."""
 
 _FREQUENCIES = 9
+_DOWN, _ACROSS = np.array(
+    sorted(
+        ((y, x) for y in range(_FREQUENCIES) for x in range(_FREQUENCIES - y) if y + x),
+        key=lambda place: place[1] % 2,
+    )
+).T
+_EVEN = int((_ACROSS % 2 == 0).sum())
+"""How many numbers of a signature a mirror leaves alone; it changes the others' signs."""
 _BLOCK_ROWS = 2048
 _CHUNK_PAIRS = 2048
 _STEPS = 6
@@ -99,38 +107,32 @@ def _cut(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def compute_signatures(greys: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """float32 (rows, 80), of length 1: low frequencies of the thumbnails, those that are mirror images of themselves
-    first.
+    """Low frequencies of thumbnails, those that a mirror leaves alone first; what is at the edges counts less.
 
-    Frequencies of photographs fade as 1 / f; here each weighs about the same.
+    Returns:
+        float32 (rows, 44), of length 1.
 
     Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", for the transform.
     """
-    places, numbers = np.arange(GREY_SIDE) + 0.5, np.arange(_FREQUENCIES)
-    transform = np.cos(np.pi / GREY_SIDE * np.outer(numbers, places)).astype(np.float32)
-    down, across = np.divmod(np.arange(_FREQUENCIES**2), _FREQUENCIES)
-    weights = np.hypot(down, across).astype(np.float32)
-    order = np.argsort(across % 2, kind="stable")
-    order = order[weights[order] > 0]
-    signatures = np.empty((len(rows), len(order)), np.float32)
+    window = np.hanning(GREY_SIDE + 2)[1:-1].astype(np.float32) ** 0.25
+    places = np.arange(GREY_SIDE) + 0.5
+    transform = np.cos(np.pi / GREY_SIDE * np.outer(np.arange(_FREQUENCIES), places)).astype(np.float32)
+    transform[1:] -= (transform[1:] @ window / window.sum())[:, None]  # brightness shall not matter
+    signatures = np.empty((len(rows), len(_DOWN)), np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         part = rows[start : start + _BLOCK_ROWS]
-        waves = transform @ greys[part].astype(np.float32) @ transform.T
-        flat = waves.reshape(len(part), -1)[:, order] * weights[order]
-        signatures[start : start + len(part)] = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+        waves = (transform * window) @ greys[part].astype(np.float32) @ (transform * window).T
+        # a photograph's frequencies fade as 1 / f
+        chosen = waves[:, _DOWN, _ACROSS] * np.hypot(_DOWN, _ACROSS) ** 0.5
+        signatures[start : start + len(part)] = chosen / np.linalg.norm(chosen, axis=1, keepdims=True)
     return signatures
-
-
-def _count_even() -> int:
-    """How many numbers of a signature stay as they are when a picture is mirrored; the others change their sign."""
-    return _FREQUENCIES * ((_FREQUENCIES + 1) // 2) - 1
 
 
 def _find_candidates(
     signatures: np.ndarray, limits: Sequence[int], progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """int64 (pairs,) twice: the later and the earlier of pictures whose signatures agree, mirrored or not."""
-    even = _count_even()
+    even = _EVEN
     found: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.int64), np.empty(0, np.int64))]
     count = len(signatures)
     with progress.bar("comparing pictures", count, "pictures") as bar:
@@ -190,15 +192,21 @@ def compare_pictures(hashes: PictureHashes, first: np.ndarray, second: np.ndarra
         first: int (pairs,), rows.
         second: int (pairs,), rows.
     """
+    # the pictures themselves say which is laid on which, not their order
+    swap = hashes.keys[first] > hashes.keys[second]
+    first, second = np.where(swap, second, first), np.where(swap, first, second)
     mine, other = hashes.greys[first].astype(np.float32), hashes.greys[second].astype(np.float32)
-    my_colours = hashes.colours[first].astype(np.float32) - 128
+    mine_signed, other_signed = (
+        compute_signatures(hashes.greys, first),
+        compute_signatures(hashes.greys, second),
+    )
+    mirrored = (mine_signed[:, _EVEN:] * other_signed[:, _EVEN:]).sum(axis=1) < 0
+    other[mirrored] = other[mirrored, :, ::-1]
     other_colours = hashes.colours[second].astype(np.float32) - 128
-    best = np.zeros(len(first), np.float32)
-    for step in (1, -1):
-        values = np.maximum(align(mine, other[:, :, ::step]), align(other[:, :, ::step], mine))
-        values[_differ(my_colours, other_colours[:, :, ::step])] = 0
-        best = np.maximum(best, values)
-    return best
+    other_colours[mirrored] = other_colours[mirrored, :, ::-1]
+    values = align(mine, other)
+    values[_differ(hashes.colours[first].astype(np.float32) - 128, other_colours)] = 0
+    return values
 
 
 def _differ(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -219,6 +227,7 @@ def align(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     inner = slice(_MARGIN, -_MARGIN)
     target = _standardize(mine[:, inner, inner])
+    other_down, other_across = np.gradient(other, axis=(1, 2))
     places = np.arange(GREY_SIDE, dtype=np.float32) - (GREY_SIDE - 1) / 2
     inside = places[inner]
     # shift down, stretch down, shift across, stretch across
@@ -227,21 +236,19 @@ def align(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
     for _ in range(_STEPS):
         down = inside * (1 + warp[:, 1:2]) + warp[:, 0:1]
         across = inside * (1 + warp[:, 3:4]) + warp[:, 2:3]
-        seen, slope_down, slope_across = _sample(other, down, across)
+        rows, columns = _build_hats(down), _build_hats(across).transpose(0, 2, 1)
+        seen = rows @ other @ columns
         contrast = np.maximum(seen.std(axis=(1, 2), keepdims=True), 1e-3)
         shown = _standardize(seen)
         best = np.maximum(best, (shown * target).mean(axis=(1, 2)))
-        slopes = (
-            np.stack(
-                [slope_down, slope_down * inside[:, None], slope_across, slope_across * inside], axis=1
-            ).reshape(len(mine), 4, -1)
-            / contrast
-        )
+        by_row, by_column = rows @ other_down @ columns, rows @ other_across @ columns
+        slopes = np.stack([by_row, by_row * inside[:, None], by_column, by_column * inside], axis=1)
+        slopes = slopes.reshape(len(mine), 4, -1) / contrast
         slopes -= slopes.mean(axis=2, keepdims=True)
         flat = shown.reshape(len(mine), -1, 1)
         slopes -= (slopes @ flat / flat.shape[1]) * flat.transpose(0, 2, 1)
         wanted = slopes @ (target - shown).reshape(len(mine), -1, 1)
-        square = slopes @ slopes.transpose(0, 2, 1) + np.diag([1.0, 100.0, 1.0, 100.0]).astype(np.float32)
+        square = slopes @ slopes.transpose(0, 2, 1) + np.diag([0.1, 10.0, 0.1, 10.0]).astype(np.float32)
         warp += np.linalg.solve(square, wanted)[..., 0]
         np.clip(warp, [-_MAX_SHIFT, -_MAX_STRETCH] * 2, [_MAX_SHIFT, _MAX_STRETCH] * 2, out=warp)
     return np.clip(best, 0, 1)
@@ -252,21 +259,7 @@ def _standardize(values: np.ndarray) -> np.ndarray:
     return centred / np.maximum(centred.std(axis=(1, 2), keepdims=True), 1e-3)
 
 
-def _sample(
-    thumbnails: np.ndarray, down: np.ndarray, across: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Brightness between pixels, and its slopes down and across; places are told from the thumbnail's middle."""
-    rows, row_slopes = _build_hats(down)
-    columns, column_slopes = _build_hats(across)
-    columns, column_slopes = columns.transpose(0, 2, 1), column_slopes.transpose(0, 2, 1)
-    by_row = rows @ thumbnails
-    return by_row @ columns, row_slopes @ thumbnails @ columns, by_row @ column_slopes
-
-
-def _build_hats(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (pairs, places, 32) twice: each pixel's weight at each place, and how it changes with the place."""
-    middle = (GREY_SIDE - 1) / 2
-    places = np.clip(places + middle, 0, GREY_SIDE - 1)
-    distance = places[..., None] - np.arange(GREY_SIDE, dtype=np.float32)
-    near = np.abs(distance) < 1
-    return np.where(near, 1 - np.abs(distance), 0), np.where(near, -np.sign(distance), 0).astype(np.float32)
+def _build_hats(places: np.ndarray) -> np.ndarray:
+    """float32 (pairs, places, 32): each pixel's weight at places that are told from the thumbnail's middle."""
+    places = np.clip(places + (GREY_SIDE - 1) / 2, 0, GREY_SIDE - 1)
+    return np.maximum(1 - np.abs(places[..., None] - np.arange(GREY_SIDE, dtype=np.float32)), 0)

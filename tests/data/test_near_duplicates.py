@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from data_makers import sentences
 
-from kerasft.data.config import DataConfig
 from kerasft.data.minhash import compute_grams, compute_signatures
-from kerasft.data.near_duplicates import NearPairs, SignatureFiles, connect, find_near_pairs
+from kerasft.data.near_duplicates import SIMILARITY, NearPairs, SignatureFiles, connect, find_near_pairs
 from kerasft.data.normalization import normalize_texts
-
-SIMILARITY = DataConfig().near_duplicate_similarity
 
 
 class Listed:

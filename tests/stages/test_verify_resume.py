@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 import tiny_bert
 
-from kerasft.stages.verify_resume import Difference, explain, find_difference
+from kerasft.stages.verify_resume import Difference, TrialRun, explain, find_difference
 from kerasft.training.checkpoint import write_checkpoint
 
 
-def write(folder: Path, **changes: dict[str, float]) -> Path:
-    """Checkpoints of steps 3, 6 and 9; `step_6={"model/seed_generator": 1.0}` changes a tensor there."""
+def write(folder: Path, **changes: dict[str, float]) -> TrialRun:
+    """A run with checkpoints of steps 3, 6 and 9; `step_6={"model/seed_generator": 1.0}` changes a tensor there."""
     for step in (3, 6, 9):
         tensors = {
             name: np.full(4, step, np.float32) for name in ("metrics/loss", "model/a", "model/seed_generator")
         }
         for name, value in changes.get(f"step_{step}", {}).items():
             tensors[name][2] = value
-        write_checkpoint(folder, step, tensors, {})
-    return folder
+        write_checkpoint(folder / "checkpoints" / "finetune", step, tensors, {"steps_before": 0})
+    return TrialRun(folder)
 
 
 def test_the_first_step_that_differs_is_found_with_its_tensors(tmp_path: Path) -> None:
@@ -43,8 +43,18 @@ def test_the_first_step_that_differs_is_found_with_its_tensors(tmp_path: Path) -
 
 def test_steps_that_only_one_run_has_are_left_out(tmp_path: Path) -> None:
     left, right = write(tmp_path / "left"), write(tmp_path / "right")
-    write_checkpoint(right, 7, {"model/a": np.zeros(1, np.float32)}, {})
+    write_checkpoint(right.checkpoints / "finetune", 7, {"model/a": np.zeros(1, np.float32)}, {})
     assert find_difference(left, right) is None
+
+
+def test_phases_are_compared_in_the_order_in_which_they_were_gone_through(tmp_path: Path) -> None:
+    runs = [write(tmp_path / name, step_9={"model/a": value}) for name, value in (("a", 1.0), ("b", 2.0))]
+    for run, value in zip(runs, (3.0, 4.0), strict=True):
+        tensors = {"model/a": np.full(1, value, np.float32)}
+        write_checkpoint(run.checkpoints / "aaa", 5, tensors, {"steps_before": 9})
+    assert runs[0].list_phases() == ["finetune", "aaa"]
+    assert find_difference(*runs) == Difference(9, ("model/a",), "finetune")
+    assert runs[0].find_newest().path == runs[0].checkpoints / "aaa" / "5"
 
 
 @pytest.mark.parametrize(

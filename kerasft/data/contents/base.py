@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,19 @@ from kerasft.data.near_duplicates import NearPairs
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import RowStore
 from kerasft.progress import Progress
+
+
+class Held(NamedTuple):
+    """What an example holds, as it was read."""
+
+    payload: bytes
+    """As it is stored."""
+    name: str = ""
+    """Its own, such as a file's path; empty where there are no names."""
+    note: str = ""
+    """What had to be done to it; counted in the manifest. Mostly empty."""
+    look: Any = None
+    """What was worked out while it was read, for `look_at`."""
 
 
 class Signatures(abc.ABC):
@@ -43,16 +56,15 @@ class Content(abc.ABC):
     """Whether each has a name of its own, such as a file's."""
 
     @abc.abstractmethod
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[tuple[bytes, str, str] | InvalidValue]:
-        """Each raw value's bytes as they are stored, its name (empty without names) and a note (mostly empty); or why
-        it cannot be used."""
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+        """What each raw value holds, or why it cannot be used."""
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         """How messages call a raw value; empty where it has no name of its own."""
         return ""
 
     @abc.abstractmethod
-    def look_at(self, payloads: Sequence[bytes], near: bool) -> tuple[np.ndarray, Any]:
+    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
         """(uint64 keys, equal where two are the same; signatures for `open_signatures`, None without `near`).
 
         Runs beside the reading, on another thread.

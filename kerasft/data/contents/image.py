@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasft.data.config import DataConfig
-from kerasft.data.contents.base import Content, Signatures
+from kerasft.data.contents.base import Content, Held, Signatures
 from kerasft.data.fields import InvalidValue
-from kerasft.data.near_duplicates import NO_PAIRS, NearPairs
+from kerasft.data.near_duplicates import NearPairs
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import RowStore
 from kerasft.progress import Progress
 from kerasft.vision.files import check_picture, read_picture
+from kerasft.vision.hashing import COLOUR_SIDE, GREY_SIDE, PictureHashes, compute_hash, stack_hashes
 from kerasft.vision.pictures import InvalidPicture, Picture
+from kerasft.vision.similar import SIMILARITY, find_similar
 
 _READERS = 4
 """Threads that read and check at once; decoding lets go of Python's lock."""
@@ -30,17 +33,17 @@ class ImageContent(Content):
     quoted = False
     named = True
 
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[tuple[bytes, str, str] | InvalidValue]:
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="pictures") as readers:
             return list(readers.map(lambda value: self._read(value, file), values))
 
-    def _read(self, value: Any, file: SourceFile) -> tuple[bytes, str, str] | InvalidValue:
+    def _read(self, value: Any, file: SourceFile) -> Held | InvalidValue:
         try:
             picture = self._open(value, file)
         except InvalidPicture as error:
             return InvalidValue(error.reason, error.detail)
         note = picture.converted or picture.misnamed or ""
-        return picture.data, self.name_value(value, file), note
+        return Held(picture.data, self.name_value(value, file), note, compute_hash(picture))
 
     def _open(self, value: Any, file: SourceFile) -> Picture:
         if isinstance(value, bytes):
@@ -56,14 +59,12 @@ class ImageContent(Content):
             return f"{file.name}/{value.relative_to(file.path).as_posix()}"
         return value if isinstance(value, str) else ""
 
-    def look_at(self, payloads: Sequence[bytes], near: bool) -> tuple[np.ndarray, Any]:
-        import hashlib
-
-        keys = [int.from_bytes(hashlib.sha256(payload).digest()[:8], "little") for payload in payloads]
-        return np.array(keys, np.uint64), None
+    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
+        hashes = stack_hashes(one.look for one in held)
+        return hashes.keys, (hashes.greys, hashes.colours)
 
     def open_signatures(self, folder: Path) -> Signatures:
-        return _PictureSignatures()
+        return _PictureSignatures(folder)
 
     def find_near_pairs(
         self,
@@ -74,7 +75,9 @@ class ImageContent(Content):
         store: RowStore,
         progress: Progress,
     ) -> NearPairs:
-        return NO_PAIRS
+        similarity = config.near_duplicate_similarity or SIMILARITY
+        hashes = signatures.read(store.read_column("keys"))
+        return NearPairs(*find_similar(hashes, rows, boundaries, similarity, progress))
 
     def build_feature(self) -> Any:
         import tensorflow_datasets as tfds
@@ -86,14 +89,30 @@ class ImageContent(Content):
 
 
 class _PictureSignatures(Signatures):
-    def __init__(self) -> None:
-        self.parts: list[Any] = []
+    """Thumbnails on disk, a kilobyte a picture."""
+
+    def __init__(self, folder: Path):
+        self._stack = ExitStack()
+        self._paths = [folder / "greys.uint8", folder / "colours.uint8"]
+        self._files = [self._stack.enter_context(path.open("wb")) for path in self._paths]
 
     def __exit__(self, *exception: object) -> None:
-        self.parts.clear()
+        self._stack.close()
 
     def append(self, signatures: Any) -> None:
-        self.parts.append(signatures)
+        for file, values in zip(self._files, signatures, strict=True):
+            file.write(np.ascontiguousarray(values).data)
+
+    def read(self, keys: np.ndarray) -> PictureHashes:
+        """Memory-mapped."""
+        for file in self._files:
+            file.flush()
+        greys, colours = (np.memmap(path, np.uint8, "r") for path in self._paths)
+        return PictureHashes(
+            keys,
+            greys.reshape(-1, GREY_SIDE, GREY_SIDE),
+            colours.reshape(-1, COLOUR_SIDE, COLOUR_SIDE, 2),
+        )
 
 
 ContentClass = ImageContent

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.config import DataConfig
-from kerasft.data.contents.base import Content, Signatures
+from kerasft.data.contents.base import Content, Held, Signatures
 from kerasft.data.fields import InvalidValue, parse_text
 from kerasft.data.minhash import compute_grams, compute_signatures
-from kerasft.data.near_duplicates import NearPairs, SignatureFiles, find_near_pairs
+from kerasft.data.near_duplicates import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.normalization import compute_keys, normalize_texts
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import RowStore
@@ -26,11 +26,11 @@ class TextContent(Content):
     quoted = True
     named = False
 
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[tuple[bytes, str, str] | InvalidValue]:
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
         return [_read(value) for value in values]
 
-    def look_at(self, payloads: Sequence[bytes], near: bool) -> tuple[np.ndarray, Any]:
-        normalized = normalize_texts([payload.decode("utf-8") for payload in payloads])
+    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
+        normalized = normalize_texts([one.payload.decode("utf-8") for one in held])
         return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
 
     def open_signatures(self, folder: Path) -> Signatures:
@@ -46,7 +46,7 @@ class TextContent(Content):
         progress: Progress,
     ) -> NearPairs:
         signatures.files.flush()
-        similarity = config.near_duplicate_similarity
+        similarity = config.near_duplicate_similarity or SIMILARITY
         return find_near_pairs(signatures.files, rows, boundaries, similarity, store, progress)
 
     def build_feature(self) -> Any:
@@ -69,9 +69,9 @@ class _TextSignatures(Signatures):
         self.files.append(*signatures)
 
 
-def _read(value: Any) -> tuple[bytes, str, str] | InvalidValue:
+def _read(value: Any) -> Held | InvalidValue:
     try:
-        return parse_text(value).encode("utf-8"), "", ""
+        return Held(parse_text(value).encode("utf-8"))
     except InvalidValue as error:
         return error
 
