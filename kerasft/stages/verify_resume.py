@@ -84,8 +84,8 @@ def verify_resume(
         compared = sum(len(steps) for _, steps in _list_common(straight, killed))
         tensors = len(straight.find_newest().load_tensors())
         progress.note(
-            f"match: up to {tensors} tensors in each of {compared} checkpoints, and every figure, are the same to the "
-            f"bit after {happened} kills in {trial.steps} steps"
+            f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are the same to the bit "
+            f"after {happened} kills in {trial.steps} steps"
         )
         shutil.rmtree(folder, ignore_errors=True)
         return

@@ -108,7 +108,7 @@ class ImageTrainConfig(TrainConfig):
     epochs: int = pydantic.Field(10, ge=0)
     """Passes over the training split with the whole net learning; 0: the head alone learns."""
     optimizer: OptimizerConfig = AdamWConfig(
-        type="adamw", learning_rate=3e-4, weight_decay=0.05, layer_decay=0.85
+        type="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.5
     )
     """The optimizer of the second phase, by `type`."""
     schedule: ScheduleConfig = ScheduleConfig(type="cosine", warmup=0.1)

@@ -23,7 +23,7 @@ class ImageClassificationConfig(Config):
     the data, sorted (numbers by value)."""
     multi_label: bool = False
     """Whether a picture has any number of labels, given as a list, or as text with | between them, under `labels`."""
-    label_smoothing: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    label_smoothing: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     """Share of the target spread evenly over all labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: each label counts as much as any other, however rare."""
