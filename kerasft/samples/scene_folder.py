@@ -104,8 +104,8 @@ def write_scenes(
             fix="Name a new or an empty folder.",
         )
     with (
-        whole_folder(folder) as temporary,
         (progress or Silent()).bar("scenes", sum(pictures.values()), "pictures") as bar,
+        whole_folder(folder) as temporary,
     ):
         _write_all(temporary, settings, workers, bar)
     return True

@@ -12,8 +12,10 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from kerasft.samples.scene_painting import draw_light, paint_background, paint_shape, photograph
-from kerasft.samples.scene_shapes import SHAPES, Drawn, Pose, draw_shape
+from kerasft.samples.scene_backgrounds import paint_background
+from kerasft.samples.scene_outlines import SHAPES
+from kerasft.samples.scene_painting import draw_light, paint_shape, photograph
+from kerasft.samples.scene_shapes import Drawn, Pose, draw_shape
 from kerasft.samples.textures import TEXTURES
 
 Classes = Literal["shape", "texture", "shape_and_texture"]

@@ -7,6 +7,7 @@ is to be the same on all.
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -223,3 +224,38 @@ def _shift(generator: np.random.Generator, value: float) -> float:
 
 def _to_rgb(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(hue % 1.0, min(max(saturation, 0.0), 1.0), min(max(value, 0.03), 1.0))
+
+
+def mix_colours(palette: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """float32 (height, width, 3) between the first two colours."""
+    return palette[0] + shares[..., None] * (palette[1] - palette[0])
+
+
+def draw_leaf_colour(generator: np.random.Generator, hue: float, value: float) -> tuple[int, int, int]:
+    """A colour about a hue and a lightness, both in [0, 1]; not quite grey, not quite vivid."""
+    value = min(1.0, value * generator.uniform(0.6, 1.3))
+    red, green, blue = colorsys.hsv_to_rgb(
+        (hue + generator.uniform(-0.04, 0.04)) % 1, generator.uniform(0.25, 0.8), value
+    )
+    return int(red * 255), int(green * 255), int(blue * 255)
+
+
+def make_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (height, 1) and (1, width): the middles of pixels, from 0 to 1."""
+    y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+    x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) / np.float32(width)
+    return y[:, None], x[None]
+
+
+def turn_and_scale(
+    x: np.ndarray, y: np.ndarray, degrees: float, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A texture's coordinates: turned, and `scale` periods to 1."""
+    cosine = np.float32(round(math.cos(math.radians(degrees)), 6) * scale)
+    sine = np.float32(round(math.sin(math.radians(degrees)), 6) * scale)
+    return x * cosine + y * sine, y * cosine - x * sine
+
+
+def to_picture(colours: np.ndarray) -> Image.Image:
+    """RGB of float32 (height, width, 3), what is out of [0, 255] cut off."""
+    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

@@ -20,7 +20,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from kerasft.cli.main import main
 from kerasft.errors import ConfigError
-from kerasft.samples.scene_folder import write_scenes
+from kerasft.samples.scene_folder import DRAWING_VERSION, write_scenes
 from kerasft.samples.scenes import LEAST_VISIBLE, Scene, draw_scene, list_classes
 from kerasft.samples.textures import TEXTURES
 
@@ -56,6 +56,15 @@ def test_the_same_seed_and_index_give_the_same_scene_in_another_process():
         scene = draw_scene(4, index, size_px=96)
         digest = hashlib.sha256(scene.image.tobytes() + scene.instance_mask.tobytes()).hexdigest()
         assert line == f"{digest} {scene.objects}"
+
+
+def test_pictures_are_what_they_were():
+    # where this fails on purpose, raise DRAWING_VERSION: folders written before then count as others
+    digest = hashlib.sha256()
+    for index in range(48):
+        scene = draw_scene(0, index, size_px=64)
+        digest.update(scene.image.tobytes() + scene.instance_mask.tobytes())
+    assert (DRAWING_VERSION, digest.hexdigest()[:16]) == (1, "63aea650df2fad1c")
 
 
 def test_another_seed_gives_another_scene():
