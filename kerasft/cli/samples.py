@@ -46,7 +46,7 @@ def _options() -> None:
     epilog="""\b
 Examples:
   kerasft samples scenes --to scenes
-  kerasft samples scenes --to scenes --train 20000 --validation 1000 --size 96
+  kerasft samples scenes --to scenes --train 20000 --size 96 --max-objects 1
   kerasft samples scenes --to street --train 500 --validation 100 --test 100 --masks --format png
 
 \b
@@ -68,6 +68,9 @@ def scenes_command(
     classes: Annotated[
         Classes, typer.Option("--classes", help="What a picture's class is, of its main object.")
     ] = Classes.SHAPE,
+    max_objects: Annotated[
+        int, typer.Option("--max-objects", help="1 to 6; scenes with fewer are easier to learn from.")
+    ] = 6,
     picture_format: Annotated[
         PictureFormat, typer.Option("--format", help="png keeps every bit, and takes six times the room.")
     ] = PictureFormat.JPG,
@@ -94,6 +97,7 @@ def scenes_command(
             seed=seed,
             size_px=size,
             classes=classes.value,
+            max_objects=max_objects,
             picture_format=picture_format.value,
             masks=masks,
             workers=_count_cores() if workers is None else workers,

@@ -21,7 +21,7 @@ from PIL import Image
 from kerasft.errors import ConfigError, KerasftError
 from kerasft.files import compute_sha256, whole_folder, write_json
 from kerasft.progress import Bar, Progress, Silent
-from kerasft.samples.scenes import SUPPORTED_SIZES_PX, Classes, Scene, draw_scene, list_classes
+from kerasft.samples.scenes import MAX_OBJECTS, SUPPORTED_SIZES_PX, Classes, Scene, draw_scene, list_classes
 
 SPLITS = ("train", "validation", "test")
 SCENES_FILE = "scenes.jsonl"
@@ -43,6 +43,7 @@ class SceneSettings:
     seed: int
     size_px: int
     classes: Classes
+    max_objects: int
     picture_format: Literal["jpg", "png"]
     masks: bool
     pictures: dict[str, int]
@@ -59,6 +60,7 @@ def write_scenes(
     seed: int = 0,
     size_px: int = 128,
     classes: Classes = "shape",
+    max_objects: int = MAX_OBJECTS,
     picture_format: Literal["jpg", "png"] = "jpg",
     masks: bool = False,
     workers: int = 1,
@@ -78,6 +80,7 @@ def write_scenes(
         seed: at least 0.
         size_px: height and width, 32 to 1024.
         classes: what a picture's class is.
+        max_objects: 1 to 6; with fewer, scenes are easier to learn from.
         picture_format: `jpg` or `png`, which keeps every bit.
         masks: whether to write masks.
         workers: processes that draw; the bytes are the same for any number. With more than one, a script that calls
@@ -92,7 +95,7 @@ def write_scenes(
         StorageError: it cannot be written; `folder` is as it was.
     """
     pictures = {"train": count, "validation": validation, "test": test}
-    settings = SceneSettings(seed, size_px, classes, picture_format, masks, pictures)
+    settings = SceneSettings(seed, size_px, classes, max_objects, picture_format, masks, pictures)
     _check_settings(settings, workers)
     folder = Path(folder)
     if _is_taken(folder):
@@ -115,6 +118,8 @@ def _check_settings(settings: SceneSettings, workers: int) -> None:
     names = list_classes(settings.classes)
     if settings.size_px not in SUPPORTED_SIZES_PX:
         raise ConfigError(f"expected a size of 32 to 1024 pixels, got {settings.size_px}", where="size")
+    if not 1 <= settings.max_objects <= MAX_OBJECTS:
+        raise ConfigError(f"expected 1 to {MAX_OBJECTS}, got {settings.max_objects}", where="max-objects")
     if settings.seed < 0:
         raise ConfigError(f"expected a seed ≥ 0, got {settings.seed}", where="seed")
     if workers < 1:
@@ -222,7 +227,13 @@ def _write_piece(folder: Path, settings: SceneSettings, split: str, start: int, 
     lines = []
     for number in range(start, end):
         index = offset + number
-        scene = draw_scene(settings.seed, index, size_px=settings.size_px, classes=settings.classes)
+        scene = draw_scene(
+            settings.seed,
+            index,
+            size_px=settings.size_px,
+            classes=settings.classes,
+            max_objects=settings.max_objects,
+        )
         row = _write_scene(folder, settings, scene, split, number)
         lines.append(json.dumps({**row, "split": split, "index": index, **_describe(scene)}) + "\n")
     return lines

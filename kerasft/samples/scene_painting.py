@@ -82,7 +82,7 @@ def paint_shape(
     )
     colours += drift * (palette[2] - colours)
     other = draw_palette(generator, 0.9)[0]
-    stem = np.array(draw_leaf_colour(generator, 0.27, 0.6), np.float32)
+    stem = np.array(draw_leaf_colour(generator, generator.choice((0.1, 0.15, 0.27)), 0.7), np.float32)
     for cover, colour in ((drawn.detail, other), (drawn.stalk, stem)):
         if cover.getbbox():
             share = np.asarray(cover.crop(box), np.float32) * np.float32(1 / 255)

@@ -21,6 +21,7 @@ from kerasft.samples.textures import TEXTURES
 Classes = Literal["shape", "texture", "shape_and_texture"]
 """What the class of a picture is: of its main object the shape, the texture, or both (`striped_ring`)."""
 
+MAX_OBJECTS = 6
 SUPPORTED_SIZES_PX = range(32, 1025)
 LEAST_VISIBLE = 0.6
 """The share of the main object that is always to be seen."""
@@ -97,7 +98,14 @@ class _Thing:
     """In pixels, what is outside of the picture included."""
 
 
-def draw_scene(seed: int, index: int, *, size_px: int = 128, classes: Classes = "shape") -> Scene:
+def draw_scene(
+    seed: int,
+    index: int,
+    *,
+    size_px: int = 128,
+    classes: Classes = "shape",
+    max_objects: int = MAX_OBJECTS,
+) -> Scene:
     """Draws one picture.
 
     Labels go round with the index: any run of as many pictures as there are classes has one of each.
@@ -107,6 +115,7 @@ def draw_scene(seed: int, index: int, *, size_px: int = 128, classes: Classes = 
         index: at least 0; which of them.
         size_px: height and width, 32 to 1024.
         classes: what the picture's class is.
+        max_objects: 1 to 6; with fewer, scenes are easier to learn from.
 
     Returns:
         The same scene for the same arguments, on any machine.
@@ -118,6 +127,8 @@ def draw_scene(seed: int, index: int, *, size_px: int = 128, classes: Classes = 
         raise ValueError(
             f"need seed ≥ 0, index ≥ 0 and size_px in 32 to 1024; got {seed}, {index}, {size_px}"
         )
+    if not 1 <= max_objects <= MAX_OBJECTS:
+        raise ValueError(f"need max_objects in 1 to {MAX_OBJECTS}; got {max_objects}")
     names = list_classes(classes)
     label = index % len(names)
     generator = np.random.default_rng([seed, index])
@@ -126,7 +137,7 @@ def draw_scene(seed: int, index: int, *, size_px: int = 128, classes: Classes = 
         shape = names[label].rpartition("_")[2]
     if classes != "shape":
         texture = names[label].partition("_")[0]
-    main, others = _plan(generator, shape, texture, size_px)
+    main, others = _plan(generator, shape, texture, size_px, max_objects)
     light = draw_light(generator)
     things = _order(generator, main, others)
     picture = paint_background(generator, size_px)
@@ -141,15 +152,15 @@ def _pick(generator: np.random.Generator, names: list[str]) -> str:
 
 
 def _plan(
-    generator: np.random.Generator, shape: str, texture: str, size_px: int
+    generator: np.random.Generator, shape: str, texture: str, size_px: int, max_objects: int
 ) -> tuple[_Thing, list[_Thing]]:
-    """The main object, and up to five smaller ones."""
+    """The main object, and smaller ones."""
     while True:
         main = _place(generator, shape, texture, generator.uniform(0.23, 0.5), 0.32, size_px)
         if main.covered.sum() >= _LEAST_INSIDE * main.size:
             break
     others = []
-    for _ in range(int(generator.integers(0, 6))):
+    for _ in range(int(generator.integers(0, max_objects))):
         other, cloth = _pick(generator, list(SHAPES)), _pick(generator, list(TEXTURES))
         thing = _place(generator, other, cloth, generator.uniform(0.07, 0.3), 0.55, size_px)
         if thing.size < 0.55 * main.size:

@@ -64,7 +64,7 @@ def test_pictures_are_what_they_were():
     for index in range(48):
         scene = draw_scene(0, index, size_px=64)
         digest.update(scene.image.tobytes() + scene.instance_mask.tobytes())
-    assert (DRAWING_VERSION, digest.hexdigest()[:16]) == (1, "63aea650df2fad1c")
+    assert (DRAWING_VERSION, digest.hexdigest()[:16]) == (1, "2f6cd5411b9d1fd9")
 
 
 def test_another_seed_gives_another_scene():
@@ -109,6 +109,12 @@ def test_scenes_have_one_to_six_objects_some_hidden_and_some_cut(scenes: list[Sc
     assert 0.2 < np.mean([thing.occluded > 0.05 for thing in others]) < 0.9
     at_edge = [0 in thing.box[:2] or 64 in thing.box[2:] for scene in scenes for thing in scene.objects]
     assert 0.05 < np.mean(at_edge) < 0.6
+
+
+def test_scenes_hold_no_more_objects_than_asked_for():
+    for most in (1, 2):
+        found = {len(draw_scene(0, index, size_px=32, max_objects=most).objects) for index in range(40)}
+        assert found == set(range(1, most + 1))
 
 
 def test_no_two_scenes_are_alike(scenes: list[Scene]):
@@ -262,6 +268,7 @@ def test_a_folder_with_anything_else_is_refused_and_stays(tmp_path: Path, change
         ({"count": 16, "test": 3}, "test: 3 pictures cannot show all 16 classes"),
         ({"count": 16, "size_px": 8}, "size: expected a size of 32 to 1024 pixels"),
         ({"count": 16, "seed": -1}, "seed: expected a seed ≥ 0"),
+        ({"count": 16, "max_objects": 7}, "max-objects: expected 1 to 6, got 7"),
         ({"count": 16, "workers": 0}, "workers: expected at least one worker"),
     ],
     ids=str,
