@@ -27,6 +27,7 @@ from kerasft.cli.options import (
 from kerasft.cli.predicting import EPILOG as PREDICT_EPILOG
 from kerasft.cli.predicting import predict
 from kerasft.cli.presets import presets_app
+from kerasft.cli.samples import samples_app
 from kerasft.cli.schema import EPILOG as SCHEMA_EPILOG
 from kerasft.cli.schema import schema
 
@@ -233,6 +234,7 @@ def verify_resume(
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
 app.add_typer(presets_app, name="presets")
+app.add_typer(samples_app, name="samples")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
