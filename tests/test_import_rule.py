@@ -128,6 +128,10 @@ def is_allowed(found: Import) -> bool:
         return True
     if found.imported == "kerasft/":
         return True  # `from kerasft import __version__`; see the test of it below
+    if importer in APART and imported in ("errors", "files", "progress"):
+        return True
+    if importer == "cli" and imported in APART:
+        return True
     if importer in APART or imported in APART or imported in TOP:
         return importer == imported
     if importer == "experiment" and is_schema(found.imported):
