@@ -1,0 +1,62 @@
+"""From a picture of any size to one of a given size: which part is looked at, and how it is resampled."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import tensorflow as tf
+
+Resize = Literal["crop", "pad", "stretch"]
+
+
+def find_frame(
+    image_size: tf.Tensor, size_px: tuple[int, int], resize: Resize
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The part of a picture that becomes the whole of the target.
+
+    `crop`: the largest part in the middle that has the target's proportions. `pad`: the smallest frame of these
+    proportions around the picture. `stretch`: the picture itself.
+
+    Args:
+        image_size: float32 (2,), the picture's height and width.
+        size_px: the target's height and width.
+        resize: how the picture's proportions are met.
+
+    Returns:
+        The frame's top left corner and its size, both float32 (2,), (y, x), in the picture's pixels.
+    """
+    if resize == "stretch":
+        return tf.zeros([2]), image_size
+    target = tf.constant(size_px, tf.float32)
+    factors = image_size / target
+    factor = tf.reduce_min(factors) if resize == "crop" else tf.reduce_max(factors)
+    return (image_size - target * factor) / 2.0, target * factor
+
+
+def resample_box(
+    image: tf.Tensor, corner: tf.Tensor, box_size: tf.Tensor, size_px: tuple[int, int]
+) -> tf.Tensor:
+    """A box of a picture as a picture of its own, linear between pixels, averaged where it shrinks.
+
+    It gives what Pillow's `BILINEAR` gives. What lies outside of the picture is black.
+
+    Args:
+        image: (height, width, channels), any number type.
+        corner: float32 (2,), the box's top left (y, x) in pixels.
+        box_size: float32 (2,), its height and width in pixels.
+        size_px: height and width of the result.
+
+    Returns:
+        float32 (*size_px, channels).
+    """
+    scale = tf.constant(size_px, tf.float32) / box_size
+    resampled = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=size_px,
+        scale=scale,
+        translation=-corner * scale,
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    resampled.set_shape((*size_px, image.shape[-1]))
+    return resampled
