@@ -18,6 +18,11 @@ from kerasft.vision.orientation import read_orientation
 
 BYTES = [tf.TensorSpec([], tf.string)]
 read = tf.function(read_orientation, input_signature=BYTES, autograph=False)
+decode_few = tf.function(
+    lambda data: decode_batch(data, (20, 24)),
+    input_signature=[tf.TensorSpec([None], tf.string)],
+    autograph=False,
+)
 near = tf.function(lambda data: decode_near(data, (500, 500)), input_signature=BYTES, autograph=False)
 
 
@@ -243,7 +248,7 @@ def test_a_fraction_is_chosen_by_the_upright_picture_and_the_smallest_crop():
 def test_what_is_no_picture_is_said_with_its_place(data):
     good = FILES["png"][0]
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"Picture 2 of the request.*is no JPEG, PNG"):
-        tf.function(decode_batch, autograph=False)(tf.constant([good, data]), (8, 8))
+        decode_few(tf.constant([good, data]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="is no JPEG, PNG, GIF or BMP file"):
         decode_image(tf.constant(data), (8, 8))
 
@@ -256,16 +261,13 @@ def test_a_cut_file_is_an_error(name):
 
 
 def test_a_batch_holds_what_single_pictures_give_and_may_be_empty():
-    decode = tf.function(
-        lambda data: decode_batch(data, (20, 24)), input_signature=[tf.TensorSpec([None], tf.string)]
-    )
     files = [data for data, _ in FILES.values()]
-    batch = decode(tf.constant(files))
+    batch = decode_few(tf.constant(files))
     assert batch.shape == (len(files), 20, 24, 3)
     for image, data in zip(batch, files, strict=True):
         np.testing.assert_array_equal(image, decode_image(tf.constant(data), (20, 24)))
-    assert decode(tf.zeros([0], tf.string)).shape == (0, 20, 24, 3)
-    assert decode.get_concrete_function().structured_outputs.shape.as_list() == [None, 20, 24, 3]
+    assert decode_few(tf.zeros([0], tf.string)).shape == (0, 20, 24, 3)
+    assert decode_few.get_concrete_function().structured_outputs.shape.as_list() == [None, 20, 24, 3]
 
 
 OLD_OPS = {
