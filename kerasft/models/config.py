@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
 from kerasft.config.base import Config, PathField
+from kerasft.errors import ConfigError
+from kerasft.models.image_nets import check_arguments, find_architecture
 
 
 class TextModelConfig(Config):
@@ -22,3 +24,54 @@ class TextModelConfig(Config):
     """Dropout on the pooled output, before the head."""
     random_weights: bool = False
     """Takes the preset's architecture and vocabulary, but not its weights."""
+
+
+class ImageModelConfig(Config):
+    """A pre-trained image net and what stands on it."""
+
+    preset: Annotated[str, PathField(may_be_name=True)]
+    """A net of keras.applications (`mobilenet`, `efficientnet_b0`, `resnet50`, `convnext_tiny`; `kerasft presets list`
+    shows them all), a local folder in keras-hub's format, `package:module/folder` (inside an installed package), or
+    the `preset/` folder of another run."""
+    arguments: dict[str, bool | int | float] = pydantic.Field(default_factory=dict)
+    """Further arguments of the net's builder: `{alpha: 0.25}` makes a MobileNet of a quarter of the width."""
+    weights: Annotated[str, PathField(may_be_name=True)] = "imagenet"
+    """`imagenet`: those that Keras publishes, from its cache or fetched (for a preset's folder: its own); `none`:
+    random ones, by the seed; or a file: Keras' `.h5`, `.weights.h5` or `.keras`, or the folder of another run."""
+    image_size_px: int | None = pydantic.Field(None, ge=32, le=4096)
+    """Side of the square images that the net sees. Null: what it was trained on."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """How an image becomes square: its shorter side is fitted and its middle kept, its longer side is fitted and the
+    rest filled with black, or both sides are fitted and its proportions lost."""
+    dropout: float = pydantic.Field(0.2, ge=0.0, lt=1.0)
+    """Dropout on the pooled features, before the head."""
+    pooling: Literal["average", "max"] = "average"
+    """How the feature map becomes one vector: the mean or the largest over its rows and columns."""
+    batch_norm: Literal["auto", "frozen", "train"] = "auto"
+    """What batch normalisation does in blocks that learn. `frozen`: its statistics, scale and offset stay as they were
+    learned, which suits small data and small batches; `train`: it learns, and follows the batches. `auto`: `train`
+    where weights are `none`, else `frozen`. While the backbone is frozen so is all of it."""
+
+    @pydantic.field_validator("arguments")
+    @classmethod
+    def _check_arguments(
+        cls, value: dict[str, bool | int | float], info: pydantic.ValidationInfo
+    ) -> dict[str, bool | int | float]:
+        architecture = find_architecture(info.data.get("preset", ""))
+        if architecture is not None:
+            try:
+                return check_arguments(architecture, value)
+            except ConfigError as error:
+                name = str(error.where).rsplit(".", 1)[1]
+                raise ValueError(f"{name}: {error.what} {error.fix}") from error
+        if value:
+            raise ValueError("only a net that is named takes arguments; a preset's folder brings its own")
+        return value
+
+    @pydantic.field_validator("image_size_px")
+    @classmethod
+    def _check_size(cls, value: int | None, info: pydantic.ValidationInfo) -> int | None:
+        architecture = find_architecture(info.data.get("preset", ""))
+        if architecture is not None and value is not None and value < architecture.family.min_size_px:
+            raise ValueError(f"{architecture.name} takes {architecture.family.min_size_px} pixels or more")
+        return value
