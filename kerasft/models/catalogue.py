@@ -15,6 +15,8 @@ from typing import Any
 
 from kerasft.models.folders import compute_preset_bytes, read_json
 from kerasft.models.hubs import HuggingFacePreset, parse_hub_preset
+from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
+from kerasft.models.imagenet_files import name_imagenet_file
 from kerasft.models.packages import MINILM, find_module_folders, find_package_licence
 
 PRESET_SCHEMES = """\
@@ -38,7 +40,7 @@ class PresetRow:
 
     Attributes:
         name: what to write as `model.preset`.
-        kind: "text".
+        kind: "text" or "image".
         parameters: how many numbers its backbone holds; None where that is not known.
         size_mb: what the weights take in float32, in 10^6 bytes.
         licence: as its authors declare it, or "see its page".
@@ -106,21 +108,45 @@ def find_near_names(name: str) -> list[str]:
     return get_close_matches(name.lower().replace("-", "_"), known, n=3, cutoff=0.6)
 
 
-def list_presets(kind: str = "text") -> list[PresetRow]:
+def list_presets(kind: str | None = None) -> list[PresetRow]:
     """The presets that can be named, with those of the caches and packages of this machine; no network is used.
 
-    Listed are models that can be trained: those whose backbone is keras-hub's BertBackbone.
+    Listed are models that can be trained: those whose backbone is keras-hub's BertBackbone, and the image nets of
+    keras.applications.
 
     Args:
-        kind: "text".
+        kind: "text" or "image"; None for both.
 
     Raises:
         ValueError: another kind.
     """
+    if kind not in ("text", "image", None):
+        raise ValueError(f"kind must be 'text' or 'image', not {kind!r}")
+    rows: list[PresetRow] = []
+    if kind != "image":
+        rows += [_build_package_row(), *_list_hugging_face_rows()]
+        rows += [_build_keras_hub_row(name, entry) for name, entry in read_keras_hub_presets().items()]
     if kind != "text":
-        raise ValueError(f"kind must be 'text', not {kind!r}")
-    rows = [_build_package_row(), *_list_hugging_face_rows()]
-    return rows + [_build_keras_hub_row(name, entry) for name, entry in read_keras_hub_presets().items()]
+        rows += [_build_image_row(architecture) for architecture in IMAGE_ARCHITECTURES.values()]
+    return rows
+
+
+def _build_image_row(architecture: ImageArchitecture) -> PresetRow:
+    file = name_imagenet_file(architecture, {}, architecture.image_size_px)
+    cached = file.path.is_file()
+    return PresetRow(
+        name=architecture.name,
+        kind="image",
+        parameters=architecture.parameters,
+        size_mb=round(architecture.parameters * _BYTES_PER_PARAMETER / 1e6, 1),
+        licence=UNKNOWN_LICENCE,
+        description=(
+            f"keras.applications' {architecture.builder} for images of {architecture.image_size_px} pixels, "
+            "without its head; weights of ImageNet."
+        ),
+        cached=cached,
+        where=str(file.path) if cached else file.url,
+    )
 
 
 def _build_keras_hub_row(name: str, entry: dict[str, Any]) -> PresetRow:
@@ -170,7 +196,7 @@ def _list_hugging_face_rows() -> list[PresetRow]:
         repositories = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE).repos
     except importlib.import_module("huggingface_hub.errors").CacheNotFound:
         return []
-    rows = []
+    rows: list[PresetRow] = []
     for repository in sorted(repositories, key=lambda each: str(each.repo_id)):
         if repository.repo_type != "model" or "/" not in repository.repo_id:
             continue

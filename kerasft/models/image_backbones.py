@@ -12,7 +12,6 @@ from typing import Any
 import keras
 
 from kerasft.errors import ConfigError, PresetError
-from kerasft.models.config import ImageModelConfig
 from kerasft.models.image_nets import (
     CONVNEXT,
     EFFICIENTNET,
@@ -26,7 +25,7 @@ from kerasft.models.image_nets import (
     find_architecture,
     find_near_nets,
 )
-from kerasft.models.image_weights import find_weight_file, load_backbone_weights
+from kerasft.models.image_weights import load_backbone_weights
 from kerasft.models.imagenet_files import fetch_imagenet_weights
 
 BACKBONE = "image_backbone"
@@ -80,23 +79,6 @@ def build_image_backbone(
     if path is not None:
         load_backbone_weights(backbone, path)
     return backbone
-
-
-def find_weights(config: ImageModelConfig) -> Path | None:
-    """The file that a `model` section's weights come from, fetched where that is needed; None for random ones.
-
-    Raises:
-        ConfigError: the net, an argument or the size is unknown or unfit.
-        PresetError: the weights cannot be had.
-    """
-    architecture = get_architecture(config.preset)
-    checked = check_arguments(architecture, config.arguments)
-    check_size(architecture, config.image_size_px or architecture.image_size_px)
-    if config.weights == "none":
-        return None
-    if config.weights == "imagenet":
-        return fetch_imagenet_weights(architecture, checked, config.image_size_px)
-    return find_weight_file(Path(config.weights))
 
 
 def get_architecture(name: str) -> ImageArchitecture:

@@ -132,6 +132,13 @@ _RESNET_V2 = Family(
     feature_maps=_maps(*(rf"conv{stack}_block\d+_preact_relu" for stack in (2, 3, 4))),
     block=_RESNET.block,
 )
+# keras-hub's, which are not of the table
+_HUB_RESNET = Family(
+    preprocessing="tf",
+    mark="stack3_block0_out",
+    feature_maps=_maps(*(rf"stack{stack}_block\d+_out" for stack in (0, 1, 2))),
+    block=r"^(stack\d+_block\d+)_",
+)
 CONVNEXT = Family(
     preprocessing="inside",
     mark=r"convnext_\w+_prestem_normalization",
@@ -236,7 +243,7 @@ IMAGE_ARCHITECTURES: dict[str, ImageArchitecture] = {each.name: each for each in
 # large nets first: the small ones' marks are in them too
 FAMILIES: tuple[Family, ...] = (
     _MOBILENET, _MOBILENET_V2, _MOBILENET_V3_LARGE, _MOBILENET_V3_SMALL, EFFICIENTNET, _EFFICIENTNET_V2,
-    _RESNET_V2, _RESNET, CONVNEXT, _DENSENET, _XCEPTION, _NASNET_LARGE, _NASNET_MOBILE,
+    _RESNET_V2, _RESNET, _HUB_RESNET, CONVNEXT, _DENSENET, _XCEPTION, _NASNET_LARGE, _NASNET_MOBILE,
 )  # fmt: skip
 """Every design, in the order in which a net's is looked for."""
 

@@ -41,7 +41,7 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
         PresetError: there is no such file, it is damaged or unsafe, its weights are others than the net's, or they
             are not finite.
     """
-    file = find_weight_file(path)
+    file = _find_file(path)
     with _naming_damage(file):
         if zipfile.is_zipfile(file):
             _load_archive(backbone, file)
@@ -50,12 +50,7 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
     check_finite(backbone, file)
 
 
-def find_weight_file(path: Path) -> Path:
-    """The file that a path means: itself, or the one in the folder of an earlier run.
-
-    Raises:
-        PresetError: there is none.
-    """
+def _find_file(path: Path) -> Path:
     if path.is_dir():
         found = next((path / name for name in _IN_FOLDER if (path / name).is_file()), None)
         if found is None:
@@ -144,10 +139,10 @@ def check_no_links(file: Any) -> None:
 
 def _find_backbone_group(backbone: Any, file: Any) -> Any:
     """The part of a `.weights.h5` that is the backbone: all of it, or the nested model inside a classifier."""
+    layers = file.get("layers", {})
+    inside = [layers[name] for name in layers if name.startswith("functional")]
+    counts = {group.name: len(_read_shapes(group)) for group in [file, *inside]}
     wanted = len(backbone.variables)
-    layers = file.get("layers")
-    inside = [] if layers is None else [layers[name] for name in layers if name.startswith("functional")]
-    counts = {group.name: _count_variables(group) for group in [file, *inside]}
     for name, count in counts.items():
         if count == wanted:
             return file[name]
@@ -155,27 +150,50 @@ def _find_backbone_group(backbone: Any, file: Any) -> Any:
     raise ValueError(f"it holds {found} variables, and the net has {wanted:,}: it is of another net")
 
 
-def _count_variables(group: Any) -> int:
+def _read_shapes(group: Any) -> dict[str, tuple[int, ...]]:
+    """The variables in a part of a `.weights.h5`: their paths and shapes."""
     import h5py
 
-    count = 0
+    shapes = {}
 
     def visit(name: str, item: Any) -> None:
-        nonlocal count
-        inside = name.split("/")
-        count += isinstance(item, h5py.Dataset) and "vars" in inside[-2:-1] and inside[0] != "optimizer"
+        parts = name.split("/")
+        if isinstance(item, h5py.Dataset) and "vars" in parts[-2:-1] and parts[0] != "optimizer":
+            shapes[name] = tuple(item.shape)
 
     group.visititems(visit)
-    return count
+    return shapes
 
 
 def _load_from_group(backbone: Any, group: Any) -> None:
-    """Keras itself reads it and compares each shape; what stands deeper in the file is copied out for it."""
+    """Keras itself reads it, once it is known that paths and shapes are those that it would write for this net.
+
+    Left to itself, Keras passes over a part that is missing, and assigns as it goes.
+    """
     import h5py
 
     with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
-        copy = Path(folder) / _WEIGHTS
+        own, copy = Path(folder) / "own.weights.h5", Path(folder) / _WEIGHTS
+        backbone.save_weights(own)
+        with h5py.File(own, "r") as file:
+            _compare_shapes(file, _read_shapes(group))
+        own.unlink()
         with h5py.File(copy, "w") as target:
             for name in group:
                 group.copy(name, target)
         backbone.load_weights(copy)
+
+
+def _compare_shapes(own: Any, found: dict[str, tuple[int, ...]]) -> None:
+    wanted = _read_shapes(own)
+    for path, shape in wanted.items():
+        layer = own[path].parent.attrs.get("name", path)
+        if path not in found:
+            raise ValueError(f"it holds nothing for the net's layer {layer} (at {path})")
+        if found[path] != shape:
+            raise ValueError(
+                f"its {path} has the shape {list(found[path])}, and the net's layer {layer} {list(shape)}"
+            )
+    extra = sorted(set(found) - set(wanted))
+    if extra:
+        raise ValueError(f"it holds {extra[0]}, which the net does not have")

@@ -32,8 +32,21 @@ def test_minilm_is_listed_from_its_package() -> None:
 
 
 def test_other_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="kind must be 'text'"):
-        list_presets("image")
+    with pytest.raises(ValueError, match="kind must be 'text' or 'image'"):
+        list_presets("sound")
+
+
+def test_image_nets_are_listed_beside_text_presets(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    rows = {row.name: row for row in list_presets()}
+    row = rows["resnet50"]
+    assert (row.kind, row.parameters, row.cached) == ("image", 23_587_712, False)
+    assert row.where.endswith("/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    assert {row.kind for row in list_presets("image")} == {"image"}
+    assert {row.kind for row in list_presets("text")} == {"text"}
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / row.where.rsplit("/", 1)[1]).touch()
+    assert {row.name for row in list_presets("image") if row.cached} == {"resnet50"}
 
 
 def test_listing_imports_no_framework() -> None:
