@@ -1,4 +1,4 @@
-"""Fixtures for rooms that need a model: a tiny preset, and one experiment on it from end to end."""
+"""Fixtures for rooms that need a model: a tiny preset, and experiments on texts and on pictures from end to end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tiny_bert
+import tiny_images
 
 
 @pytest.fixture(scope="session")
@@ -42,4 +43,31 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable
 
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny")
     run(load_experiment(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def load_image_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of the tiny experiment on pictures; its files are the same for all."""
+    from kerasft.config.loading import load_config
+    from kerasft.experiment import ExperimentConfig
+
+    path = tiny_images.write_experiment(tmp_path_factory.mktemp("image-experiment"))
+
+    def load(*overrides: str) -> Any:
+        return load_config(ExperimentConfig, path, overrides).config
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def tiny_image_run(
+    tmp_path_factory: pytest.TempPathFactory, load_image_experiment: Callable[..., Any]
+) -> Any:
+    """The run folder of the tiny experiment on pictures, all stages done. To be read only: copy it to change it."""
+    from kerasft.stages.run import run
+    from kerasft.training.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path_factory.mktemp("image-runs") / "tiny-images")
+    run(load_image_experiment(), folder)
     return folder

@@ -20,12 +20,14 @@ class SplitPredictions:
         probabilities: float (examples, classes), rows sum to 1.
         labels: int (examples,), ids in [0, classes).
         texts: the examples' texts, shown beside mistakes; any sequence, read where needed only.
-        origins: `file:row` of each example; empty where not known.
+        pictures: the examples' JPEG or PNG files, likewise, where they are pictures.
+        origins: `file:row` or name of each example; empty where not known.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
-    texts: Sequence[str]
+    texts: Sequence[str] = ()
+    pictures: Sequence[bytes] = ()
     origins: Sequence[str] = ()
 
 

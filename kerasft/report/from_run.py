@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasft.data.prepared import MANIFEST
+from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions
 from kerasft.report.page import write_report
 from kerasft.training.run_folder import RunFolder
@@ -21,6 +21,7 @@ def write_run_report(run: RunFolder) -> Path | None:
     if not figures:
         return None
     facts = run.read_task()
+    dataset = load_prepared_dataset(run.dataset)
     names = facts["label_names"]
     export = run.stage_record("export").get("version")
     config_text = run.config.read_text(encoding="utf-8") if run.config.exists() else None
@@ -29,11 +30,11 @@ def write_run_report(run: RunFolder) -> Path | None:
         task=facts["task"]["type"],
         label_names=names,
         figures=figures,
-        predictions={split: _read_predictions(run, split, names) for split in figures},
+        predictions={split: _read_predictions(run, split, names, dataset) for split in figures},
         training=run.read_metrics().get("finetune", {}).get("train", {}),
         history=run.read_history(),
         best_step=facts.get("best_step"),
-        manifest=json.loads((run.dataset / MANIFEST).read_text(encoding="utf-8")),
+        manifest=dataset.manifest,
         config_text=config_text,
         environment=run.read_environment(),
         export=_describe_export(run.export / export) if export else None,
@@ -43,7 +44,22 @@ def write_run_report(run: RunFolder) -> Path | None:
     return run.report
 
 
-def _read_predictions(run: RunFolder, split: str, names: list[str]) -> SplitPredictions:
+class _Pictures(Sequence[bytes]):
+    """A split's pictures by number, read from the prepared dataset as they are asked for."""
+
+    def __init__(self, split: Split):
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._split[index]["image"]
+
+
+def _read_predictions(
+    run: RunFolder, split: str, names: list[str], dataset: PreparedDataset
+) -> SplitPredictions:
     index = {name: number for number, name in enumerate(names)}
     probabilities, labels, texts, origins = [], [], [], []
     with open(run.predictions / f"{split}.jsonl", encoding="utf-8") as file:
@@ -51,10 +67,15 @@ def _read_predictions(run: RunFolder, split: str, names: list[str]) -> SplitPred
             row: Mapping[str, Any] = json.loads(line)
             probabilities.append([row["probabilities"][name] for name in names])
             labels.append(index[row["label"]])
-            texts.append(row["text"])
+            texts.append(row.get("text", ""))
             origins.append(row["origin"])
+    of_pictures = "image" in dataset.manifest["fields"]
     return SplitPredictions(
-        probabilities=np.array(probabilities), labels=np.array(labels), texts=texts, origins=origins
+        probabilities=np.array(probabilities),
+        labels=np.array(labels),
+        texts=() if of_pictures else texts,
+        pictures=_Pictures(dataset.split(split)) if of_pictures else (),
+        origins=origins,
     )
 
 

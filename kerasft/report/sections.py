@@ -204,7 +204,7 @@ def build_mistakes_section(content: ReportContent, split: str) -> Section | None
     worst = wrong[np.argsort(-top[wrong], kind="stable")][: content.mistakes]
     mistakes = []
     for index in worst.tolist():
-        text = found.texts[index]
+        text = found.texts[index] if len(found.texts) else ""
         label, prediction = int(found.labels[index]), int(predicted[index])
         mistakes.append(
             {
