@@ -41,7 +41,7 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
         PresetError: there is no such file, it is damaged or unsafe, its weights are others than the net's, or they
             are not finite.
     """
-    file = _find_file(path)
+    file = find_weight_file(path)
     with _naming_damage(file):
         if zipfile.is_zipfile(file):
             _load_archive(backbone, file)
@@ -50,7 +50,12 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
     check_finite(backbone, file)
 
 
-def _find_file(path: Path) -> Path:
+def find_weight_file(path: Path) -> Path:
+    """The file that a path means: itself, or the one in the folder of an earlier run.
+
+    Raises:
+        PresetError: there is none.
+    """
     if path.is_dir():
         found = next((path / name for name in _IN_FOLDER if (path / name).is_file()), None)
         if found is None:

@@ -43,6 +43,25 @@ def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
     """
     if isinstance(config, TextModelConfig):
         return ModelSource(resolve_preset(config.preset))
-    from kerasft.models.image_backbones import find_weights
+    return _resolve_image_net(config)
 
-    return ModelSource(find_weights(config), f"{config.preset} {sorted(config.arguments.items())}")
+
+def _resolve_image_net(config: ImageModelConfig) -> ModelSource:
+    from kerasft.models.image_backbones import check_size, get_architecture
+    from kerasft.models.image_presets import resolve_image_preset
+    from kerasft.models.image_weights import find_weight_file
+    from kerasft.models.imagenet_files import fetch_imagenet_weights
+
+    preset = resolve_image_preset(config.preset, config.arguments)
+    architecture = get_architecture(preset.net) if preset.net else None
+    if architecture is not None:
+        check_size(architecture, config.image_size_px or preset.image_size_px)
+    if config.weights == "none":
+        path = None
+    elif config.weights != "imagenet":
+        path = find_weight_file(Path(config.weights))
+    elif preset.folder is not None or architecture is None:
+        path = preset.folder
+    else:
+        path = fetch_imagenet_weights(architecture, preset.arguments, config.image_size_px)
+    return ModelSource(path, f"{config.preset} {sorted(config.arguments.items())}")

@@ -43,9 +43,9 @@ class CheckpointConfig(Config):
 class HeadConfig(Config):
     """A first phase, in which the pre-trained net is frozen and only the head on it learns."""
 
-    epochs: int = pydantic.Field(ge=1)
+    epochs: int = pydantic.Field(30, ge=1)
     """Passes over the training split."""
-    learning_rate: float = pydantic.Field(gt=0.0)
+    learning_rate: float = pydantic.Field(3e-3, gt=0.0)
     """Of AdamW, falling in a cosine."""
     weight_decay: float = pydantic.Field(0.01, ge=0.0)
     """Decoupled weight decay."""
@@ -103,7 +103,7 @@ class TrainConfig(Config):
 class ImageTrainConfig(TrainConfig):
     """How a model of pictures learns: the head first, then all of it at smaller rates."""
 
-    head: HeadConfig | None = HeadConfig(epochs=30, learning_rate=3e-3)
+    head: HeadConfig | None = HeadConfig()
     """The first phase; null: the whole net learns from the beginning."""
     epochs: int = pydantic.Field(10, ge=0)
     """Passes over the training split with the whole net learning; 0: the head alone learns."""

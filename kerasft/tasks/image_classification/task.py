@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from kerasft.data.cache import build_cache
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.errors import DataError
-from kerasft.files import compute_fingerprint, whole_file, whole_folder, write_json
+from kerasft.files import compute_fingerprint, whole_file, whole_folder
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.forward import make_forward
 from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, unfreeze
-from kerasft.models.image_backbones import build_image_backbone, get_architecture
 from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
+from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
 from kerasft.models.saved_models import load_model_weights
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
@@ -47,7 +48,7 @@ class ImageClassification(Classifier):
         config: the `task` section.
         model_config: the `model` section.
         label_names: the classes, in the order of the model's outputs.
-        weights: a file of the net's weights; None for random ones.
+        weights: a file of the net's weights, or a preset's folder; None for random ones.
     """
 
     held = "image"
@@ -62,8 +63,14 @@ class ImageClassification(Classifier):
         self.config = config
         self.model_config = model_config
         self.label_names = tuple(label_names)
-        self.weights = weights
-        self.size_px = model_config.image_size_px or get_architecture(model_config.preset).image_size_px
+        whole = weights is not None and weights.is_dir()
+        self.preset = (
+            resolve_image_preset(str(weights))
+            if whole
+            else resolve_image_preset(model_config.preset, model_config.arguments)
+        )
+        self.weights = "imagenet" if whole else "none" if weights is None else str(weights)
+        self.size_px = model_config.image_size_px or self.preset.image_size_px
         self._class_weights: np.ndarray | None = None
         self._caches: dict[str, tuple[Path, str, Progress]] = {}
         self._decode = tf.function(
@@ -108,14 +115,9 @@ class ImageClassification(Classifier):
 
     # --- model ------------------------------------------------------------------------------------------------
 
-    def _build(self, *, weights: Path | None, seed: int, dtype: str | None = None) -> keras.Model:
-        backbone = build_image_backbone(
-            self.model_config.preset,
-            size_px=self.size_px,
-            weights="none" if weights is None else str(weights),
-            arguments=self.model_config.arguments,
-            seed=seed,
-            dtype=dtype,
+    def _build(self, *, weights: str, seed: int, dtype: str | None = None) -> keras.Model:
+        backbone = load_image_backbone(
+            self.preset, weights=weights, size_px=self.size_px, seed=seed, dtype=dtype
         )
         return build_image_classifier(
             backbone,
@@ -189,21 +191,16 @@ class ImageClassification(Classifier):
         return Phase("head", phase_model, feeds[0], feeds[1], changes, depths, final=not train.epochs)
 
     def publish(self, model: keras.Model, folder: Path) -> None:
-        public = self._build(weights=None, seed=0, dtype="float32")
+        public = self._build(weights="none", seed=0, dtype="float32")
         public.set_weights(model.get_weights())
         with whole_file(folder / "model.keras") as path:
             public.save(path)
         with whole_folder(folder / "preset") as path:
-            get_backbone(public).save_weights(path / "model.weights.h5")
-            config = {
-                "preset": self.model_config.preset,
-                "arguments": self.model_config.arguments,
-                "image_size_px": self.size_px,
-            }
-            write_json(path / "image_net.json", config)
+            preset = replace(self.preset, image_size_px=self.size_px)
+            save_image_preset(get_backbone(public), preset, path)
 
     def load_published(self, folder: Path) -> keras.Model:
-        model = self._build(weights=None, seed=0, dtype="float32")
+        model = self._build(weights="none", seed=0, dtype="float32")
         load_model_weights(model, folder / "model.keras")
         return model
 
