@@ -20,16 +20,8 @@ from kerasft.vision.jpeg import check_coded_data, parse_jpeg
 from kerasft.vision.kinds import ENDINGS, explain_strange, recognize
 from kerasft.vision.pictures import MAX_FILE_BYTES, InvalidPicture, Picture, check_size
 from kerasft.vision.png import MAX_EXTRA_BYTES, parse_png
+from kerasft.vision.rotation import rotate
 
-_ROTATIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _SPELLING = {"WEBP": "WebP"}
 _NOT_PLAIN = {
     stat.S_IFDIR: "a folder",
@@ -154,6 +146,8 @@ def _convert(data: bytes) -> Picture:
 def _open(data: bytes, kind: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
+    except Image.DecompressionBombError as error:
+        raise InvalidPicture("too large", str(error)) from error
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise InvalidPicture("damaged", f"the {_SPELLING.get(kind, kind)} cannot be opened") from error
 
@@ -180,8 +174,7 @@ def _write_png(image: Image.Image, why: str, orientation: int) -> Picture:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    if orientation != 1:
-        image = image.transpose(_ROTATIONS[orientation])
+    image = rotate(image, orientation)
     file = io.BytesIO()
     image.info.clear()
     image.save(file, "PNG")

@@ -25,13 +25,16 @@ _OTHER_FRAMES = {
     **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA), "arithmetic-coded"),
 }
-_DECODED = {*_FRAMES, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE}
+_DECODED = {*_FRAMES, 0xC4, 0xCC, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE}
 """Markers of the segments that decoding needs."""
-_SKIPPED = {0xCC, 0xDC, *range(0xE1, 0xEE), 0xEF, 0xFE}
+_SKIPPED = {0xDC, *range(0xE1, 0xEE), 0xEF, 0xFE}
 """Markers of the others that may stand in a file (comments, EXIF, previews): they are not shown to Pillow."""
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
-_PROBE_BYTES = 64
+_BLOCK_BYTES = 240
+"""More than 64 numbers of at most 27 bits take, with the bytes that keep them apart from markers."""
+_FILLER = bytes(range(1, _BLOCK_BYTES + 1))
+"""Coded data of nothing in particular."""
 
 
 class Jpeg(NamedTuple):
@@ -39,6 +42,8 @@ class Jpeg(NamedTuple):
 
     progressive: bool
     channels: int
+    unit_blocks: int
+    """Blocks of 8 × 8 that are coded together."""
     width: int
     """Pixels, before rotation."""
     height: int
@@ -49,14 +54,14 @@ class Jpeg(NamedTuple):
     has_restarts: bool
     """Markers stand within the coded data, from which a decoder can begin anew."""
     headers: list[bytes]
-    """One a scan: the segments before its coded data."""
+    """The segments before each scan's coded data, and those behind the last."""
     scans: list[bytes]
     """Coded data."""
 
     def join(self, scans: list[bytes]) -> bytes:
         """The file with other coded data, and without the segments that decoding does not need."""
-        parts = [part for pair in zip(self.headers, scans, strict=True) for part in pair]
-        return b"".join([b"\xff\xd8", *parts, b"\xff\xd9"])
+        parts = [part for pair in zip(self.headers[:-1], scans, strict=True) for part in pair]
+        return b"".join([b"\xff\xd8", *parts, self.headers[-1], b"\xff\xd9"])
 
 
 def parse_jpeg(data: bytes) -> Jpeg:
@@ -107,12 +112,13 @@ def parse_jpeg(data: bytes) -> Jpeg:
     return Jpeg(
         frame[0] == 0xC2,
         frame[1][5],
+        sum((byte >> 4) * (byte & 15) for byte in frame[1][7::3][: frame[1][5]]),
         width,
         height,
         orientation,
         has_adobe,
         has_restarts,
-        [bytes(header) for header in headers[:-1]],
+        [bytes(header) for header in headers],
         scans,
     )
 
@@ -186,15 +192,15 @@ def check_coded_data(jpeg: Jpeg) -> None:
         if markers != [0xD0 + i % 8 for i in range(len(markers))] or (markers and not jpeg.has_restarts):
             raise InvalidPicture("damaged", "the JPEG's restart markers are out of order")
     shown = _decode(jpeg, jpeg.scans)
-    longer = [
-        _RESTART.sub(bytes(_PROBE_BYTES) + rb"\g<0>", scan) + bytes(_PROBE_BYTES) for scan in jpeg.scans
-    ]
+    # two units: a decoder first makes up what is missing of the one that it is at
+    more = 2 * jpeg.unit_blocks * _FILLER
+    longer = [_RESTART.sub(lambda found: more + found[0], scan) + more for scan in jpeg.scans]
     if _decode(jpeg, longer) != shown:
         raise InvalidPicture("damaged", "the JPEG's data end before the picture does")
-    # fine detail that a progressive picture's last scan adds may be no pixel's difference
-    if jpeg.progressive or _ends_grey(shown, jpeg.channels):
+    # without its data the last unit is grey; in other scans than one, some of it would stay
+    if jpeg.progressive or len(jpeg.scans) > 1 or _ends_grey(shown, jpeg.channels):
         return
-    shorter = [*jpeg.scans[:-1], jpeg.scans[-1][:-_PROBE_BYTES]]
+    shorter = [jpeg.scans[0][: -_BLOCK_BYTES * jpeg.unit_blocks]]
     if _decode(jpeg, shorter) == shown:
         raise InvalidPicture("damaged", "the JPEG's data go on after the picture's end")
 

@@ -85,6 +85,12 @@ def parse_png(data: bytes) -> Png:
     return Png(width, height, depth, orientation, animated, lean, extra)
 
 
+def make_lean(data: bytes) -> bytes:
+    """A PNG that `parse_png` accepts, without the chunks that decoding does not need: Pillow stumbles over some."""
+    view = memoryview(data)
+    return SIGNATURE + b"".join(view[c.start : c.end] for c in _read_chunks(view) if c.kind in _NEEDED)
+
+
 def _read_header(data: bytes) -> tuple[int, int, int, int, bool]:
     if data[12:16] == b"CgBI":
         raise InvalidPicture("unsupported format", "PNG made for iPhone apps (CgBI)")

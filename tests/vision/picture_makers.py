@@ -129,6 +129,14 @@ def make_gif_bomb(side: int = 65_000) -> bytes:
     return bytes(gif)
 
 
+def make_gif_frame_bomb() -> bytes:
+    """A GIF whose first frame is larger than its canvas, by far."""
+    gif = bytearray(save(draw_scene(1, 32, 32), "GIF"))
+    start = gif.index(b"," + bytes(4))
+    gif[start + 5 : start + 9] = struct.pack("<HH", 65_000, 65_000)
+    return bytes(gif)
+
+
 def make_webp_bomb(side: int = 16_383) -> bytes:
     """A WebP whose canvas would take gigabytes."""
     webp = bytearray(save(draw_scene(1, 32, 32), "WEBP", exif=make_exif(1)))
@@ -158,6 +166,12 @@ def make_row_bomb() -> bytes:
 def damage_middle(data: bytes, count: int = 300) -> bytes:
     middle = len(data) // 2
     return data[:middle] + bytes(count) + data[middle + count :]
+
+
+def repeat_middle(data: bytes, count: int) -> bytes:
+    """With `count` bytes before the middle once more; or, where it is negative, without the next ones."""
+    middle = len(data) // 2
+    return data[:middle] + data[middle - count :]
 
 
 def cut(data: bytes, part: float = 0.6) -> bytes:
@@ -197,11 +211,17 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "jpeg filled up with zeros": (lambda: cut(_jpeg()) + bytes(9999), "cut short"),
     "jpeg cut and closed": (lambda: cut(_jpeg()) + b"\xff\xd9", "damaged"),
     "jpeg, progressive, cut and closed": (lambda: cut(_jpeg(progressive=True)) + b"\xff\xd9", "damaged"),
-    "jpeg with zeros in the middle": (lambda: damage_middle(_jpeg(quality=95), 600), "damaged"),
+    "jpeg with a piece missing": (lambda: repeat_middle(_jpeg(quality=95), -900), "damaged"),
+    "jpeg with a piece too many": (lambda: repeat_middle(_jpeg(quality=95), 3000), "damaged"),
     "jpeg with a marker in the middle": (
         lambda: damage_middle(_jpeg()).replace(bytes(300), b"\xff\xd3" * 150),
         "damaged",
     ),
+    "jpeg with a broken table behind it": (
+        lambda: _jpeg(progressive=True)[:-2] + b"\xff\xc4\0\5\1\2\3\xff\xd9",
+        "damaged",
+    ),
+    "jpeg with a second beginning": (lambda: _jpeg()[:2] + _jpeg(), "damaged"),
     "jpeg of no height": (lambda: set_jpeg_size(_jpeg(), 160, 0), "no pixels"),
     "jpeg of 50,000 × 50,000": (lambda: set_jpeg_size(_jpeg(), 50_000, 50_000), "too large"),
     "jpeg without a picture": (lambda: b"\xff\xd8\xff\xd9", "damaged"),
@@ -220,6 +240,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "png of 70,000 × 8": (lambda: make_png(70_000, 8, (b"\0" + bytes(210_000)) * 8), "too large"),
     "gif cut": (lambda: cut(save(draw_scene(3), "GIF")), "cut short"),
     "gif of 65,000 × 65,000": (make_gif_bomb, "too large"),
+    "gif with a frame of 65,000 × 65,000": (make_gif_frame_bomb, "too large"),
     "webp cut": (lambda: cut(save(draw_scene(3), "WEBP")), "cut short"),
     "webp of 16,383 × 16,383": (make_webp_bomb, "too large"),
     "bmp cut": (lambda: cut(save(draw_scene(3), "BMP")), "cut short"),

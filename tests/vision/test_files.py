@@ -81,6 +81,14 @@ def test_a_jpeg_is_kept_and_decodes_as_it_should(make):
     assert measure_difference(decode(picture), expected) <= 8
 
 
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("side", [57, 64, 65])
+def test_a_jpeg_with_much_in_its_last_block_is_accepted(side, subsampling):
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    data = save(Image.fromarray(noise), "JPEG", quality=100, subsampling=subsampling)
+    assert check_picture(data, "a.jpg").data is data
+
+
 def test_a_cmyk_jpeg_without_adobes_mark_becomes_png():
     data = drop_segment(save(draw_scene(1).convert("CMYK"), "JPEG"), b"\xff\xee")
     picture = check_picture(data, "picture.jpg")
