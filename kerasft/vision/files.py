@@ -124,7 +124,9 @@ def _check_png(data: bytes) -> Picture:
             return _write_png(image, "rotated as its EXIF says", png.orientation)
     if png.animated or png.extra_bytes > MAX_EXTRA_BYTES:
         why = (
-            "animated PNG, first frame" if png.animated else "PNG without its texts, which are longer than it"
+            "animated PNG, first frame"
+            if png.animated
+            else f"PNG without texts of over {MAX_EXTRA_BYTES >> 20} MiB"
         )
         return Picture(png.lean, "png", png.width, png.height, why)
     return Picture(data, "png", png.width, png.height)
@@ -147,7 +149,9 @@ def _open(data: bytes, kind: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
     except Image.DecompressionBombError as error:
-        raise InvalidPicture("too large", str(error)) from error
+        raise InvalidPicture(
+            "too large", f"the {_SPELLING.get(kind, kind)}'s first frame has too many pixels"
+        ) from error
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise InvalidPicture("damaged", f"the {_SPELLING.get(kind, kind)} cannot be opened") from error
 

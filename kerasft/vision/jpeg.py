@@ -31,9 +31,10 @@ _SKIPPED = {0xDC, *range(0xE1, 0xEE), 0xEF, 0xFE}
 """Markers of the others that may stand in a file (comments, EXIF, previews): they are not shown to Pillow."""
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
-_MORE_BYTES = 64
 _BLOCK_BYTES = 240
 """More than 64 numbers of at most 27 bits take, with the bytes that keep them apart from markers."""
+_FILLER = bytes(range(1, _BLOCK_BYTES + 1))
+"""Coded data of nothing in particular."""
 
 
 class Jpeg(NamedTuple):
@@ -191,7 +192,9 @@ def check_coded_data(jpeg: Jpeg) -> None:
         if markers != [0xD0 + i % 8 for i in range(len(markers))] or (markers and not jpeg.has_restarts):
             raise InvalidPicture("damaged", "the JPEG's restart markers are out of order")
     shown = _decode(jpeg, jpeg.scans)
-    longer = [_RESTART.sub(bytes(_MORE_BYTES) + rb"\g<0>", scan) + bytes(_MORE_BYTES) for scan in jpeg.scans]
+    # two units: a decoder first makes up what is missing of the one that it is at
+    more = 2 * jpeg.unit_blocks * _FILLER
+    longer = [_RESTART.sub(lambda found: more + found[0], scan) + more for scan in jpeg.scans]
     if _decode(jpeg, longer) != shown:
         raise InvalidPicture("damaged", "the JPEG's data end before the picture does")
     # without its data the last unit is grey; in other scans than one, some of it would stay

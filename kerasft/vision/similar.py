@@ -146,7 +146,8 @@ def _find_candidates(
                     others = signatures[begin:end]
                     # what does not change by mirroring adds up; the rest counts in whichever direction agrees
                     scores = mine[:, :even] @ others[:, :even].T
-                    scores += np.abs(mine[:, even:] @ others[:, even:].T)
+                    turned = mine[:, even:] @ others[:, even:].T
+                    scores += np.abs(turned, out=turned)
                     best.add(scores, begin)
                 found.append(best.get())
             bar.advance(stop - start)
@@ -165,6 +166,8 @@ class _Best:
     def add(self, scores: np.ndarray, begin: int) -> None:
         """float32 (rows, others): how much they agree; the others begin at `begin`."""
         places = np.flatnonzero(scores >= SIGNATURE_SIMILARITY)
+        if not len(places):
+            return
         later, earlier = np.divmod(places, scores.shape[1])
         later, earlier = later + self._start, earlier + begin
         keep = earlier < later
