@@ -32,7 +32,10 @@ class Block:
 
 
 def list_blocks(backbone: keras.Model) -> list[Block]:
-    """The backbone's blocks, the stem first and what stands on the last block at the end."""
+    """The backbone's blocks, the stem first and what stands on the last block at the end.
+
+    Each holds weights: a stem or top without any is part of the block beside it.
+    """
     family = find_family(backbone)
     pattern = re.compile(family.block if family else _ANY_BLOCK)
     names = [layer.name for layer in backbone.layers]
@@ -44,7 +47,15 @@ def list_blocks(backbone: keras.Model) -> list[Block]:
         # what has no block's name belongs to the block before it: Xception's shortcuts, activations
         current = key or (TOP if index > last >= 0 else current)
         blocks.setdefault(current, []).append(name)
+    for block, neighbour in ((STEM, 1), (TOP, -2)):
+        if len(blocks) > 1 and not any(backbone.get_layer(name).weights for name in blocks.get(block, ())):
+            _merge(blocks, block, list(blocks)[neighbour])
     return [Block(name, tuple(layers)) for name, layers in blocks.items()]
+
+
+def _merge(blocks: dict[str, list[str]], block: str, into: str) -> None:
+    layers = blocks.pop(block, [])
+    blocks[into] = layers + blocks[into] if block == STEM else blocks[into] + layers
 
 
 def _find_block(pattern: re.Pattern[str], name: str) -> str | None:

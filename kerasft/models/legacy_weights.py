@@ -137,8 +137,17 @@ def _pair_by_name(layers: list[Any], stored: list[StoredLayer]) -> list[tuple[An
 
 
 def _fits(layer: Any, stored: StoredLayer) -> bool:
-    shapes = [tuple(variable.shape) for variable in _order_variables(layer)]
+    variables = _order_variables(layer)
+    if len(variables) == len(stored.weights) == 1:
+        return _agree(variables[0], stored.weights[0][1])
+    shapes = [tuple(variable.shape) for variable in variables]
     return sorted(shapes) == sorted(tuple(dataset.shape) for _, dataset in stored.weights)
+
+
+def _agree(variable: Any, dataset: Any) -> bool:
+    """Whether the shapes are the same; ConvNeXt's layer scale is a 1×1 kernel here, and a list in files."""
+    wanted, found = tuple(variable.shape), tuple(dataset.shape)
+    return wanted == found or (len(found) == 1 and wanted == (1, 1, *found, 1))
 
 
 def _check_is_head(stored: list[StoredLayer]) -> None:
@@ -184,7 +193,7 @@ def _read_values(layer: Any, stored: StoredLayer) -> list[np.ndarray]:
     )
     arrays = []
     for variable, dataset in zip(variables, datasets, strict=True):
-        if tuple(dataset.shape) != tuple(variable.shape) or dataset.dtype.kind not in "fiu":
+        if not _agree(variable, dataset) or dataset.dtype.kind not in "fiu":
             raise ValueError(
                 f"its {stored.name} holds {dataset.dtype} {list(dataset.shape)}, and the net's {variable.path} is "
                 f"{list(variable.shape)}"
@@ -192,5 +201,5 @@ def _read_values(layer: Any, stored: StoredLayer) -> list[np.ndarray]:
         array = np.asarray(dataset)
         if not np.isfinite(array).all():
             raise ValueError(f"its {stored.name} holds numbers that are not finite")
-        arrays.append(array)
+        arrays.append(array.reshape(variable.shape))
     return arrays

@@ -23,13 +23,13 @@ from kerasft.models.image_heads import build_image_classifier, get_backbone, spl
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES
 
 ALL = sorted(IMAGE_ARCHITECTURES)
-QUICK = ("mobilenet", "mobilenet_v3_small", "convnext_tiny")
+QUICK = ("mobilenet", "mobilenet_v3_small")
 SLOW = (
+    "convnext_tiny",
     "mobilenet_v2",
     "efficientnet_b0",
     "mobilenet_v3_large",
     "efficientnet_v2_b0",
-    "efficientnet_v2_s",
     "resnet50",
     "resnet50_v2",
     "densenet121",
@@ -159,12 +159,19 @@ def test_the_net_is_that_of_keras(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_convnext_with_its_layer_scale_replaced_computes_the_same() -> None:
-    ours = build_image_backbone("convnext_tiny", size_px=64, weights="none", seed=1)
-    theirs = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(64, 64, 3))
-    theirs.set_weights(ours.get_weights())
+def test_convnext_with_its_layer_scale_replaced_computes_the_same(tmp_path: Path) -> None:
+    theirs = keras.applications.ConvNeXtTiny(weights=None, input_shape=(64, 64, 3), classes=5)
+    for layer in theirs.layers:
+        if layer.name.endswith("layer_scale"):  # as small as it begins it would hide a mistake
+            layer.set_weights([np.random.default_rng(0).uniform(0.1, 1.0, layer.gamma.shape)])
+    theirs.save(tmp_path / "net.h5")
+    ours = build_image_backbone("convnext_tiny", size_px=64, weights=str(tmp_path / "net.h5"))
     images = make_images()
-    np.testing.assert_allclose(ours(images), theirs(images.astype(np.float32)), rtol=1e-4, atol=1e-5)
+    pooled = ours(images).numpy()
+    last = theirs.get_layer("convnext_tiny_head_gap").input
+    norm = theirs.get_layer("convnext_tiny_head_layernorm")
+    expected = norm(keras.Model(theirs.input, last)(images.astype(np.float32)))
+    np.testing.assert_allclose(pooled, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_wider_net_has_the_layers_of_its_kin() -> None:
@@ -275,6 +282,6 @@ def test_the_saved_model_opens_with_keras_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_families_open_with_keras_alone(tmp_path: Path) -> None:
-    names = [name for name in (*QUICK, *SLOW) if name != "efficientnet_v2_s"]
+def test_nets_of_every_kind_of_layer_open_with_keras_alone(tmp_path: Path) -> None:
+    names = ["mobilenet", "efficientnet_b0", "efficientnet_v2_b0", "resnet50", "convnext_tiny", "xception"]
     check_files_open_with_keras_alone(tmp_path, build_classifiers(names))
