@@ -125,6 +125,8 @@ def train(
         epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
         if checkpoint and checkpoint.load_state()["stopped_early"]:
             epoch, steps = config.epochs, 0
+        if checkpoint is None:
+            parts.show_varied()
         result = TrainingResult(model)
         try:
             skip_steps(model, steps)
