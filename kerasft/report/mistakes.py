@@ -11,7 +11,7 @@ from kerasft.report.content import ReportContent, Section, SplitPredictions
 from kerasft.report.wording import format_percent
 
 THUMBNAIL_PX = 160
-"""The longer side of a picture, as it is embedded."""
+"""The longer side of a picture, as it is shown and, where it is no smaller, embedded."""
 _SHORT_TEXT = 420
 _LONG_TEXT = 10_000
 
@@ -46,11 +46,13 @@ def build_mistakes_section(content: ReportContent, split: str) -> Section | None
 def _show_example(found: SplitPredictions, index: int) -> dict[str, Any]:
     if len(found.pictures):
         picture = open_upright(found.pictures[index], THUMBNAIL_PX)
+        enlarged = THUMBNAIL_PX / max(picture.size)
         name = PurePath(found.origins[index]).parts[-2:] if len(found.origins) else ()
         return {
             "picture": build_data_uri(picture),
-            "width": picture.width,
-            "height": picture.height,
+            "width": round(picture.width * enlarged),
+            "height": round(picture.height * enlarged),
+            "small": enlarged > 2,
             "name": "/".join(name),
         }
     text = found.texts[index]

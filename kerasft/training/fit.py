@@ -125,10 +125,10 @@ def train(
         epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
         if checkpoint and checkpoint.load_state()["stopped_early"]:
             epoch, steps = config.epochs, 0
-        if checkpoint is None:
-            parts.show_varied()
         result = TrainingResult(model)
         try:
+            if checkpoint is None:
+                parts.show_varied()
             skip_steps(model, steps)
             model.fit(
                 stream.dataset(),
