@@ -42,7 +42,7 @@ class Run:
 
     @property
     def model(self) -> Any:
-        """The `keras.Model`, from token ids to logits."""
+        """The `keras.Model`, from token ids or pixels to logits."""
         return self._load().model
 
     def _load(self) -> Any:
@@ -52,15 +52,20 @@ class Run:
             self._predictor = Predictor(self.folder)
         return self._predictor
 
-    def predict(self, texts: Sequence[str] | str) -> Any:
+    def predict(self, inputs: Sequence[str | Path] | str | Path) -> Any:
         """`{"text", "label", "probabilities"}` for each text, in their order; for one string, one of them.
 
+        A model of pictures takes the paths of files, and answers `{"image", "label", "probabilities"}`.
+
         Raises:
-            DataError: an item is no string.
+            DataError: an item is no string, or its picture cannot be used.
         """
-        single = isinstance(texts, str)
-        rows = [{"text": text} for text in ([texts] if single else texts)]
-        answers = list(self._load().predict(rows))
+        predictor = self._load()
+        single = isinstance(inputs, str | Path)
+        given: Sequence[Any] = [inputs] if isinstance(inputs, str | Path) else inputs
+        if predictor.held == "image":
+            given = [str(path) if isinstance(path, Path) else path for path in given]
+        answers = list(predictor.predict([{predictor.held: item} for item in given]))
         return answers[0] if single else answers
 
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -71,7 +76,7 @@ class Run:
             return stage.evaluate(self.config, self.folder, _progress(progress))
 
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
-        """Writes a SavedModel from raw strings to labels; see `kerasft.stages.export.export`."""
+        """Writes a SavedModel from raw strings or encoded pictures to labels; see `kerasft.stages.export.export`."""
         from kerasft.stages import export as stage
 
         target = None if destination is None else Path(destination)

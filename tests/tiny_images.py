@@ -105,7 +105,7 @@ def write_experiment(folder: Path, **sections: Any) -> Path:
             "epochs": 2,
             "batch_size": 8,
             "precision": "float32",
-            "optimizer": {"type": "adamw", "learning_rate": 3e-4, "weight_decay": 0.01},
+            "optimizer": {"type": "adamw", "learning_rate": 1e-5, "weight_decay": 0.01},
             "tensorboard": {"every_steps": 1},
         },
         "evaluate": {"bootstrap_samples": 50},

@@ -1,4 +1,4 @@
-"""`kerasft predict`: texts in, labels and probabilities out, in the same order, however many there are."""
+"""`kerasft predict`: texts or pictures in, labels and probabilities out, in the same order, however many there are."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
-from kerasft.cli.options import ConfigArgument, OutputOption, QuietOption, open_work
+from kerasft.cli.inputs import Held, Rows, choose_rows
+from kerasft.cli.options import (
+    ConfigArgument,
+    OutputOption,
+    QuietOption,
+    Work,
+    load_experiment,
+    open_work,
+)
 from kerasft.errors import ConfigError, DataError
 
 EPILOG = """\b
@@ -23,14 +31,26 @@ Examples:
   kerasft predict runs/sst2 --input reviews.txt --to answers.jsonl
   kerasft predict runs/sst2 --input reviews.csv --column review --format csv > answers.csv
   zcat reviews.gz | kerasft predict runs/sst2 --quiet | head
+  kerasft predict runs/flowers photo.jpg
+  kerasft predict runs/flowers photos/ 'more/*.png' --to answers.jsonl --draw labelled/
+  find . -name '*.jpg' | kerasft predict runs/flowers > answers.jsonl
 
-A line of output: {"text": "What a film.", "label": "1", "probabilities": {"0": 0.01, "1": 0.99}}
+\b
+A line of output:
+  {"text": "What a film.", "label": "1", "probabilities": {"0": 0.01, "1": 0.99}}
+  {"image": "photo.jpg", "label": "tulips", "probabilities": {"roses": 0.01, "tulips": 0.99}}
+  {"image": "notes.jpg", "error": "not a picture: a text file"}
+
+Pictures are named by their files; a folder stands for all files in and below it. One that cannot be used does not stop
+the others: its line says why, and the command ends with exit code 3. In a list of --input, paths start from the list's
+folder.
 
 An argument such as train.epochs=1 or seed=2 changes the config, as with the other commands; a text that looks like
 that goes in by --input."""
 
 
 _BATCHES_READ_AHEAD = 16
+_WARNINGS = 20
 
 
 class Format(StrEnum):
@@ -44,7 +64,10 @@ def predict(
     config: ConfigArgument,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts; without any they are read from --input."),
+        typer.Argument(
+            metavar="TEXT|PICTURE",
+            help="Texts, or picture files, folders and globs; without any they are read from --input.",
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -52,15 +75,15 @@ def predict(
             "--input",
             "-i",
             metavar="FILE",
-            help="One text a line, or a .csv, .tsv or .jsonl file; - is standard input, read by default when it is a "
-            "pipe.",
+            help="One text or path a line, or a .csv, .tsv or .jsonl file; - is standard input, read by default when "
+            "it is a pipe.",
         ),
     ] = None,
     column: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The file's column (name, or number from 0) or key with the text.  [default: text]",
+            help="The file's column (name, or number from 0) or key with the text or path.  [default: text, image]",
         ),
     ] = None,
     header: Annotated[
@@ -73,30 +96,108 @@ def predict(
     format: Annotated[
         Format | None, typer.Option(help="How they are written.  [default: as --to ends, else jsonl]")
     ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            "--draw",
+            metavar="DIR",
+            help="Pictures: writes a copy of each there, with label and probability below it.",
+        ),
+    ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Texts predicted at once; 1 answers each line of a pipe as it comes.")
+        int,
+        typer.Option(
+            min=1, help="Texts or pictures predicted at once; 1 answers each line of a pipe as it comes."
+        ),
     ] = 64,
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Labels texts and gives the probability of each label.
+    """Labels texts or pictures and gives the probability of each label.
 
-    Predictions come in the order of the texts, while they are read: a pipe without an end is fine.
+    Predictions come in the order of the inputs, while they are read: a pipe without an end is fine.
     """
-    from kerasft.experiment import ExperimentConfig
+    from kerasft.experiment import IMAGE_TASKS, ExperimentConfig
 
-    overrides, texts = split_overrides(texts or [], ExperimentConfig.model_fields)
-    rows = choose_rows(texts, source, column, header)
-    if not texts and source in (None, "-") and sys.stdin.isatty():
+    overrides, words = split_overrides(texts or [], ExperimentConfig.model_fields)
+    of_pictures = load_experiment(config, overrides, output)[0].task.type in IMAGE_TASKS
+    if draw is not None and not of_pictures:
+        raise ConfigError(
+            "This run's model takes texts: there is nothing to draw on.", where="--draw", fix="Leave it out."
+        )
+    field: Held = "image" if of_pictures else "text"
+    rows = choose_rows(words, source, column, header, field)
+    if not words and source in (None, "-") and sys.stdin.isatty():
         batch_size = 1
-    with open_work(config, overrides, output, quiet, results=sys.stderr) as work:
+    with open_work(config, overrides, output, quiet, results=sys.stderr) as work, _Refusals(work) as refusals:
         from kerasft.stages.predict import Predictor
 
-        # Read ahead, texts of like length share a batch; read one by one, each is answered as it comes.
-        window = batch_size * _BATCHES_READ_AHEAD if batch_size > 1 else 1
-        predictions = Predictor(work.run, batch_size).predict(rows, window)
-        with open_output(to) as stream, work.progress.bar("Predicting", len(texts) or None, "texts") as bar:
-            write_predictions(predictions, stream, choose_format(format, to), batch_size, bar.advance)
+        predictor = Predictor(work.run, batch_size)
+        names = predictor.label_names
+        if of_pictures:
+            rows, look = _prepare_copies(rows, draw, names, work)
+            predictions = predictor.predict(rows, batch_size, refuse=refusals.add, look=look)
+        else:
+            # Read ahead, texts of like length share a batch; read one by one, each is answered as it comes.
+            predictions = predictor.predict(rows, batch_size * _BATCHES_READ_AHEAD if batch_size > 1 else 1)
+        total = len(rows) if isinstance(rows, list) else len(words) or None
+        unit = "pictures" if of_pictures else "texts"
+        with open_output(to) as stream, work.progress.bar("Predicting", total, unit) as bar:
+            write_predictions(
+                predictions, stream, choose_format(format, to), batch_size, bar.advance, field, names
+            )
+
+
+class _Refusals:
+    """Tells of pictures that cannot be used as they come, and of their number at the end, by raising.
+
+    Args:
+        work: whose progress warns.
+    """
+
+    def __init__(self, work: Work):
+        self._warn = work.progress.warn
+        self.count, self.answered = 0, 0
+
+    def __enter__(self) -> _Refusals:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if self.count and kind is None:
+            pictures = "picture" if self.count == 1 else "pictures"
+            raise DataError(
+                f"{self.count:,} {pictures} could not be used; all others have their answers.",
+                where="predict",
+                fix="What is the matter with each stands in its line, under `error`.",
+            )
+
+    def add(self, row: Mapping[str, Any], error: DataError) -> None:
+        self.count += 1
+        if self.count <= _WARNINGS:
+            self._warn(f"{row['image']}: {error.what}")
+        if self.count == _WARNINGS:
+            self._warn("Further pictures that cannot be used are told of in the answers only.")
+
+
+def _prepare_copies(
+    rows: Rows, folder: Path | None, label_names: Sequence[str], work: Work
+) -> tuple[Rows, Callable[..., Any] | None]:
+    """The pictures, and what draws a copy of each that has an answer.
+
+    Raises:
+        ConfigError: copies would be written over their sources.
+    """
+    if folder is None:
+        return rows, None
+    from kerasft.plots.answers import LabelledCopies
+    from kerasft.plots.sheets import find_missing_glyphs
+
+    rows = list(rows)
+    copies = LabelledCopies(folder, [row["image"] for row in rows])
+    missing = find_missing_glyphs("".join(label_names))
+    if missing:
+        work.progress.warn(f"No font here has {' '.join(missing[:20])}: boxes are drawn in their place.")
+    return rows, lambda row, read, answer: copies.write(row["image"], read["image"], answer)
 
 
 def split_overrides(words: Iterable[str], sections: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -112,98 +213,6 @@ def split_overrides(words: Iterable[str], sections: Iterable[str]) -> tuple[list
 def choose_format(format: Format | None, to: Path | None) -> Format:
     """The format asked for, or the one that the file's name ends in."""
     return format or (Format.CSV if to and to.suffix.lower() == ".csv" else Format.JSONL)
-
-
-def choose_rows(
-    texts: list[str], source: str | None, column: str | None, header: bool
-) -> Iterator[dict[str, str]]:
-    """The texts as `{"text": …}`, read while they are consumed.
-
-    Raises:
-        ConfigError: there are none, or they come from two places.
-        DataError: (while reading) a file or row cannot be read.
-    """
-    if texts and source:
-        raise ConfigError("Texts come from the command line and from --input.", fix="Give them in one place.")
-    if texts:
-        return ({"text": text} for text in texts)
-    if source is None and sys.stdin.isatty():
-        raise ConfigError(
-            "There are no texts.",
-            where="predict",
-            fix='Give them as "…" arguments, by --input FILE, or by a pipe.',
-        )
-    if source in (None, "-"):
-        return read_lines(sys.stdin.buffer, "standard input")
-    path = Path(source)
-    if not path.is_file():
-        raise DataError("There is no such file.", where=source)
-    if path.suffix.lower() in (".csv", ".tsv", ".jsonl"):
-        return read_table(path, column, header)
-    return read_text_file(path)
-
-
-def read_text_file(path: Path) -> Iterator[dict[str, str]]:
-    with open(path, "rb") as stream:
-        yield from read_lines(stream, str(path))
-
-
-def read_lines(stream: BinaryIO, name: str) -> Iterator[dict[str, str]]:
-    """One text a line, an empty one where the line is empty: answers keep their line's number.
-
-    Raises:
-        DataError: a line is no UTF-8, or so long that it is no text.
-    """
-    from kerasft.data.sources.lines import MAX_LINE_BYTES
-
-    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
-        if len(line) > MAX_LINE_BYTES:
-            raise DataError(
-                f"The line has more than {MAX_LINE_BYTES >> 20} MiB.",
-                where=f"{name}:{number}",
-                fix="Put one text on a line; --column reads tables.",
-            )
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        try:
-            yield {"text": line.decode("utf-8").rstrip("\r\n")}
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"Byte 0x{line[error.start]:02X} is not UTF-8.",
-                where=f"{name}:{number}",
-                fix="Convert it to UTF-8.",
-            ) from None
-
-
-def read_table(path: Path, column: str | None, header: bool) -> Iterator[dict[str, str]]:
-    """The texts of a CSV, TSV or JSON lines file, read as in training; a row that cannot be read ends it."""
-    from kerasft.data.config import CsvSource, JsonLinesSource
-    from kerasft.data.fields import Field
-    from kerasft.data.sources import SourceFile, read_rows
-
-    place: Any = column or ("text" if header else 0)
-    suffix = path.suffix.lower()
-    config: CsvSource | JsonLinesSource
-    if suffix == ".jsonl":
-        config = JsonLinesSource(format="jsonl", path=str(path), columns={"text": place})
-    else:
-        if isinstance(place, str) and place.isdecimal():
-            place = int(place)
-        delimiter = "\t" if suffix == ".tsv" else ","
-        config = CsvSource(
-            format="csv", path=str(path), delimiter=delimiter, header=header, columns={"text": place}
-        )
-    for batch in read_rows(SourceFile(path, str(path)), config, [Field("text", "text")]):
-        if batch.rejects:
-            reject = batch.rejects[0]
-            detail = f": {reject.detail}" if reject.detail else ""
-            raise DataError(
-                f"{reject.reason}{detail}", where=f"{path}:{reject.row}", fix=f"It reads: {reject.content}"
-            )
-        for row, (text,) in zip(batch.rows, batch.values, strict=True):
-            if not isinstance(text, str):
-                raise DataError(f"The text is {json.dumps(text)}, not a string.", where=f"{path}:{row}")
-            yield {"text": text}
 
 
 @contextmanager
@@ -224,18 +233,32 @@ def write_predictions(
     format: Format,
     flush_every: int,
     advance: Callable[[], None],
+    field: Held = "text",
+    label_names: Sequence[str] = (),
 ) -> None:
-    """Writes predictions as they come; CSV has a column for each label's probability."""
+    """Writes predictions as they come; CSV has a column for each label's probability.
+
+    Args:
+        predictions: of texts, or of pictures, which may hold an `error` in place of an answer.
+        stream: where to.
+        format: how.
+        flush_every: predictions.
+        advance: called after each.
+        field: what they are of.
+        label_names: the columns of a table of pictures; of texts the first prediction says them.
+    """
     table: Any = None
     for number, prediction in enumerate(predictions, 1):
         if format is Format.JSONL:
             stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")
         else:
-            probabilities = prediction["probabilities"]
+            probabilities = prediction.get("probabilities") or dict.fromkeys(label_names)
+            errors = [prediction.get("error")] if field == "image" else []
             if table is None:
                 table = csv.writer(stream, lineterminator="\n")
-                table.writerow(["text", "label", *(f"probability_{label}" for label in probabilities)])
-            table.writerow([prediction["text"], prediction["label"], *probabilities.values()])
+                columns = [field, "label", *(f"probability_{label}" for label in probabilities)]
+                table.writerow([*columns, *(["error"] if field == "image" else [])])
+            table.writerow([prediction[field], prediction.get("label"), *probabilities.values(), *errors])
         if number % flush_every == 0:
             stream.flush()
         advance()

@@ -16,6 +16,7 @@ from kerasft.plots.style import (
     GREEN,
     MUTED,
     PALETTE,
+    PAPER,
     VERMILION,
     draw_grid,
     in_house_style,
@@ -82,6 +83,7 @@ def build_learning_curves_figure(
     *,
     panels: Sequence[str] | None = None,
     best_step: float | None = None,
+    phase_ends: Sequence[float] = (),
 ) -> Figure:
     """Training and validation loss, the other validation figures, and the learning rate, side by side by step.
 
@@ -89,6 +91,7 @@ def build_learning_curves_figure(
         history: rows as in `select_series`; keys used are `loss`, `learning_rate` and `validation_*`.
         panels: which panels to draw; by default those of `list_learning_curve_panels`.
         best_step: where the chosen weights were reached; marked where given.
+        phase_ends: the last step of each part of the training but the last part; these are on shaded ground.
     """
     panels = list_learning_curve_panels(history) if panels is None else panels
     figure = new_figure(3.7 * max(len(panels), 1), 3.0)
@@ -99,11 +102,23 @@ def build_learning_curves_figure(
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         draw_grid(axes)
+        _shade_phases(axes, phase_ends)
         if best_step is not None and name != "learning_rate":
             axes.axvline(best_step, color=MUTED, linewidth=1.0, dashes=(2, 2), label="chosen")
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="best")
+            axes.legend(loc="best", frameon=True, framealpha=0.75, edgecolor="none", facecolor=PAPER)
     return figure
+
+
+def _shade_phases(axes: Axes, phases: Sequence[float]) -> None:
+    left, right = axes.get_xlim()
+    start = left = min(left, 0.0)
+    for position, stop in enumerate(phases):
+        shade = 0.13 - 0.06 * (position % 2)
+        axes.axvspan(start, stop, color=MUTED, alpha=shade, linewidth=0, zorder=0)
+        start = stop
+    if phases:
+        axes.set_xlim(left, right)
 
 
 def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ class SplitPredictions:
         probabilities: float (examples, classes), rows sum to 1.
         labels: int (examples,), ids in [0, classes).
         texts: the examples' texts, shown beside mistakes; any sequence, read where needed only.
-        pictures: the examples' JPEG or PNG files, likewise, where they are pictures.
+        pictures: where they are pictures, their JPEG or PNG files; likewise.
         origins: `file:row` or name of each example; empty where not known.
     """
 
@@ -80,6 +80,7 @@ class ReportContent:
         environment: versions, machine, revision; dicts in it are flattened.
         export: the exported model.
         usage: (caption, command) pairs shown before those for the export.
+        augmentation: a sheet of training pictures as they are varied, PNG.
         mistakes: how many mistakes are shown.
         sections: more parts, after the mistakes.
         templates: name → Jinja source of their templates, where this package lacks them.
@@ -99,9 +100,21 @@ class ReportContent:
     environment: Mapping[str, Any] | None = None
     export: ExportedModel | None = None
     usage: Sequence[tuple[str, str]] = ()
+    augmentation: bytes | None = None
     mistakes: int = 20
     sections: Sequence[Section] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether the examples are pictures; else they are texts."""
+        fields = (self.manifest or {}).get("fields") or {}
+        return "image" in fields or any(len(found.pictures) for found in self.predictions.values())
+
+    @property
+    def noun(self) -> str:
+        """What an example is called."""
+        return "picture" if self.of_pictures else "example"
 
     def choose_main_split(self) -> str | None:
         """`main_split`, or the default for it; None without any figures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def write_run_report(run: RunFolder) -> Path | None:
         config_text=config_text,
         environment=run.read_environment(),
         export=_describe_export(run.export / export) if export else None,
-        usage=_list_usage(run),
+        usage=_list_usage(run, "image" in dataset.manifest["fields"]),
+        augmentation=run.augmentation.read_bytes() if run.augmentation.exists() else None,
     )
     write_report(run.report, content)
     return run.report
@@ -86,8 +88,20 @@ def _describe_export(folder: Path) -> ExportedModel | None:
     return ExportedModel(path=str(folder), parity=parity)
 
 
-def _list_usage(run: RunFolder) -> list[tuple[str, str]]:
+def _list_usage(run: RunFolder, of_pictures: bool) -> list[tuple[str, str]]:
+    path = shlex.quote(str(run.path))
+    tensorboard = ("See the training in TensorBoard", f"tensorboard --logdir {shlex.quote(str(run.logs))}")
+    if not of_pictures:
+        return [("Ask it", f'kerasft predict {path} "What a film."'), tensorboard]
     return [
-        ("Ask it", f'kerasft predict {run.path} "What a film."'),
-        ("See the training in TensorBoard", f"tensorboard --logdir {run.logs}"),
+        ("Ask it about a picture", f"kerasft predict {path} photo.jpg"),
+        (
+            "about whole folders; the answers go to a file, and as labels onto copies of the pictures",
+            f"kerasft predict {path} photos/ 'more/*.png' --to answers.jsonl --draw labelled/",
+        ),
+        (
+            "From Python",
+            f'import kerasft\nkerasft.load_run({str(run.path)!r}).predict(["photo.jpg", "other.png"])',
+        ),
+        tensorboard,
     ]

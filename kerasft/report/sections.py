@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
-
-import numpy as np
 
 from kerasft.metrics.classification import compute_confusion_matrix
 from kerasft.plots.calibration import build_calibration_figure
 from kerasft.plots.confusion import build_confusion_matrix_figure
-from kerasft.plots.curves import build_learning_curves_figure, list_learning_curve_panels
 from kerasft.plots.distributions import build_label_balance_figure, build_score_histogram_figure
 from kerasft.plots.style import figure_to_svg
 from kerasft.report.content import Figures, ReportContent, Section
+from kerasft.report.mistakes import build_mistakes_section
+from kerasft.report.training import build_training_section
+from kerasft.report.usage import build_usage_section
 from kerasft.report.verdict import build_headline, build_verdict
-from kerasft.report.wording import format_duration, format_figure, format_interval, format_percent
+from kerasft.report.wording import format_figure, format_interval
 
 _OVERALL = {
     "accuracy": ("Accuracy", "share of examples that it is right on"),
@@ -32,14 +30,6 @@ _OVERALL = {
     "examples": ("Examples", "measured"),
 }
 _TILES = ("accuracy", "macro_f1", "roc_auc", "ece")
-_TRAINING = {
-    "seconds": "Time",
-    "examples_per_second": "Examples a second",
-    "padding_share": "Padding among tokens",
-    "peak_memory_mb": "Peak memory",
-}
-_SHORT_TEXT = 420
-_LONG_TEXT = 10_000
 
 
 def build_verdict_section(content: ReportContent, split: str) -> Section | None:
@@ -113,35 +103,6 @@ def _choose_scale(figures: list[Mapping[str, float]]) -> tuple[float, float]:
     return min(ends) - margin, max(ends) + margin
 
 
-def build_training_section(content: ReportContent, split: str) -> Section | None:
-    """Learning curves and what training took."""
-    curves = [
-        figure_to_svg(
-            build_learning_curves_figure(content.history, panels=[panel], best_step=content.best_step)
-        )
-        for panel in list_learning_curve_panels(content.history)
-    ]
-    facts = [
-        (_TRAINING.get(name, name.replace("_", " ")), _format_training(name, float(figure["value"])))
-        for name, figure in content.training.items()
-    ]
-    if not curves and not facts:
-        return None
-    return Section(
-        heading="Training", template="section_training.html", data={"curves": curves, "facts": facts}
-    )
-
-
-def _format_training(name: str, value: float) -> str:
-    if name == "seconds":
-        return format_duration(value)
-    if name == "padding_share":
-        return format_percent(value)
-    if name == "peak_memory_mb":
-        return f"{value:,.0f} MB"
-    return format_figure(name, value)
-
-
 def build_confusion_section(content: ReportContent, split: str) -> Section | None:
     """What is taken for what."""
     found = content.predictions.get(split)
@@ -193,47 +154,6 @@ def _describe_class_figure(figures: Figures, name: str) -> dict[str, Any] | None
     }
 
 
-def build_mistakes_section(content: ReportContent, split: str) -> Section | None:
-    """The examples that the model is surest of and wrong about."""
-    found = content.predictions.get(split)
-    if found is None or content.mistakes < 1:
-        return None
-    predicted = found.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != found.labels)
-    top = found.probabilities.max(axis=1)
-    worst = wrong[np.argsort(-top[wrong], kind="stable")][: content.mistakes]
-    mistakes = []
-    for index in worst.tolist():
-        text = found.texts[index] if len(found.texts) else ""
-        label, prediction = int(found.labels[index]), int(predicted[index])
-        mistakes.append(
-            {
-                "label": content.label_names[label],
-                "predicted": content.label_names[prediction],
-                "sure": format_percent(float(top[index])),
-                "label_probability": format_percent(float(found.probabilities[index, label])),
-                "origin": found.origins[index] if len(found.origins) else "",
-                "start": _cut_at_word(text, _SHORT_TEXT),
-                "whole": text[:_LONG_TEXT] if len(text) > _SHORT_TEXT else "",
-                "length": len(text),
-                "left_out": max(len(text) - _LONG_TEXT, 0),
-            }
-        )
-    return Section(
-        heading="The worst mistakes",
-        template="section_mistakes.html",
-        data={"mistakes": mistakes, "total": len(wrong), "examples": len(predicted)},
-    )
-
-
-def _cut_at_word(text: str, length: int) -> str:
-    if len(text) <= length:
-        return text
-    start = text[:length]
-    space = start.rfind(" ")
-    return (start[:space] if space > length * 3 // 4 else start).rstrip() + " …"
-
-
 def build_data_section(content: ReportContent, split: str) -> Section | None:
     """What was found in the data before training."""
     manifest = content.manifest
@@ -249,50 +169,12 @@ def build_data_section(content: ReportContent, split: str) -> Section | None:
         "leak_examples": [
             (key, example) for key, leak in leaks.items() for example in (leak.get("examples") or [])[:3]
         ],
+        "notes": {name: entry.get("notes") or {} for name, entry in splits.items()},
         "sources": manifest.get("sources") or [],
         "fingerprint": manifest.get("fingerprint"),
         "balance": figure_to_svg(build_label_balance_figure(counts, content.label_names), min_scale=0.55),
     }
     return Section(heading="Data checks", template="section_data.html", data=data)
-
-
-def build_usage_section(content: ReportContent, split: str) -> Section | None:
-    """Commands that put the model to use."""
-    commands = list(content.usage)
-    parity = {}
-    if content.export is not None:
-        commands += list(_list_export_commands(content))
-        parity = {
-            name.replace("_", " "): f"{value:.3g}" if isinstance(value, float) else str(value)
-            for name, value in content.export.parity.items()
-            if isinstance(value, (int, float, str))
-        }
-    if not commands:
-        return None
-    data = {"commands": commands, "parity": parity, "export": content.export}
-    return Section(heading="Using the model", template="section_usage.html", data=data)
-
-
-def _list_export_commands(content: ReportContent) -> Iterator[tuple[str, str]]:
-    assert content.export is not None
-    path = PurePosixPath(content.export.path)
-    name = (
-        "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in content.title) or "model"
-    )
-    base = shlex.quote(str(path.parent))
-    folder = base if path.is_absolute() else f'"$PWD"/{base}'
-    yield (
-        "Serve it with TensorFlow Serving",
-        f"docker run --rm -p 8501:8501 -v {folder}:/models/{name} -e MODEL_NAME={name} tensorflow/serving",
-    )
-    request = '{"instances": ["What a film."]}'
-    yield "and query it over HTTP", f"curl -d '{request}' http://localhost:8501/v1/models/{name}:predict"
-    yield (
-        "From Python, with TensorFlow alone",
-        "import tensorflow as tf\n"
-        f"model = tf.saved_model.load({content.export.path!r})\n"
-        'model.signatures["serving_default"](tf.constant(["What a film."]))',
-    )
 
 
 def build_settings_section(content: ReportContent, split: str) -> Section | None:

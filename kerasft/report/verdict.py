@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,7 +37,7 @@ def build_headline(content: ReportContent, split: str) -> str:
     interval = format_interval("accuracy", figures["accuracy"])
     number = "one" if examples == 1 else f"{examples:,}" if examples else "the"
     return (
-        f"On {number} {split} example{'' if examples == 1 else 's'} the model is right "
+        f"On {number} {split} {content.noun}{'' if examples == 1 else 's'} the model is right "
         f"{format_percent(figures['accuracy']['value'])} of the time"
         + (f" (95\u202f% interval {interval})." if interval else ".")
     )
@@ -53,7 +52,7 @@ def build_verdict(content: ReportContent, split: str) -> list[Statement]:
     if predictions is not None:
         found += _judge_calibration(figures, predictions)
         found += _name_confusions(predictions, content.label_names)
-    found += _judge_data(content.manifest, split)
+    found += _judge_data(content, split)
     if "examples" in figures and figures["examples"]["value"] < _FEW_EXAMPLES:
         found.append(
             Statement(
@@ -146,16 +145,16 @@ def _name_confusions(predictions: SplitPredictions, label_names: Any) -> list[St
     return [Statement("plain", f"{kind}: {'; '.join(parts)}.")]
 
 
-def _judge_data(manifest: Mapping[str, Any] | None, split: str) -> list[Statement]:
-    leak = ((manifest or {}).get("leaks") or {}).get(f"train → {split}") or {}
+def _judge_data(content: ReportContent, split: str) -> list[Statement]:
+    leak = ((content.manifest or {}).get("leaks") or {}).get(f"train → {split}") or {}
     left = leak.get("exact", 0) + leak.get("near", 0) if not leak.get("dropped") else 0
     if split == "train" or not left:
         return []
     return [
         Statement(
             "fair",
-            f"{left:,} {split} examples stand in train as well, exactly or nearly: on them the figures may flatter the "
-            "model. Set data.leaks to drop to take them out of train.",
+            f"{left:,} {split} {content.noun}s stand in train as well, exactly or nearly: on them the figures may "
+            "flatter the model. Set data.leaks to drop to take them out of train.",
         )
     ]
 

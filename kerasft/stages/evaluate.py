@@ -61,7 +61,10 @@ def evaluate(
         figures[name] = trained.task.evaluate(
             outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )
-        _write_predictions(run.predictions / f"{name}.jsonl", trained.task, outputs, dataset.split(name))
+        split = dataset.split(name)
+        _write_predictions(run.predictions / f"{name}.jsonl", trained.task, outputs, split)
+        sheet = trained.task.draw_mistakes(split, outputs, feed.references)
+        _write_sheet(run.predictions / f"{name}.mistakes.png", sheet)
     run.write_figures("evaluate", figures)
     show_figures(figures, progress)
     fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
@@ -76,6 +79,17 @@ def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split
         for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
             line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _write_sheet(path: Path, figure: Any) -> None:
+    """Writes a figure as PNG; without one, an earlier one goes."""
+    if figure is None:
+        path.unlink(missing_ok=True)
+        return
+    from kerasft.plots.style import figure_to_png
+
+    with whole_file(path) as temporary:
+        temporary.write_bytes(figure_to_png(figure))
 
 
 def show_figures(figures: dict[str, Any], progress: Progress) -> None:

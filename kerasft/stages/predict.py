@@ -1,9 +1,8 @@
-"""predict: answers for new texts, in their order, through the published Keras model."""
+"""predict: answers for new texts or pictures, in their order, through the published Keras model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kerasft.errors import DataError
@@ -11,6 +10,9 @@ from kerasft.training.run_folder import RunFolder
 
 WINDOW = 1024
 """Texts read ahead, so that those of like length share a batch; answers come in the input's order all the same."""
+PICTURES_AHEAD = 64
+MAX_HELD_BYTES = 256 << 20
+"""Pictures read ahead, and the bytes from which on no more are."""
 
 
 class Predictor:
@@ -18,7 +20,7 @@ class Predictor:
 
     Args:
         run: the run folder.
-        batch_size: texts a batch.
+        batch_size: texts or pictures a batch.
 
     Raises:
         ConfigError: nothing was trained there.
@@ -33,7 +35,7 @@ class Predictor:
 
     @property
     def model(self) -> Any:
-        """The `keras.Model`, from token ids to logits."""
+        """The `keras.Model`, from token ids or pixels to logits."""
         return self._trained.model
 
     @property
@@ -41,27 +43,68 @@ class Predictor:
         """The classes, in the order of the model's outputs."""
         return self._trained.task.label_names
 
-    def predict(self, rows: Iterable[Mapping[str, Any]], window: int = WINDOW) -> Iterator[dict[str, Any]]:
+    @property
+    def held(self) -> str:
+        """What a row must hold: `text`, or `image`, a picture's path."""
+        return self._trained.task.held
+
+    def predict(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        window: int | None = None,
+        *,
+        refuse: Callable[[Mapping[str, Any], DataError], Any] | None = None,
+        look: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Answers as they are ready: each row with `label` and `probabilities` put beside what it held.
 
         Args:
-            rows: each holds `text`.
-            window: rows read ahead.
+            rows: each holds `text`, or `image`, the path of a picture.
+            window: rows read ahead; by default 1,024 texts or 64 pictures.
+            refuse: told of a row that cannot be used, whose answer then is an `error` in its place; by default it
+                is raised.
+            look: shown each row that has an answer, what was read of it, and the answer.
 
         Raises:
-            DataError: a row's text is no string.
+            DataError: a row's text is no string, or its picture cannot be used.
         """
-        iterator, done = iter(rows), 0
-        while chunk := list(islice(iterator, window)):
-            task = self._trained.task
-            examples = [self._read(row, done + index + 1) for index, row in enumerate(chunk)]
-            outputs = task.compute_outputs(self._forward, examples, self._batch_size)
-            for row, answer in zip(chunk, task.decode(outputs), strict=True):
+        window = window or (WINDOW if self.held == "text" else PICTURES_AHEAD)
+        for chunk in self._read_ahead(rows, window, refuse):
+            examples = [read for _, read in chunk if not isinstance(read, DataError)]
+            outputs = self._trained.task.compute_outputs(self._forward, examples, self._batch_size)
+            answers = iter(self._trained.task.decode(outputs))
+            for row, read in chunk:
+                if isinstance(read, DataError):
+                    yield {**row, "error": read.what}
+                    continue
+                answer = next(answers)
+                if look is not None:
+                    look(row, read, answer)
                 yield {**row, **answer}
-            done += len(chunk)
 
-    def _read(self, row: Mapping[str, Any], number: int) -> dict[str, Any]:
-        try:
-            return self._trained.task.read_input(row)
-        except DataError as error:
-            raise DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix) from error
+    def _read_ahead(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        window: int,
+        refuse: Callable[[Mapping[str, Any], DataError], Any] | None,
+    ) -> Iterator[list[tuple[Mapping[str, Any], dict[str, Any] | DataError]]]:
+        """Rows and what was read of them, so many at once; fewer where they are large."""
+        chunk: list[tuple[Mapping[str, Any], dict[str, Any] | DataError]] = []
+        held_bytes = 0
+        for number, row in enumerate(rows, 1):
+            read: dict[str, Any] | DataError
+            try:
+                read = self._trained.task.read_input(row)
+                held_bytes += len(read[self.held])
+            except DataError as error:
+                if refuse is None:
+                    told = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
+                    raise told from error
+                refuse(row, error)
+                read = error
+            chunk.append((row, read))
+            if len(chunk) == window or held_bytes > MAX_HELD_BYTES:
+                yield chunk
+                chunk, held_bytes = [], 0
+        if chunk:
+            yield chunk

@@ -161,6 +161,14 @@ class Task(abc.ABC):
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         """`{tag: matplotlib Figure}` of a split, for TensorBoard."""
 
+    def draw_mistakes(self, split: Split, outputs: np.ndarray, references: np.ndarray) -> Any:
+        """A matplotlib Figure of a split's worst mistakes; None where there are none, or nothing to look at."""
+        return None
+
+    def draw_varied(self, feed: Feed) -> Any:
+        """A matplotlib Figure of training examples as they are varied; None where `feed` gives them as they are."""
+        return None
+
     @abc.abstractmethod
     def list_probes(self) -> list[Any]:
         """Odd raw inputs, which an export must answer as the model does."""

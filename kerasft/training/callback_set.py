@@ -17,6 +17,7 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError, TrainingError
+from kerasft.files import whole_file
 from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase, Task, higher_is_better
@@ -215,8 +216,26 @@ class CallbackSet:
             return {}
         from kerasft.plots.style import figure_to_png
 
-        pictures = self._setting.task.draw(self.validation.outputs, self._references)
+        setting, outputs = self._setting, self.validation.outputs
+        pictures = setting.task.draw(outputs, self._references)
+        # the epochs of a phase on cached features take less time than such a sheet
+        if setting.phase.final or self.counter.epochs == setting.config.epochs:
+            split = setting.dataset.split("validation")
+            mistakes = setting.task.draw_mistakes(split, outputs, self._references)
+            pictures |= {} if mistakes is None else {"mistakes": mistakes}
         return {name: figure_to_png(figure) for name, figure in pictures.items()}
+
+    def show_varied(self) -> None:
+        """Draws training examples as this phase varies them, for TensorBoard and the run folder; at its beginning."""
+        figure = self._setting.task.draw_varied(self._setting.phase.train)
+        if figure is None:
+            return
+        from kerasft.plots.style import figure_to_png
+
+        png = figure_to_png(figure)
+        with whole_file(self._setting.run.augmentation) as temporary:
+            temporary.write_bytes(png)
+        self.tensorboard.write_images({"augmented_examples": png})
 
     def follow(
         self, logs: Mapping[str, Any], best_value: float | None, weights: Mapping[str, np.ndarray]

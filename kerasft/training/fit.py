@@ -127,6 +127,8 @@ def train(
             epoch, steps = config.epochs, 0
         result = TrainingResult(model)
         try:
+            if checkpoint is None:
+                parts.show_varied()
             skip_steps(model, steps)
             model.fit(
                 stream.dataset(),

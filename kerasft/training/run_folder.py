@@ -45,6 +45,7 @@ class RunFolder:
         self.model = self.path / "model.keras"
         self.preset = self.path / "preset"
         self.predictions = self.path / "predictions"
+        self.augmentation = self.path / "augmentation.png"
         self.export = self.path / "export"
         self.checkpoints = self.path / "checkpoints"
         self.report = self.path / "report.html"
@@ -108,7 +109,7 @@ class RunFolder:
         """What a training has left here: what `clear_training` removes."""
         places = (
             self.checkpoints, self.logs, self.history, self.model, self.preset, self.task, self.predictions,
-            self.report,
+            self.report, self.augmentation,
         )  # fmt: skip
         return [place for place in places if place.exists()]
 

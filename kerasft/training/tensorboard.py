@@ -87,10 +87,15 @@ class TensorBoardLog(keras.callbacks.Callback):
         with self._writer("validation").as_default(step=self._step):
             for tag, text in self._texts().items():
                 tf.summary.text(tag, text)
-            for tag, png in self._images().items():
-                tf.summary.image(tag, tf.image.decode_png(png, channels=3)[None])
+        self.write_images(self._images())
         for writer in self._writers.values():
             writer.flush()
+
+    def write_images(self, images: Mapping[str, bytes]) -> None:
+        """Shows pictures, `{tag: PNG bytes}`, at the step that training has come to."""
+        with self._writer("validation").as_default(step=self._step):
+            for tag, png in images.items():
+                tf.summary.image(tag, tf.image.decode_png(png, channels=3)[None])
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()

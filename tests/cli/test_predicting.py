@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerasft.cli.inputs import choose_rows
 from kerasft.cli.predicting import (
     Format,
     choose_format,
-    choose_rows,
     open_output,
     split_overrides,
     write_predictions,
@@ -124,6 +124,20 @@ def test_csv_has_a_column_for_each_label():
     rows = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
     assert rows[0] == ["text", "label", "probability_no", "probability_yes"]
     assert rows[2] == ["ü\n", "no", "0.5000001", "0.4999999"]
+
+
+def test_a_table_of_pictures_has_a_column_for_what_is_wrong():
+    rows = [
+        {"image": "x.jpg", "error": "cut short: the PNG has 3 bytes"},
+        {"image": "y.jpg", "label": "b", "probabilities": {"a": 0.25, "b": 0.75}},
+    ]
+    stream = io.StringIO()
+    write_predictions(rows, stream, Format.CSV, 64, lambda: None, "image", ("a", "b"))
+    assert list(csv.reader(io.StringIO(stream.getvalue(), newline=""))) == [
+        ["image", "label", "probability_a", "probability_b", "error"],
+        ["x.jpg", "", "", "", "cut short: the PNG has 3 bytes"],
+        ["y.jpg", "b", "0.25", "0.75", ""],
+    ]
 
 
 def test_predictions_are_written_while_they_come():

@@ -126,6 +126,14 @@ def test_learning_curves_draw_the_panels_that_have_data():
     assert curves.build_learning_curves_figure([]).axes == []
 
 
+def test_earlier_phases_lie_on_shaded_ground():
+    for axes in curves.build_learning_curves_figure(HISTORY, phase_ends=[7]).axes:
+        (shade,) = axes.patches
+        assert shade.get_x() == axes.get_xlim()[0] <= 0
+        assert shade.get_x() + shade.get_width() == pytest.approx(7)
+        assert axes.get_xlim()[1] > 7
+
+
 def test_smoothing_keeps_a_constant_and_averages_neighbours():
     np.testing.assert_allclose(curves.smooth_values(np.full(7, 2.0), 3), 2.0)
     np.testing.assert_allclose(curves.smooth_values(np.array([0.0, 3.0, 0.0, 3.0]), 3), [1.5, 1.0, 2.0, 1.5])

@@ -71,6 +71,11 @@ class ImageFeed(_LabelledFeed):
         self._augmenter, self._seed = augmenter, seed
 
     @property
+    def is_varied(self) -> bool:
+        """Whether pictures differ from one epoch to the next."""
+        return self._augmenter is not None
+
+    @property
     def signature(self) -> dict[str, Any]:
         signature = {"image": tf.TensorSpec((None,), tf.string), "label": self._label_spec}
         if self._augmenter is not None:

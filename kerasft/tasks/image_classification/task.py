@@ -33,6 +33,7 @@ from kerasft.tasks.image_classification.losses import (
     compute_class_weights,
 )
 from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
+from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
 from kerasft.vision.augmentation import build_augmenter
 from kerasft.vision.decoding import DECODING_VERSION, decode_batch
 from kerasft.vision.files import read_picture
@@ -246,6 +247,15 @@ class ImageClassification(Classifier):
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
         return self._describe_rows("picture", [example["name"] for example in examples], examples, outputs)
+
+    def draw_mistakes(self, split: Split, outputs: np.ndarray, references: np.ndarray) -> Any:
+        if self.config.multi_label:
+            return None
+        return draw_mistakes(split, self.probabilities(outputs), references, self.label_names)
+
+    def draw_varied(self, feed: Feed) -> Any:
+        varied = isinstance(feed, ImageFeed) and feed.is_varied
+        return draw_varied(feed, self.label_names) if varied else None
 
     def list_probes(self) -> list[bytes]:
         return draw_probes()

@@ -1,0 +1,71 @@
+"""Copies of pictures with what a model says of them drawn below."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasft.errors import ConfigError
+from kerasft.files import whole_file
+from kerasft.plots.pictures import open_upright
+from kerasft.plots.sheets import draw_label
+from kerasft.plots.style import shorten_label
+
+LONGEST_PX = 1600
+"""The longer side of a copy: a larger picture is reduced to it."""
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
+
+
+class LabelledCopies:
+    """Writes copies into a folder, each under its source's name.
+
+    Args:
+        folder: made where it is missing. Copies of an earlier time are written over.
+        sources: all pictures that will be copied.
+
+    Raises:
+        ConfigError: one of them lies in the folder itself.
+    """
+
+    def __init__(self, folder: Path, sources: Iterable[str | Path]):
+        self.folder = folder
+        self._sources_of: dict[str, str] = {}
+        inside = os.path.realpath(folder)
+        for source in sources:
+            if os.path.realpath(os.path.dirname(source)) == inside:
+                raise ConfigError(
+                    f"{os.path.basename(source)} lies in that folder itself, and would be written over",
+                    where=f"--draw {folder}",
+                    fix="Name another folder.",
+                )
+
+    def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any]) -> Path:
+        """Writes one copy: upright, as large as the picture, a line with label and probability below it.
+
+        Args:
+            source: the picture's path.
+            data: a JPEG or PNG file with it.
+            answer: holds `label` and `probabilities`.
+
+        Returns:
+            The copy. Where another source has the same name, it has a number too; a source that is neither JPEG, PNG,
+            WebP nor BMP becomes PNG.
+        """
+        path = self.folder / self._choose_name(str(source))
+        label = answer["label"]
+        told = f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%"
+        copy = draw_label(open_upright(data, LONGEST_PX), told)
+        with whole_file(path) as temporary:
+            copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
+        return path
+
+    def _choose_name(self, source: str) -> str:
+        path = Path(source)
+        suffix = path.suffix if path.suffix.lower() in _FORMATS else f"{path.suffix}.png"
+        name, number = f"{path.stem}{suffix}", 1
+        while self._sources_of.setdefault(name.lower(), source) != source:
+            number += 1
+            name = f"{path.stem} ({number}){suffix}"
+        return name

@@ -1,0 +1,70 @@
+"""Copies of pictures with answers on them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasft.errors import ConfigError
+from kerasft.plots.answers import LONGEST_PX, LabelledCopies
+
+ANSWER = {"label": "teal", "probabilities": {"teal": 0.987, "red": 0.013}}
+
+
+def draw(width: int = 120, height: int = 80) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
+    copies = LabelledCopies(tmp_path / "deep" / "out", ["in/a.png"])
+    path = copies.write("in/a.png", draw(), ANSWER)
+    assert path == tmp_path / "deep" / "out" / "a.png"
+    copy = Image.open(path)
+    assert copy.width == 120
+    assert copy.height > 90
+    np.testing.assert_array_equal(np.asarray(copy)[:80], np.asarray(Image.open(io.BytesIO(draw()))))
+
+
+def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
+    copies = LabelledCopies(tmp_path, ["in/a.jpg"])
+    assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER)).width == LONGEST_PX
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "format"),
+    [
+        ("a.jpg", "a.jpg", "JPEG"),
+        ("a.JPEG", "a.JPEG", "JPEG"),
+        ("a.webp", "a.webp", "WEBP"),
+        ("a.gif", "a.gif.png", "PNG"),
+        ("a", "a.png", "PNG"),
+    ],
+)
+def test_a_copy_has_its_sources_name_and_format(tmp_path: Path, name: str, written: str, format: str) -> None:
+    path = LabelledCopies(tmp_path, [f"in/{name}"]).write(f"in/{name}", draw(), ANSWER)
+    assert path.name == written
+    assert Image.open(path).format == format
+
+
+def test_sources_of_one_name_do_not_write_over_each_other(tmp_path: Path) -> None:
+    sources = ["a/x.png", "b/x.png", "b/X.png", "a/x.png"]
+    copies = LabelledCopies(tmp_path, sources)
+    names = [copies.write(source, draw(), ANSWER).name for source in sources]
+    assert names == ["x.png", "x (2).png", "X (3).png", "x.png"]
+
+
+def test_a_folder_that_holds_a_source_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "in" / "a.png"
+    source.parent.mkdir()
+    source.write_bytes(draw())
+    (tmp_path / "link").symlink_to(source.parent)
+    for folder in (source.parent, tmp_path / "link", tmp_path / "in" / ".." / "in"):
+        with pytest.raises(ConfigError, match=r"a\.png lies in that folder itself"):
+            LabelledCopies(folder, ["elsewhere/b.png", str(source)])
+    LabelledCopies(source.parent / "out", [str(source)])
