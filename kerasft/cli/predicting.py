@@ -42,8 +42,8 @@ A line of output:
   {"image": "notes.jpg", "error": "not a picture: a text file"}
 
 Pictures are named by their files; a folder stands for all files in and below it. One that cannot be used does not stop
-the others: its line says why, and the command ends with exit code 3. In a list of --input, paths start from the list's
-folder.
+the others: its line says why, and the command ends with exit code 3. The paths of a list in a file start from that
+file's folder.
 
 An argument such as train.epochs=1 or seed=2 changes the config, as with the other commands; a text that looks like
 that goes in by --input."""

@@ -65,8 +65,9 @@ def draw_varied(feed: Feed, label_names: Sequence[str]) -> Figure:
 def _name_labels(shares: np.ndarray, label_names: Sequence[str]) -> str:
     """`tulips`, or of a mixed picture a line each for `tulips 70 %` and `roses 30 %`."""
     named = [int(index) for index in np.argsort(-shares, kind="stable") if shares[index] >= _LEAST_SHARE]
-    mixed = any(0 < share < 1 for share in shares[named])
-    return "\n".join(_tell(label_names[i], shares[i]) if mixed else label_names[i] for i in named) or "–"
+    if len(named) == 1:
+        return label_names[named[0]]
+    return "\n".join(_tell(label_names[index], shares[index]) for index in named) or "–"
 
 
 def _tell(label: str, share: float) -> str:
