@@ -51,6 +51,9 @@ class ImageModelConfig(Config):
     """What batch normalisation does in blocks that learn. `frozen`: its statistics, scale and offset stay as they were
     learned, which suits small data and small batches; `train`: it learns, and follows the batches. `auto`: `train`
     where weights are `none`, else `frozen`. While the backbone is frozen so is all of it."""
+    batch_norm_momentum: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
+    """How much of its statistics batch normalisation keeps at each step while it trains. Keras' own 0.99 takes hundreds
+    of steps to know a net that began at random: in a short training, answers lag far behind what was learned."""
 
     @pydantic.field_validator("arguments")
     @classmethod

@@ -92,6 +92,7 @@ def unfreeze(
     last_blocks: int | None = None,
     share: float = 1.0,
     batch_norm: BatchNorm = "frozen",
+    momentum: float | None = None,
 ) -> None:
     """The upper part of the backbone learns; what is below stays frozen.
 
@@ -104,6 +105,7 @@ def unfreeze(
         batch_norm: `frozen`: in blocks that learn, batch normalisation keeps its statistics, scale and offset, which
             is what small data and small batches want; `train`: it learns and follows the batches' statistics, which
             is what a net with random weights needs.
+        momentum: with `train`: what statistics keep of themselves at each step; None leaves it as it is.
 
     Raises:
         ValueError: `last_blocks` or `share` is out of range.
@@ -119,9 +121,11 @@ def unfreeze(
     backbone.trainable = bool(learning)
     for layer in backbone.layers:
         layer.trainable = layer.name in learning
-    if batch_norm == "frozen":
-        for layer in list_batch_norms(backbone):
+    for layer in list_batch_norms(backbone):
+        if batch_norm == "frozen":
             layer.trainable = False
+        elif momentum is not None:
+            layer.momentum = momentum
 
 
 def list_batch_norms(model: keras.Model) -> list[keras.layers.Layer]:

@@ -155,6 +155,7 @@ class ImageClassification(Classifier):
             backbone,
             share=train.unfreeze,
             batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
+            momentum=self.model_config.batch_norm_momentum,
         )
         augmenter = build_augmenter(
             self.config.augmentation, (self.size_px, self.size_px), self.model_config.resize
