@@ -14,7 +14,7 @@ import kerasft
 from kerasft.data.checks import check_labels, describe_duplicates, handle_leaks, report, sort_labels
 from kerasft.data.config import DataConfig
 from kerasft.data.contents import load_content
-from kerasft.data.cutting import cut
+from kerasft.data.cutting import cut, join_rare_sets
 from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
 from kerasft.data.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
@@ -255,9 +255,12 @@ class _Preparation:
         if not self.cut_splits:
             return splits
         train = slice(0, lengths[0])
+        strata = labels[train]
+        if self.label_sets is not None:
+            strata = join_rare_sets(strata, self.label_sets, min(wanted[name] for name in self.cut_splits))
         splits[train] = cut(
             store.read_column("keys")[train],
-            labels[train],
+            strata,
             groups[train],
             connect(groups, pairs)[train],
             {SPLITS.index(name): wanted[name] for name in self.cut_splits},

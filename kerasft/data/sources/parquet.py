@@ -1,4 +1,4 @@
-"""Parquet: rows by number, read a part of a row group at a time."""
+"""Parquet: rows by number; memory follows the largest row group, not the file."""
 
 from __future__ import annotations
 
@@ -30,28 +30,35 @@ def read_rows(file: SourceFile, source: ParquetSource, fields: Sequence[Field]) 
         DataError: it is no Parquet file, is damaged, or a configured column is not there or is of another kind.
     """
     try:
-        reader = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES)
+        # what is read ahead would be kept for as long as the file is open
+        reader = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _build_damage_error(file, error) from error
     with reader:
         columns = [_Column(file, source, field, reader.schema_arrow) for field in fields]
-        pictures = any(field.kind == "image" for field in fields)
-        rows = reader.metadata.num_rows
-        size, done = file.path.stat().st_size, 0
-        batches = reader.iter_batches(
-            _BATCH_PICTURES if pictures else _BATCH_ROWS, columns=[column.path for column in columns]
-        )
+        size, total, done = file.path.stat().st_size, reader.metadata.num_rows, 0
+        tables = _iterate(reader, columns, any(field.kind == "image" for field in fields))
         while True:
             try:
-                table = next(batches, None)
+                table = next(tables, None)
             except (pa.ArrowException, OSError) as error:
                 raise _build_damage_error(file, error, done + 1) from error
             if table is None:
-                break
+                return
             batch = _take_columns(table, columns, done + 1)
-            batch.size_bytes = size * (done + len(table)) // rows - size * done // rows
+            batch.size_bytes = size * (done + len(table)) // total - size * done // total
             done += len(table)
             yield batch
+
+
+def _iterate(reader: pq.ParquetFile, columns: Sequence[_Column], pictures: bool) -> Iterator[pa.RecordBatch]:
+    """Parts of one row group after the other: asked for all of them, Arrow keeps those that are done with."""
+    for group in range(reader.num_row_groups):
+        yield from reader.iter_batches(
+            _BATCH_PICTURES if pictures else _BATCH_ROWS,
+            row_groups=[group],
+            columns=[column.path for column in columns],
+        )
 
 
 def _take_columns(table: pa.RecordBatch, columns: Sequence[_Column], first: int) -> RawBatch:
