@@ -253,7 +253,7 @@ def _check_reachable(source: TfdsSource, builder: Any) -> None:
             raise DataError(
                 f"TFDS has no {source.name} on this machine, and {host} cannot be reached: {why}.",
                 where=str(builder.data_path),
-                fix=f"Prepare it on a machine with a network (tfds build {source.name}), copy its folder, and set "
+                fix=f"Prepare it on a machine with a network (tfds build {builder.name}), copy its folder, and set "
                 "data_dir to where the copy lies.",
             )
 
