@@ -13,11 +13,14 @@ class _FileSource(Config):
     path: Annotated[str | tuple[str, ...], PathField()]
     """A file, a glob (`parts/*.csv`), or a list of them; relative to the config file. `package:module/file`
     names a file inside an installed package."""
+
+
+class _TextFileSource(_FileSource):
     encoding: str = "utf-8"
     """Text encoding of the files; a byte order mark is skipped."""
 
 
-class CsvSource(_FileSource):
+class CsvSource(_TextFileSource):
     """Comma- or otherwise separated values, one row an example."""
 
     format: Literal["csv"]
@@ -33,12 +36,20 @@ class CsvSource(_FileSource):
     a field not listed is looked for under its own name."""
 
 
-class JsonLinesSource(_FileSource):
+class JsonLinesSource(_TextFileSource):
     """One JSON object a line."""
 
     format: Literal["jsonl"]
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
     """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object."""
+
+
+class ParquetSource(_FileSource):
+    """Parquet, one row an example; names of classes that Hugging Face's `datasets` wrote into it are used."""
+
+    format: Literal["parquet"]
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)
+    """Which column holds each of the task's fields, `{text: review.body}`; a dot descends into a struct."""
 
 
 class ImageFolderSource(Config):
@@ -50,7 +61,36 @@ class ImageFolderSource(Config):
     config file. Pictures may lie deeper; the class is the first folder's name."""
 
 
-Source = Annotated[CsvSource | JsonLinesSource | ImageFolderSource, pydantic.Field(discriminator="format")]
+class TfdsSource(Config):
+    """A dataset of TensorFlow Datasets: one that it knows by name, or any folder that it wrote."""
+
+    format: Literal["tfds"]
+    name: str | None = None
+    """`tf_flowers`, with a config and a version if need be: `glue/sst2`, `tf_flowers:3.*.*`."""
+    path: Annotated[str | None, PathField()] = None
+    """Instead of a name: the folder that holds dataset_info.json and features.json; relative to the config file."""
+    split: str = pydantic.Field(min_length=1)
+    """One of its splits, or a part of one: `train`, `train[:80%]`, `train+test`."""
+    data_dir: Annotated[str | None, PathField()] = None
+    """Where datasets known by name lie, and are put. Null: TFDS' own place, `~/tensorflow_datasets`."""
+    download: bool = True
+    """Whether a dataset known by name is downloaded where it is not there yet."""
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)
+    """Which feature holds each of the task's fields, `{text: sentence}`; a dot descends into a nested one."""
+
+    @pydantic.model_validator(mode="after")
+    def _is_named_once(self) -> TfdsSource:
+        if (self.name is None) == (self.path is None):
+            raise ValueError("give name or path, one of the two")
+        if self.path is not None and self.data_dir is not None:
+            raise ValueError("data_dir goes with name, not with path")
+        return self
+
+
+Source = Annotated[
+    CsvSource | JsonLinesSource | ParquetSource | ImageFolderSource | TfdsSource,
+    pydantic.Field(discriminator="format"),
+]
 
 
 class DataConfig(Config):

@@ -14,10 +14,10 @@ import kerasft
 from kerasft.data.checks import check_labels, describe_duplicates, handle_leaks, report, sort_labels
 from kerasft.data.config import DataConfig
 from kerasft.data.contents import load_content
-from kerasft.data.cutting import cut
+from kerasft.data.cutting import cut, join_rare_sets
 from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
-from kerasft.data.fingerprint import SPLITS, compute_data_fingerprint, resolve_sources
+from kerasft.data.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
 from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
 from kerasft.data.prepared import FORMAT, MANIFEST, PreparedDataset, Split, load_prepared_dataset
 from kerasft.data.reading import Labels, RejectsError, SplitCounts, SplitReader, check_rejects
@@ -28,7 +28,14 @@ from kerasft.errors import ConfigError, DataError
 from kerasft.files import compute_fingerprint, whole_folder, write_json
 from kerasft.progress import Progress, Silent
 
-__all__ = ["PreparedDataset", "Split", "compute_data_fingerprint", "load_prepared_dataset", "prepare_dataset"]
+__all__ = [
+    "PreparedDataset",
+    "Split",
+    "compute_data_fingerprint",
+    "fetch_sources",
+    "load_prepared_dataset",
+    "prepare_dataset",
+]
 
 REJECTED = "rejected.jsonl"
 _WORK = ".work"
@@ -68,6 +75,7 @@ def prepare_dataset(
     progress = progress or Silent()
     kept = folder.with_name(f"{folder.name}.{REJECTED}")
     kept.unlink(missing_ok=True)
+    fetch_sources(config, base, progress)
     sources = resolve_sources(config, base)
     if not sources:
         raise DataError(
@@ -247,9 +255,12 @@ class _Preparation:
         if not self.cut_splits:
             return splits
         train = slice(0, lengths[0])
+        strata = labels[train]
+        if self.label_sets is not None:
+            strata = join_rare_sets(strata, self.label_sets, min(wanted[name] for name in self.cut_splits))
         splits[train] = cut(
             store.read_column("keys")[train],
-            labels[train],
+            strata,
             groups[train],
             connect(groups, pairs)[train],
             {SPLITS.index(name): wanted[name] for name in self.cut_splits},
@@ -278,7 +289,7 @@ class _Preparation:
         settings = self.config.model_dump(mode="json")
         content = {
             "format": FORMAT,
-            "settings": {key: _without_path(value) for key, value in settings.items()},
+            "settings": {key: _without_place(value) for key, value in settings.items()},
             "sources": [(source["split"], source["sha256"]) for source in sources],
             "fields": [(field.name, field.kind) for field in self.fields],
             "labels": self.label_names,
@@ -298,5 +309,8 @@ class _Preparation:
         }
 
 
-def _without_path(value: Any) -> Any:
-    return {key: item for key, item in value.items() if key != "path"} if isinstance(value, dict) else value
+def _without_place(value: Any) -> Any:
+    """A source's settings without where it lies."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in ("path", "data_dir", "download")}

@@ -49,7 +49,7 @@ def parse_text(value: Any) -> str:
     """
     if not isinstance(value, str):
         raise InvalidValue(
-            "missing text" if value is None else "text is not a string", f"found {_describe(value)}"
+            "missing text" if value is None else "text is not a string", f"found {describe_value(value)}"
         )
     if not value.strip(INVISIBLE):
         raise InvalidValue("empty text")
@@ -88,7 +88,7 @@ def parse_label(value: Any) -> str:
         if math.isinf(value):
             raise InvalidValue("label is not a finite number", str(value))
         return str(int(value)) if value.is_integer() else repr(value)
-    raise InvalidValue("label is neither string nor number", f"found {_describe(value)}")
+    raise InvalidValue("label is neither string nor number", f"found {describe_value(value)}")
 
 
 def parse_labels(value: Any) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def parse_labels(value: Any) -> tuple[str, ...]:
         value = [part for part in value.split("|") if part.strip(INVISIBLE)]
     if not isinstance(value, list | tuple):
         raise InvalidValue(
-            "missing labels" if value is None else "labels are not a list", f"found {_describe(value)}"
+            "missing labels" if value is None else "labels are not a list", f"found {describe_value(value)}"
         )
     return tuple(sorted({parse_label(item) for item in value}))
 
@@ -115,11 +115,14 @@ def _check_encodable(value: str, name: str) -> None:
         ) from None
 
 
-def _describe(value: Any) -> str:
+def describe_value(value: Any) -> str:
+    """What kind of thing a raw value is, in words."""
     names = {
         type(None): "null",
         dict: "an object",
         list: "a list",
+        str: "text",
+        bytes: "bytes",
         bool: "a boolean",
         int: "a number",
         float: "a number",

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kerasft.data.config import DataConfig
-from kerasft.data.sources import SourceFile, list_members, resolve_files
+from kerasft.data.config import DataConfig, Source
+from kerasft.data.sources import SourceFile, fetch_source, list_members, resolve_source
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, compute_sha256
+from kerasft.progress import Progress
 
 HASHED_BYTES = 64 << 20
 """Files up to this size are hashed whole."""
@@ -19,17 +20,27 @@ SPLITS = ("train", "validation", "test")
 
 
 def resolve_sources(config: DataConfig, base: Path) -> dict[str, list[SourceFile]]:
-    """The files of each split that the config names.
+    """The files of each split that the config names; none of what is yet to be fetched.
 
     Raises:
         DataError: a path matches nothing.
     """
-    sources = {name: getattr(config, name) for name in SPLITS}
-    return {
-        name: resolve_files(source.path, base, folders=source.format == "image_folder")
-        for name, source in sources.items()
-        if source is not None
-    }
+    return {name: resolve_source(source, base) for name, source in _list_sources(config)}
+
+
+def fetch_sources(config: DataConfig, base: Path, progress: Progress) -> None:
+    """Downloads what the config names by name alone, and is not on this machine yet.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    for _, source in _list_sources(config):
+        fetch_source(source, base, progress)
+
+
+def _list_sources(config: DataConfig) -> list[tuple[str, Source]]:
+    sources = [(name, getattr(config, name)) for name in SPLITS]
+    return [(name, source) for name, source in sources if source is not None]
 
 
 def compute_data_fingerprint(config: DataConfig, base: Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pydantic
 
 from kerasft.data.contents import CONTENTS, load_content
+from kerasft.data.features import check_feature_classes
 from kerasft.data.records import read_record
 from kerasft.errors import DataError
 
@@ -85,7 +86,7 @@ class Split:
         import tensorflow_datasets as tfds
 
         with _naming_damage(self.folder):
-            _check_classes(read_record(self.folder / "features.json"))
+            check_feature_classes(read_record(self.folder / "features.json"))
             builder = tfds.builder_from_directory(str(self.folder))
             # a picture's bytes are wanted, not its pixels
             decoders = {self._held: tfds.decode.SkipDecoding()}
@@ -219,17 +220,6 @@ def _naming_damage(path: Path) -> Iterator[None]:
 
 def _build_damage_error(path: Path, what: str) -> DataError:
     return DataError(f"The prepared dataset is damaged: {what[:300]}", where=str(path), fix=_DAMAGED)
-
-
-def _check_classes(description: Any) -> None:
-    """Refuses a features.json that names classes of other packages than TFDS, which would import them."""
-    if isinstance(description, dict):
-        name = description.get("pythonClassName", "tensorflow_datasets.")
-        if not str(name).startswith("tensorflow_datasets."):
-            raise ValueError(f"features.json names the class {name}")
-    children = description.values() if isinstance(description, dict) else description
-    for child in children if isinstance(description, dict | list) else ():
-        _check_classes(child)
 
 
 def load_prepared_dataset(folder: Path) -> PreparedDataset:

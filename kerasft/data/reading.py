@@ -170,21 +170,31 @@ class SplitReader:
             counts.rejected[reject.reason] += 1
             detail = f": {reject.detail}" if reject.detail else ""
             if len(counts.shown) < SHOWN_REJECTS:
-                place = reject.content if self._content.named else f"{file.name}:{reject.row}"
-                counts.shown.append(f"{place}: {reject.reason}{detail}")
+                counts.shown.append(f"{self._locate(reject, file)}: {reject.reason}{detail}")
             line = {"split": split, "file": file.name, **reject._asdict()}
             self._rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
         if not parsed.held:
             return
         counts.accepted += len(parsed.held)
         counts.notes.update(one.note for one in parsed.held if one.note)
-        names = [one.name for one in parsed.held] if self._content.named else ()
+        names = [
+            one.name or f"{file.name}:{row}"
+            for one, row in zip(parsed.held, parsed.rows, strict=True)
+            if self._content.named
+        ]
         payloads = [one.payload for one in parsed.held]
         self._store.append(payloads, number, parsed.labels, parsed.rows, names)
         near = self._signatures is not None
         self._pending.append(executor.submit(self._content.look_at, parsed.held, near))
         if len(self._pending) > _PENDING_BATCHES:
             self._finish_one()
+
+    def _locate(self, reject: Reject, file: SourceFile) -> str:
+        """How a message calls a rejected row."""
+        if self._content.named and reject.content:
+            # rows of a folder are its files, and their numbers tell nothing
+            return reject.content if file.path.is_dir() else f"{file.name}:{reject.row}: {reject.content}"
+        return f"{file.name}:{reject.row}"
 
     def _parse(self, batch: RawBatch, file: SourceFile) -> _Parsed:
         parsed = _Parsed()
@@ -195,14 +205,18 @@ class SplitReader:
                     raise found
                 label = self._number(values[self._label])
             except InvalidValue as error:
-                name = self._content.name_value(values[self._held], file)
-                content = shorten(name or " | ".join(map(str, values)))
-                batch.rejects.append(Reject(row, error.reason, error.detail, content))
+                batch.rejects.append(Reject(row, error.reason, error.detail, self._quote(values, file)))
                 continue
             parsed.held.append(found)
             parsed.labels.append(label)
             parsed.rows.append(row)
         return parsed
+
+    def _quote(self, values: Sequence[Any], file: SourceFile) -> str:
+        """What is kept of a rejected row."""
+        if self._content.named:
+            return shorten(self._content.name_value(values[self._held], file))
+        return shorten(" | ".join(map(str, values)))
 
     def _number(self, value: Any) -> int:
         if self._fields[self._label].kind == "labels":

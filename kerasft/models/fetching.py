@@ -26,8 +26,8 @@ from kerasft.models.folders import (
     list_preset_files,
 )
 from kerasft.models.hubs import HubPreset, parse_hub_preset
-from kerasft.models.network import find_why_unreachable
 from kerasft.models.packages import find_package_folder, list_licence_files
+from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasft.errors import PresetError, storage_error
 from kerasft.models.image_nets import ImageArchitecture
-from kerasft.models.network import find_why_unreachable
+from kerasft.network import find_why_unreachable
 
 _ROOT = "https://storage.googleapis.com"
 _KERAS = f"{_ROOT}/tensorflow/keras-applications"

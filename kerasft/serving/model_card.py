@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss", "ece", "examples")
+SHOWN = (
+    "accuracy", "hamming_loss", "micro_f1", "macro_f1", "mcc", "mean_average_precision", "roc_auc", "log_loss", "ece",
+    "examples",
+)  # fmt: skip
 
 
 def write_model_card(

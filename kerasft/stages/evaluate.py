@@ -16,7 +16,10 @@ from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
 
-SHOWN = ("accuracy", "macro_f1", "weighted_f1", "mcc", "roc_auc", "log_loss", "brier", "ece")
+SHOWN = (
+    "accuracy", "hamming_loss", "micro_f1", "macro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
+    "log_loss", "brier", "ece",
+)  # fmt: skip
 
 
 def compute_evaluate_fingerprint(config: ExperimentConfig, trained: str, dataset: PreparedDataset) -> str:

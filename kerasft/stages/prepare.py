@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kerasft import __version__
 from kerasft.config.loading import dump_config
-from kerasft.data.dataset import compute_data_fingerprint, prepare_dataset
+from kerasft.data.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
@@ -37,6 +37,7 @@ def prepare(
     Raises:
         DataError: too much was rejected, leaks where they are refused, one class only, or nothing to read.
     """
+    fetch_sources(config.data, Path(), progress)
     fingerprint = compute_prepare_fingerprint(config)
     if run.is_done("prepare", fingerprint):
         try:

@@ -184,4 +184,4 @@ class Task(abc.ABC):
 
 def higher_is_better(figure: str) -> bool:
     """Whether a figure's larger value is the better one."""
-    return figure not in ("loss", "log_loss", "brier", "ece")
+    return figure not in ("loss", "log_loss", "brier", "ece", "hamming_loss")

@@ -9,63 +9,46 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
-from kerasft.plots.confusion import build_confusion_matrix_figure
+from kerasft.tasks.answers import Answers, OneLabel
 from kerasft.tasks.base import Task
 
 
 class Classifier(Task):
-    """One label for an example, by the softmax of a model's logits (examples, classes)."""
+    """Labels for an example, by a model's logits (examples, classes)."""
+
+    @property
+    def answers(self) -> Answers:
+        """What the logits say: by default one label for an example."""
+        return OneLabel(self.label_names)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Logits (examples, classes) → probabilities, float64, of the same shape."""
-        logits = np.asarray(outputs, np.float64)
-        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-        return exponentials / exponentials.sum(-1, keepdims=True)
+        return self.answers.probabilities(outputs)
 
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        return [
-            {
-                "label": self.label_names[int(row.argmax())],
-                "probabilities": {
-                    name: float(value) for name, value in zip(self.label_names, row, strict=True)
-                },
-            }
-            for row in self.probabilities(outputs)
-        ]
+        return self.answers.decode(outputs)
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "label": self.label_names[example["label"]],
-            "predicted": prediction["label"],
-            "probabilities": prediction["probabilities"],
-        }
+        return self.answers.record(example, prediction)
 
     def evaluate(
         self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
     ) -> dict[str, Any]:
-        return compute_classification_figures(
-            self.probabilities(outputs),
-            references,
-            self.label_names,
-            bootstrap_samples=bootstrap_samples,
-            seed=seed,
-        )
+        return self.answers.evaluate(outputs, references, bootstrap_samples=bootstrap_samples, seed=seed)
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
-        matrix = compute_confusion_matrix(self.probabilities(outputs), references)
-        return {"confusion_matrix": build_confusion_matrix_figure(matrix, self.label_names)}
+        return self.answers.draw(outputs, references)
 
     def _describe_rows(
         self, heading: str, cells: Sequence[str], examples: Sequence[Mapping[str, Any]], outputs: np.ndarray
     ) -> str:
         """A Markdown table of what the model says of some examples, each shown as its cell."""
         lines = [f"| {heading} | true | predicted | probability |", "|---|---|---|---|"]
-        for cell, example, predicted in zip(cells, examples, self.decode(outputs), strict=True):
-            label = self.label_names[example["label"]]
-            mark = "" if predicted["label"] == label else " ✗"
-            probability = predicted["probabilities"][predicted["label"]]
-            lines.append(f"| {cell} | {label} | {predicted['label']}{mark} | {probability:.3f} |")
+        answers = self.answers
+        for cell, example, prediction in zip(cells, examples, answers.decode(outputs), strict=True):
+            truth, predicted, probability = answers.tell(answers.record(example, prediction))
+            mark = "" if predicted == truth else " ✗"
+            lines.append(f"| {cell} | {truth} | {predicted}{mark} | {probability:.3f} |")
         return "\n".join(lines)
 
 

@@ -175,8 +175,12 @@ class CallbackSet:
 
     def _check_monitor(self, monitor: str) -> None:
         classes = self._setting.phase.model.output_shape[-1]
+        # an example of each class, of which every figure is defined
+        references = np.eye(classes, dtype=np.int32)
+        if self._references.ndim == 1:
+            references = references.argmax(-1)
         known = self._setting.task.evaluate(
-            np.eye(classes, dtype=np.float32), np.arange(classes), bootstrap_samples=0, seed=0
+            np.eye(classes, dtype=np.float32), references, bootstrap_samples=0, seed=0
         )
         names = sorted({name for name in known if _is_overall(name)} | {"loss"})
         if monitor not in names:

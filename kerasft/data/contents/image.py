@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +14,11 @@ import numpy as np
 
 from kerasft.data.config import DataConfig
 from kerasft.data.contents.base import Content, Held, Signatures
-from kerasft.data.fields import InvalidValue
+from kerasft.data.fields import InvalidValue, describe_value
 from kerasft.data.near_duplicates import NearPairs
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import RowStore
+from kerasft.errors import StorageError
 from kerasft.progress import Progress
 from kerasft.vision.files import check_picture, read_picture
 from kerasft.vision.hashing import COLOUR_SIDE, GREY_SIDE, PictureHashes, compute_hash, stack_hashes
@@ -46,18 +49,28 @@ class ImageContent(Content):
         return Held(picture.data, self.name_value(value, file), note, compute_hash(picture))
 
     def _open(self, value: Any, file: SourceFile) -> Picture:
+        if isinstance(value, Mapping):  # Hugging Face's way: a file's bytes, its path, or both
+            value = value["bytes"] if value.get("bytes") is not None else value.get("path")
         if isinstance(value, bytes):
             return check_picture(value, "")
-        if isinstance(value, str) and value.strip():
-            value = file.path.parent / value
+        if isinstance(value, str):
+            value = _find_path(value, file)
         if not isinstance(value, Path):
-            raise InvalidPicture("no picture named", f"found {value!r}")
-        return read_picture(value, follow_links=True)
+            raise InvalidPicture("no picture named", f"found {describe_value(value)}")
+        try:
+            return read_picture(value, follow_links=True)
+        except StorageError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InvalidPicture("no picture named", "the path is too long to be one") from None
+            raise
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         if isinstance(value, Path):
-            return f"{file.name}/{value.relative_to(file.path).as_posix()}"
-        return value if isinstance(value, str) else ""
+            value = f"{file.name}/{value.relative_to(file.path).as_posix()}"
+        elif isinstance(value, Mapping):
+            value = value.get("path")
+        # file names may hold bytes that are no text
+        return os.fsencode(value).decode("utf-8", "backslashreplace") if _is_spelled(value) else ""
 
     def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
         hashes = stack_hashes(one.look for one in held)
@@ -86,6 +99,23 @@ class ImageContent(Content):
 
     def decode(self, stored: Any) -> bytes:
         return bytes(stored)
+
+
+def _find_path(text: str, file: SourceFile) -> Path:
+    """What a path in a list of pictures means: relative ones start from the list's folder."""
+    text = text.strip()
+    if not text:
+        raise InvalidPicture("no picture named", "the path is empty")
+    if "\0" in text or not _is_spelled(text):
+        raise InvalidPicture("no picture named", "the path holds characters that no file name can")
+    return file.path.parent / text
+
+
+def _is_spelled(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
 
 
 class _PictureSignatures(Signatures):

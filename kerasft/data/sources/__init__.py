@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from kerasft.data.config import Source
+from kerasft.data.config import Source, TfdsSource
 from kerasft.data.fields import Field
 from kerasft.data.sources.paths import SourceFile, compute_source_sha256, list_members, measure, resolve_files
 from kerasft.data.sources.rows import RawBatch, Reject
+from kerasft.progress import Progress
 
 READERS = {
     "csv": "kerasft.data.sources.csv",
     "jsonl": "kerasft.data.sources.json_lines",
+    "parquet": "kerasft.data.sources.parquet",
     "image_folder": "kerasft.data.sources.image_folder",
+    "tfds": "kerasft.data.sources.tfds",
 }
 """Format → module with `read_rows(file, source, fields)`."""
+
+
+def resolve_source(source: Source, base: Path) -> list[SourceFile]:
+    """The files that a source means; none of a TFDS dataset that is yet to be fetched.
+
+    Args:
+        source: a format's settings.
+        base: the folder that relative paths start from.
+
+    Raises:
+        DataError: a path matches nothing, or there is no such dataset.
+    """
+    if isinstance(source, TfdsSource):
+        return importlib.import_module(READERS["tfds"]).resolve(source, base)
+    return resolve_files(source.path, base, folders=source.format == "image_folder")
+
+
+def fetch_source(source: Source, base: Path, progress: Progress) -> None:
+    """Downloads what a source means, where it is not on this machine yet and may be.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    if isinstance(source, TfdsSource):
+        importlib.import_module(READERS["tfds"]).fetch(source, base, progress)
 
 
 def read_rows(file: SourceFile, source: Source, fields: Sequence[Field]) -> Iterator[RawBatch]:
@@ -42,8 +71,10 @@ __all__ = [
     "Reject",
     "SourceFile",
     "compute_source_sha256",
+    "fetch_source",
     "list_members",
     "measure",
     "read_rows",
     "resolve_files",
+    "resolve_source",
 ]

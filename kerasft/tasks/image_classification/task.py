@@ -23,6 +23,7 @@ from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backb
 from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
 from kerasft.models.saved_models import load_model_weights
 from kerasft.progress import Progress
+from kerasft.tasks.answers import Answers, AnyLabels
 from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
@@ -218,6 +219,10 @@ class ImageClassification(Classifier):
 
     # --- answers ----------------------------------------------------------------------------------------------
 
+    @property
+    def answers(self) -> Answers:
+        return AnyLabels(self.label_names) if self.config.multi_label else super().answers
+
     def build_forward(self, model: keras.Model) -> Callable[[Any], Any]:
         if self.config.test_time_augmentation == "none":
             return make_forward(model)
@@ -262,11 +267,12 @@ class ImageClassification(Classifier):
         return draw_probes()
 
     def explain_input(self) -> list[str]:
+        several = " Each probability stands for itself: any number of labels may hold, from 0.5 on."
         how = {"crop": "cut", "pad": "filled up", "stretch": "stretched"}[self.model_config.resize]
         return [
             "`serving_default` takes `image`, a batch of JPEG, PNG, GIF or BMP files as bytes, and returns",
             f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
-            f"{self.size_px} pixels inside; nothing has to be done before.",
+            f"{self.size_px} pixels inside; nothing has to be done before.{several * self.config.multi_label}",
         ]
 
     def serving_module(self, model: keras.Model) -> tf.Module:

@@ -8,7 +8,7 @@ import time
 import pytest
 from preset_makers import serve
 
-from kerasft.models.network import find_why_unreachable
+from kerasft.network import find_why_unreachable
 
 
 @pytest.fixture(autouse=True)

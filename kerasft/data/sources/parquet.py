@@ -1,0 +1,187 @@
+"""Parquet: rows by number; memory follows the largest row group, not the file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kerasft.data.config import ParquetSource
+from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.sources.rows import RawBatch, Reject, shorten
+from kerasft.errors import DataError
+
+_BATCH_ROWS = 1000
+_BATCH_PICTURES = 64
+_BUFFER_BYTES = 1 << 20
+"""Columns are read through a buffer of this size, and not a row group's whole column at once."""
+_SHOWN_COLUMNS = 20
+
+
+def read_rows(file: SourceFile, source: ParquetSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
+    """Streams the file's rows, numbered from 1.
+
+    Raises:
+        DataError: it is no Parquet file, is damaged, or a configured column is not there or is of another kind.
+    """
+    try:
+        # what is read ahead would be kept for as long as the file is open
+        reader = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise _build_damage_error(file, error) from error
+    with reader:
+        columns = [_Column(file, source, field, reader.schema_arrow) for field in fields]
+        size, total, done = file.path.stat().st_size, reader.metadata.num_rows, 0
+        tables = _iterate(reader, columns, any(field.kind == "image" for field in fields))
+        while True:
+            try:
+                table = next(tables, None)
+            except (pa.ArrowException, OSError) as error:
+                raise _build_damage_error(file, error, done + 1) from error
+            if table is None:
+                return
+            batch = _take_columns(table, columns, done + 1)
+            batch.size_bytes = size * (done + len(table)) // total - size * done // total
+            done += len(table)
+            yield batch
+
+
+def _iterate(reader: pq.ParquetFile, columns: Sequence[_Column], pictures: bool) -> Iterator[pa.RecordBatch]:
+    """Parts of one row group after the other: asked for all of them, Arrow keeps those that are done with."""
+    for group in range(reader.num_row_groups):
+        yield from reader.iter_batches(
+            _BATCH_PICTURES if pictures else _BATCH_ROWS,
+            row_groups=[group],
+            columns=[column.path for column in columns],
+        )
+
+
+def _take_columns(table: pa.RecordBatch, columns: Sequence[_Column], first: int) -> RawBatch:
+    batch = RawBatch()
+    for number, values in enumerate(
+        zip(*(column.list_values(table) for column in columns), strict=True), first
+    ):
+        problem = next((value for value in values if isinstance(value, InvalidValue)), None)
+        if problem is None:
+            batch.rows.append(number)
+            batch.values.append(values)
+        else:
+            batch.rejects.append(Reject(number, problem.reason, problem.detail, ""))
+    return batch
+
+
+class _Column:
+    """One column, or what lies in one under a path with dots.
+
+    Raises:
+        DataError: there is none, or it holds another kind of thing than the field.
+    """
+
+    def __init__(self, file: SourceFile, source: ParquetSource, field: Field, schema: pa.Schema):
+        self.path = source.columns.get(field.name, field.name)
+        self.names: list[str] | None = None
+        # a column whose own name holds the dots comes first
+        self._parts = [self.path] if self.path in schema.names else self.path.split(".")
+        found = _find_type(schema, self._parts)
+        if found is None:
+            raise _build_missing_error(file, field, self.path, schema)
+        _check_kind(file, field, self.path, found)
+        if field.kind in ("label", "labels") and len(self._parts) == 1:
+            self.names = _read_class_names(schema, self.path)
+
+    def list_values(self, table: pa.RecordBatch) -> list[Any]:
+        """A value a row; an `InvalidValue` where it cannot be decoded."""
+        array = table.column(self._parts[0])
+        try:
+            values = array.to_pylist()
+        except UnicodeDecodeError:  # Parquet files may hold anything under the name of text
+            values = [_decode(item) for item in array]
+        for part in self._parts[1:]:
+            values = [value.get(part) if isinstance(value, dict) else value for value in values]
+        return [self._name(value) for value in values] if self.names else values
+
+    def _name(self, value: Any) -> Any:
+        """A class by its name, where the file tells it; Hugging Face writes −1 where there is none."""
+        assert self.names is not None
+        if isinstance(value, list):
+            return [self._name(item) for item in value]
+        if value == -1:
+            return None
+        return self.names[value] if isinstance(value, int) and 0 <= value < len(self.names) else value
+
+
+def _decode(item: pa.Scalar) -> Any:
+    try:
+        return item.as_py()
+    except UnicodeDecodeError as error:
+        return InvalidValue("invalid UTF-8", f"byte 0x{error.object[error.start]:02X} at byte {error.start}")
+
+
+def _find_type(schema: pa.Schema, parts: Sequence[str]) -> pa.DataType | None:
+    if schema.names.count(parts[0]) != 1:
+        return None
+    found = schema.field(parts[0]).type
+    for part in parts[1:]:
+        if not pa.types.is_struct(found) or found.get_field_index(part) < 0:
+            return None
+        found = found.field(part).type
+    return found
+
+
+def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -> None:
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    binary = pa.types.is_binary(found) or pa.types.is_large_binary(found)
+    text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
+    picture = binary or (pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
+    if field.kind == "text" and not text:
+        raise DataError(
+            f"The column {path!r} holds {'pictures or other bytes' if picture else found}, and {field.name!r} is text.",
+            where=file.name,
+            fix="Name another column, or set task.type to image_classification if these are pictures.",
+        )
+    if field.kind == "image" and not (picture or text):
+        raise DataError(
+            f"The column {path!r} holds {found}, and no pictures.",
+            where=file.name,
+            fix="Name a column with pictures' bytes, with their paths, or with both, {bytes, path}.",
+        )
+
+
+def _read_class_names(schema: pa.Schema, name: str) -> list[str] | None:
+    """The classes' names that Hugging Face's `datasets` keeps beside a column of their numbers."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][name]
+        told = told[0] if isinstance(told, list) else told.get("feature", told)
+        return [str(label) for label in told["names"]] if told["_type"] == "ClassLabel" else None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return None
+
+
+def _build_missing_error(file: SourceFile, field: Field, path: str, schema: pa.Schema) -> DataError:
+    near = difflib.get_close_matches(path, schema.names, n=1, cutoff=0.5)
+    shown = [repr(shorten(name)) for name in schema.names[:_SHOWN_COLUMNS]]
+    more = ", …" if len(schema.names) > len(shown) else ""
+    twice = schema.names.count(path.split(".")[0]) > 1
+    return DataError(
+        f"{'More than one column is called' if twice else 'There is no column'} {path!r}; there are "
+        f"{', '.join(shown)}{more}.",
+        where=file.name,
+        fix=f"{f'Did you mean {near[0]!r}? ' if near and not twice else ''}"
+        f"Set columns: {{{field.name}: {near[0] if near and not twice else '…'}}}",
+    )
+
+
+def _build_damage_error(file: SourceFile, error: Exception, row: int | None = None) -> DataError:
+    if row is None:
+        what = f"This is no Parquet file, or a damaged one: {str(error)[:300]}"
+    else:
+        what = f"The file is damaged: what follows cannot be read: {str(error)[:300]}"
+    return DataError(
+        what, where=file.name if row is None else f"{file.name}:{row}", fix="Write or fetch the file again."
+    )

@@ -1,0 +1,144 @@
+"""TFDS features as the columns of fields: where they lie, what they must be, values as other formats give them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from kerasft.data.config import TfdsSource
+from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.sources.paths import SourceFile
+from kerasft.errors import DataError
+
+_SHOWN_FEATURES = 20
+
+
+class Column:
+    """What an example of a TFDS dataset holds for one of the task's fields.
+
+    Args:
+        file: the dataset.
+        source: says which feature it is.
+        field: the task's.
+        features: the dataset's.
+
+    Raises:
+        DataError: there is no such feature, or it holds another kind of thing.
+    """
+
+    def __init__(self, file: SourceFile, source: TfdsSource, field: Field, features: Any):
+        path = source.columns.get(field.name, field.name)
+        self._parts = [path] if path in features else path.split(".")
+        self._picture = field.kind == "image"
+        feature = _find(features, self._parts)
+        if feature is None:
+            raise _build_missing_error(file, field, path, features)
+        _check_kind(file, field, path, feature)
+        innermost = feature
+        while isinstance(innermost, tfds.features.Sequence):
+            innermost = innermost.feature
+        named = isinstance(innermost, tfds.features.ClassLabel) and innermost.names
+        self._names: list[str] | None = list(innermost.names) if named else None
+
+    @property
+    def name(self) -> str:
+        """The feature that it lies in."""
+        return self._parts[0]
+
+    @property
+    def decoders(self) -> dict[str, Any]:
+        """What leaves a picture as it is stored; nothing for anything else."""
+        if not self._picture:
+            return {}
+        decoder: Any = tfds.decode.SkipDecoding()
+        for part in reversed(self._parts):
+            decoder = {part: decoder}
+        return decoder
+
+    def read(self, example: dict[str, Any]) -> Any:
+        """The value: bytes of a picture; text, numbers and lists of Python's; a class by its name.
+
+        Raises:
+            InvalidValue: it is no text in UTF-8, or no class of the dataset.
+        """
+        value: Any = example
+        for part in self._parts:
+            value = value[part]
+        if self._picture:
+            return bytes(value)
+        return self._convert(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)
+
+    def _convert(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._convert(item) for item in value]
+        if isinstance(value, bytes):
+            try:
+                return value.decode("utf-8")
+            except UnicodeDecodeError as error:
+                damage = f"byte 0x{value[error.start]:02X} at byte {error.start}"
+                raise InvalidValue("invalid UTF-8", damage) from None
+        if self._names is None:
+            return value
+        if value == -1:  # how TFDS writes that a test split tells no label
+            return None
+        if not 0 <= value < len(self._names):
+            raise InvalidValue("unknown label", f"number {value} of {len(self._names)} classes")
+        return self._names[value]
+
+
+def _find(features: Any, parts: list[str]) -> Any:
+    found = features
+    for part in parts:
+        while isinstance(found, tfds.features.Sequence):
+            found = found.feature
+        if not isinstance(found, tfds.features.FeaturesDict) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None:
+    picture = isinstance(feature, tfds.features.Image)
+    text = isinstance(feature, tfds.features.Text) or (
+        isinstance(feature, tfds.features.Tensor) and feature.np_dtype == np.object_ and not feature.shape
+    )
+    if field.kind == "text" and not text:
+        raise DataError(
+            f"The feature {path!r} holds {_describe(feature)}, and {field.name!r} is text.",
+            where=file.name,
+            fix="Set task.type to image_classification, or name a dataset of texts."
+            if picture
+            else f"Set columns: {{{field.name}: …}} to a feature that holds text.",
+        )
+    if field.kind == "image" and not picture:
+        raise DataError(
+            f"The feature {path!r} holds {_describe(feature)}, and no pictures.",
+            where=file.name,
+            fix=f"Set columns: {{{field.name}: …}} to a feature that holds pictures, or task.type to "
+            "text_classification.",
+        )
+
+
+def _describe(feature: Any) -> str:
+    kinds = {
+        tfds.features.Image: "pictures",
+        tfds.features.ClassLabel: "classes",
+        tfds.features.Text: "text",
+        tfds.features.Sequence: "sequences",
+    }
+    return next((told for kind, told in kinds.items() if isinstance(feature, kind)), type(feature).__name__)
+
+
+def _build_missing_error(file: SourceFile, field: Field, path: str, features: Any) -> DataError:
+    names = list(features)
+    near = difflib.get_close_matches(path, names, n=1, cutoff=0.5)
+    told = ", ".join(f"{name} ({_describe(features[name])})" for name in names[:_SHOWN_FEATURES])
+    return DataError(
+        f"There is no feature {path!r}; there are {told}{', …' if len(names) > _SHOWN_FEATURES else ''}.",
+        where=file.name,
+        fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}"
+        f"Set columns: {{{field.name}: {near[0] if near else '…'}}}",
+    )

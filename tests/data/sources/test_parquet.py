@@ -1,0 +1,122 @@
+"""Parquet: what is read, what is rejected, with its number."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from data_makers import FIELDS, collect
+from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_hugging_face
+
+from kerasft.data.config import ParquetSource
+from kerasft.data.sources import SourceFile, read_rows
+from kerasft.errors import DataError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some.parquet"
+
+
+def read(path: Path, fields=FIELDS, **config):
+    source = ParquetSource.model_validate({"format": "parquet", "path": path.name, **config})
+    return collect(read_rows(SourceFile(path, path.name), source, fields))
+
+
+def test_rows_are_numbered_from_one_over_row_groups(path):
+    pq.write_table(pa.table({"label": [1, 0, 1], "more": [[], [], []], "text": ["a", "b", None]}), path, 2)
+    assert read(path) == ([(1, "a", 1), (2, "b", 0), (3, None, 1)], [])
+
+
+def test_batches_share_the_size_of_the_file(path):
+    pq.write_table(pa.table({"text": ["a"] * 5000, "label": [1] * 5000}), path, 1500)
+    source = ParquetSource(format="parquet", path=path.name)
+    sizes = [batch.size_bytes for batch in read_rows(SourceFile(path, path.name), source, FIELDS)]
+    assert len(sizes) >= 5
+    assert sum(sizes) == path.stat().st_size
+
+
+def test_dots_descend_unless_the_column_itself_has_them(path):
+    review = [{"body": "a", "by": {"name": "x"}}, None, {"body": "c", "by": None}]
+    pq.write_table(pa.table({"review": review, "n.stars": [5, 4, 3]}), path)
+    rows, _ = read(path, columns={"text": "review.body", "label": "n.stars"})
+    assert rows == [(1, "a", 5), (2, None, 4), (3, "c", 3)]
+    rows, _ = read(path, columns={"text": "review.by.name", "label": "n.stars"})
+    assert [text for _, text, _ in rows] == ["x", None, None]
+
+
+def test_dictionaries_read_as_what_they_stand_for(path):
+    column = pa.array(["good", "bad", "good"]).dictionary_encode()
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "label": column}), path)
+    assert [label for _, _, label in read(path)[0]] == ["good", "bad", "good"]
+
+
+def test_text_that_is_no_utf8_costs_its_row(path):
+    texts = pa.StringArray.from_buffers(
+        3, pa.array([0, 1, 3, 4], pa.int32()).buffers()[1], pa.py_buffer(b"a\xffbc")
+    )
+    pq.write_table(pa.table({"text": texts, "label": ["x", "y", "z"]}), path)
+    rows, rejects = read(path)
+    assert rows == [(1, "a", "x"), (3, "c", "z")]
+    assert rejects == [(2, "invalid UTF-8", "byte 0xFF at byte 0")]
+
+
+def test_classes_of_hugging_face_come_by_their_names(path):
+    columns = {"text": ["a", "b", "c"], "label": [1, 0, -1]}
+    write_hugging_face(path, columns, {"label": ["negative", "positive"]})
+    assert [label for _, _, label in read(path)[0]] == ["positive", "negative", None]
+
+
+def test_lists_of_classes_come_by_their_names(path):
+    columns = {"image": [b"1", b"2"], "labels": [[0, 2], []]}
+    write_hugging_face(path, columns, {"labels": ["cat", "dog", "owl"]})
+    assert [labels for _, _, labels in read(path, TAGGED_FIELDS)[0]] == [["cat", "owl"], []]
+
+
+def test_pictures_are_bytes_or_structs(path):
+    picture = {"bytes": draw_picture(0), "path": "a.png"}
+    pq.write_table(pa.table({"image": [picture], "label": ["x"]}), path)
+    assert read(path, PICTURE_FIELDS)[0] == [(1, picture, "x")]
+    assert read(path, PICTURE_FIELDS, columns={"image": "image.bytes"})[0] == [(1, picture["bytes"], "x")]
+
+
+@pytest.mark.parametrize("damage", ["text", "empty", "cut"])
+def test_what_is_no_parquet_file_is_named(path, damage):
+    pq.write_table(pa.table({"text": ["a"], "label": [1]}), path)
+    whole = path.read_bytes()
+    path.write_bytes({"text": b"text,label\n" * 5, "empty": b"", "cut": whole[:-20]}[damage])
+    with pytest.raises(DataError, match=r"some.parquet: This is no Parquet file, or a damaged one"):
+        read(path)
+
+
+def test_damage_inside_is_named_with_the_row(path):
+    texts = [os.urandom(200).hex() for _ in range(3000)]
+    pq.write_table(pa.table({"text": texts, "label": [1] * 3000}), path, 1000, compression="zstd")
+    column = pq.ParquetFile(path).metadata.row_group(1).column(0)
+    with open(path, "r+b") as file:
+        file.seek(column.data_page_offset)
+        file.write(b"\xff" * 4000)
+    with pytest.raises(DataError, match=r"some.parquet:1001: The file is damaged"):
+        read(path)
+
+
+def test_a_missing_column_is_told_with_the_nearest(path):
+    pq.write_table(pa.table({"texts": ["a"], "label": [1]}), path)
+    with pytest.raises(DataError, match=r"no column 'text'; there are 'texts', 'label'.\n.*mean 'texts'\?"):
+        read(path)
+    with pytest.raises(DataError, match=r"no column 'texts.body'"):
+        read(path, columns={"text": "texts.body"})
+
+
+def test_pictures_are_no_texts_and_texts_no_numbers(path):
+    pq.write_table(pa.table({"image": [draw_picture(0)], "label": [1]}), path)
+    with pytest.raises(
+        DataError, match=r"'image' holds pictures or other bytes, and 'text' is text"
+    ) as error:
+        read(path, columns={"text": "image"})
+    assert "image_classification" in str(error.value)
+    with pytest.raises(DataError, match=r"'label' holds int64, and no pictures"):
+        read(path, PICTURE_FIELDS, columns={"image": "label"})

@@ -1,0 +1,122 @@
+"""Any number of labels for a picture: from a list of drawn pictures to a served answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasft.config.loading import load_config
+from kerasft.data.prepared import load_prepared_dataset
+from kerasft.experiment import ExperimentConfig
+from kerasft.stages.evaluate import evaluate
+from kerasft.stages.export import export
+from kerasft.stages.finetune import finetune
+from kerasft.stages.predict import Predictor
+from kerasft.stages.prepare import prepare
+from kerasft.training.run_folder import RunFolder
+
+NAMES = ("blue", "green", "red")
+CONFIG = """
+name: spots
+task: {type: image_classification, multi_label: true, class_weights: balanced, augmentation: {policy: none}}
+data:
+  train: {format: csv, path: list.csv, columns: {image: file, labels: tags}}
+  near_duplicates: false
+model: {preset: mobilenet, arguments: {alpha: 0.25}, weights: random.weights.h5, image_size_px: 32}
+train:
+  head: {epochs: 25, learning_rate: 0.02}
+  epochs: 0
+  precision: float32
+evaluate: {bootstrap_samples: 100}
+export: {replay_examples: 8}
+"""
+
+
+def draw_spots(labels: list[str], number: int) -> Image.Image:
+    """Grey with a little noise, and a band of each label's colour at a place of its own."""
+    pixels = np.random.default_rng(number).integers(120, 136, (32, 32, 3), np.uint8)
+    for channel, name in ((2, "blue"), (1, "green"), (0, "red")):
+        if name in labels:
+            pixels[10 * channel : 10 * channel + 10, :, :] = 0
+            pixels[10 * channel : 10 * channel + 10, :, channel] = 255
+    return Image.fromarray(pixels)
+
+
+def list_tags(number: int) -> list[str]:
+    return [name for bit, name in enumerate(NAMES) if number >> bit & 1]
+
+
+def write_weights(path: Path, pictures: list[Image.Image]) -> None:
+    """Random ones, whose batch normalisation knows the pictures: a head alone can learn from such features."""
+    import keras
+
+    from kerasft.models.image_backbones import build_image_backbone
+
+    net = build_image_backbone("mobilenet", size_px=32, weights="none", arguments={"alpha": 0.25}, seed=0)
+    norms = [layer for layer in net._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    net(np.stack([np.asarray(picture, np.float32) for picture in pictures]), training=True)
+    net.save_weights(path)
+
+
+def write_experiment(folder: Path, count: int = 240) -> Path:
+    (folder / "pictures").mkdir()
+    lines = ["file,tags"]
+    pictures = [draw_spots(list_tags(number), number) for number in range(count)]
+    write_weights(folder / "random.weights.h5", pictures[:64])
+    for number, picture in enumerate(pictures):
+        picture.save(folder / "pictures" / f"{number}.png")
+        lines.append(f"pictures/{number}.png,{'|'.join(list_tags(number))}")
+    (folder / "list.csv").write_text("\n".join(lines))
+    (folder / "spots.yaml").write_text(CONFIG)
+    return folder / "spots.yaml"
+
+
+@pytest.mark.slow
+def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(tmp_path):
+    import tensorflow as tf
+
+    config = load_config(ExperimentConfig, write_experiment(tmp_path)).config
+    run = RunFolder(tmp_path / "run")
+    prepare(config, run)
+    finetune(config, run)
+    figures = evaluate(config, run)["test"]
+    served = export(config, run)
+
+    assert figures["accuracy"]["value"] > 0.5  # all three labels right; chance is an eighth
+    assert figures["mean_average_precision"]["value"] > 0.9
+    assert set(figures) >= {
+        "hamming_loss",
+        "micro_f1",
+        "macro_f1",
+        "roc_auc",
+        "log_loss",
+        "f1/red",
+        "support/red",
+    }
+    assert figures["micro_f1"]["low"] <= figures["micro_f1"]["value"] <= figures["micro_f1"]["high"]
+
+    split = load_prepared_dataset(run.dataset).split("test")
+    lines = [json.loads(line) for line in (run.predictions / "test.jsonl").read_text().splitlines()]
+    assert len(lines) == len(split)
+    for line in lines:
+        assert line["labels"] == list_tags(int(Path(line["origin"]).stem))
+        assert line["predicted"] == [name for name, value in line["probabilities"].items() if value >= 0.5]
+
+    files = [example["image"] for example in split.take(range(8))]
+    answers = tf.saved_model.load(str(served)).signatures["serving_default"](image=tf.constant(files))
+    probabilities = answers["probabilities"].numpy()
+    expected = [list(line["probabilities"].values()) for line in lines[:8]]
+    assert probabilities == pytest.approx(np.array(expected), abs=1e-4)
+    assert [name.decode() for name in answers["label"].numpy()] == [NAMES[k] for k in probabilities.argmax(1)]
+    card = (served / "assets.extra" / "model_card.md").read_text()
+    assert "any number of labels may hold" in card
+    assert "| hamming_loss |" in card
+
+    (answer,) = Predictor(run).predict([{"image": str(tmp_path / "pictures" / "5.png")}])
+    assert answer["labels"] == ["blue", "red"]
