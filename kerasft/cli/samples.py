@@ -27,6 +27,7 @@ class Classes(StrEnum):
     SHAPE = "shape"
     TEXTURE = "texture"
     SHAPE_AND_TEXTURE = "shape_and_texture"
+    PLACE = "place"
 
 
 class PictureFormat(StrEnum):
@@ -66,7 +67,11 @@ def scenes_command(
     size: Annotated[int, typer.Option("--size", help="Height and width in pixels, 32 to 1024.")] = 128,
     seed: Annotated[int, typer.Option("--seed", help="Another one, other pictures.")] = 0,
     classes: Annotated[
-        Classes, typer.Option("--classes", help="What a picture's class is, of its main object.")
+        Classes,
+        typer.Option(
+            "--classes",
+            help="What a picture's class is: its main object's shape or texture, both, or its place.",
+        ),
     ] = Classes.SHAPE,
     max_objects: Annotated[
         int, typer.Option("--max-objects", help="1 to 6; scenes with fewer are easier to learn from.")

@@ -20,15 +20,32 @@ from kerasft.samples.textures import (
     turn_and_scale,
 )
 
+SURFACE, HORIZON, GROWTH, COLOURS = "surface", "horizon", "growth", "colours"
+PLACES = tuple(sorted([*TEXTURES, HORIZON, GROWTH, COLOURS]))
+"""What can be around an object: a surface of a texture, a place with a horizon, growth, colours out of focus."""
 
-def paint_background(generator: np.random.Generator, size_px: int) -> Image.Image:
-    """A surface, a place with a horizon, growth, or blurred colours: RGB (size_px, size_px)."""
-    kind = generator.random()
-    if kind < 0.3:
-        picture = _paint_surface(generator, size_px)
-    elif kind < 0.6:
+
+def paint_background(generator: np.random.Generator, size_px: int, place: str | None = None) -> Image.Image:
+    """A surface, a place with a horizon, growth, or blurred colours: RGB (size_px, size_px).
+
+    Args:
+        generator: draws what is random about it.
+        size_px: height and width.
+        place: one of `PLACES`; None draws one.
+    """
+    drawn = generator.random()
+    kind = next(
+        kind
+        for limit, kind in ((0.3, SURFACE), (0.6, HORIZON), (0.85, GROWTH), (1.0, COLOURS))
+        if drawn < limit
+    )
+    if place is not None:
+        kind = SURFACE if place in TEXTURES else place
+    if kind == SURFACE:
+        picture = _paint_surface(generator, size_px, place)
+    elif kind == HORIZON:
         picture = _paint_horizon(generator, size_px)
-    elif kind < 0.85:
+    elif kind == GROWTH:
         picture = _paint_growth(generator, size_px)
     else:
         picture = _paint_colours(generator, size_px)
@@ -43,14 +60,14 @@ def _pick_texture(generator: np.random.Generator) -> Texture:
     return list(TEXTURES.values())[int(generator.integers(len(TEXTURES)))]
 
 
-def _paint_surface(generator: np.random.Generator, size_px: int) -> Image.Image:
+def _paint_surface(generator: np.random.Generator, size_px: int, name: str | None) -> Image.Image:
     """One texture all over, unevenly lit."""
     y, x = make_grid(size_px, size_px)
     u, v = turn_and_scale(x, y, generator.uniform(0, 360), generator.uniform(2.5, 12))
     palette = draw_palette(generator, generator.uniform(0.1, 0.8))
-    colours = mix_colours(
-        palette, _pick_texture(generator)(generator, u, v) * np.float32(generator.uniform(0.3, 1.0))
-    )
+    picked = _pick_texture(generator)
+    texture = picked if name is None else TEXTURES[name]
+    colours = mix_colours(palette, texture(generator, u, v) * np.float32(generator.uniform(0.3, 1.0)))
     slope = generator.uniform(-0.5, 0.5, 2)
     lightness = (
         1 + (x - np.float32(0.5)) * np.float32(slope[0]) + (y - np.float32(0.5)) * np.float32(slope[1])

@@ -12,14 +12,15 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from kerasft.samples.scene_backgrounds import paint_background
+from kerasft.samples.scene_backgrounds import PLACES, paint_background
 from kerasft.samples.scene_outlines import SHAPES
 from kerasft.samples.scene_painting import draw_light, paint_shape, photograph
 from kerasft.samples.scene_shapes import Drawn, Pose, draw_shape
 from kerasft.samples.textures import TEXTURES
 
-Classes = Literal["shape", "texture", "shape_and_texture"]
-"""What the class of a picture is: of its main object the shape, the texture, or both (`striped_ring`)."""
+Classes = Literal["shape", "texture", "shape_and_texture", "place"]
+"""What the class of a picture is: of its main object the shape, the texture, or both (`striped_ring`); or the place
+around it, which is the easiest to learn."""
 
 MAX_OBJECTS = 6
 SUPPORTED_SIZES_PX = range(32, 1025)
@@ -54,7 +55,7 @@ class Scene:
     """uint8 (height, width, 3)."""
     label: int
     name: str
-    """The picture's class: that of its main object."""
+    """The picture's class."""
     objects: tuple[SceneObject, ...]
     """The main object first, which is the largest; then the others."""
     class_mask: np.ndarray
@@ -81,6 +82,8 @@ def list_classes(classes: Classes = "shape") -> list[str]:
         return list(TEXTURES)
     if classes == "shape_and_texture":
         return [f"{texture}_{shape}" for texture in TEXTURES for shape in SHAPES]
+    if classes == "place":
+        return list(PLACES)
     raise ValueError(f"classes must be one of {', '.join(get_args(Classes))}; got {classes!r}")
 
 
@@ -133,14 +136,14 @@ def draw_scene(
     label = index % len(names)
     generator = np.random.default_rng([seed, index])
     shape, texture = _pick(generator, list(SHAPES)), _pick(generator, list(TEXTURES))
-    if classes != "texture":
+    if classes in ("shape", "shape_and_texture"):
         shape = names[label].rpartition("_")[2]
-    if classes != "shape":
+    if classes in ("texture", "shape_and_texture"):
         texture = names[label].partition("_")[0]
     main, others = _plan(generator, shape, texture, size_px, max_objects)
     light = draw_light(generator)
     things = _order(generator, main, others)
-    picture = paint_background(generator, size_px)
+    picture = paint_background(generator, size_px, names[label] if classes == "place" else None)
     for thing in reversed(things):
         paint_shape(picture, thing.drawn, thing.pose, thing.texture, light, generator)
     objects, class_mask, instance_mask = _describe(main, things, size_px)
