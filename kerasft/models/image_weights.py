@@ -147,7 +147,8 @@ def _find_backbone_group(backbone: Any, file: Any) -> Any:
     layers = file.get("layers", {})
     inside = [layers[name] for name in layers if name.startswith("functional")]
     counts = {group.name: len(_read_shapes(group)) for group in [file, *inside]}
-    wanted = len(backbone.variables)
+    # Keras writes no states of dropout's generators, which EfficientNet has
+    wanted = sum("seed_generator" not in variable.path for variable in backbone.variables)
     for name, count in counts.items():
         if count == wanted:
             return file[name]
