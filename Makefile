@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format bench docs clean distclean install install-dev
+.PHONY: help quickstart quickstart-vision test check format bench docs clean distclean install install-dev
 MAKEFLAGS += --no-print-directory
 
 # The first Python here that fits, or what is given: make quickstart PYTHON=/path/to/python3.12
@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 RUN := runs/quickstart
+VISION_RUN := runs/quickstart-vision
+SCENES := runs/scenes
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
 SLOW ?= 1
@@ -26,6 +28,7 @@ test bench: export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'
+	@echo 'make quickstart-vision   draw pictures, train a small net on them, export, predict (into $(VISION_RUN))'
 	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some'
 	@echo 'make check        ruff and mypy'
 	@echo 'make format       ruff, mending what it can'
@@ -62,6 +65,15 @@ quickstart: $(INSTALLED)
 		'The battery died within a week and nobody answered my emails. Useless.' \
 		'What a delightful little film, I left the cinema smiling.'
 
+quickstart-vision: $(INSTALLED)
+	@$(BIN)/kerasft samples scenes --to $(SCENES) --classes place --only colours --only growth --only horizon \
+		--only striped --only checked --only dotted --max-objects 1 --size 64 --train 1800 --validation 180 --test 300
+	@$(BIN)/kerasft run configs/vision/quickstart.yaml --output $(VISION_RUN)
+	@echo
+	@$(BIN)/kerasft predict $(VISION_RUN) --quiet '$(SCENES)/test/growth/*' --draw $(VISION_RUN)/drawn \
+		--to $(VISION_RUN)/growth.jsonl
+	@head -n 2 $(VISION_RUN)/growth.jsonl
+
 test: $(INSTALLED_DEV)
 	@$(BIN)/python -m pytest $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
 
@@ -82,7 +94,7 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/build_config_reference.py
 
 clean:
-	rm -rf $(RUN) build kerasft.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(RUN) $(VISION_RUN) $(SCENES) build kerasft.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kerasft tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -73,6 +73,10 @@ def scenes_command(
             help="What a picture's class is: its main object's shape or texture, both, or its place.",
         ),
     ] = Classes.SHAPE,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="A class that there is; once for each.  [default: all]"),
+    ] = None,
     max_objects: Annotated[
         int, typer.Option("--max-objects", help="1 to 6; scenes with fewer are easier to learn from.")
     ] = 6,
@@ -102,6 +106,7 @@ def scenes_command(
             seed=seed,
             size_px=size,
             classes=classes.value,
+            only=only or (),
             max_objects=max_objects,
             picture_format=picture_format.value,
             masks=masks,

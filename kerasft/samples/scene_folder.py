@@ -8,7 +8,7 @@ import io
 import json
 import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -43,6 +43,7 @@ class SceneSettings:
     seed: int
     size_px: int
     classes: Classes
+    only: tuple[str, ...]
     max_objects: int
     picture_format: Literal["jpg", "png"]
     masks: bool
@@ -60,6 +61,7 @@ def write_scenes(
     seed: int = 0,
     size_px: int = 128,
     classes: Classes = "shape",
+    only: Sequence[str] = (),
     max_objects: int = MAX_OBJECTS,
     picture_format: Literal["jpg", "png"] = "jpg",
     masks: bool = False,
@@ -80,6 +82,7 @@ def write_scenes(
         seed: at least 0.
         size_px: height and width, 32 to 1024.
         classes: what a picture's class is.
+        only: some of the classes' names; none given are all.
         max_objects: 1 to 6; with fewer, scenes are easier to learn from.
         picture_format: `jpg` or `png`, which keeps every bit.
         masks: whether to write masks.
@@ -95,7 +98,9 @@ def write_scenes(
         StorageError: it cannot be written; `folder` is as it was.
     """
     pictures = {"train": count, "validation": validation, "test": test}
-    settings = SceneSettings(seed, size_px, classes, max_objects, picture_format, masks, pictures)
+    settings = SceneSettings(
+        seed, size_px, classes, tuple(only), max_objects, picture_format, masks, pictures
+    )
     _check_settings(settings, workers)
     folder = Path(folder)
     if _is_taken(folder):
@@ -115,7 +120,10 @@ def write_scenes(
 
 
 def _check_settings(settings: SceneSettings, workers: int) -> None:
-    names = list_classes(settings.classes)
+    try:
+        names = list_classes(settings.classes, settings.only)
+    except ValueError as error:
+        raise ConfigError(str(error), where="only") from error
     if settings.size_px not in SUPPORTED_SIZES_PX:
         raise ConfigError(f"expected a size of 32 to 1024 pixels, got {settings.size_px}", where="size")
     if not 1 <= settings.max_objects <= MAX_OBJECTS:
@@ -164,9 +172,10 @@ def _holds(folder: Path, settings: SceneSettings) -> bool:
 
 
 def _describe_settings(settings: SceneSettings, scenes: bytes) -> dict[str, Any]:
-    names = list_classes(settings.classes)
+    names = list_classes(settings.classes, settings.only)
     return {
         **dataclasses.asdict(settings),
+        "only": list(settings.only),
         "class_names": names,
         "object_names": list_classes("shape"),
         "scenes_sha256": hashlib.sha256(scenes).hexdigest(),
@@ -175,7 +184,7 @@ def _describe_settings(settings: SceneSettings, scenes: bytes) -> dict[str, Any]
 
 def _write_all(folder: Path, settings: SceneSettings, workers: int, bar: Bar) -> None:
     for split, count in settings.pictures.items():
-        for name in list_classes(settings.classes) if count else ():
+        for name in list_classes(settings.classes, settings.only) if count else ():
             (folder / split / name).mkdir(parents=True)
         if settings.masks and count:
             for kind in ("classes", "instances"):
@@ -232,6 +241,7 @@ def _write_piece(folder: Path, settings: SceneSettings, split: str, start: int, 
             index,
             size_px=settings.size_px,
             classes=settings.classes,
+            only=settings.only,
             max_objects=settings.max_objects,
         )
         row = _write_scene(folder, settings, scene, split, number)

@@ -6,8 +6,9 @@ needs to be kept or fetched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -74,17 +75,28 @@ class Scene:
         return np.array([thing.class_id for thing in self.objects], np.int32)
 
 
-def list_classes(classes: Classes = "shape") -> list[str]:
-    """The names of a picture's class, in the order of labels, which is the alphabet's."""
-    if classes == "shape":
-        return list(SHAPES)
-    if classes == "texture":
-        return list(TEXTURES)
-    if classes == "shape_and_texture":
-        return [f"{texture}_{shape}" for texture in TEXTURES for shape in SHAPES]
-    if classes == "place":
-        return list(PLACES)
-    raise ValueError(f"classes must be one of {', '.join(get_args(Classes))}; got {classes!r}")
+def list_classes(classes: Classes = "shape", only: Sequence[str] = ()) -> list[str]:
+    """The names of a picture's class, in the order of labels, which is the alphabet's.
+
+    Args:
+        classes: what a picture's class is.
+        only: some of the names; none given are all.
+
+    Raises:
+        ValueError: there is no such kind of class, or no such name.
+    """
+    known = {
+        "shape": list(SHAPES),
+        "texture": list(TEXTURES),
+        "shape_and_texture": [f"{texture}_{shape}" for texture in TEXTURES for shape in SHAPES],
+        "place": list(PLACES),
+    }
+    if classes not in known:
+        raise ValueError(f"classes must be one of {', '.join(known)}; got {classes!r}")
+    strange = [name for name in only if name not in known[classes]]
+    if strange:
+        raise ValueError(f"there is no {classes} {strange[0]!r}; there are {', '.join(known[classes])}")
+    return [name for name in known[classes] if not only or name in only]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +120,7 @@ def draw_scene(
     size_px: int = 128,
     classes: Classes = "shape",
     max_objects: int = MAX_OBJECTS,
+    only: Sequence[str] = (),
 ) -> Scene:
     """Draws one picture.
 
@@ -119,6 +132,7 @@ def draw_scene(
         size_px: height and width, 32 to 1024.
         classes: what the picture's class is.
         max_objects: 1 to 6; with fewer, scenes are easier to learn from.
+        only: the classes that there are, see `list_classes`.
 
     Returns:
         The same scene for the same arguments, on any machine.
@@ -132,7 +146,7 @@ def draw_scene(
         )
     if not 1 <= max_objects <= MAX_OBJECTS:
         raise ValueError(f"need max_objects in 1 to {MAX_OBJECTS}; got {max_objects}")
-    names = list_classes(classes)
+    names = list_classes(classes, only)
     label = index % len(names)
     generator = np.random.default_rng([seed, index])
     shape, texture = _pick(generator, list(SHAPES)), _pick(generator, list(TEXTURES))
