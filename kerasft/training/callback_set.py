@@ -242,17 +242,18 @@ class CallbackSet:
         self.tensorboard.write_images({"augmented_examples": png})
 
     def follow(
-        self, logs: Mapping[str, Any], best_value: float | None, weights: Mapping[str, np.ndarray]
+        self, logs: Mapping[str, Any] | None, best_value: float | None, weights: Mapping[str, np.ndarray]
     ) -> None:
         """Goes on where earlier phases ended; before anything is restored.
 
         Args:
-            logs: what `read_logs` gave at their end.
+            logs: what `read_logs` gave at their end; None: they are gone on with elsewhere.
             best_value: of the monitored figure.
             weights: which had it.
         """
-        self.history.set_state(logs["history"])
-        self.tensorboard.set_state(logs["tensorboard"])
+        if logs is not None:
+            self.history.set_state(logs["history"])
+            self.tensorboard.set_state(logs["tensorboard"])
         if self.best is not None and best_value is not None:
             self.best.begin_with(best_value, weights)
 

@@ -115,7 +115,9 @@ def train(
             before.epochs if before else 0,
         )
         if before is not None:
-            parts.follow(before.logs, before.best_value, take_snapshot(name_weights(model)))
+            # a checkpoint of this phase knows itself how far the logs are
+            logs = None if checkpoint else before.logs
+            parts.follow(logs, before.best_value, take_snapshot(name_weights(model)))
         clock = _Clock(started, checkpoint)
         writer = CheckpointWriter(run.checkpoints / phase.name, config.checkpoint.keep)
         checkpointer = Checkpointer(
