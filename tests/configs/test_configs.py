@@ -10,6 +10,7 @@ from kerasft.config.loading import load_config
 from kerasft.data.fingerprint import resolve_sources
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.catalogue import list_presets
+from kerasft.models.image_nets import find_architecture
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
@@ -21,10 +22,23 @@ def test_there_are_configs():
     }
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_config_loads_and_names_data_and_a_preset_that_exist(path):
+TEXTS = [path for path in PATHS if "vision" not in path.parts]
+PICTURES = [path for path in PATHS if "vision" in path.parts]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_a_config_of_texts_loads_and_names_data_and_a_preset_that_exist(path):
     config = load_config(ExperimentConfig, path).config
 
     assert config.name == path.stem
     assert set(resolve_sources(config.data, path.parent)) == {"train", "validation", "test"}
     assert config.model.preset in {row.name for row in list_presets()}
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
+    config = load_config(ExperimentConfig, path).config
+
+    assert config.name == path.stem
+    assert config.task.type == "image_classification"
+    assert find_architecture(config.model.preset) is not None
