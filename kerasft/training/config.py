@@ -105,10 +105,10 @@ class ImageTrainConfig(TrainConfig):
 
     head: HeadConfig | None = HeadConfig()
     """The first phase; null: the whole net learns from the beginning."""
-    epochs: int = pydantic.Field(10, ge=0)
+    epochs: int = pydantic.Field(25, ge=0)
     """Passes over the training split with the whole net learning; 0: the head alone learns."""
     optimizer: OptimizerConfig = AdamWConfig(
-        type="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.5
+        type="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.7
     )
     """The optimizer of the second phase, by `type`."""
     schedule: ScheduleConfig = ScheduleConfig(type="cosine", warmup=0.1)
