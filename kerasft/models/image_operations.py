@@ -200,14 +200,18 @@ def normalize_with(
     return y
 
 
-@tf.custom_gradient
 def normalize_with_constants(
     x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, epsilon: float
-) -> tuple[tf.Tensor, Gradient]:
+) -> tf.Tensor:
     """`normalize_with` in a frozen layer: a gradient for x alone, in one pass."""
+    gamma, beta, mean, variance = (tf.convert_to_tensor(each) for each in (gamma, beta, mean, variance))
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-        scale = tf.cast(gamma * tf.math.rsqrt(variance + epsilon), x.dtype)
-        return _product(upstream, scale), None, None, None, None, None
+    @tf.custom_gradient
+    def normalize(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            scale = tf.cast(gamma * tf.math.rsqrt(variance + epsilon), x.dtype)
+            return _product(upstream, scale)
 
-    return normalize_with(x, gamma, beta, mean, variance, epsilon), gradient
+        return normalize_with(x, gamma, beta, mean, variance, epsilon), gradient
+
+    return normalize(x)

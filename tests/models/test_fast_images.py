@@ -110,10 +110,18 @@ def test_building_a_fast_net_leaves_the_plain_one_as_it_was() -> None:
     np.testing.assert_array_equal(model(PICTURES), untouched(PICTURES))
 
 
-def test_a_fast_net_trains_on_batches_of_any_size() -> None:
-    fast = accelerate_image_model(build_net())
-    fast.compile(GradientDescent(0.01), "mse", jit_compile=False)
-    fast.fit(PICTURES, np.zeros((6, 3), np.float32), batch_size=4, verbose=0)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_fit_on_batches_of_any_size_moves_weights_as_keras_does(frozen: bool) -> None:
+    nets = [build_net(), build_net()]
+    for net in nets:
+        for layer in net.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = not frozen
+    for net in (nets[0], accelerate_image_model(nets[1])):
+        net.compile(GradientDescent(0.01), "mse", jit_compile=False)
+        net.fit(PICTURES, np.ones((6, 3), np.float32), batch_size=4, epochs=2, shuffle=False, verbose=0)
+    for plain, fast in zip(nets[0].weights, nets[1].weights, strict=True):
+        np.testing.assert_allclose(fast.numpy(), plain.numpy(), atol=1e-4, err_msg=fast.path)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -172,9 +180,7 @@ def test_other_number_formats_and_models_are_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["EfficientNetB0", "MobileNet", "MobileNetV3Small", "ResNet50", "DenseNet121"]
-)
+@pytest.mark.parametrize("name", ["EfficientNetB0", "MobileNetV3Small", "ResNet50"])
 def test_nets_of_keras_applications_answer_as_they_do_in_keras(name: str) -> None:
     def build() -> keras.Model:
         build_net = getattr(keras.applications, name)
