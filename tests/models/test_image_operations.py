@@ -83,9 +83,19 @@ def exact_normalization(x, gamma, beta):
     return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-3)
 
 
-def test_batch_normalization_has_the_gradients_of_its_equation() -> None:
-    x, gamma, beta = 3 * make(4, 5, 6, 8) + 2, make(8), make(8)
-    compare(lambda *inputs: operations.normalize_batch(*inputs, 1e-3)[0], exact_normalization, x, gamma, beta)
+@pytest.mark.parametrize(("dtype", "atol"), TOLERANCES)
+@pytest.mark.parametrize("channels", [8, 16])
+def test_batch_normalization_has_the_gradients_of_its_equation(
+    channels: int, dtype: str, atol: float
+) -> None:
+    x, gamma, beta = 3 * make(4, 5, 6, channels) + 2, make(channels), make(channels)
+
+    def ours(x, gamma, beta):
+        y, *_ = operations.normalize_batch(tf.cast(x, dtype), gamma, beta, 1e-3)
+        assert y.dtype == dtype
+        return tf.cast(y, tf.float32)
+
+    compare(ours, exact_normalization, tf.cast(tf.cast(x, dtype), tf.float32), gamma, beta, atol=atol)
 
 
 def test_the_batchs_variance_is_the_biased_one_that_keras_averages() -> None:
