@@ -104,9 +104,9 @@ def test_it_overfits_one_batch(trained: Trained, feed: Feed, tmp_path) -> None:
     # on a batch that does not change there is nothing to adapt to but its own statistics
     phase.model.compile(keras.optimizers.Adam(3e-4), task.loss(), metrics=task.metrics(), jit_compile=False)
     inputs, labels = next(iter(make_stream(feed, 8, shuffle=True).dataset()))
-    first = model.evaluate(inputs, labels, verbose=0, return_dict=True)
-    model.fit(tf.data.Dataset.from_tensors((inputs, labels)).repeat(200), verbose=0)
-    last = model.evaluate(inputs, labels, verbose=0, return_dict=True)
+    first = phase.model.evaluate(inputs, labels, verbose=0, return_dict=True)
+    phase.model.fit(tf.data.Dataset.from_tensors((inputs, labels)).repeat(200), verbose=0)
+    last = phase.model.evaluate(inputs, labels, verbose=0, return_dict=True)
     assert last["accuracy"] == 1.0
     assert last["loss"] < 0.5 * first["loss"]
 
