@@ -9,15 +9,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import PresetError, storage_error
+from kerasft.errors import PresetError
 from kerasft.models.legacy_weights import is_legacy, load_legacy_weights
-from kerasft.models.weight_files import check_finite, check_h5_file
+from kerasft.models.weight_files import check_finite, check_h5_file, naming_damage
 
 _WEIGHTS = "model.weights.h5"
 _IN_FOLDER = ("model.keras", "preset/model.weights.h5", _WEIGHTS)
@@ -42,7 +39,9 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
             are not finite.
     """
     file = find_weight_file(path)
-    with _naming_damage(file):
+    with naming_damage(
+        file, "weights", f"They must be of the very net and arguments that `model` names. {FORMS}"
+    ):
         if zipfile.is_zipfile(file):
             _load_archive(backbone, file)
         else:
@@ -64,26 +63,6 @@ def find_weight_file(path: Path) -> Path:
     if not path.is_file():
         raise PresetError("there is no such file.", where=f"model.weights {path}", fix=FORMS)
     return path
-
-
-@contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (
-        ValueError, OSError, LookupError, TypeError, AttributeError, EOFError, RuntimeError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        # where an archive is unpacked there may be no room: that is no damage
-        storage = storage_error(error, tempfile.gettempdir())
-        if storage is not None:
-            raise storage from error
-        what = error.args[0] if isinstance(error, KeyError) else error
-        raise PresetError(
-            f"The weights cannot be loaded: {str(what)[:1000]}",
-            where=str(path),
-            fix=f"They must be of the very net and arguments that `model` names. {FORMS}",
-        ) from error
 
 
 def _load_archive(backbone: Any, path: Path) -> None:

@@ -6,21 +6,19 @@ import json
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import PresetError, storage_error
-from kerasft.models.weight_files import check_finite, check_h5_file
+from kerasft.models.weight_files import check_finite, check_h5_file, naming_damage
 
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
 _MAX_CONFIG_BYTES = 32 << 20
 _MAX_OVERHEAD_BYTES = 64 << 20
 """Of HDF5 and of dropout's seeds, beside the weights, which are counted twice."""
+_FIX = "Train it again: kerasft finetune."
 _PACKAGES = ("keras", "keras_hub", "keras_nlp", "builtins")
 
 
@@ -30,7 +28,7 @@ def measure_weights(path: Path) -> int:
     Raises:
         PresetError: the file is damaged.
     """
-    with _naming_damage(path), _open_archive(path) as archive:
+    with naming_damage(path, "model", _FIX), _open_archive(path) as archive:
         return archive.getinfo(_WEIGHTS).file_size
 
 
@@ -48,7 +46,7 @@ def load_model_weights(model: Any, path: Path) -> None:
         PresetError: the file is damaged, was changed, or its weights are others than the model's, or not finite.
     """
     with (
-        _naming_damage(path),
+        naming_damage(path, "model", _FIX),
         tempfile.TemporaryDirectory(prefix="kerasft-") as folder,
         _open_archive(path) as archive,
     ):
@@ -67,26 +65,6 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
     if not path.is_file():
         raise ValueError("it is no file")
     return zipfile.ZipFile(path)
-
-
-@contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (
-        ValueError, OSError, LookupError, TypeError, AttributeError, EOFError, RuntimeError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        # where the weights are unpacked there may be no room: that is no damage
-        storage = storage_error(error, tempfile.gettempdir())
-        if storage is not None:
-            raise storage from error
-        what = error.args[0] if isinstance(error, KeyError) else error
-        raise PresetError(
-            f"The model cannot be loaded: {str(what)[:1000]}",
-            where=str(path),
-            fix="Train it again: kerasft finetune.",
-        ) from error
 
 
 def _find_member(archive: zipfile.ZipFile, name: str, limit: int) -> zipfile.ZipInfo:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasft.errors import PresetError
+from kerasft.errors import PresetError, storage_error
 
 MAX_HEADER_BYTES = 8 << 20
 """Of a safetensors file; a thousand tensors take about a hundredth of it."""
@@ -104,3 +109,32 @@ def check_finite(model: Any, where: Path) -> None:
                 where=str(where),
                 fix="The file is damaged or comes from a training that diverged: fetch it again, or train it again.",
             )
+
+
+@contextmanager
+def naming_damage(path: Path, what: str, fix: str) -> Iterator[None]:
+    """What HDF5, zip files and Keras meet in a file that cannot be used is told of as one thing.
+
+    Args:
+        path: the file.
+        what: that cannot be loaded: "model" or "weights".
+        fix: what to do.
+
+    Raises:
+        PresetError: the file is damaged, or of something else.
+        StorageError: there was no room to unpack it.
+    """
+    try:
+        yield
+    except (
+        ValueError, OSError, LookupError, TypeError, AttributeError, EOFError, RuntimeError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        # where the weights are unpacked there may be no room: that is no damage
+        storage = storage_error(error, tempfile.gettempdir())
+        if storage is not None:
+            raise storage from error
+        told = error.args[0] if isinstance(error, KeyError) else error
+        raise PresetError(
+            f"The {what} cannot be loaded: {str(told)[:1000]}", where=str(path), fix=fix
+        ) from error

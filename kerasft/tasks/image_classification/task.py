@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -303,8 +304,6 @@ def _answer_twice(model: keras.Model, images: Any) -> Any:
 
 
 def _hash_weights(model: keras.Model) -> str:
-    import hashlib
-
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).data)
