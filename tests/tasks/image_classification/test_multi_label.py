@@ -66,7 +66,7 @@ def write_weights(path: Path, pictures: list[Image.Image]) -> None:
     net.save_weights(path)
 
 
-def write_experiment(folder: Path, count: int = 240) -> Path:
+def write_experiment(folder: Path, count: int = 600) -> Path:
     (folder / "pictures").mkdir()
     lines = ["file,tags"]
     pictures = [draw_spots(list_tags(number), number) for number in range(count)]
@@ -90,7 +90,7 @@ def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(t
     figures = evaluate(config, run)["test"]
     served = export(config, run)
 
-    assert figures["accuracy"]["value"] > 0.3  # all three labels right, on a random net: chance is an eighth
+    assert figures["accuracy"]["value"] > 0.5  # all three labels right; chance is an eighth
     assert figures["mean_average_precision"]["value"] > 0.9
     assert set(figures) >= {
         "hamming_loss",
