@@ -9,10 +9,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from kerasft.vision.orientation import apply_orientation, read_orientation, swaps_sides
-from kerasft.vision.resampling import Resize, find_frame, resample_box
+from kerasft.vision.resampling import Resize, divide, find_frame, resample_box
 
 NOT_A_PICTURE = "is no JPEG, PNG, GIF or BMP file"
-DECODING_VERSION = 1
+DECODING_VERSION = 2
 """Changes with the pixels: whatever is kept of decoded pictures is known by it."""
 
 _SCALES = (1, 2, 4, 8)  # what a JPEG can be decoded at a fraction of
@@ -129,7 +129,7 @@ def _decode_jpeg(
     size = tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.float32)
     upright = tf.where(swaps_sides(orientation), tf.reverse(size, [0]), size)
     _, frame = find_frame(upright, size_px, resize)
-    spare = tf.reduce_min(frame / size_px) * smallest_crop**0.5 / _SPARE
+    spare = tf.reduce_min(divide(frame, size_px)) * (smallest_crop**0.5 / _SPARE)
     scale = tf.reduce_sum(tf.cast(spare >= _SCALES[1:], tf.int32))
 
     def decode_at(ratio: int):
@@ -148,7 +148,7 @@ def _decode_png(data: tf.Tensor) -> tf.Tensor:
     opaque = tf.cast(tf.bitwise.left_shift(1, depth) - 1, tf.uint8)
 
     def put_on_white() -> tf.Tensor:
-        share = tf.cast(opacity, tf.float32) / 255.0
+        share = divide(tf.cast(opacity, tf.float32), 255.0)
         return tf.cast(tf.round(tf.cast(colours, tf.float32) * share + 255.0 * (1.0 - share)), tf.uint8)
 
     return tf.cond(tf.reduce_all(opacity == opaque), lambda: colours, put_on_white)

@@ -286,6 +286,16 @@ OLD_OPS = {
 """What TensorFlow 2.6 knows."""
 
 
+def test_training_sees_the_very_pixels_that_inference_sees():
+    # tf.data runs its functions as they are written, and tf.function after TensorFlow's optimizer has changed them
+    shapes = [(width, height) for width in (131, 233, 350, 401) for height in (97, 240, 367, 500)]
+    files = tf.constant([save(make_picture(*shape, seed=9), "JPEG") for shape in shapes])
+    for size_px in ((112, 112), (224, 160)):
+        inferred = tf.function(decode_batch)(files, size_px)
+        streamed = next(iter(tf.data.Dataset.from_tensors(files).map(lambda f, s=size_px: decode_batch(f, s))))
+        np.testing.assert_array_equal(inferred, streamed)
+
+
 def test_an_export_holds_old_ops_alone_and_gives_the_same_pixels(tmp_path):
     module = tf.Module()
     module.serve = tf.function(
