@@ -100,19 +100,23 @@ class SymbolTable:
     mark_ranks: np.ndarray | None
 
 
-def build_symbol_table(table: CharacterTable, symbols: Mapping[str, int], *, split_cjk: bool) -> SymbolTable:
+def build_symbol_table(
+    table: CharacterTable, symbols: Mapping[str, int], *, split_cjk: bool, split_all: bool = False
+) -> SymbolTable:
     """The table a tokenizer looks code points up in.
 
     Args:
         table: the frozen table's variant.
         symbols: character → symbol, from `FIRST_SYMBOL` on; every other character is `UNKNOWN_SYMBOL`.
         split_cjk: whether CJK ideographs are words of their own.
+        split_all: whether all characters are.
     """
     symbol_of = np.full(CODE_POINTS, UNKNOWN_SYMBOL, np.int32)
     symbol_of[[ord(character) for character in symbols]] = list(symbols.values())
     symbol_of[ord(" ")], symbol_of[BLOCKER] = SEPARATOR_SYMBOL, BLOCKER_SYMBOL
     count = FIRST_SYMBOL + len(symbols)
-    mark_ranks = _rank_marks(table, symbols, count)
+    # Where each character is a word, no mark meets another that it could change places with.
+    mark_ranks = None if split_all else _rank_marks(table, symbols, count)
 
     # Each symbol s lies at 3s + 1 between two separators: alone it is one entry, isolated as a word another.
     isolated = np.full((count, 3), SEPARATOR_SYMBOL, np.int32)
@@ -123,11 +127,13 @@ def build_symbol_table(table: CharacterTable, symbols: Mapping[str, int], *, spl
     entry[(kinds == Kind.DROP) | ((kinds == Kind.BLOCKER) & (mark_ranks is None))] = 0
     entry[kinds == Kind.SEPARATOR] = _pack(3 * SEPARATOR_SYMBOL, 1)
     entry[(kinds == Kind.BLOCKER) & (mark_ranks is not None)] = _pack(3 * BLOCKER_SYMBOL + 1, 1)
-    split = (kinds == Kind.PUNCTUATION) | ((kinds == Kind.CJK) & split_cjk)
+    split = (kinds == Kind.PUNCTUATION) | ((kinds == Kind.CJK) & (split_cjk | split_all))
+    split |= (kinds == Kind.KEEP) & split_all
     entry[split] = _pack(position[split], 3)
 
+    isolate = ((kinds[table.mapped] == Kind.MAPPED_CJK) & split_cjk) | split_all
     sequences, starts, lengths = _map_sequences(
-        table, symbol_of, split_cjk, keep_blockers=mark_ranks is not None
+        table, symbol_of, isolate, keep_blockers=mark_ranks is not None
     )
     entry[table.mapped] = _pack(isolated.size + starts, lengths)
     rows = entry.reshape(-1, PAGE)
@@ -155,20 +161,20 @@ def _rank_marks(table: CharacterTable, symbols: Mapping[str, int], count: int) -
 
 
 def _map_sequences(
-    table: CharacterTable, symbol_of: np.ndarray, split_cjk: bool, *, keep_blockers: bool
+    table: CharacterTable, symbol_of: np.ndarray, isolate: np.ndarray, *, keep_blockers: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mapped code points' symbols, flat, with each one's start and length."""
+    """The mapped code points' symbols, flat, with each one's start and length; `isolate` tells which are words."""
     owner = np.repeat(np.arange(len(table.mapped)), table.lengths)
     values = symbol_of[table.sequences]
     if not keep_blockers:
         owner, values = owner[values != BLOCKER_SYMBOL], values[values != BLOCKER_SYMBOL]
-    if split_cjk:
-        isolated = np.flatnonzero(table.kinds[table.mapped] == Kind.MAPPED_CJK)
-        edges = np.zeros(len(isolated), np.int32) + SEPARATOR_SYMBOL
-        owner = np.concatenate([isolated, owner, isolated])
-        values = np.concatenate([edges, values, edges])
-        order = np.argsort(owner, kind="stable")
-        owner, values = owner[order], values[order]
+    # What is mapped to nothing but marks that are stripped is no word.
+    isolated = np.flatnonzero(isolate & (np.bincount(owner, minlength=len(table.mapped)) > 0))
+    edges = np.full(len(isolated), SEPARATOR_SYMBOL, np.int32)
+    owner = np.concatenate([isolated, owner, isolated])
+    values = np.concatenate([edges, values, edges])
+    order = np.argsort(owner, kind="stable")
+    owner, values = owner[order], values[order]
     lengths = np.bincount(owner, minlength=len(table.mapped)).astype(np.int32)
     starts = np.cumsum(lengths) - lengths
     return values, starts.astype(np.int32), lengths

@@ -22,6 +22,7 @@ from kerasft.text.character_table import (
     build_symbol_table,
     load_character_table,
 )
+from kerasft.text.ops import collect, compile_method, find_places, put, split_places
 from kerasft.text.trie import build_trie
 from kerasft.text.vocabulary import WordPieceVocabulary
 
@@ -40,11 +41,14 @@ class WordPiece(tf.Module):
 
     Args:
         vocabulary: the pieces and the rules of normalising.
+        split_characters: whether every character of a text is a word of its own, as if white space stood around it.
 
     Source: Devlin et al. 2019, arXiv:1810.04805; greedy longest match as in Wu et al. 2016, arXiv:1609.08144.
     """
 
-    def __init__(self, vocabulary: WordPieceVocabulary, name: str = "word_piece"):
+    def __init__(
+        self, vocabulary: WordPieceVocabulary, *, split_characters: bool = False, name: str = "word_piece"
+    ):
         super().__init__(name=name)
         self.vocabulary_fingerprint = vocabulary.fingerprint()
         self._max_characters_per_word = vocabulary.max_characters_per_word
@@ -54,7 +58,9 @@ class WordPiece(tf.Module):
         self._padding_id = vocabulary.padding_id
         characters = load_character_table(vocabulary.lowercase, vocabulary.strip_accents)
         symbols, families = _spell_pieces(vocabulary, characters.kinds)
-        table = build_symbol_table(characters, symbols, split_cjk=vocabulary.split_cjk)
+        table = build_symbol_table(
+            characters, symbols, split_cjk=vocabulary.split_cjk, split_all=split_characters
+        )
         trie = build_trie(families, FIRST_SYMBOL + len(symbols))
         self._word_root, self._continuation_root = trie.roots
         # Strings live on the CPU, and so does all that follows from them.
@@ -68,10 +74,9 @@ class WordPiece(tf.Module):
             # The longest piece that ends on the way to a node, and its length.
             longest = np.stack([np.where(trie.piece < 0, _FAILED, trie.piece), trie.length], 1)
             self._longest = tf.constant(longest, tf.int32)
-        # Made here and not as decorated methods, which hold their object only weakly.
-        self._tokenize_in_graph = _compile(self._tokenize)
-        self._encode_ragged_in_graph = _compile(self._encode_ragged)
-        self._encode_in_graph = _compile(self._encode)
+        self._tokenize_in_graph = compile_method(self._tokenize)
+        self._encode_ragged_in_graph = compile_method(self._encode_ragged)
+        self._encode_in_graph = compile_method(self._encode)
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Token ids without special tokens.
@@ -128,25 +133,28 @@ class WordPiece(tf.Module):
             framed = tf.ragged.range(starts, starts + lengths + 2, row_splits_dtype=tf.int32)
             values = tf.gather(tf.pad(ids, [[1, 1]]), framed.values)
             firsts, lasts = framed.row_splits[:-1], framed.row_splits[1:] - 1
-            values = _put(_put(values, firsts, self._cls_id), lasts, self._separator_id)
+            values = put(put(values, firsts, self._cls_id), lasts, self._separator_id)
             return tf.RaggedTensor.from_row_splits(values, framed.row_splits, validate=False)
 
     def _encode(self, texts: tf.Tensor, max_length: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, splits = self._compute_ids(texts, max_length - 2)
         with tf.device("CPU:0"):
-            starts, lengths = self._truncate(splits, max_length - 2)
-            starts, lengths = starts[:, None], lengths[:, None]
-            longest = tf.maximum(tf.reduce_max(lengths), 0)
-            column = tf.range(longest + 2)[None, :]
-            tokens = tf.gather(tf.pad(ids, [[1, 0]]), tf.minimum(starts + column, tf.size(ids)))
-            tokens = tf.where(column <= lengths, tokens, self._padding_id)
-            tokens = tf.where(column == lengths + 1, self._separator_id, tokens)
-            tokens = tf.where(column == 0, self._cls_id, tokens)
-            return {
-                "token_ids": tokens,
-                "segment_ids": tf.zeros_like(tokens),
-                "padding_mask": tf.cast(column <= lengths + 1, tf.int32),
-            }
+            return self._frame(ids, *self._truncate(splits, max_length - 2))
+
+    def _frame(self, ids: tf.Tensor, starts: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A model's inputs: a row for each stretch of the flat ids, cls and separator around it, then padding."""
+        starts, lengths = starts[:, None], lengths[:, None]
+        longest = tf.maximum(tf.reduce_max(lengths), 0)
+        column = tf.range(longest + 2)[None, :]
+        tokens = tf.gather(tf.pad(ids, [[1, 0]]), tf.minimum(starts + column, tf.size(ids)))
+        tokens = tf.where(column <= lengths, tokens, self._padding_id)
+        tokens = tf.where(column == lengths + 1, self._separator_id, tokens)
+        tokens = tf.where(column == 0, self._cls_id, tokens)
+        return {
+            "token_ids": tokens,
+            "segment_ids": tf.zeros_like(tokens),
+            "padding_mask": tf.cast(column <= lengths + 1, tf.int32),
+        }
 
     def _truncate(self, splits: tf.Tensor, max_tokens) -> tuple[tf.Tensor, tf.Tensor]:
         return splits[:-1], tf.minimum(splits[1:] - splits[:-1], max_tokens)
@@ -159,24 +167,27 @@ class WordPiece(tf.Module):
             if max_words is not None:
                 starts, ends = self._keep_first_words(starts, ends, splits, max_words)
             ids = self._match(symbols, starts, ends)
-            places = _where(ids >= 0)
-            return tf.gather(ids, places), _split(places, splits)
+            places = find_places(ids >= 0)
+            return tf.gather(ids, places), split_places(places, splits)
 
     def _compute_symbols(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The batch's symbols, flat, a separator after each text, and where each text's begin."""
         decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="replace")
-        code_points = decoded.flat_values
+        return self._spell(decoded.flat_values, tf.cast(decoded.row_splits, tf.int32))
+
+    def _spell(self, code_points: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The code points' symbols, flat, and where those of the code points at `splits` begin."""
         pages = tf.gather(self._pages, tf.bitwise.right_shift(code_points, PAGE.bit_length() - 1))
         entries = tf.gather(self._entries, pages * PAGE + tf.bitwise.bitwise_and(code_points, PAGE - 1))
         first = tf.bitwise.right_shift(entries, LENGTH_BITS)
         last = first + tf.bitwise.bitwise_and(entries, 2**LENGTH_BITS - 1)
         expanded = tf.ragged.range(first, last, row_splits_dtype=tf.int32)
         symbols = tf.gather(self._sequences, expanded.values)
-        splits = tf.gather(expanded.row_splits, tf.cast(decoded.row_splits, tf.int32))
+        splits = tf.gather(expanded.row_splits, splits)
         if self._mark_ranks is not None:
             symbols = self._order_marks(symbols)
-            kept = _where(symbols != BLOCKER_SYMBOL)
-            symbols, splits = tf.gather(symbols, kept), _split(kept, splits)
+            kept = find_places(symbols != BLOCKER_SYMBOL)
+            symbols, splits = tf.gather(symbols, kept), split_places(kept, splits)
         return symbols, splits
 
     def _order_marks(self, symbols: tf.Tensor) -> tf.Tensor:
@@ -190,12 +201,12 @@ class WordPiece(tf.Module):
         """Where words begin, and where the separator after each stands."""
         inside = symbols != SEPARATOR_SYMBOL
         before = tf.concat([[False], inside[:-1]], 0)
-        starts, ends = _where(inside & ~before), _where(before & ~inside)
+        starts, ends = find_places(inside & ~before), find_places(before & ~inside)
         return tf.cast(starts, tf.int32), tf.cast(ends, tf.int32)
 
     def _keep_first_words(self, starts, ends, splits, max_words) -> tuple[tf.Tensor, tf.Tensor]:
         # Each word gives at least one token, so that a text's later words cannot be among its first tokens.
-        of_text = _split(starts, splits)
+        of_text = split_places(starts, splits)
         limits = tf.minimum(of_text[1:], of_text[:-1] + max_words)
         kept = tf.ragged.range(of_text[:-1], limits).values
         return tf.gather(starts, kept), tf.gather(ends, kept)
@@ -204,14 +215,14 @@ class WordPiece(tf.Module):
         """For each symbol the id of the piece that begins there, or a negative number."""
         ids = tf.fill(tf.shape(symbols), _NONE)
         short = ends - starts <= self._max_characters_per_word
-        ids = _put(ids, tf.gather(starts, _where(~short)), self._unknown_id)
-        begins, pieces = self._walk(symbols, tf.gather(starts, _where(short)))
-        ids = _put(ids, begins, pieces)
+        ids = put(ids, tf.gather(starts, find_places(~short)), self._unknown_id)
+        begins, pieces = self._walk(symbols, tf.gather(starts, find_places(short)))
+        ids = put(ids, begins, pieces)
         # Of a word in which some part matched no piece all pieces are taken back.
-        failed = tf.cast(_where(ids == _FAILED), tf.int32)
+        failed = tf.cast(find_places(ids == _FAILED), tf.int32)
         words = tf.gather(starts, tf.searchsorted(starts, failed, side="right") - 1)
-        ids = _put(ids, tf.ragged.range(words, failed).values, _NONE)
-        return _put(ids, words, self._unknown_id)
+        ids = put(ids, tf.ragged.range(words, failed).values, _NONE)
+        return put(ids, words, self._unknown_id)
 
     def _walk(self, symbols: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Walks the trie one symbol a round for all words at once; a word restarts after each piece it found.
@@ -220,43 +231,23 @@ class WordPiece(tf.Module):
             where pieces begin and their ids, in any order; `_FAILED` where the rest of a word begins with no piece.
         """
 
-        def advance(found, begin, place, node):
+        def advance(begin, place, node):
             slot = tf.gather(self._base, node) + tf.gather(symbols, place)
             exists = tf.gather(self._owner, slot) == node
-            walking, stopped = _where(exists), _where(~exists)
+            walking, stopped = find_places(exists), find_places(~exists)
             last_begin = tf.gather(begin, stopped)
             piece, length = tf.unstack(tf.gather(self._longest, tf.gather(node, stopped)), 2, axis=1)
             end = last_begin + length
             goes_on = (piece >= 0) & (tf.gather(symbols, end) != SEPARATOR_SYMBOL)
-            again = tf.gather(end, _where(goes_on))
+            again = tf.gather(end, find_places(goes_on))
             return (
-                tf.raw_ops.TensorListPushBack(input_handle=found, tensor=tf.stack([last_begin, piece], 1)),
+                tf.stack([last_begin, piece], 1),
                 tf.concat([tf.gather(begin, walking), again], 0),
                 tf.concat([tf.gather(place, walking) + 1, again], 0),
                 tf.concat([tf.gather(slot, walking), tf.fill(tf.shape(again), self._continuation_root)], 0),
             )
 
-        # Not a tf.TensorArray: one that grows, saved by TensorFlow 2.21, fails in TensorFlow 2.12.
-        found = tf.raw_ops.EmptyTensorList(element_shape=[-1, 2], max_num_elements=-1, element_dtype=tf.int32)
-        scalar, vector = tf.TensorShape([]), tf.TensorShape([None])
-        found = tf.while_loop(
-            lambda found, begin, *_: tf.size(begin) > 0,
-            advance,
-            (found, starts, starts, tf.fill(tf.shape(starts), self._word_root)),
-            shape_invariants=(scalar, vector, vector, vector),
-        )[0]
-        flat = tf.raw_ops.TensorListConcatV2(
-            input_handle=found,
-            element_shape=[-1, 2],
-            leading_dims=tf.constant([], tf.int64),
-            element_dtype=tf.int32,
-        )
-        begins, pieces = tf.unstack(flat.tensor, 2, axis=1)
-        return begins, pieces
-
-
-def _compile(method):
-    return tf.function(method, autograph=False, reduce_retracing=True)
+        return collect(advance, (starts, starts, tf.fill(tf.shape(starts), self._word_root)))
 
 
 def _check_length(max_length) -> tf.Tensor:
@@ -288,18 +279,3 @@ def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):
     symbols = {character: FIRST_SYMBOL + place for place, (character, _) in enumerate(counts.most_common())}
     spelled = [[([symbols[c] for c in text], place) for text, place in family] for family in families]
     return symbols, spelled
-
-
-def _where(mask: tf.Tensor) -> tf.Tensor:
-    """int64 places at which a vector is true."""
-    return tf.reshape(tf.where(mask), [-1])
-
-
-def _put(values: tf.Tensor, places: tf.Tensor, updates) -> tf.Tensor:
-    updates = tf.broadcast_to(updates, tf.shape(places))
-    return tf.tensor_scatter_nd_update(values, places[:, None], updates)
-
-
-def _split(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
-    """From where texts begin among symbols to where they begin among the symbols at `places`."""
-    return tf.searchsorted(tf.cast(places, splits.dtype), splits)

@@ -1,0 +1,67 @@
+"""Graph pieces that the tokenizers share: vectors that hold all texts of a batch one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def compile_method(method: Callable[..., Any]) -> Any:
+    """A bound method as a `tf.function`; a decorated method would hold its object only weakly."""
+    return tf.function(method, autograph=False, reduce_retracing=True)
+
+
+def find_places(mask: tf.Tensor) -> tf.Tensor:
+    """int64 places at which a vector is true."""
+    return tf.reshape(tf.where(mask), [-1])
+
+
+def put(values: tf.Tensor, places: tf.Tensor, updates) -> tf.Tensor:
+    """The vector `values` with `updates`, one or as many as places, at `places`."""
+    updates = tf.broadcast_to(updates, tf.shape(places))
+    return tf.tensor_scatter_nd_update(values, places[:, None], updates)
+
+
+def split_places(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """From where texts begin among symbols to where they begin among the symbols at `places`."""
+    return tf.searchsorted(tf.cast(places, splits.dtype), splits)
+
+
+def find_rows(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """int32: in which row each place lies, where rows begin at `splits`; rows of nothing are passed over."""
+    return tf.searchsorted(splits, places, side="right") - 1
+
+
+def collect(advance: Callable[..., tuple], state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Calls `advance` until the first of its vectors is empty, and joins what it found in each round.
+
+    Args:
+        advance: from the state's vectors to (found, the next state's vectors …); found is int32 (any, 2).
+        state: int32 vectors (any,).
+
+    Returns:
+        The columns of all that was found, in the order of the rounds.
+    """
+
+    def advance_round(found, *vectors):
+        rows, *following = advance(*vectors)
+        return tf.raw_ops.TensorListPushBack(input_handle=found, tensor=rows), *following
+
+    # Not a tf.TensorArray: one that grows, saved by TensorFlow 2.21, fails in TensorFlow 2.12.
+    found = tf.raw_ops.EmptyTensorList(element_shape=[-1, 2], max_num_elements=-1, element_dtype=tf.int32)
+    found = tf.while_loop(
+        lambda found, first, *_: tf.size(first) > 0,
+        advance_round,
+        (found, *state),
+        shape_invariants=(tf.TensorShape([]), *(tf.TensorShape([None]) for _ in state)),
+    )[0]
+    flat = tf.raw_ops.TensorListConcatV2(
+        input_handle=found,
+        element_shape=[-1, 2],
+        leading_dims=tf.constant([], tf.int64),
+        element_dtype=tf.int32,
+    )
+    first, second = tf.unstack(flat.tensor, 2, axis=1)
+    return first, second
