@@ -13,13 +13,16 @@ from kerasft.models.config import ImageModelConfig, TextModelConfig
 from kerasft.serving.config import ExportConfig
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.training.config import ImageTrainConfig, TrainConfig
+from kerasft.tasks.token_classification.config import TokenClassificationConfig
+from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig
 
 TaskConfig = Annotated[
-    TextClassificationConfig | ImageClassificationConfig, pydantic.Field(discriminator="type")
+    TextClassificationConfig | TokenClassificationConfig | ImageClassificationConfig,
+    pydantic.Field(discriminator="type"),
 ]
 IMAGE_TASKS = ("image_classification",)
-TEXT_TASKS = ("text_classification",)
+TEXT_TASKS = ("text_classification", "token_classification")
+TOKEN_TASKS = ("token_classification",)
 
 
 class EvaluateConfig(Config):
@@ -57,7 +60,9 @@ class ExperimentConfig(Config):
         task = data.get("task") if isinstance(data, dict) else None
         named = str(task.get("type")) if isinstance(task, dict) else ""
         nearest = difflib.get_close_matches(named, [*TEXT_TASKS, *IMAGE_TASKS], n=1, cutoff=0.0)
-        return ImageExperimentConfig if nearest and nearest[0] in IMAGE_TASKS else TextExperimentConfig
+        if nearest and nearest[0] in IMAGE_TASKS:
+            return ImageExperimentConfig
+        return TokenExperimentConfig if nearest and nearest[0] in TOKEN_TASKS else TextExperimentConfig
 
 
 class TextExperimentConfig(ExperimentConfig):
@@ -65,6 +70,13 @@ class TextExperimentConfig(ExperimentConfig):
 
     model: TextModelConfig
     """The pre-trained encoder."""
+
+
+class TokenExperimentConfig(TextExperimentConfig):
+    """One experiment on entities in texts: data, model, training, and what is made of it."""
+
+    train: TokenTrainConfig = TokenTrainConfig()
+    """How the model learns."""
 
 
 class ImageExperimentConfig(ExperimentConfig):

@@ -195,6 +195,11 @@ def sweep_leftovers(folder: str | Path) -> None:
     fsync_folder(folder)
 
 
+def measure_folder(folder: str | Path) -> int:
+    """Bytes of all files in and below a folder; 0 where there is none."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
 def compute_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:

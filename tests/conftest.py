@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tiny_bert
+import tiny_entities
 import tiny_images
 
 
@@ -70,4 +71,31 @@ def tiny_image_run(
 
     folder = RunFolder(tmp_path_factory.mktemp("image-runs") / "tiny-images")
     run(load_image_experiment(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def load_entity_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
+    """(overrides, …) → the config of the tiny experiment on entities; its files are the same for all."""
+    from kerasft.config.loading import load_config
+    from kerasft.experiment import ExperimentConfig
+
+    path = tiny_entities.write_experiment(tmp_path_factory.mktemp("entity-experiment"), tiny_preset)
+
+    def load(*overrides: str) -> Any:
+        return load_config(ExperimentConfig, path, overrides).config
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def tiny_entity_run(
+    tmp_path_factory: pytest.TempPathFactory, load_entity_experiment: Callable[..., Any]
+) -> Any:
+    """The run folder of the tiny experiment on entities, all stages done. To be read only: copy it to change it."""
+    from kerasft.stages.run import run
+    from kerasft.training.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path_factory.mktemp("entity-runs") / "tiny-entities")
+    run(load_entity_experiment(), folder)
     return folder

@@ -23,6 +23,7 @@ from kerasft.cli.options import (
     load_experiment,
     open_work,
 )
+from kerasft.cli.tables import is_terminal
 from kerasft.errors import ConfigError, DataError
 
 EPILOG = """\b
@@ -31,6 +32,8 @@ Examples:
   kerasft predict runs/sst2 --input reviews.txt --to answers.jsonl
   kerasft predict runs/sst2 --input reviews.csv --column review --format csv > answers.csv
   zcat reviews.gz | kerasft predict runs/sst2 --quiet | head
+  kerasft predict runs/wnut17 "Ada Brandt flew to Lisbon." --highlight
+  kerasft predict runs/wnut17 --input news.txt --highlight --to news.html
   kerasft predict runs/flowers photo.jpg
   kerasft predict runs/flowers photos/ 'more/*.png' --to answers.jsonl --draw labelled/
   find . -name '*.jpg' | kerasft predict runs/flowers > answers.jsonl
@@ -38,6 +41,7 @@ Examples:
 \b
 A line of output:
   {"text": "What a film.", "label": "1", "probabilities": {"0": 0.01, "1": 0.99}}
+  {"text": "Ada in Lisbon", "entities": [{"text": "Lisbon", "start": 7, "end": 13, "type": "place", "score": 0.97}]}
   {"image": "photo.jpg", "label": "tulips", "probabilities": {"roses": 0.01, "tulips": 0.99}}
   {"image": "notes.jpg", "error": "not a picture: a text file"}
 
@@ -104,6 +108,14 @@ def predict(
             help="Pictures: writes a copy of each there, with label and probability below it.",
         ),
     ] = None,
+    highlight: Annotated[
+        bool,
+        typer.Option(
+            "--highlight",
+            help="Entities: writes the texts with the entities marked, in colour on a terminal; as a page where --to "
+            "ends in .html.",
+        ),
+    ] = False,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -113,14 +125,25 @@ def predict(
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Labels texts or pictures and gives the probability of each label.
+    """Labels texts or pictures, or finds the entities in texts, and says how sure that is.
 
     Predictions come in the order of the inputs, while they are read: a pipe without an end is fine.
     """
-    from kerasft.experiment import IMAGE_TASKS, ExperimentConfig
+    from kerasft.experiment import IMAGE_TASKS, TOKEN_TASKS, ExperimentConfig
 
     overrides, words = split_overrides(texts or [], ExperimentConfig.model_fields)
-    of_pictures = load_experiment(config, overrides, output)[0].task.type in IMAGE_TASKS
+    task = load_experiment(config, overrides, output)[0].task.type
+    of_pictures = task in IMAGE_TASKS
+    if highlight and task not in TOKEN_TASKS:
+        raise ConfigError(
+            "This run's model finds no entities: there is nothing to mark.",
+            where="--highlight",
+            fix="Leave it out.",
+        )
+    if highlight and format is not None:
+        raise ConfigError(
+            "Marked texts are no table.", where="--format", fix="Leave out --format, or --highlight."
+        )
     if draw is not None and not of_pictures:
         raise ConfigError(
             "This run's model takes texts: there is nothing to draw on.", where="--draw", fix="Leave it out."
@@ -143,6 +166,10 @@ def predict(
         total = len(rows) if isinstance(rows, list) else len(words) or None
         unit = "pictures" if of_pictures else "texts"
         with open_output(to) as stream, work.progress.bar("Predicting", total, unit) as bar:
+            if highlight:
+                as_page = to is not None and to.suffix.lower() in (".html", ".htm")
+                write_marked_texts(predictions, stream, names, as_page, bar.advance)
+                return
             write_predictions(
                 predictions, stream, choose_format(format, to), batch_size, bar.advance, field, names
             )
@@ -248,9 +275,15 @@ def write_predictions(
         label_names: the columns of a table of pictures; of texts the first prediction says them.
     """
     table: Any = None
+    answers = "entities"
     for number, prediction in enumerate(predictions, 1):
         if format is Format.JSONL:
             stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+        elif answers in prediction:
+            if table is None:
+                table = csv.writer(stream, lineterminator="\n")
+                table.writerow([field, answers])
+            table.writerow([prediction[field], json.dumps(prediction[answers], ensure_ascii=False)])
         else:
             probabilities = prediction.get("probabilities") or dict.fromkeys(label_names)
             errors = [prediction.get("error")] if field == "image" else []
@@ -263,3 +296,36 @@ def write_predictions(
             stream.flush()
         advance()
     stream.flush()
+
+
+def write_marked_texts(
+    predictions: Iterable[dict[str, Any]],
+    stream: TextIO,
+    types: Sequence[str],
+    as_page: bool,
+    advance: Callable[[], None],
+) -> None:
+    """Writes texts with their entities marked as they come: for a terminal, or as an HTML page.
+
+    Args:
+        predictions: with `text` and `entities`.
+        stream: where to.
+        types: of entities.
+        as_page: whether it becomes HTML.
+        advance: called after each.
+    """
+    from kerasft.plots.highlighting import PAGE, STYLE, highlight_html, highlight_text
+
+    coloured = is_terminal(stream)
+    if as_page:
+        stream.write(PAGE.format(title="Entities", style=STYLE))
+    for prediction in predictions:
+        text, entities = prediction["text"], prediction["entities"]
+        if as_page:
+            stream.write(f'<p dir="auto">{highlight_html(text, entities, types)}</p>\n')
+        else:
+            stream.write(highlight_text(text, entities, types, coloured=coloured) + "\n")
+            stream.flush()
+        advance()
+    if as_page:
+        stream.write("</body></html>\n")

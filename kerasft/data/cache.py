@@ -70,6 +70,11 @@ class ArrayCache:
         """A fixed column whole, (rows, …), memory-mapped."""
         return self._values[name]
 
+    def row(self, name: str, row: int) -> np.ndarray:
+        """One row of a ragged column."""
+        offsets = self._offsets[name]
+        return np.asarray(self._values[name][offsets[row] : offsets[row + 1]])
+
     def padded(self, name: str, rows: np.ndarray, width: int, padding: int = 0) -> np.ndarray:
         """A ragged column's rows side by side, (len(rows), width), short ones filled up with `padding`."""
         values, offsets = self._values[name], self._offsets[name]

@@ -36,12 +36,33 @@ class CsvSource(_TextFileSource):
     a field not listed is looked for under its own name."""
 
 
+Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "plain"]
+"""How tags tell where an entity begins and ends; `plain` has no such prefixes, as for parts of speech."""
+
+
 class JsonLinesSource(_TextFileSource):
     """One JSON object a line."""
 
     format: Literal["jsonl"]
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
-    """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object."""
+    """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object. Texts with
+    entities: `text` and `entities`, or `words` and `tags`; the usual names are known."""
+    scheme: Scheme = "auto"
+    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
+
+
+class ConllSource(_TextFileSource):
+    """One word a line with its tags, an empty line after each sentence."""
+
+    format: Literal["conll"]
+    separator: str | None = pydantic.Field(None, min_length=1)
+    """What stands between columns; write "\\t" for a tab. Null: a tab where lines have one, else any white space."""
+    columns: dict[str, int] = pydantic.Field(default_factory=dict)
+    """The columns of `words` and `tags`, from 0, or from the end: -1. Not given: the first and the last."""
+    scheme: Scheme = "auto"
+    """How tags tell where an entity begins. `auto` finds out from all of the split's."""
+    join: Literal["auto", "space", "nothing"] = "auto"
+    """What is put between words to make the text. `auto`: nothing where they are single ideographs, else a space."""
 
 
 class ParquetSource(_FileSource):
@@ -77,6 +98,8 @@ class TfdsSource(Config):
     """Whether a dataset known by name is downloaded where it is not there yet."""
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
     """Which feature holds each of the task's fields, `{text: sentence}`; a dot descends into a nested one."""
+    scheme: Scheme = "auto"
+    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
 
     @pydantic.model_validator(mode="after")
     def _is_named_once(self) -> TfdsSource:
@@ -88,7 +111,7 @@ class TfdsSource(Config):
 
 
 Source = Annotated[
-    CsvSource | JsonLinesSource | ParquetSource | ImageFolderSource | TfdsSource,
+    CsvSource | JsonLinesSource | ConllSource | ParquetSource | ImageFolderSource | TfdsSource,
     pydantic.Field(discriminator="format"),
 ]
 

@@ -13,7 +13,7 @@ import numpy as np
 import kerasft
 from kerasft.data.checks import check_labels, describe_duplicates, handle_leaks, report, sort_labels
 from kerasft.data.config import DataConfig
-from kerasft.data.contents import load_content
+from kerasft.data.contents import CONTENTS, load_content
 from kerasft.data.cutting import cut, join_rare_sets
 from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 REJECTED = "rejected.jsonl"
+MENDED = "mended.jsonl"
 _WORK = ".work"
 
 
@@ -68,7 +69,7 @@ def prepare_dataset(
             rejected rows where they are too many.
     """
     kinds = sorted(field.kind for field in fields)
-    if len(kinds) != 2 or not {"text", "image"} & set(kinds) or not {"label", "labels"} & set(kinds):
+    if len(kinds) != 2 or not set(CONTENTS) & set(kinds) or not {"label", "labels"} & set(kinds):
         raise ValueError(f"an example holds a text or an image, and a label or labels, not {kinds}")
     _check_columns(config, fields)
     folder = Path(folder)
@@ -97,7 +98,7 @@ def prepare_dataset(
 
 
 def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:
-    names = [field.name for field in fields]
+    names = [part for field in fields for part in (field.parts or (field.name,))]
     for split in SPLITS:
         source = getattr(config, split)
         for name in getattr(source, "columns", ()):
@@ -147,7 +148,8 @@ class _Preparation:
                 for number, name in enumerate(SPLITS)
                 if name in self.counts or name in self.cut_splits
             }
-            check_labels(self._count_labels(labels, splits, present), self.progress)
+            least = 1 if self.content.labelled else 2
+            check_labels(self._count_labels(labels, splits, present), self.progress, least)
             duplicates = Duplicates(groups, pairs, splits, labels)
             describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
             leaks = handle_leaks(
@@ -155,7 +157,7 @@ class _Preparation:
             )
             counted = self._count_labels(labels, splits, present)
             if self.config.leaks == "drop":
-                check_labels({"train": counted["train"]} if "train" in counted else {}, Silent())
+                check_labels({"train": counted["train"]} if "train" in counted else {}, Silent(), least)
             entries = {
                 name: {
                     "rows": int((splits == number).sum()),
@@ -187,9 +189,18 @@ class _Preparation:
         numbered = list(enumerate(self.files))
         near = self.config.near_duplicates
         with self.content.open_signatures(work) as signatures:
-            with open(folder / REJECTED, "w", encoding="utf-8") as rejected:
+            with (
+                open(folder / REJECTED, "w", encoding="utf-8") as rejected,
+                open(folder / MENDED, "w", encoding="utf-8") as mended,
+            ):
                 reader = SplitReader(
-                    self.fields, self.content, self.labels, store, signatures if near else None, rejected
+                    self.fields,
+                    self.content,
+                    self.labels,
+                    store,
+                    signatures if near else None,
+                    rejected,
+                    mended,
                 )
                 for name in dict.fromkeys(split for split, _ in self.files):
                     files = {number: file for number, (split, file) in numbered if split == name}

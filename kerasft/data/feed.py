@@ -1,9 +1,9 @@
-"""What a model is fed with: one split's examples, put together into batches."""
+"""What a model is fed with: one split's rows, put together into batches."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,16 +19,16 @@ class Moment(NamedTuple):
 
 
 class Feed(abc.ABC):
-    """One split's examples, in the form that a model takes them in."""
+    """One split's rows, in the form that a model takes them in: its examples, or pieces of them."""
 
     @property
     @abc.abstractmethod
     def references(self) -> np.ndarray:
-        """(examples, …): what `Task.evaluate` compares the outputs with."""
+        """(examples, …): what `Task.evaluate` compares the outputs with; of objects, where they differ in size."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 (examples,): by which examples are grouped into batches; ones where all are of one size."""
+        """int64 (rows,): by which rows are grouped into batches; ones where all are of one size."""
         return np.ones(len(self), np.int64)
 
     @property
@@ -38,14 +38,14 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """Examples."""
+        """Rows."""
 
     @abc.abstractmethod
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         """The named arrays of one batch; a function of its arguments alone.
 
         Args:
-            rows: int64 (batch,), which examples.
+            rows: int64 (batch,), which.
             width: the largest of their `lengths`, rounded up.
             moment: of the training.
         """
@@ -53,3 +53,24 @@ class Feed(abc.ABC):
     @abc.abstractmethod
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """(inputs of the model, labels) of a collated batch, as tensors; part of the `tf.data` graph."""
+
+    def assemble(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """A model's outputs in the order of examples, as `Task.evaluate` takes them.
+
+        Args:
+            batches: each (int64 (batch,), which rows; outputs (batch, …)), every row once, in any order.
+        """
+        outputs = np.empty(0)
+        for rows, values in batches:
+            if len(outputs) != len(self):
+                outputs = np.empty((len(self), *values.shape[1:]), values.dtype)
+            outputs[rows] = values
+        return outputs
+
+    def find_example(self, row: int) -> int:
+        """Which of the split's examples a row is, or is a piece of."""
+        return row
+
+    @abc.abstractmethod
+    def shuffle_labels(self, seed: int) -> Feed:
+        """The same rows with labels in random order: a control, from which nothing can be learned."""

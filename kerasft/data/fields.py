@@ -19,12 +19,15 @@ class Field:
 
     Args:
         name: the key it has in an example, and in the config's `columns`.
-        kind: `text` is a string with something visible in it; `image` a picture's file; `label` the name of a class;
-            `labels` those of any number of classes.
+        kind: `text` is a string with something visible in it; `image` a picture's file; `tagged_text` a text with
+            entities in it; `label` the name of a class; `labels` those of any number of classes; `part` is a part of
+            a tagged text, as it stands in a file.
+        parts: what it is made of, where that lies in several columns.
     """
 
     name: str
-    kind: Literal["text", "image", "label", "labels"]
+    kind: Literal["text", "image", "tagged_text", "label", "labels", "part"]
+    parts: tuple[str, ...] = ()
 
 
 class InvalidValue(Exception):

@@ -100,7 +100,8 @@ class Split:
 
         Returns:
             Of each `{"text": str}` or `{"image": bytes, "name": str}`, and `"label"`, an int, or `"labels"`, a tuple of
-            them.
+            them. A text with entities in it has `"words"`, [(start, end), …], as its file told them, and `"entities"`,
+            [(start, end, type), …], in characters; the types are numbers of labels.
 
         Raises:
             IndexError: an index is not below the number of examples.
@@ -117,8 +118,8 @@ class Split:
 
     def _decode(self, example: dict[str, Any]) -> dict[str, Any]:
         label = example[self._label]
-        decoded = {
-            self._held: self._content.decode(example[self._held]),
+        decoded: dict[str, Any] = {
+            **self._content.decode_example(self._held, example),
             self._label: tuple(map(int, label)) if self._multiple else int(label),
         }
         if self._content.named:

@@ -115,6 +115,7 @@ class SplitReader:
         content: of the field that is no label.
         signatures: None where near duplicates are not looked for.
         rejected: where rejects are written, as JSON lines.
+        mended: likewise what was mended in rows that are kept.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class SplitReader:
         store: RowStore,
         signatures: Signatures | None,
         rejected: IO[str],
+        mended: IO[str],
     ):
         self._fields = fields
         self._content = content
@@ -133,7 +135,7 @@ class SplitReader:
         self._labels = labels
         self._store = store
         self._signatures = signatures
-        self._rejected = rejected
+        self._rejected, self._mended = rejected, mended
         self._pending: deque[Future] = deque()
 
     def read(
@@ -142,13 +144,16 @@ class SplitReader:
         """Reads a split's files, given by their numbers."""
         counts = SplitCounts()
         total = sum(measure(file) for file in files.values())
+        fields = self._fields
+        if self._content.labelled:
+            fields = self._content.open_source(source, list(files.values()), self._fields[self._held])
         with (
             ThreadPoolExecutor(1, thread_name_prefix="signatures") as executor,
             progress.bar(f"reading {name}", total, "bytes") as bar,
         ):
             for number, file in files.items():
                 before = counts.accepted
-                for batch in read_rows(file, source, self._fields):
+                for batch in read_rows(file, source, fields):
                     self._take(batch, name, number, file, counts, executor)
                     bar.advance(batch.size_bytes, rows=counts.accepted)
                 counts.files[number] = counts.accepted - before
@@ -177,6 +182,10 @@ class SplitReader:
             return
         counts.accepted += len(parsed.held)
         counts.notes.update(one.note for one in parsed.held if one.note)
+        for one, row in zip(parsed.held, parsed.rows, strict=True):
+            if one.mended:
+                line = {"split": split, "file": file.name, "row": row, "what": one.mended}
+                self._mended.write(json.dumps(line, ensure_ascii=False) + "\n")
         names = [
             one.name or f"{file.name}:{row}"
             for one, row in zip(parsed.held, parsed.rows, strict=True)
@@ -198,12 +207,14 @@ class SplitReader:
 
     def _parse(self, batch: RawBatch, file: SourceFile) -> _Parsed:
         parsed = _Parsed()
-        read = self._content.read([values[self._held] for values in batch.values], file)
+        labelled = self._content.labelled
+        raw = batch.values if labelled else [values[self._held] for values in batch.values]
+        read = self._content.read(raw, file)
         for row, values, found in zip(batch.rows, batch.values, read, strict=True):
             try:
                 if isinstance(found, InvalidValue):
                     raise found
-                label = self._number(values[self._label])
+                label = self._number(found.labels if labelled else values[self._label])
             except InvalidValue as error:
                 batch.rejects.append(Reject(row, error.reason, error.detail, self._quote(values, file)))
                 continue

@@ -101,8 +101,8 @@ class RowStore:
         ]
 
     def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
-        """What any rows hold, as texts."""
-        return [payload.decode("utf-8") for payload in self.read_payloads(indices)]
+        """The texts that any rows hold: what stands before the first NUL, which no text has."""
+        return [payload.partition(b"\0")[0].decode("utf-8") for payload in self.read_payloads(indices)]
 
     def read_names(self, start: int, stop: int) -> list[str]:
         """The names of consecutive rows; none where they have none."""

@@ -60,7 +60,7 @@ def write_splits(
             numbers = labels[start:stop].tolist()
             values = store.read_range(start, stop)
             examples: list[dict[str, Any]] = [
-                {held: value, label: sets[number] if sets else number}
+                {**content.unpack(held, value), label: sets[number] if sets else number}
                 for value, number in zip(values, numbers, strict=True)
             ]
             for example, name in zip(examples, store.read_names(start, stop), strict=False):
@@ -108,14 +108,14 @@ def _write_index(
 def _open_writer(folder: Path, fields: Sequence[Field], content: Content, label_names: Sequence[str]) -> Any:
     import tensorflow_datasets as tfds
 
-    def build_feature(kind: str) -> Any:
-        if kind == "label":
-            return tfds.features.ClassLabel(names=label_names)
-        if kind == "labels":
-            return tfds.features.Sequence(tfds.features.ClassLabel(names=label_names))
-        return content.build_feature()
+    def build_features(field: Field) -> dict[str, Any]:
+        if field.kind == "label":
+            return {field.name: tfds.features.ClassLabel(names=label_names)}
+        if field.kind == "labels":
+            return {field.name: tfds.features.Sequence(tfds.features.ClassLabel(names=label_names))}
+        return content.build_features(field.name, label_names)
 
-    features = {field.name: build_feature(field.kind) for field in fields}
+    features = {name: feature for field in fields for name, feature in build_features(field).items()}
     if content.named:
         features[NAME] = tfds.features.Text()
     identity = tfds.core.dataset_info.DatasetIdentity(

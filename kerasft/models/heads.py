@@ -1,4 +1,4 @@
-"""What stands on an encoder: pooling, dropout and a classification head, in a fast form and in keras-hub's."""
+"""What stands on an encoder: pooling or none, dropout and a head, in a fast form and in keras-hub's."""
 
 from __future__ import annotations
 
@@ -39,37 +39,43 @@ def build_fast_classifier(
     seed: int | None,
     matmul_dtype: str = "float32",
 ) -> keras.Model:
-    """The model that learns: our encoder, pooled, dropped out, and a float32 head.
+    """The model that learns: our encoder, pooled or not, dropped out, and a float32 head.
 
     Args:
         backbone: a keras-hub `BertBackbone`, whose weights it begins with.
         num_classes: outputs of the head.
-        pooling: `cls` (BERT's pooled output) or `mean` (over the text's tokens).
+        pooling: `cls` (BERT's pooled output), `mean` (over the text's tokens), or `none`: the head answers for
+            each token.
         dropout: before the head.
         seed: of the head's weights and of all dropout.
         matmul_dtype: what the encoder's matrix products take their inputs in.
 
     Returns:
         Functional, from `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), to logits, float32
-        (batch, classes).
+        (batch, classes), or (batch, tokens, classes) without pooling.
     """
     encoder = build_fast_encoder(backbone, pooled=pooling == "cls", matmul_dtype=matmul_dtype, seed=seed)
     inputs = text_inputs()
     features = encoder(inputs)
     if pooling == "mean":
         features = _average(features, inputs["padding_mask"])
-    return keras.Model(inputs, _add_head(features, num_classes, dropout, seed), name="text_classifier")
+    return keras.Model(inputs, _add_head(features, num_classes, dropout, seed), name=_name(pooling))
+
+
+def _name(pooling: str) -> str:
+    return "token_classifier" if pooling == "none" else "text_classifier"
 
 
 def build_hub_classifier(backbone: Any, num_classes: int, *, pooling: str, dropout: float) -> keras.Model:
     """The same model on keras-hub's own backbone: what is saved, since it opens without kerasft."""
     outputs = backbone(backbone.input)
-    if pooling == "mean":
-        features = _average(outputs["sequence_output"], backbone.input["padding_mask"])
-    else:
+    if pooling == "cls":
         features = outputs["pooled_output"]
-    logits = _add_head(features, num_classes, dropout, None)
-    return keras.Model(backbone.input, logits, name="text_classifier")
+    else:
+        features = outputs["sequence_output"]
+    if pooling == "mean":
+        features = _average(features, backbone.input["padding_mask"])
+    return keras.Model(backbone.input, _add_head(features, num_classes, dropout, None), name=_name(pooling))
 
 
 def publish_classifier(fast: keras.Model, backbone: Any, *, pooling: str, dropout: float) -> keras.Model:

@@ -32,6 +32,23 @@ class SplitPredictions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaggedText:
+    """A text with the entities in it, and those that the model said.
+
+    Attributes:
+        text: whole.
+        entities: with `start`, `end` (in characters) and `type`, in order.
+        predicted: likewise.
+        origin: `file:row`; empty where not known.
+    """
+
+    text: str
+    entities: Sequence[Mapping[str, Any]]
+    predicted: Sequence[Mapping[str, Any]]
+    origin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportedModel:
     """Where the model that serves lies, and how exactly it answers as the trained one.
 
@@ -68,7 +85,8 @@ class ReportContent:
         task: what was learned, `text_classification`.
         label_names: the classes, in the order of the probabilities.
         figures: split → figures, as `compute_classification_figures` gives them.
-        predictions: split → predictions, for the plots and mistakes.
+        predictions: split → predictions, for the plots and mistakes; of classifiers.
+        tagged_texts: split → texts with their entities, gold and predicted; of models that find entities.
         main_split: the split that verdict, plots and mistakes are about; by default the first there is of test,
             validation and train.
         training: figures of the training stage, `examples_per_second`, `seconds`, …
@@ -91,6 +109,7 @@ class ReportContent:
     label_names: Sequence[str]
     figures: Mapping[str, Figures]
     predictions: Mapping[str, SplitPredictions] = field(default_factory=dict)
+    tagged_texts: Mapping[str, Sequence[TaggedText]] = field(default_factory=dict)
     main_split: str | None = None
     training: Figures = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
-from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions
+from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions, TaggedText
 from kerasft.report.page import write_report
 from kerasft.training.run_folder import RunFolder
 
@@ -24,6 +24,7 @@ def write_run_report(run: RunFolder) -> Path | None:
     facts = run.read_task()
     dataset = load_prepared_dataset(run.dataset)
     names = facts["label_names"]
+    tagged = "tagged_text" in dataset.manifest["fields"]
     export = run.stage_record("export").get("version")
     config_text = run.config.read_text(encoding="utf-8") if run.config.exists() else None
     content = ReportContent(
@@ -31,7 +32,10 @@ def write_run_report(run: RunFolder) -> Path | None:
         task=facts["task"]["type"],
         label_names=names,
         figures=figures,
-        predictions={split: _read_predictions(run, split, names, dataset) for split in figures},
+        predictions={}
+        if tagged
+        else {split: _read_predictions(run, split, names, dataset) for split in figures},
+        tagged_texts={split: _read_tagged_texts(run, split) for split in figures} if tagged else {},
         training=run.read_metrics().get("finetune", {}).get("train", {}),
         history=run.read_history(),
         best_step=facts.get("best_step"),
@@ -39,7 +43,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         config_text=config_text,
         environment=run.read_environment(),
         export=_describe_export(run.export / export) if export else None,
-        usage=_list_usage(run, "image" in dataset.manifest["fields"]),
+        usage=_list_usage(run, dataset.manifest["fields"]),
         augmentation=run.augmentation.read_bytes() if run.augmentation.exists() else None,
     )
     write_report(run.report, content)
@@ -81,6 +85,14 @@ def _read_predictions(
     )
 
 
+def _read_tagged_texts(run: RunFolder, split: str) -> list[TaggedText]:
+    with open(run.predictions / f"{split}.jsonl", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [
+        TaggedText(**{key: row[key] for key in ("text", "entities", "predicted", "origin")}) for row in rows
+    ]
+
+
 def _describe_export(folder: Path) -> ExportedModel | None:
     if not folder.exists():
         return None
@@ -88,10 +100,14 @@ def _describe_export(folder: Path) -> ExportedModel | None:
     return ExportedModel(path=str(folder), parity=parity)
 
 
-def _list_usage(run: RunFolder, of_pictures: bool) -> list[tuple[str, str]]:
+def _list_usage(run: RunFolder, fields: Mapping[str, str]) -> list[tuple[str, str]]:
     path = shlex.quote(str(run.path))
     tensorboard = ("See the training in TensorBoard", f"tensorboard --logdir {shlex.quote(str(run.logs))}")
-    if not of_pictures:
+    if "tagged_text" in fields:
+        asked = f'kerasft predict {path} "Ada Brandt flew to Lisbon." --highlight'
+        page = f"kerasft predict {path} --input texts.txt --highlight --to texts.html"
+        return [("Ask it", asked), ("about a file; the answers as a page to look at", page), tensorboard]
+    if "image" not in fields:
         return [("Ask it", f'kerasft predict {path} "What a film."'), tensorboard]
     return [
         ("Ask it about a picture", f"kerasft predict {path} photo.jpg"),

@@ -12,6 +12,7 @@ from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.plots.distributions import build_label_balance_figure, build_score_histogram_figure
 from kerasft.plots.style import figure_to_svg
 from kerasft.report.content import Figures, ReportContent, Section
+from kerasft.report.entities import build_entities_section
 from kerasft.report.mistakes import build_mistakes_section
 from kerasft.report.training import build_training_section
 from kerasft.report.usage import build_usage_section
@@ -19,6 +20,13 @@ from kerasft.report.verdict import build_headline, build_verdict
 from kerasft.report.wording import format_figure, format_interval
 
 _OVERALL = {
+    "f1": ("F1", "precision and recall in one, of whole entities with the right type"),
+    "precision": ("Precision", "share of the entities that it names that are right"),
+    "recall": ("Recall", "share of the entities in the texts that it finds"),
+    "partial_f1": ("Partial F1", "the same as F1, an overlap counting one half whatever the type"),
+    "exact_f1": ("Exact F1", "the same as F1, whatever the type"),
+    "ent_type_f1": ("Type F1", "the same as F1, an overlap with the right type counting whole"),
+    "token_accuracy": ("Token accuracy", "share of words whose tag is right; most are none, so it flatters"),
     "accuracy": ("Accuracy", "share of examples that it is right on"),
     "macro_f1": ("Macro F1", "precision and recall in one, every label counting alike"),
     "weighted_f1": ("Weighted F1", "the same, labels counting by their frequency"),
@@ -28,8 +36,9 @@ _OVERALL = {
     "brier": ("Brier score", "squared error of the probabilities; lower is better"),
     "ece": ("Calibration error", "how far confidence is from accuracy (ECE); lower is better"),
     "examples": ("Examples", "measured"),
+    "entities": ("Entities", "in them"),
 }
-_TILES = ("accuracy", "macro_f1", "roc_auc", "ece")
+_TILES = ("f1", "precision", "recall", "partial_f1", "accuracy", "macro_f1", "roc_auc", "ece")
 
 
 def build_verdict_section(content: ReportContent, split: str) -> Section | None:
@@ -202,6 +211,7 @@ BEFORE = (
     build_calibration_section,
     build_labels_section,
     build_mistakes_section,
+    build_entities_section,
 )
 """In the order of the page, before a content's own sections."""
 

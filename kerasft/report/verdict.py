@@ -31,6 +31,8 @@ class Statement:
 def build_headline(content: ReportContent, split: str) -> str:
     """On how many examples the model is right how often; an empty string where that is not known."""
     figures = content.figures[split]
+    if "f1" in figures and "entities" in figures:
+        return _tell_entities(figures, split)
     if "accuracy" not in figures:
         return ""
     examples = int(figures["examples"]["value"]) if "examples" in figures else None
@@ -40,6 +42,17 @@ def build_headline(content: ReportContent, split: str) -> str:
         f"On {number} {split} {content.noun}{'' if examples == 1 else 's'} the model is right "
         f"{format_percent(figures['accuracy']['value'])} of the time"
         + (f" (95\u202f% interval {interval})." if interval else ".")
+    )
+
+
+def _tell_entities(figures: Figures, split: str) -> str:
+    entities, texts = int(figures["entities"]["value"]), int(figures["examples"]["value"])
+    start = f"Of the {entities:,} entities in {texts:,} {split} texts"
+    if "recall" not in figures or "precision" not in figures:
+        return f"{start} the model finds none."
+    return (
+        f"{start} the model finds {format_percent(figures['recall']['value'])}, and of those that it names "
+        f"{format_percent(figures['precision']['value'])} are right, to the character and the type."
     )
 
 

@@ -8,7 +8,10 @@ from kerasft.plots.style import shorten_label
 
 _THIN = "\u202f"  # narrow no-break space
 
-SHARES = ("accuracy", "macro_f1", "weighted_f1", "ece")
+SHARES = (
+    "accuracy", "macro_f1", "weighted_f1", "ece", "f1", "precision", "recall", "partial_f1", "exact_f1", "ent_type_f1",
+    "token_accuracy",
+)  # fmt: skip
 """Overall figures that are shown as percentages; so are those of single labels."""
 
 

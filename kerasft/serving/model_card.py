@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 SHOWN = (
+    "f1", "precision", "recall", "partial_f1", "token_accuracy",
     "accuracy", "hamming_loss", "micro_f1", "macro_f1", "mcc", "mean_average_precision", "roc_auc", "log_loss", "ece",
     "examples",
 )  # fmt: skip
@@ -19,6 +20,7 @@ def write_model_card(
     preset: str,
     label_names: Sequence[str],
     explained: Sequence[str],
+    outputs: Sequence[str],
     figures: Mapping[str, Mapping[str, Mapping[str, float]]],
     data: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -31,6 +33,7 @@ def write_model_card(
         preset: what it was fine-tuned from.
         label_names: the classes, in the order of the outputs.
         explained: what goes in, and what becomes of an input that is too large.
+        outputs: what comes out, as list items.
         figures: `{split: {figure: {"value": …}}}` of the evaluation; may be empty.
         data: the dataset's manifest.
         versions: package → version.
@@ -44,9 +47,7 @@ def write_model_card(
         "",
         explained[0],
         "",
-        "- `label`: string (batch,), the most probable class;",
-        "- `probabilities`: float32 (batch, classes);",
-        "- `logits`: float32 (batch, classes).",
+        *outputs,
         "",
         f"Classes, in the order of the outputs: {', '.join(f'`{label}`' for label in label_names)}.",
         explained[1],

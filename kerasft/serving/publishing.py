@@ -18,9 +18,11 @@ import numpy as np
 from kerasft.errors import ExportError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.serving.graphs import widen_compatibility
+from kerasft.tasks.answers import measure_probabilities
 
 Raw = str | bytes
 """What a served model takes: a text, or a picture's file."""
+Measure = Callable[[Mapping[str, np.ndarray], np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def check_destination(destination: Path) -> None:
@@ -42,7 +44,7 @@ def publish_saved_model(
     expected: Callable[[list[Raw]], np.ndarray],
     *,
     probes: Sequence[Raw] = (),
-    label_names: Sequence[str] | None = None,
+    measure: Measure = measure_probabilities,
     tolerance: float,
     documents: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -52,10 +54,11 @@ def publish_saved_model(
         module: a `tf.Module` with `signatures`.
         destination: the version's folder; must not exist. Folders above it are made.
         examples: raw inputs of the user's.
-        expected: raw inputs → probabilities (inputs, classes) by the trained Keras model.
+        expected: raw inputs → what the trained Keras model says of them, (inputs, …), by default probabilities.
         probes: odd inputs, replayed beside the user's own.
-        label_names: the classes, in the order of the probabilities; given, `label` must be the most probable one.
-        tolerance: the largest difference in probability.
+        measure: (the export's answers by name, what was expected) → by how much each input's answer differs, float
+            (inputs,), and whether it comes to the same, bool (inputs,).
+        tolerance: the largest difference.
         documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
 
     Returns:
@@ -75,16 +78,10 @@ def publish_saved_model(
         tf.saved_model.save(module, str(folder), signatures=module.signatures)
         widen_compatibility(folder)
         answers = replay(folder, inputs)
-        parity = compare(answers, expected(inputs), tolerance)
-        if label_names is not None and not _labels_agree(answers, label_names):
-            raise ExportError(
-                "the export names other labels than its probabilities say; nothing was published",
-                where=str(destination),
-                fix="This is a defect in kerasft: please report it.",
-            )
+        parity = compare(answers, expected(inputs), tolerance, measure)
         if not parity["largest_difference"] <= tolerance:  # NaN is refused too
             raise ExportError(
-                f"the export's probabilities differ from the model's by up to {parity['largest_difference']:.2e} "
+                f"the export's answers differ from the model's by up to {parity['largest_difference']:.2e} "
                 f"(tolerance {tolerance:.0e}); nothing was published",
                 where=str(destination),
                 fix=f"The example that differs most: {inputs[parity['worst_example']][:100]!r}.",
@@ -94,11 +91,6 @@ def publish_saved_model(
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
     return parity
-
-
-def _labels_agree(answers: dict[str, np.ndarray], label_names: Sequence[str]) -> bool:
-    named = [label_names[index] for index in answers["probabilities"].argmax(1)]
-    return named == answers["label"].tolist()
 
 
 @contextmanager
@@ -147,14 +139,19 @@ def replay(saved_model: Path, inputs: Sequence[Raw]) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
 
 
-def compare(answers: dict[str, np.ndarray], expected: np.ndarray, tolerance: float) -> dict[str, Any]:
-    """The figures of `parity.json`: differences in probability, over all examples and classes."""
-    differences = np.abs(answers["probabilities"].astype(np.float64) - expected).max(axis=1)
+def compare(
+    answers: dict[str, np.ndarray],
+    expected: np.ndarray,
+    tolerance: float,
+    measure: Measure = measure_probabilities,
+) -> dict[str, Any]:
+    """The figures of `parity.json`: how far answers differ, over all examples."""
+    differences, equal = measure(answers, expected)
     return {
         "examples": len(differences),
         "largest_difference": float(differences.max()),
         "mean_difference": float(differences.mean()),
-        "labels_equal": int((answers["probabilities"].argmax(1) == expected.argmax(1)).sum()),
+        "labels_equal": int(equal.sum()),
         "tolerance": tolerance,
         "worst_example": int(differences.argmax()),
         "tensorflow": str(answers["tensorflow"]),

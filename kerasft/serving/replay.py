@@ -12,6 +12,18 @@ import sys
 import time
 
 
+def widen(parts):
+    """Batches' answers, filled up to the widest where they are rows of different lengths."""
+    import numpy as np
+
+    widths = [part.shape[1] for part in parts if part.ndim == 2]
+    if not widths:
+        return parts
+    fill = b"" if parts[0].dtype == object else 0
+    spaces = [((0, 0), (0, max(widths) - width)) for width in widths]
+    return [np.pad(part, space, constant_values=fill) for part, space in zip(parts, spaces)]  # noqa: B905 (old Pythons)
+
+
 def main(saved_model: str, examples: str, answers: str) -> None:
     """Answers the examples, a JSON list of raw inputs in base64, in batches of up to 64."""
     import numpy as np
@@ -33,10 +45,11 @@ def main(saved_model: str, examples: str, answers: str) -> None:
     loaded = sorted(name for name in sys.modules if name.split(".")[0] in foreign)
     if loaded:
         raise SystemExit("the process was not clean: it loaded {}".format(", ".join(loaded[:3])))
-    arrays: dict = {name: np.concatenate(values) for name, values in parts.items()}
+    arrays: dict = {name: np.concatenate(widen(values)) for name, values in parts.items()}
     for name, array in arrays.items():
         if array.dtype == object:
-            arrays[name] = np.array([value.decode("utf-8") for value in array])
+            decoded = [value.decode("utf-8") for value in array.ravel()]
+            arrays[name] = np.array(decoded).reshape(array.shape)
     np.savez(
         answers,
         tensorflow=tf.__version__,

@@ -17,7 +17,8 @@ from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
 
 SHOWN = (
-    "accuracy", "hamming_loss", "micro_f1", "macro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
+    "f1", "precision", "recall", "macro_f1", "partial_f1", "token_accuracy",
+    "accuracy", "hamming_loss", "micro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
     "log_loss", "brier", "ece",
 )  # fmt: skip
 
@@ -41,7 +42,7 @@ def evaluate(
         ConfigError: nothing was trained.
         DataError: none of the splits is there.
     """
-    from kerasft.training.streams import make_stream, predict_outputs
+    from kerasft.training.streams import predict_outputs
     from kerasft.training.trained import load_trained, open_feed
 
     dataset = load_prepared_dataset(run.dataset)
@@ -58,9 +59,8 @@ def evaluate(
     figures: dict[str, Any] = {}
     for name in splits:
         feed = open_feed(trained.task, dataset, name, run.cache, progress)
-        stream = make_stream(feed, config.train.evaluation_batch_size, shuffle=False)
         with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
-            outputs = predict_outputs(forward, stream, bar.advance)
+            outputs = predict_outputs(forward, feed, config.train.evaluation_batch_size, bar.advance)
         figures[name] = trained.task.evaluate(
             outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )

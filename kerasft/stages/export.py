@@ -56,7 +56,7 @@ def export(
     forward = task.build_forward(trained.model)
 
     def expected(inputs: list[Any]) -> np.ndarray:
-        return task.probabilities(task.compute_outputs(forward, [{task.held: value} for value in inputs]))
+        return task.compute_outputs(forward, [{task.held: value} for value in inputs])
 
     progress.note(f"Exporting to {folder}; then a clean process replays {settings.replay_examples} examples")
     parity = publish_saved_model(
@@ -65,7 +65,7 @@ def export(
         _sample_inputs(dataset, task.held, settings.replay_examples),
         expected,
         probes=task.list_probes(),
-        label_names=task.label_names,
+        measure=task.measure_answers,
         tolerance=settings.tolerance,
         documents={
             "labels.txt": "".join(f"{label}\n" for label in task.label_names),
@@ -75,6 +75,7 @@ def export(
                 preset=config.model.preset,
                 label_names=task.label_names,
                 explained=task.explain_input(),
+                outputs=task.list_outputs(),
                 figures=run.read_metrics().get("evaluate", {}),
                 data=dataset.manifest,
                 versions=run.read_environment().get("versions", {}),

@@ -11,7 +11,7 @@ from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint
+from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.training.checkpoint import Checkpoint
@@ -176,6 +176,10 @@ def _train(
     _write_figures(run, result, earlier)
     _raise_error(run, result)
     run.mark_done("finetune", fingerprint)
+    if run.cache.exists():
+        progress.note(
+            f"The cache of encoded examples takes {measure_folder(run.cache) / 1e6:,.1f} MB in {run.cache}"
+        )
     if result.stopped:
         progress.note(f"Stopped early: {result.stopped}")
     if result.best_epoch is not None:

@@ -77,7 +77,7 @@ class Predictor:
                 if isinstance(read, DataError):
                     yield {**row, "error": read.what}
                     continue
-                answer = next(answers)
+                answer = self._trained.task.complete(read, next(answers))
                 if look is not None:
                     look(row, read, answer)
                 yield {**row, **answer}

@@ -10,7 +10,7 @@ from kerasft.data.dataset import compute_data_fingerprint, fetch_sources, prepar
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint
+from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.progress import Progress, Silent
 from kerasft.training.run_folder import RunFolder
 
@@ -57,5 +57,6 @@ def prepare(
         labels=config.task.labels,
         progress=progress,
     )
+    progress.note(f"The dataset takes {measure_folder(run.dataset) / 1e6:,.1f} MB in {run.dataset}")
     run.mark_done("prepare", fingerprint)
     return dataset

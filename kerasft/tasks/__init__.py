@@ -7,6 +7,7 @@ from typing import Any
 
 TASKS = {
     "text_classification": "kerasft.tasks.text_classification",
+    "token_classification": "kerasft.tasks.token_classification",
     "image_classification": "kerasft.tasks.image_classification",
 }
 """A config's `task.type` → its package; the package's `task` module names its class `TaskClass`."""

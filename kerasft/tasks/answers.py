@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.errors import ExportError
 from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
 from kerasft.metrics.confusion import compute_class_figures
 from kerasft.metrics.multi_label import THRESHOLD, compute_label_sums, compute_multi_label_figures
@@ -42,6 +43,11 @@ class Answers(abc.ABC):
         self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
     ) -> dict[str, Any]:
         """Named figures; references as `Split.labels` gives them."""
+
+    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, references) of an example of each class."""
+        ones = np.eye(len(self.label_names), dtype=np.float32)
+        return ones, ones.argmax(-1).astype(np.int32)
 
     @abc.abstractmethod
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
@@ -133,6 +139,10 @@ class AnyLabels(Answers):
             seed=seed,
         )
 
+    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
+        outputs, _ = super().make_specimens()
+        return outputs, outputs.astype(np.uint8)
+
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         sums = compute_label_sums(self.probabilities(outputs), references, THRESHOLD)
         by_class = compute_class_figures(sums)
@@ -145,3 +155,32 @@ class AnyLabels(Answers):
         sure = [value if value >= THRESHOLD else 1.0 - value for value in record["probabilities"].values()]
         truth, predicted = (", ".join(record[key]) or "none" for key in ("labels", "predicted"))
         return truth, predicted, min(sure)
+
+
+def measure_probabilities(
+    answers: Mapping[str, np.ndarray], expected: np.ndarray, label_names: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far an export's probabilities are from a model's.
+
+    Args:
+        answers: the export's: `probabilities` (examples, classes), and `label`, strings (examples,).
+        expected: the model's probabilities.
+        label_names: the classes; given, an answer's `label` must be its most probable class.
+
+    Returns:
+        The largest difference of each example, and whether its most probable class is the same.
+
+    Raises:
+        ExportError: a `label` is another.
+    """
+    told = answers["probabilities"].astype(np.float64)
+    differences = np.abs(told - expected).max(axis=1)
+    chosen = told.argmax(1)
+    if label_names is not None:
+        named = [label_names[index] for index in chosen]
+        if named != answers["label"].tolist():
+            raise ExportError(
+                "the export names other labels than its probabilities say; nothing was published",
+                fix="This is a defect in kerasft: please report it.",
+            )
+    return differences, chosen == expected.argmax(1)

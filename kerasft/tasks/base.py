@@ -128,18 +128,22 @@ class Task(abc.ABC):
         """The model's outputs for raw examples, in their order; `forward` takes a batch of inputs."""
 
     @abc.abstractmethod
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """The model's outputs → what an export returns as `probabilities`, float64 of the same shape."""
-
-    @abc.abstractmethod
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """The model's outputs → JSON-able predictions, one an example."""
+
+    def complete(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        """A prediction with what it says of its example, for people: by default as it is."""
+        return dict(prediction)
 
     @abc.abstractmethod
     def evaluate(
         self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
     ) -> dict[str, Figure]:
         """Named figures, with intervals where `bootstrap_samples` > 0."""
+
+    @abc.abstractmethod
+    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, references) of a few examples, of which `evaluate` tells every figure that there is."""
 
     @abc.abstractmethod
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +176,24 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def list_probes(self) -> list[Any]:
         """Odd raw inputs, which an export must answer as the model does."""
+
+    @abc.abstractmethod
+    def measure_answers(
+        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How far an export's answers are from the model's.
+
+        Args:
+            answers: the export's outputs by name, (examples, …).
+            outputs: the model's, of the same examples.
+
+        Returns:
+            float (examples,), the difference in probability; bool (examples,), whether both come to the same.
+        """
+
+    @abc.abstractmethod
+    def list_outputs(self) -> list[str]:
+        """What the export returns, as Markdown list items for the model card."""
 
     @abc.abstractmethod
     def explain_input(self) -> list[str]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.tasks.answers import Answers, OneLabel
+from kerasft.tasks.answers import Answers, OneLabel, measure_probabilities
 from kerasft.tasks.base import Task
 
 
@@ -28,6 +28,18 @@ class Classifier(Task):
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         return self.answers.decode(outputs)
 
+    def measure_answers(
+        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return measure_probabilities(answers, self.probabilities(outputs), self.label_names)
+
+    def list_outputs(self) -> list[str]:
+        return [
+            "- `label`: string (batch,), the most probable class;",
+            "- `probabilities`: float32 (batch, classes);",
+            "- `logits`: float32 (batch, classes).",
+        ]
+
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return self.answers.record(example, prediction)
 
@@ -35,6 +47,9 @@ class Classifier(Task):
         self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
     ) -> dict[str, Any]:
         return self.answers.evaluate(outputs, references, bootstrap_samples=bootstrap_samples, seed=seed)
+
+    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.answers.make_specimens()
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         return self.answers.draw(outputs, references)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
-from kerasft.errors import ConfigError, TrainingError
+from kerasft.errors import ConfigError
 from kerasft.files import whole_file
 from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
@@ -24,7 +24,7 @@ from kerasft.tasks.base import Phase, Task, higher_is_better
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import make_stream, predict_outputs
+from kerasft.training.streams import predict_outputs
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"finetune": "Fine-tuning", "head": "Training the head"}
@@ -69,13 +69,14 @@ class CallbackSet:
     ):
         config, run = setting.config, setting.run
         self._setting, self._stream, self._check_stop = setting, stream, check_stop
-        split = setting.dataset.split("train")
+        split, feed = setting.dataset.split("train"), setting.phase.train
 
         def sizes(step: int) -> int:
             return len(stream.plan.batches[step])
 
         self.step_loss = callbacks.StepLoss(
-            lambda step: [split.origin(int(row)) for row in stream.plan.batches[step]], sizes
+            lambda step: [split.origin(feed.find_example(int(row))) for row in stream.plan.batches[step]],
+            sizes,
         )
         self.throughput = callbacks.Throughput(sizes)
         self.counter = callbacks.EpochCounter()
@@ -133,22 +134,18 @@ class CallbackSet:
 
     def _add_validation(self, feed: Feed) -> None:
         setting, config = self._setting, self._setting.config
-        stream = make_stream(feed, config.evaluation_batch_size, shuffle=False)
         forward = make_forward(setting.phase.model)
         self._references = feed.references
 
+        def predict() -> np.ndarray:
+            rows = config.evaluation_batch_size
+            return predict_outputs(forward, feed, rows, lambda examples: self._check_stop())
+
         def compute(outputs: np.ndarray) -> dict[str, float]:
-            if not np.isfinite(outputs).all():
-                raise TrainingError(
-                    "the model's outputs on the validation split are not finite",
-                    fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
-                )
             figures = setting.task.evaluate(outputs, self._references, bootstrap_samples=0, seed=setting.seed)
             return {name: float(figure["value"]) for name, figure in figures.items() if _is_overall(name)}
 
-        self.validation = selection.ValidationFigures(
-            lambda: predict_outputs(forward, stream, lambda examples: self._check_stop()), compute
-        )
+        self.validation = selection.ValidationFigures(predict, compute)
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
         self._check_monitor(monitor)
         better = higher_is_better(monitor)
@@ -174,14 +171,8 @@ class CallbackSet:
             self.stateful["early_stopping"] = stopping
 
     def _check_monitor(self, monitor: str) -> None:
-        classes = self._setting.phase.model.output_shape[-1]
-        # an example of each class, of which every figure is defined
-        references = np.eye(classes, dtype=np.int32)
-        if self._references.ndim == 1:
-            references = references.argmax(-1)
-        known = self._setting.task.evaluate(
-            np.eye(classes, dtype=np.float32), references, bootstrap_samples=0, seed=0
-        )
+        outputs, references = self._setting.task.make_specimens()
+        known = self._setting.task.evaluate(outputs, references, bootstrap_samples=0, seed=0)
         names = sorted({name for name in known if _is_overall(name)} | {"loss"})
         if monitor not in names:
             raise ConfigError(

@@ -100,6 +100,13 @@ class TrainConfig(Config):
     """What is written for TensorBoard."""
 
 
+class TokenTrainConfig(TrainConfig):
+    """How a model of entities in texts learns."""
+
+    monitor: str = "f1"
+    """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
+
+
 class ImageTrainConfig(TrainConfig):
     """How a model of pictures learns: the head first, then all of it at smaller rates."""
 

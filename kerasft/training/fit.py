@@ -185,12 +185,11 @@ class _Clock:
 
 def _make_train_stream(feed: Feed, config: TrainConfig, seed: int) -> BatchStream:
     return make_stream(
-        feed,
+        feed.shuffle_labels(seed) if config.shuffle_labels else feed,
         config.batch_size,
         seed=seed,
         shuffle=True,
         group_lengths=config.group_lengths,
-        labels=_shuffle_labels(feed.references, seed) if config.shuffle_labels else None,
         workers=config.workers,
     )
 
@@ -252,7 +251,3 @@ def _add(before: TrainingResult, result: TrainingResult) -> None:
     result.epochs += before.epochs
     result.steps += before.steps
     result.seconds += before.seconds
-
-
-def _shuffle_labels(labels: np.ndarray, seed: int) -> np.ndarray:
-    return np.random.default_rng([seed, 1]).permutation(labels)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
+from kerasft.errors import TrainingError
 
 
 def make_stream(
@@ -20,28 +21,21 @@ def make_stream(
     seed: int = 0,
     shuffle: bool,
     group_lengths: bool = True,
-    labels: np.ndarray | None = None,
     workers: int = 2,
 ) -> BatchStream:
     """Batches of a split.
 
     Args:
-        feed: the split's examples.
-        batch_size: examples a batch.
+        feed: the split's rows.
+        batch_size: rows a batch.
         seed: of the order.
-        shuffle: False for measuring: each example once, sorted by length.
-        group_lengths: puts examples of like length together.
-        labels: int32 (examples,), in place of the batches' `label` (to train on shuffled ones).
+        shuffle: False for measuring: each row once, sorted by length.
+        group_lengths: puts rows of like length together.
         workers: batches put together at once.
     """
     lengths = feed.lengths
     # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
     multiple = 8 if tf.config.list_physical_devices("GPU") else 1
-
-    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
-        batch = feed.collate(rows, width, moment)
-        return batch if labels is None else {**batch, "label": labels[rows]}
-
     return BatchStream(
         lambda epoch: plan_batches(
             lengths,
@@ -52,7 +46,7 @@ def make_stream(
             group_lengths=group_lengths,
             width_multiple=multiple,
         ),
-        collate,
+        feed.collate,
         feed.signature,
         feed.unpack,
         workers,
@@ -61,23 +55,34 @@ def make_stream(
 
 def predict_outputs(
     forward: Callable[[Any], Any],
-    stream: BatchStream,
+    feed: Feed,
+    batch_size: int,
     advance: Callable[[int], Any] | None = None,
 ) -> np.ndarray:
     """The outputs of every example, in the split's order.
 
     Args:
         forward: inputs of a batch → outputs (batch, …).
-        stream: made with `shuffle=False`.
-        advance: told how many examples are done after each batch.
+        feed: the split's rows.
+        batch_size: rows a batch.
+        advance: told how many rows are done after each batch.
+
+    Raises:
+        TrainingError: an output is not finite.
     """
-    outputs = np.empty(0)
-    rows = sum(len(batch) for batch in stream.plan.batches)
-    for batch_rows, (inputs, _) in zip(stream.plan.batches, stream.dataset(), strict=True):
-        values = np.asarray(forward(inputs))
-        if len(outputs) != rows:
-            outputs = np.empty((rows, *values.shape[1:]), values.dtype)
-        outputs[batch_rows] = values
-        if advance:
-            advance(len(batch_rows))
-    return outputs
+
+    stream = make_stream(feed, batch_size, shuffle=False)
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows, (inputs, _) in zip(stream.plan.batches, stream.dataset(), strict=True):
+            values = np.asarray(forward(inputs))
+            if not np.isfinite(values).all():
+                raise TrainingError(
+                    "the model's outputs are not finite",
+                    fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
+                )
+            yield rows, values
+            if advance:
+                advance(len(rows))
+
+    return feed.assemble(batches())

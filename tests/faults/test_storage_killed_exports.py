@@ -54,7 +54,7 @@ class Constant(tf.Module):
 def publish(destination):
     publish_saved_model(
         Constant(), Path(destination), ["x"], lambda texts: np.full((len(texts), 2), 0.5),
-        label_names=("a", "b"), tolerance=1e-5, documents={"labels.txt": "a"},
+        tolerance=1e-5, documents={"labels.txt": "a"},
     )
 
 

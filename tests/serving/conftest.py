@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def published(
 ) -> Path:
     """A published version; to be read only."""
     from kerasft.serving.publishing import publish_saved_model
+    from kerasft.tasks.answers import measure_probabilities
     from kerasft.tasks.text_classification.serving import PROBES
 
     folder = tmp_path_factory.mktemp("served") / "model" / "1"
@@ -64,7 +66,7 @@ def published(
         texts,
         expected,
         probes=PROBES,
-        label_names=LABELS,
+        measure=partial(measure_probabilities, label_names=LABELS),
         tolerance=1e-5,
         documents={"labels.txt": "".join(f"{label}\n" for label in LABELS)},
     )

@@ -17,6 +17,7 @@ def write(**changes) -> str:
             "`serving_default` takes `text`, a batch, and returns",
             "Texts longer than 64 tokens are cut.",
         ],
+        "outputs": ["- `label`: string (batch,), the most probable class;"],
         "figures": {},
         "data": {"splits": {"train": {"rows": 12_345}, "test": {"rows": 50}}, "fingerprint": "abc123"},
         "versions": {"keras": "3.15.1"},

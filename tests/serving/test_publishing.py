@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 from kerasft.errors import ExportError, StorageError
 from kerasft.serving.publishing import compare, publish_saved_model, replay
+from kerasft.tasks.answers import measure_probabilities
 from kerasft.tasks.text_classification.serving import PROBES
 
 LABELS = ("disliked", "zły", "好")
@@ -33,7 +35,7 @@ def publish(module, destination, expected, texts=("a lovely film",), label_names
         list(texts),
         expected,
         probes=PROBES,
-        label_names=label_names,
+        measure=partial(measure_probabilities, label_names=label_names),
         tolerance=tolerance,
         documents={"labels.txt": "a\n"},
     )
@@ -192,7 +194,7 @@ class Constant(tf.Module):
 
 publish_saved_model(
     Constant(), Path(sys.argv[1]), ["x"], lambda texts: np.full((len(texts), 2), 0.5),
-    label_names=("a", "b"), tolerance=1e-5, documents={"labels.txt": "a"},
+    tolerance=1e-5, documents={"labels.txt": "a"},
 )
 """
 

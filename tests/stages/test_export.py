@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 from kerasft.errors import ExportError
 from kerasft.serving.publishing import publish_saved_model, replay
 from kerasft.stages.export import _next_version, _sample_inputs, export
+from kerasft.tasks.answers import measure_probabilities
 from kerasft.tasks.text_classification.serving import PROBES
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.trained import load_trained
@@ -142,7 +144,7 @@ def test_labels_in_another_order_are_not_published(trained, tmp_path: Path) -> N
             tmp_path / "1",
             ["a good film", "the soup was cold"],
             expected,
-            label_names=trained.task.label_names[::-1],
+            measure=partial(measure_probabilities, label_names=trained.task.label_names[::-1]),
             tolerance=1e-4,
             documents={},
         )

@@ -16,7 +16,6 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.models.forward import make_forward
 from kerasft.stages.predict import Predictor
-from kerasft.training.fit import _shuffle_labels
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import make_stream, predict_outputs
 
@@ -28,8 +27,7 @@ def read_losses(run: RunFolder) -> list[float]:
 
 
 def measure(result, task, feeds) -> dict[str, float]:
-    stream = make_stream(feeds["validation"], 64, shuffle=False)
-    outputs = predict_outputs(make_forward(result.model), stream)
+    outputs = predict_outputs(make_forward(result.model), feeds["validation"], 64)
     figures = task.evaluate(outputs, feeds["validation"].references, bootstrap_samples=0, seed=0)
     return {name: figure["value"] for name, figure in figures.items()}
 
@@ -126,30 +124,22 @@ def test_stopping_early_needs_a_validation_split(fit_tiny) -> None:
     assert caught.value.where == "train.early_stopping"
 
 
-def test_shuffle_labels_are_the_same_labels_in_another_order(tiny_run) -> None:
-    from kerasft.data.cache import ArrayCache
-
-    cache = ArrayCache(tiny_run.cache / "train")
-    labels = np.asarray(cache.column("label"))
-    shuffled = _shuffle_labels(labels, 0)
-    np.testing.assert_array_equal(shuffled, _shuffle_labels(labels, 0))
-    assert (shuffled != _shuffle_labels(labels, 1)).any()
-    assert np.bincount(shuffled).tolist() == np.bincount(labels).tolist()
-    assert 0.2 < (shuffled == labels).mean() < 0.8
-
-
-def test_a_stream_hands_out_the_labels_it_is_given(tiny_run) -> None:
+def test_a_feed_with_shuffled_labels_hands_out_those_in_place_of_its_own(tiny_run) -> None:
+    from kerasft.progress import Silent
     from kerasft.training.trained import load_trained, open_feed
 
     trained = load_trained(tiny_run)
-    from kerasft.progress import Silent
-
     dataset = load_prepared_dataset(tiny_run.dataset)
     feed = open_feed(trained.task, dataset, "train", tiny_run.cache, Silent())
-    labels = np.arange(len(feed), dtype=np.int32)
-    stream = make_stream(feed, 8, shuffle=True, labels=labels)
+    shuffled = feed.shuffle_labels(0)
+    stream = make_stream(shuffled, 8, shuffle=True)
     for (_, given), rows in zip(stream.dataset(), stream.plan.batches, strict=True):
-        np.testing.assert_array_equal(given, rows)
+        np.testing.assert_array_equal(given, shuffled.references[rows])
+    labels = feed.references
+    np.testing.assert_array_equal(shuffled.references, feed.shuffle_labels(0).references)
+    assert (shuffled.references != feed.shuffle_labels(1).references).any()
+    assert np.bincount(shuffled.references).tolist() == np.bincount(labels).tolist()
+    assert 0.2 < (shuffled.references == labels).mean() < 0.8
 
 
 @pytest.mark.slow

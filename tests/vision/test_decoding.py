@@ -292,7 +292,9 @@ def test_training_sees_the_very_pixels_that_inference_sees():
     files = tf.constant([save(make_picture(*shape, seed=9), "JPEG") for shape in shapes])
     for size_px in ((112, 112), (224, 160)):
         inferred = tf.function(decode_batch)(files, size_px)
-        streamed = next(iter(tf.data.Dataset.from_tensors(files).map(lambda f, s=size_px: decode_batch(f, s))))
+        streamed = next(
+            iter(tf.data.Dataset.from_tensors(files).map(lambda f, s=size_px: decode_batch(f, s)))
+        )
         np.testing.assert_array_equal(inferred, streamed)
 
 

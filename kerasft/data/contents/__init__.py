@@ -8,6 +8,7 @@ from typing import Any
 CONTENTS = {
     "text": "kerasft.data.contents.text",
     "image": "kerasft.data.contents.image",
+    "tagged_text": "kerasft.data.contents.tagged_text",
 }
 """A field's kind → the module whose `ContentClass` handles it."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from kerasft.data.config import DataConfig
-from kerasft.data.fields import InvalidValue
+from kerasft.data.config import DataConfig, Source
+from kerasft.data.fields import Field, InvalidValue
 from kerasft.data.near_duplicates import NearPairs
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import RowStore
@@ -28,6 +28,10 @@ class Held(NamedTuple):
     """What had to be done to it; counted in the manifest. Mostly empty."""
     look: Any = None
     """What was worked out while it was read, for `look_at`."""
+    labels: tuple[str, ...] = ()
+    """Where labels are part of what is held: their names, each once, sorted."""
+    mended: str = ""
+    """What was wrong in this one and is no longer; listed by row."""
 
 
 class Signatures(abc.ABC):
@@ -54,10 +58,28 @@ class Content(abc.ABC):
     """Whether messages show its beginning."""
     named: ClassVar[bool]
     """Whether each has a name of its own, such as a file's."""
+    labelled: ClassVar[bool] = False
+    """Whether an example's labels are part of what it holds."""
+
+    def open_source(self, source: Source, files: Sequence[SourceFile], field: Field) -> list[Field]:
+        """What to read of each row of a split's files; called before they are read.
+
+        Args:
+            source: their format's settings.
+            files: the split's.
+            field: the task's, of this content.
+
+        Returns:
+            By default the field itself.
+
+        Raises:
+            DataError: files of this format cannot hold such a thing.
+        """
+        return [field]
 
     @abc.abstractmethod
     def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
-        """What each raw value holds, or why it cannot be used."""
+        """What each raw value holds, or why it cannot be used; a value is a tuple where `open_source` named several."""
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         """How messages call a raw value; empty where it has no name of its own."""
@@ -86,10 +108,22 @@ class Content(abc.ABC):
     ) -> NearPairs:
         """Near duplicates among some rows; see `data.near_duplicates.find_near_pairs`."""
 
+    def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
+        """The TFDS features it is stored as, by name; by default the one that `build_feature` tells."""
+        return {name: self.build_feature()}
+
     @abc.abstractmethod
     def build_feature(self) -> Any:
         """The TFDS feature it is stored as."""
 
+    def unpack(self, name: str, payload: bytes) -> dict[str, Any]:
+        """What is stored under the names of `build_features`."""
+        return {name: payload}
+
+    def decode_example(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """What `Split.take` gives, from what TFDS' data source gives."""
+        return {name: self.decode(stored[name])}
+
     @abc.abstractmethod
     def decode(self, stored: Any) -> Any:
-        """What `Split.take` gives, from what TFDS' data source gives."""
+        """The same of one feature."""

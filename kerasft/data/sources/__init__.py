@@ -15,6 +15,7 @@ from kerasft.progress import Progress
 READERS = {
     "csv": "kerasft.data.sources.csv",
     "jsonl": "kerasft.data.sources.json_lines",
+    "conll": "kerasft.data.sources.conll",
     "parquet": "kerasft.data.sources.parquet",
     "image_folder": "kerasft.data.sources.image_folder",
     "tfds": "kerasft.data.sources.tfds",

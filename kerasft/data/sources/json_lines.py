@@ -14,7 +14,10 @@ from kerasft.data.sources.rows import RawBatch, Reject, shorten
 
 
 def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
-    """Streams the file's objects; lines of white space alone are skipped."""
+    """Streams the file's objects; lines of white space alone are skipped.
+
+    A field without a name stands for the object whole.
+    """
     keys = [source.columns.get(field.name, field.name) for field in fields]
     for lines, size in read_lines(file, source.encoding):
         batch = RawBatch(size_bytes=size)
@@ -46,7 +49,9 @@ def _read_line(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
         raise InvalidValue("broken JSON", str(error)) from None
     if not isinstance(example, dict):
         raise InvalidValue("not an object", f"a line must be {{…}}, found {line.text.strip()[:20]}")
-    return tuple(example[key] if key in example else _descend(example, key) for key in keys)
+    return tuple(
+        example if not key else example[key] if key in example else _descend(example, key) for key in keys
+    )
 
 
 def _descend(example: dict[str, Any], key: str) -> Any:

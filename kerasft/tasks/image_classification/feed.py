@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ class _LabelledFeed(Feed):
     @property
     def references(self) -> np.ndarray:
         return np.asarray(self._labels)
+
+    def shuffle_labels(self, seed: int) -> _LabelledFeed:
+        shuffled = copy.copy(self)
+        shuffled._labels = np.random.default_rng([seed, 1]).permutation(self._labels)
+        return shuffled
 
     @property
     def _label_spec(self) -> tf.TensorSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,13 +24,14 @@ class TextFeed(Feed):
 
     def __init__(self, cache: ArrayCache, encoder: TextEncoder):
         self._cache, self._encoder = cache, encoder
+        self._labels = np.asarray(cache.column("label"))
 
     def __len__(self) -> int:
         return len(self._cache)
 
     @property
     def references(self) -> np.ndarray:
-        return np.asarray(self._cache.column("label"))
+        return self._labels
 
     @property
     def lengths(self) -> np.ndarray:
@@ -46,7 +48,12 @@ class TextFeed(Feed):
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         token_ids = self._cache.padded("token_ids", rows, width)
         batch = self._encoder.pad(token_ids, self._cache.lengths("token_ids")[rows])
-        return {**batch, "label": np.asarray(self._cache.column("label")[rows])}
+        return {**batch, "label": self._labels[rows]}
+
+    def shuffle_labels(self, seed: int) -> TextFeed:
+        shuffled = copy.copy(self)
+        shuffled._labels = np.random.default_rng([seed, 1]).permutation(self._labels)
+        return shuffled
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         return {name: value for name, value in batch.items() if name != "label"}, batch["label"]

@@ -13,31 +13,20 @@ import tensorflow as tf
 from kerasft.data.cache import build_cache
 from kerasft.data.prepared import Split
 from kerasft.errors import DataError
-from kerasft.files import compute_fingerprint, whole_file, whole_folder
+from kerasft.files import compute_fingerprint
 from kerasft.models import heads
-from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
-from kerasft.models.folders import check_preset_folder
-from kerasft.models.presets import (
-    build_text_backbone,
-    check_max_length,
-    check_vocabulary,
-    load_pooling,
-    load_text_backbone,
-    save_pooling,
-    save_text_preset,
-)
-from kerasft.models.saved_models import load_model_weights, measure_weights
+from kerasft.models.presets import load_pooling
 from kerasft.progress import Progress
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.text_classification.feed import TextFeed
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
+from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.text.encoding import TextEncoder
-from kerasft.text.vocabulary import load_vocabulary
 
 
-class TextClassification(Classifier):
+class TextClassification(TextEncoderTask, Classifier):
     """One label for a text.
 
     Args:
@@ -47,8 +36,6 @@ class TextClassification(Classifier):
         preset: local folder of the pre-trained encoder and its vocabulary.
     """
 
-    held = "text"
-
     def __init__(
         self,
         config: TextClassificationConfig,
@@ -56,11 +43,8 @@ class TextClassification(Classifier):
         label_names: Sequence[str],
         preset: Path,
     ):
+        super().__init__(model_config, label_names, preset)
         self.config = config
-        self.model_config = model_config
-        self.label_names = tuple(label_names)
-        self.preset = preset
-        self.vocabulary = load_vocabulary(preset)
         self.encoder = TextEncoder(self.vocabulary, model_config.max_length)
 
     @classmethod
@@ -70,6 +54,10 @@ class TextClassification(Classifier):
     @property
     def pooling(self) -> str:
         return load_pooling(self.preset) if self.config.pooling == "auto" else self.config.pooling
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.label_names)
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -95,48 +83,6 @@ class TextClassification(Classifier):
         if examples and "label" in examples[0]:
             columns["label"] = np.array([example["label"] for example in examples], np.int32)
         return columns
-
-    def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
-        backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
-        check_max_length(backbone, self.model_config.max_length)
-        check_vocabulary(backbone, self.vocabulary, self.preset)
-        return heads.build_fast_classifier(
-            backbone,
-            len(self.label_names),
-            pooling=self.pooling,
-            dropout=self.model_config.dropout,
-            seed=seed,
-            matmul_dtype=matmul_dtype,
-        )
-
-    def compute_depths(self, model: keras.Model) -> dict[str, int]:
-        depths = compute_layer_depths(model.get_layer(heads.ENCODER))
-        head = max(depths.values()) + 1
-        return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
-
-    def publish(self, model: keras.Model, folder: Path) -> None:
-        # a pooler that took no part in training is handed on as it came
-        unpooled = self.pooling != "cls" and not self.model_config.random_weights
-        backbone = load_text_backbone(self.preset, random_weights=not unpooled)
-        public = heads.publish_classifier(
-            model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
-        )
-        with whole_file(folder / "model.keras") as path:
-            public.save(path)
-        with whole_folder(folder / "preset") as path:
-            save_text_preset(backbone, self.vocabulary, path)
-            save_pooling(path, self.pooling)
-
-    def load_published(self, folder: Path) -> keras.Model:
-        preset, path = folder / "preset", folder / "model.keras"
-        check_preset_folder(preset, needs_weights=False)
-        backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
-        check_vocabulary(backbone, self.vocabulary, preset)
-        model = heads.build_hub_classifier(
-            backbone, len(self.label_names), pooling=self.pooling, dropout=self.model_config.dropout
-        )
-        load_model_weights(model, path)
-        return model
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing

@@ -1,0 +1,97 @@
+"""What tasks on a pre-trained text encoder have in common: the model, its weights, what is published."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from kerasft.files import whole_file, whole_folder
+from kerasft.models import heads
+from kerasft.models.bert import compute_layer_depths
+from kerasft.models.config import TextModelConfig
+from kerasft.models.folders import check_preset_folder
+from kerasft.models.presets import (
+    build_text_backbone,
+    check_max_length,
+    check_vocabulary,
+    load_pooling,
+    load_text_backbone,
+    save_pooling,
+    save_text_preset,
+)
+from kerasft.models.saved_models import load_model_weights, measure_weights
+from kerasft.tasks.base import Task
+from kerasft.text.vocabulary import load_vocabulary
+
+
+class TextEncoderTask(Task):
+    """A head on a BERT-like encoder.
+
+    Args:
+        model_config: the `model` section.
+        label_names: the classes.
+        preset: local folder of the pre-trained encoder and its vocabulary.
+    """
+
+    held = "text"
+
+    def __init__(self, model_config: TextModelConfig, label_names: Sequence[str], preset: Path):
+        self.model_config = model_config
+        self.label_names = tuple(label_names)
+        self.preset = preset
+        self.vocabulary = load_vocabulary(preset)
+
+    @property
+    @abc.abstractmethod
+    def pooling(self) -> str:
+        """How tokens become what the head sees; see `build_fast_classifier`."""
+
+    @property
+    @abc.abstractmethod
+    def num_outputs(self) -> int:
+        """Of the head."""
+
+    def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
+        backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
+        check_max_length(backbone, self.model_config.max_length)
+        check_vocabulary(backbone, self.vocabulary, self.preset)
+        return heads.build_fast_classifier(
+            backbone,
+            self.num_outputs,
+            pooling=self.pooling,
+            dropout=self.model_config.dropout,
+            seed=seed,
+            matmul_dtype=matmul_dtype,
+        )
+
+    def compute_depths(self, model: keras.Model) -> dict[str, int]:
+        depths = compute_layer_depths(model.get_layer(heads.ENCODER))
+        head = max(depths.values()) + 1
+        return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
+
+    def publish(self, model: keras.Model, folder: Path) -> None:
+        # a pooler that took no part in training is handed on as it came
+        unpooled = self.pooling != "cls" and not self.model_config.random_weights
+        backbone = load_text_backbone(self.preset, random_weights=not unpooled)
+        public = heads.publish_classifier(
+            model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
+        )
+        with whole_file(folder / "model.keras") as path:
+            public.save(path)
+        with whole_folder(folder / "preset") as path:
+            save_text_preset(backbone, self.vocabulary, path)
+            save_pooling(path, self.pooling if self.pooling != "none" else load_pooling(self.preset))
+
+    def load_published(self, folder: Path) -> keras.Model:
+        preset, path = folder / "preset", folder / "model.keras"
+        check_preset_folder(preset, needs_weights=False)
+        backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
+        check_vocabulary(backbone, self.vocabulary, preset)
+        model = heads.build_hub_classifier(
+            backbone, self.num_outputs, pooling=self.pooling, dropout=self.model_config.dropout
+        )
+        load_model_weights(model, path)
+        return model

@@ -1,0 +1,1 @@
+"""Entities in a text: people, places, parts of speech."""

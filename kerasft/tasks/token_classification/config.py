@@ -1,0 +1,35 @@
+"""The `task` section of token classification."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+from kerasft.data.fields import Field
+
+FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), Field("types", "labels"))
+
+
+class TokenClassificationConfig(Config):
+    """Spans of a text and their types: named entities, chunks, parts of speech."""
+
+    type: Literal["token_classification"]
+    labels: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
+    """The types of entities, in the order of the model's outputs; other types in the data are rejected. Null: those
+    found in the data, sorted."""
+    units: Literal["word", "character"] = "word"
+    """What carries a tag. `word`: a run of letters or digits, a punctuation mark, an ideograph; as the tokenizer splits
+    words. `character`: each character, for languages that put no space between words."""
+    constrained: bool = True
+    """Whether only legal sequences of tags are answered, the best of them by Viterbi's algorithm: no entity goes on
+    that has not begun. Else each unit's best tag is taken for itself."""
+    overlap: float = pydantic.Field(0.25, ge=0.0, le=0.5)
+    """A text of more than `model.max_length` tokens is cut into windows that share this part of their length; each unit
+    is answered by the window in whose middle it stands best."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What an example must hold."""
+        return FIELDS

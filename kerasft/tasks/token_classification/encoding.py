@@ -1,0 +1,90 @@
+"""From texts to the windows that a model sees, and from which window's scores each unit is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasft.files import compute_fingerprint
+from kerasft.text.encoding import UnitEncoder
+from kerasft.text.vocabulary import WordPieceVocabulary
+from kerasft.text.windows import cut_windows
+
+
+class Window(NamedTuple):
+    """A piece of a text as a model takes it."""
+
+    token_ids: np.ndarray
+    """int32 (tokens,), [CLS] … [SEP]."""
+    first_unit: int
+    """The text's first unit that stands in it."""
+    positions: np.ndarray
+    """int32 (units,), where each unit's first piece stands."""
+
+
+class EncodedText(NamedTuple):
+    """One text."""
+
+    places: np.ndarray
+    """int32 (units, 2): where each begins and ends, in characters."""
+    windows: list[Window]
+    window: np.ndarray
+    """int32 (units,): which window answers for each unit."""
+    position: np.ndarray
+    """int32 (units,): where its first piece stands in that window."""
+
+
+class WindowEncoder:
+    """Texts → windows.
+
+    Args:
+        vocabulary: the pieces and rules.
+        max_length: tokens a window may have, [CLS] and [SEP] included.
+        overlap: how much of a window's length it shares with the next one, in [0, 0.5].
+        characters: whether each character is a unit.
+    """
+
+    def __init__(self, vocabulary: WordPieceVocabulary, max_length: int, *, overlap: float, characters: bool):
+        self._units = UnitEncoder(vocabulary, split_characters=characters)
+        self.max_length = max_length
+        self.overlap = int(max_length * overlap)
+
+    @property
+    def tokenizer(self) -> object:
+        """The ops, for an export."""
+        return self._units.tokenizer
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any text's windows could."""
+        return compute_fingerprint([self._units.fingerprint, self.max_length, self.overlap])
+
+    def encode(self, texts: Sequence[str]) -> list[EncodedText]:
+        """The windows of each text, one at least."""
+        return [self._cut(units) for units in self._units.encode(texts)]
+
+    def _cut(self, units) -> EncodedText:
+        cut = cut_windows(units.first_pieces, len(units.token_ids), self.max_length, self.overlap)
+        windows = [
+            Window(token_ids, int(first), 1 + units.first_pieces[first:end] - first_piece)
+            for token_ids, first, end, first_piece in zip(
+                self._units.frame(units.token_ids, cut),
+                cut.first_units,
+                cut.end_units,
+                cut.first_pieces,
+                strict=True,
+            )
+        ]
+        position = 1 + units.first_pieces - cut.first_pieces[cut.unit_windows]
+        return EncodedText(
+            np.stack([units.start, units.end], 1).astype(np.int32),
+            windows,
+            cut.unit_windows.astype(np.int32),
+            position.astype(np.int32),
+        )
+
+    def pad(self, token_ids: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """See `TextEncoder.pad`."""
+        return self._units.pad(token_ids, lengths)

@@ -1,0 +1,179 @@
+"""A token classifier's batches: windows of encoded texts, and each text's answer put together from its windows."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.cache import ArrayCache
+from kerasft.data.feed import Feed, Moment
+from kerasft.tasks.token_classification.encoding import WindowEncoder
+from kerasft.tasks.token_classification.losses import UNTAGGED
+from kerasft.tasks.token_classification.spans import Gold, Scores, TagSet, collect, log_softmax
+
+
+@dataclass
+class Encoded:
+    """Some examples as columns of two caches."""
+
+    texts: dict[str, list[np.ndarray]]
+    """A row a text: its places, and who answers for each of them."""
+    windows: dict[str, Any]
+    """A row a window."""
+    lost: int
+    """Entities that the places cannot tell exactly."""
+
+
+def encode_examples(
+    encoder: WindowEncoder, tag_set: TagSet, examples: Sequence[Mapping[str, Any]], first: int
+) -> Encoded:
+    """Examples → columns. Pure.
+
+    What is learned are tags of units; what is measured are those of the words that the data told, if they told any,
+    each by its first unit.
+
+    Args:
+        encoder: of texts.
+        tag_set: the model's.
+        examples: with `text`, `words` and `entities`.
+        first: the number of the first of them in its split.
+    """
+    texts: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("starts", "ends", "tags", "windows", "positions", "entities")
+    }
+    windows: dict[str, Any] = {"token_ids": [], "labels": [], "examples": []}
+    lost = 0
+    for number, (example, text) in enumerate(
+        zip(examples, encoder.encode([example["text"] for example in examples]), strict=True), first
+    ):
+        entities = example["entities"]
+        unit_tags = tag_set.tag_units(text.places, entities)
+        found = {(start, end, kind) for start, end, kind, *_ in tag_set.read_tags(unit_tags, text.places)}
+        for window in text.windows:
+            labels = np.full(len(window.token_ids), UNTAGGED, np.int32)
+            labels[window.positions] = unit_tags[
+                window.first_unit : window.first_unit + len(window.positions)
+            ]
+            windows["token_ids"].append(np.asarray(window.token_ids, np.int32))
+            windows["labels"].append(labels)
+            windows["examples"].append(number)
+        places, answering = text.places, np.arange(len(text.places))
+        if example["words"]:
+            places = np.array(example["words"], np.int32)
+            answering = np.searchsorted(text.places[:, 1], places[:, 0], side="right")
+            inside = (answering < len(text.places)) & (
+                text.places[np.minimum(answering, len(text.places) - 1), 0] < places[:, 1]
+                if len(text.places)
+                else False
+            )
+            answering = np.where(inside, answering, -1)
+        else:
+            lost += len(set(entities) - found)
+        texts["starts"].append(places[:, 0].astype(np.int32))
+        texts["ends"].append(places[:, 1].astype(np.int32))
+        texts["tags"].append(tag_set.tag_units(places, entities))
+        for name, values in (("windows", text.window), ("positions", text.position)):
+            told = np.asarray(values, np.int32)
+            texts[name].append(
+                np.where(answering >= 0, told[answering], -1)
+                if len(told)
+                else np.full(len(answering), -1, np.int32)
+            )
+        texts["entities"].append(np.array(entities, np.int32).reshape(-1))
+    return Encoded(texts, {**windows, "examples": np.array(windows["examples"], np.int32)}, lost)
+
+
+class TokenFeed(Feed):
+    """Batches of `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), and `label`, likewise, `UNTAGGED`
+    where a token carries no tag.
+
+    Args:
+        texts, windows: caches of what `encode_examples` gave.
+        encoder: pads.
+        num_tags: of the model.
+    """
+
+    def __init__(self, texts: ArrayCache, windows: ArrayCache, encoder: WindowEncoder, num_tags: int):
+        self._texts, self._windows, self._encoder, self._num_tags = texts, windows, encoder, num_tags
+        self._seed: int | None = None
+        self._examples = np.asarray(windows.column("examples"))
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def find_example(self, row: int) -> int:
+        return int(self._examples[row])
+
+    @cached_property
+    def references(self) -> np.ndarray:
+        rows = [
+            Gold(self._texts.row("tags", text), _group(self._texts.row("entities", text)))
+            for text in range(len(self._texts))
+        ]
+        return collect(rows)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._windows.lengths("token_ids")
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        names = ("token_ids", "segment_ids", "padding_mask", "label")
+        return {name: tf.TensorSpec((None, None), tf.int32) for name in names}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        token_ids = self._windows.padded("token_ids", rows, width)
+        batch = self._encoder.pad(token_ids, self._windows.lengths("token_ids")[rows])
+        labels = self._windows.padded("labels", rows, width, UNTAGGED)
+        if self._seed is not None:
+            labels = np.stack([self._shuffle(row, tags) for row, tags in zip(rows, labels, strict=True)])
+        return {**batch, "label": labels}
+
+    def _shuffle(self, row: int, labels: np.ndarray) -> np.ndarray:
+        tagged = labels != UNTAGGED
+        labels[tagged] = np.random.default_rng([self._seed, 1, row]).permutation(labels[tagged])
+        return labels
+
+    def shuffle_labels(self, seed: int) -> TokenFeed:
+        """Each window's tags in random order among its tokens."""
+        shuffled = copy.copy(self)
+        shuffled._seed = seed
+        return shuffled
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
+
+    def assemble(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        windows: list[Any] = [None] * len(self)
+        lengths = self.lengths
+        for rows, values in batches:
+            for row, value in zip(rows, values, strict=True):
+                windows[row] = value[: lengths[row]].copy()
+        firsts = np.searchsorted(self._examples, np.arange(len(self._texts)))
+        outputs = []
+        for text in range(len(self._texts)):
+            places = np.stack([self._texts.row("starts", text), self._texts.row("ends", text)], 1)
+            of_window = self._texts.row("windows", text)
+            positions = self._texts.row("positions", text)
+            logits = np.zeros((len(places), self._num_tags), np.float32)
+            logits[:, 0] = _CERTAIN  # of a word that the tokenizer drops nothing is known: it is no entity
+            for window in np.unique(of_window[of_window >= 0]):
+                chosen = of_window == window
+                logits[chosen] = windows[firsts[text] + window][positions[chosen]]
+            outputs.append(Scores(places, log_softmax(logits)))
+        return collect(outputs)
+
+
+_CERTAIN = 20.0
+"""The logit of O where it is not asked."""
+
+
+def _group(values: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    rows = values.reshape(-1, 3).tolist()
+    return tuple((start, end, kind) for start, end, kind in rows)

@@ -1,0 +1,49 @@
+"""Loss and accuracy over the tokens that carry a tag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+UNTAGGED = -1
+"""The label of a token that carries no tag: a word's further pieces, [CLS], [SEP], padding."""
+
+
+@keras.saving.register_keras_serializable(package="kerasft")
+class TokenCrossentropy(keras.losses.Loss):
+    """The mean cross-entropy of a batch's tagged tokens.
+
+    From labels int32 (batch, tokens), `UNTAGGED` where there is none, and logits (batch, tokens, tags). Each token
+    counts the same, whichever text it is of.
+    """
+
+    def __init__(self, name: str = "token_crossentropy", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true = tf.cast(y_true, tf.int32)  # Keras makes floats of labels
+        tagged = tf.not_equal(y_true, UNTAGGED)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(y_true, 0), y_pred)
+        count = tf.maximum(tf.reduce_sum(tf.cast(tagged, losses.dtype)), 1)
+        return tf.reduce_sum(tf.where(tagged, losses, 0)) / count
+
+
+class TokenAccuracy(keras.metrics.Metric):
+    """The share of tagged tokens whose highest logit is their tag's."""
+
+    def __init__(self, name: str = "accuracy", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        self._right = self.add_weight(name="right", initializer="zeros")
+        self._tagged = self.add_weight(name="tagged", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_true = tf.cast(y_true, tf.int32)
+        tagged = tf.not_equal(y_true, UNTAGGED)
+        right = tf.equal(tf.argmax(y_pred, -1, output_type=y_true.dtype), y_true) & tagged
+        self._right.assign_add(tf.reduce_sum(tf.cast(right, tf.float32)))
+        self._tagged.assign_add(tf.reduce_sum(tf.cast(tagged, tf.float32)))
+
+    def result(self) -> Any:
+        return tf.math.divide_no_nan(self._right.value, self._tagged.value)

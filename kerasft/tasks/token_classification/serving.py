@@ -1,0 +1,135 @@
+"""The served form of a token classifier: raw strings in; entities with their places in bytes and characters out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from kerasft.models.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
+from kerasft.tasks.token_classification.encoding import WindowEncoder
+from kerasft.tasks.token_classification.spans import TagSet
+from kerasft.text.tags import TagRules
+from kerasft.text.units import Units
+
+PROBES = (
+    "",
+    " \t\n",
+    "Zażółć gęślą jaźń — İstanbul, naïve café, Jose\u0301 e\u0301",
+    "彭小军认为,国内银行ABC2008",
+    "👩‍👩‍👧‍👦 👍🏽 met Ada in Zürich!!!",
+    "control\x00\x07 and\u200bzero width\ufeff",
+    "x" * 150,
+    "[CLS] [SEP] [MASK] [UNK] spelled out",
+    "A Place in Paris . " * 400,
+)
+"""Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+
+
+class TokenClassifierModule(tf.Module):
+    """Units, windows, encoder, head and decoding in one graph of core TensorFlow ops.
+
+    Args:
+        model: from `{token_ids, segment_ids, padding_mask}` to logits (windows, tokens, tags).
+        encoder: of texts.
+        tag_set: the model's tags.
+        constrained: whether only legal sequences are answered.
+    """
+
+    def __init__(self, model: Any, encoder: WindowEncoder, tag_set: TagSet, *, constrained: bool):
+        super().__init__(name="token_classifier")
+        # the variables alone are tracked: a Keras model in a SavedModel would bring its own metadata along
+        self.weights = [variable.value for variable in model.weights]
+        self._tokenizer = encoder.tokenizer
+        self._max_length, self._overlap = encoder.max_length, encoder.overlap
+        self._held = _Untracked(model, tag_set.rules if constrained else None)
+        self.types = tf.constant(["", *tag_set.types])
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
+    def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """text string (batch,), UTF-8 → see `TokenClassification.list_outputs`."""
+        # a batch of none would meet reshapes that cannot tell their last size: an empty text runs in its place
+        batch = tf.size(text)
+        texts = tf.concat([text, tf.fill([tf.cast(tf.equal(batch, 0), tf.int32)], "")], 0)
+        found = self._tokenizer.encode_windows(texts, self._max_length, self._overlap)
+        logits = self._held.model(found.inputs, training=False)
+        places = tf.stack([found.windows.flat_values, found.positions.flat_values], 1)
+        log_probabilities = tf.nn.log_softmax(tf.gather_nd(logits, places))
+        splits = tf.cast(found.windows.row_splits, tf.int32)
+        tags = self._choose_tags(log_probabilities, splits)
+        answer = _find_entities(tags, log_probabilities, splits, found.units)
+        answer["type"] = tf.gather(self.types, answer["type"])
+        return {name: values[:batch] for name, values in answer.items()}
+
+    def _choose_tags(self, log_probabilities: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+        """int32 (units,): the tags of all texts' units, from float32 (units, tags) and where each text's begin."""
+        lengths = splits[1:] - splits[:-1]
+        longest = tf.reduce_max(lengths)
+        columns = tf.range(longest)[None, :]
+        inside = columns < lengths[:, None]
+        # one row more, so that there is one where no text has any
+        rows = tf.where(inside, splits[:-1, None] + columns, splits[-1])
+        scores = tf.gather(tf.pad(log_probabilities, [[0, 1], [0, 0]]), rows)
+        if self._held.rules is None:
+            tags = decode_greedily_in_graph(scores, lengths)
+        else:
+            tags = decode_viterbi_in_graph(scores, lengths, self._held.rules)
+        return tf.boolean_mask(tags, inside)
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """For `tf.saved_model.save`."""
+        return {"serving_default": self.serving_default}
+
+
+def _find_entities(
+    tags: tf.Tensor, log_probabilities: tf.Tensor, splits: tf.Tensor, units: Units
+) -> dict[str, tf.Tensor]:
+    """The entities of each text side by side; `type` is a number from 1, 0 where there is none.
+
+    A span begins at a tag that does not go on with the one before it, as `kerasft.text.tags.find_spans` reads them.
+
+    Args:
+        tags: int32 (units,), of all texts' units: 0 for O, else 1 + 2·type for B and 2 + 2·type for I.
+        log_probabilities: float32 (units, tags).
+        splits: int32 (texts + 1,), where each text's units begin.
+        units: with their places.
+    """
+    count = tf.size(tags)
+    index = tf.range(count)
+    kinds = (tags + 1) // 2
+    text_of = tf.searchsorted(splits[1:], index, side="right")
+    before = tf.concat([[0], kinds[:-1]], 0)
+    same_text = tf.equal(text_of, tf.concat([[-1], text_of[:-1]], 0))
+    goes_on = tf.equal(tags % 2, 0) & (tags > 0) & tf.equal(before, kinds) & same_text
+    begins = (tags > 0) & ~goes_on
+    ends = (tags > 0) & ~tf.concat([goes_on[1:], [False]], 0)
+    first = tf.boolean_mask(index, begins)
+    last = tf.boolean_mask(index, ends)
+    owner = tf.where(tags > 0, tf.cumsum(tf.cast(begins, tf.int32)) - 1, -1)
+    chosen = tf.exp(tf.gather(log_probabilities, tags, axis=1, batch_dims=1))
+    sums = tf.math.unsorted_segment_sum(chosen, owner, tf.size(first))
+    of_text = tf.gather(text_of, first)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(of_text), of_text, tf.size(splits) - 1)
+    column = tf.range(tf.size(first)) - tf.gather(tf.cumsum(counts, exclusive=True), of_text)
+    places, shape = tf.stack([of_text, column], 1), tf.stack([tf.size(counts), tf.reduce_max(counts)])
+
+    def lay_out(values: tf.Tensor, filler: int) -> tf.Tensor:
+        return tf.scatter_nd(places, values - filler, shape) + filler
+
+    return {
+        "count": counts,
+        "start": lay_out(tf.gather(units.start.flat_values, first), -1),
+        "end": lay_out(tf.gather(units.end.flat_values, last), -1),
+        "start_byte": lay_out(tf.gather(units.start_byte.flat_values, first), -1),
+        "end_byte": lay_out(tf.gather(units.end_byte.flat_values, last), -1),
+        "type": lay_out(tf.gather(kinds, first), 0),
+        "score": lay_out(sums / tf.cast(last - first + 1, tf.float32), 0),
+    }
+
+
+class _Untracked:
+    """Holds a model and tag rules out of TensorFlow's sight."""
+
+    def __init__(self, model: Any, rules: TagRules | None):
+        self.model, self.rules = model, rules

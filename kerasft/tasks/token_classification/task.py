@@ -1,0 +1,287 @@
+"""Token classification: spans of a text and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.cache import build_cache
+from kerasft.data.prepared import Split
+from kerasft.errors import DataError
+from kerasft.files import compute_fingerprint
+from kerasft.metrics.entities import measure_entities
+from kerasft.models import heads
+from kerasft.models.config import TextModelConfig
+from kerasft.plots.label_figures import build_label_figures_figure
+from kerasft.progress import Progress
+from kerasft.tasks.text_encoder import TextEncoderTask
+from kerasft.tasks.token_classification.config import TokenClassificationConfig
+from kerasft.tasks.token_classification.encoding import WindowEncoder
+from kerasft.tasks.token_classification.feed import TokenFeed, encode_examples
+from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrossentropy
+from kerasft.tasks.token_classification.serving import PROBES, TokenClassifierModule
+from kerasft.tasks.token_classification.spans import Entity, Gold, Scores, TagSet, collect, log_softmax
+
+_ENCODED = 1024
+"""Texts encoded at once."""
+
+
+class TokenClassification(TextEncoderTask):
+    """Entities in a text.
+
+    Args:
+        config: the `task` section.
+        model_config: the `model` section.
+        label_names: the types of entities, in the order of the model's outputs.
+        preset: local folder of the pre-trained encoder and its vocabulary.
+    """
+
+    pooling = "none"
+
+    def __init__(
+        self,
+        config: TokenClassificationConfig,
+        model_config: TextModelConfig,
+        label_names: Sequence[str],
+        preset: Path,
+    ):
+        super().__init__(model_config, label_names, preset)
+        self.config = config
+        self.tag_set = TagSet(self.label_names)
+        self.encoder = WindowEncoder(
+            self.vocabulary,
+            model_config.max_length,
+            overlap=config.overlap,
+            characters=config.units == "character",
+        )
+
+    @classmethod
+    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
+        return TokenClassificationConfig.model_validate(task), TextModelConfig.model_validate(model)
+
+    # --- data -------------------------------------------------------------------------------------------------
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        return self.encoder.fingerprint
+
+    def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> TokenFeed:
+        """Texts are encoded once, and cut into windows, into two memory-mapped caches."""
+        lost = 0
+
+        def chunks(kind: str) -> Iterator[dict[str, Any]]:
+            nonlocal lost
+            with progress.bar(f"Encoding {split.name} ({kind})", len(split), "texts") as bar:
+                first = 0
+                for rows in split.iterate(_ENCODED):
+                    encoded = encode_examples(self.encoder, self.tag_set, rows, first)
+                    lost += encoded.lost if kind == "texts" else 0
+                    yield encoded.texts if kind == "texts" else encoded.windows
+                    first += len(rows)
+                    bar.advance(len(rows))
+
+        fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint, self.tag_set.tags])
+        texts = build_cache(folder / f"{split.name}.texts", fingerprint, chunks("texts"))
+        windows = build_cache(folder / f"{split.name}.windows", fingerprint, chunks("windows"))
+        if lost:
+            progress.warn(
+                f"{lost:,} entities of {split.name} begin or end within a unit, and cannot be answered exactly; "
+                "task.units: character gives each character a tag of its own."
+            )
+        return TokenFeed(texts, windows, self.encoder, len(self.tag_set))
+
+    # --- model ------------------------------------------------------------------------------------------------
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.tag_set)
+
+    def loss(self) -> keras.losses.Loss:
+        return TokenCrossentropy()
+
+    def metrics(self) -> list[Any]:
+        return [TokenAccuracy()]
+
+    # --- answers ----------------------------------------------------------------------------------------------
+
+    def compute_outputs(
+        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
+    ) -> np.ndarray:
+        texts = self.encoder.encode([example["text"] for example in examples])
+        windows = [(text, window) for text in range(len(texts)) for window in texts[text].windows]
+        lengths = np.array([len(window.token_ids) for _, window in windows], np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        scores: list[Any] = [None] * len(windows)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
+            for position, index in enumerate(chosen):
+                padded[position, : lengths[index]] = windows[index][1].token_ids
+            logits = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
+            for position, index in enumerate(chosen):
+                scores[index] = logits[position]
+        by_text: list[list[np.ndarray]] = [[] for _ in texts]
+        for (text, _), values in zip(windows, scores, strict=True):
+            by_text[text].append(values)
+        outputs = []
+        for text, values in zip(texts, by_text, strict=True):
+            logits = np.empty((len(text.places), len(self.tag_set)), np.float32)
+            for unit, (window, position) in enumerate(zip(text.window, text.position, strict=True)):
+                logits[unit] = values[window][position]
+            outputs.append(Scores(text.places, log_softmax(logits)))
+        return collect(outputs)
+
+    def _decode(self, outputs: np.ndarray) -> list[tuple[np.ndarray, list[Entity]]]:
+        return self.tag_set.decode(list(outputs), constrained=self.config.constrained)
+
+    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {
+                "entities": [
+                    {
+                        "start": one.start,
+                        "end": one.end,
+                        "type": self.label_names[one.type],
+                        "score": one.score,
+                    }
+                    for one in entities
+                ]
+            }
+            for _, entities in self._decode(outputs)
+        ]
+
+    def complete(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "entities": [
+                {"text": example["text"][one["start"] : one["end"]], **one} for one in prediction["entities"]
+            ]
+        }
+
+    def evaluate(
+        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
+    ) -> dict[str, Any]:
+        decoded = self._decode(outputs)
+        hits = [
+            (int((tags == gold.tags).sum()), len(gold.tags))
+            for (tags, _), gold in zip(decoded, references, strict=True)
+        ]
+        return measure_entities(
+            [gold.entities for gold in references],
+            [[(one.start, one.end, one.type) for one in entities] for _, entities in decoded],
+            self.label_names,
+            token_hits=np.array(hits),
+            bootstrap_samples=bootstrap_samples,
+            seed=seed,
+        )
+
+    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
+        outputs, references = [], []
+        for kind in range(len(self.label_names)):
+            logits = np.zeros((2, len(self.tag_set)), np.float32)
+            logits[0, 1 + 2 * kind] = logits[1, 0] = 9
+            places = np.array([[0, 1], [1, 2]], np.int32)
+            outputs.append(Scores(places, log_softmax(logits)))
+            references.append(Gold(logits.argmax(1).astype(np.int32), ((0, 1, kind),)))
+        return collect(outputs), collect(references)
+
+    def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        text = example["text"]
+        truth = [
+            {"text": text[start:end], "start": start, "end": end, "type": self.label_names[kind]}
+            for start, end, kind in example["entities"]
+        ]
+        return {"text": text, "entities": truth, "predicted": self.complete(example, prediction)["entities"]}
+
+    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(row.get("text"), str):
+            raise DataError(
+                f"the input holds no text but {row.get('text')!r}",
+                fix="Each input must be a string; name the right column with --column.",
+            )
+        return {"text": row["text"]}
+
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+        lines = ["| text | true | predicted |", "|---|---|---|"]
+        for example, prediction in zip(examples, self.decode(outputs), strict=True):
+            told = self.record(example, prediction)
+            truth, predicted = (
+                ", ".join(f"{one['text']} ({one['type']})" for one in told[side]) or "–"
+                for side in ("entities", "predicted")
+            )
+            mark = "" if truth == predicted else " ✗"
+            cells = [told["text"][:200], truth, predicted + mark]
+            lines.append(
+                "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+            )
+        return "\n".join(lines)
+
+    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
+        figures = self.evaluate(outputs, references, bootstrap_samples=0, seed=0)
+
+        def column(name: str) -> np.ndarray:
+            told = [figures.get(f"{name}/{label}", {"value": np.nan}) for label in self.label_names]
+            return np.array([figure["value"] for figure in told])
+
+        figure = build_label_figures_figure(
+            column("precision"), column("recall"), column("support"), self.label_names
+        )
+        return {"entities": figure}
+
+    # --- export -----------------------------------------------------------------------------------------------
+
+    def measure_answers(
+        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Answers with other entities differ by how much less probable the model finds them, of which all is forgiven
+        that rounding explains."""
+        differences, equal = np.zeros(len(outputs)), np.ones(len(outputs), bool)
+        numbers = {name: number for number, name in enumerate(self.label_names)}
+        for index, (scores, (tags, entities)) in enumerate(zip(outputs, self._decode(outputs), strict=True)):
+            count = int(answers["count"][index])
+            told = [
+                (int(answers["start"][index, place]), int(answers["end"][index, place]),
+                 numbers[str(answers["type"][index, place])])
+                for place in range(count)
+            ]  # fmt: skip
+            if told == [(one.start, one.end, one.type) for one in entities]:
+                given = answers["score"][index, :count].astype(np.float64)
+                differences[index] = np.abs(given - [one.score for one in entities]).max(initial=0.0)
+                continue
+            equal[index] = False
+            other = self.tag_set.tag_units(scores.places, told)
+            units = np.arange(len(tags))
+            differences[index] = float(
+                scores.log_probabilities[units, tags].sum() - scores.log_probabilities[units, other].sum()
+            )
+        return differences, equal
+
+    def list_probes(self) -> list[str]:
+        return list(PROBES)
+
+    def explain_input(self) -> list[str]:
+        return [
+            "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns the entities of each, in order, "
+            "side by side in rows as long as the most entities of a text; behind a text's last one stand fillers:",
+            f"Texts longer than {self.model_config.max_length} tokens are answered in windows that overlap.",
+        ]
+
+    def list_outputs(self) -> list[str]:
+        return [
+            "- `count`: int32 (batch,), how many entities a text has;",
+            "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 fills up;",
+            "- `start_byte`, `end_byte`: int32 (batch, most), the same in bytes of the UTF-8 that was given;",
+            "- `type`: string (batch, most); empty fills up;",
+            "- `score`: float32 (batch, most), the mean probability of the tags of an entity's units; 0 fills up.",
+        ]
+
+    def serving_module(self, model: keras.Model) -> tf.Module:
+        fast = heads.accelerate_classifier(model, pooling=self.pooling)
+        return TokenClassifierModule(fast, self.encoder, self.tag_set, constrained=self.config.constrained)
+
+
+TaskClass = TokenClassification
