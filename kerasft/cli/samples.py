@@ -15,7 +15,7 @@ from kerasft.cli.progress import open_progress
 from kerasft.cli.signals import ending_in_order
 
 samples_app = typer.Typer(
-    help="Data of our own making: drawn scenes, with classes, boxes and masks.",
+    help="Data of our own making: drawn scenes, with classes, boxes and masks; sentences with names.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -35,11 +35,6 @@ class PictureFormat(StrEnum):
 
     JPG = "jpg"
     PNG = "png"
-
-
-@samples_app.callback()
-def _options() -> None:
-    """Without this, one command alone would be no command of its own."""
 
 
 @samples_app.command(
@@ -115,6 +110,35 @@ def scenes_command(
         )
         if not written:
             progress.note(f"{to} holds exactly these scenes; nothing was written.")
+    print(to)
+
+
+@samples_app.command(
+    "entities",
+    epilog="""\b
+Examples:
+  kerasft samples entities --to entities
+
+\b
+What is written, the same for en and zh:
+  entities/en.train.jsonl        a sentence a line: text, and entities as [start, end, type]
+  entities/en.validation.jsonl
+  entities/en.test.jsonl""",
+)
+@guarded
+def entities_command(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to be written.")],
+    quiet: QuietOption = False,
+) -> None:
+    """Writes English and Chinese sentences in which people, places, organisations and products are marked.
+
+    They are the ones that come with kerasft: to look at, and as a pattern for your own.
+    """
+    from kerasft.samples.entity_folder import write_entities
+
+    with open_progress(quiet) as progress, ending_in_order():
+        if not write_entities(to):
+            progress.note(f"{to} holds exactly these sentences; nothing was written.")
     print(to)
 
 
