@@ -14,6 +14,14 @@ from kerasft.text.vocabulary import WordPieceVocabulary
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VARIANTS = [(lowercase, strip) for lowercase in (False, True) for strip in (False, True)]
+# What the saved graph may hold: ops of core TensorFlow, all there in TensorFlow 2.12.
+CORE_OPS = """
+    AddV2 BitwiseAnd BroadcastTo Cast ConcatV2 Const Cumsum EmptyTensorList Equal Fill GatherV2 Greater GreaterEqual
+    Identity LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual
+    Pack Pad PartitionedCall Placeholder RaggedRange Range Reshape RestoreV2 RightShift SaveV2 Select SelectV2 Shape
+    ShardedFilename Size StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub
+    TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
+"""
 
 
 def build_reference(vocabulary: WordPieceVocabulary) -> Tokenizer:
@@ -50,6 +58,15 @@ def describe_differences(texts, ours, theirs) -> list[tuple[str, list[int], list
     """The first few texts whose ids differ."""
     pairs = zip(texts, ours, theirs, strict=True)
     return [(ascii(text), a, b) for text, a, b in pairs if a != b][:5]
+
+
+def list_ops(folder) -> set[str]:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return {node.op for node in nodes}
 
 
 def real_lines(name: str) -> list[str]:
