@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_oracle import VARIANTS, build_reference, build_vocabulary
+from tokenizer_oracle import VARIANTS, assert_offsets_of_tokenizers, build_vocabulary, removed_by
 
 from kerasft.text.character_table import Kind, load_character_table
 from kerasft.text.encoding import UnitEncoder
@@ -71,26 +71,6 @@ def uncased():
 def pieces_of(units) -> list[list[int]]:
     """Each unit's ids."""
     return [piece.tolist() for piece in np.split(units.token_ids, units.first_pieces[1:])]
-
-
-def removed_by(vocabulary: WordPieceVocabulary, character: str) -> bool:
-    """Whether a character leaves nothing of itself and is no white space."""
-    kind = load_character_table(vocabulary.lowercase, vocabulary.strip_accents).kinds[ord(character)]
-    only_marks = vocabulary.strip_accents and character == "\u0f93"
-    return (kind in (Kind.DROP, Kind.BLOCKER) or only_marks) and not character.isspace()
-
-
-def assert_offsets_of_tokenizers(vocabulary, encoder, texts) -> None:
-    reference = build_reference(vocabulary).encode_batch(texts, add_special_tokens=False)
-    for text, units, expected in zip(texts, encoder.encode(texts), reference, strict=True):
-        assert units.token_ids.tolist() == expected.ids, ascii(text)
-        spans: dict[int, tuple[int, int]] = {}
-        for word, (start, end) in zip(expected.word_ids, expected.offsets, strict=True):
-            spans[word] = (spans.get(word, (start, end))[0], end)
-        assert units.start.tolist() == [start for start, _ in spans.values()], ascii(text)
-        for (_, short), end in zip(spans.values(), units.end.tolist(), strict=True):
-            assert short <= end, ascii(text)
-            assert all(removed_by(vocabulary, character) for character in text[short:end]), ascii(text)
 
 
 def assert_units_are_sound(encoder: UnitEncoder, texts: list[str]) -> None:

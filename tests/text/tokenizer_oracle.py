@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from kerasft.text.character_table import Kind, load_character_table
 from kerasft.text.vocabulary import WordPieceVocabulary
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -67,6 +68,27 @@ def list_ops(folder) -> set[str]:
     graph = saved.meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return {node.op for node in nodes}
+
+
+def removed_by(vocabulary: WordPieceVocabulary, character: str) -> bool:
+    """Whether a character leaves nothing of itself and is no white space."""
+    kind = load_character_table(vocabulary.lowercase, vocabulary.strip_accents).kinds[ord(character)]
+    only_marks = vocabulary.strip_accents and character == "\u0f93"
+    return (kind in (Kind.DROP, Kind.BLOCKER) or only_marks) and not character.isspace()
+
+
+def assert_offsets_of_tokenizers(vocabulary: WordPieceVocabulary, encoder, texts: list[str]) -> None:
+    """Ids and first characters are those of `tokenizers`; ends too, or further on over what is removed."""
+    reference = build_reference(vocabulary).encode_batch(texts, add_special_tokens=False)
+    for text, units, expected in zip(texts, encoder.encode(texts), reference, strict=True):
+        assert units.token_ids.tolist() == expected.ids, ascii(text)
+        spans: dict[int, tuple[int, int]] = {}
+        for word, (start, end) in zip(expected.word_ids, expected.offsets, strict=True):
+            spans[word] = (spans.get(word, (start, end))[0], end)
+        assert units.start.tolist() == [start for start, _ in spans.values()], ascii(text)
+        for (_, short), end in zip(spans.values(), units.end.tolist(), strict=True):
+            assert short <= end, ascii(text)
+            assert all(removed_by(vocabulary, character) for character in text[short:end]), ascii(text)
 
 
 def real_lines(name: str) -> list[str]:
