@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 from tokenizer_oracle import (
+    assert_offsets_of_tokenizers,
     build_reference,
     describe_differences,
     encode_with_reference,
@@ -12,6 +13,7 @@ from tokenizer_oracle import (
     real_vocabulary,
 )
 
+from kerasft.text.encoding import UnitEncoder
 from kerasft.text.wordpiece import WordPiece
 
 
@@ -38,3 +40,12 @@ def test_some_lines_give_the_ids_of_tokenizers(vocabulary):
     got = WordPiece(settings).tokenize(tf.constant(lines)).to_list()
     expected = encode_with_reference(build_reference(settings), lines)
     assert got == expected, describe_differences(lines, got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vocabulary", ["bert_uncased.txt", "bert_chinese.txt"])
+def test_the_units_of_every_line_stand_where_tokenizers_finds_them(vocabulary):
+    settings = real_vocabulary(vocabulary, lowercase=True)
+    encoder = UnitEncoder(settings)
+    for name in ("wnut17", "cluener"):
+        assert_offsets_of_tokenizers(settings, encoder, real_lines(name))

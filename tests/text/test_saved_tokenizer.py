@@ -7,18 +7,10 @@ import sys
 
 import pytest
 import tensorflow as tf
-from tokenizer_oracle import build_vocabulary, real_vocabulary
+from tokenizer_oracle import CORE_OPS, build_vocabulary, list_ops, real_vocabulary
 
 from kerasft.text.wordpiece import WordPiece
 
-# What the saved graph may hold: ops of core TensorFlow, all there in TensorFlow 2.12.
-CORE_OPS = """
-    AddV2 BitwiseAnd BroadcastTo Cast ConcatV2 Const Cumsum EmptyTensorList Equal Fill GatherV2 Greater GreaterEqual
-    Identity LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual
-    Pack Pad PartitionedCall Placeholder RaggedRange Range Reshape RestoreV2 RightShift SaveV2 Select SelectV2 Shape
-    ShardedFilename Size StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub
-    TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
-"""
 TEXTS = ["unaffable the", "", "ÀB é [SEP] 中国", "a\u302e\ua953", "x" * 200]
 
 
@@ -42,15 +34,6 @@ def save(folder, *, marks: bool = True) -> Served:
     served = Served(WordPiece(vocabulary))
     tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
     return served
-
-
-def list_ops(folder) -> set[str]:
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    graph = saved.meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return {node.op for node in nodes}
 
 
 def test_a_saved_tokenizer_answers_as_before(tmp_path):

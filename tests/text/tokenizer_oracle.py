@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from kerasft.text.character_table import Kind, load_character_table
 from kerasft.text.vocabulary import WordPieceVocabulary
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VARIANTS = [(lowercase, strip) for lowercase in (False, True) for strip in (False, True)]
+# What the saved graph may hold: ops of core TensorFlow, all there in TensorFlow 2.12.
+CORE_OPS = """
+    AddV2 BitwiseAnd BroadcastTo Cast ConcatV2 Const Cumsum EmptyTensorList Equal Fill GatherV2 Greater GreaterEqual
+    Identity LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual
+    Pack Pad PartitionedCall Placeholder RaggedRange Range Reshape RestoreV2 RightShift SaveV2 Select SelectV2 Shape
+    ShardedFilename Size StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub
+    TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
+"""
 
 
 def build_reference(vocabulary: WordPieceVocabulary) -> Tokenizer:
@@ -50,6 +59,36 @@ def describe_differences(texts, ours, theirs) -> list[tuple[str, list[int], list
     """The first few texts whose ids differ."""
     pairs = zip(texts, ours, theirs, strict=True)
     return [(ascii(text), a, b) for text, a, b in pairs if a != b][:5]
+
+
+def list_ops(folder) -> set[str]:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return {node.op for node in nodes}
+
+
+def removed_by(vocabulary: WordPieceVocabulary, character: str) -> bool:
+    """Whether a character leaves nothing of itself and is no white space."""
+    kind = load_character_table(vocabulary.lowercase, vocabulary.strip_accents).kinds[ord(character)]
+    only_marks = vocabulary.strip_accents and character == "\u0f93"
+    return (kind in (Kind.DROP, Kind.BLOCKER) or only_marks) and not character.isspace()
+
+
+def assert_offsets_of_tokenizers(vocabulary: WordPieceVocabulary, encoder, texts: list[str]) -> None:
+    """Ids and first characters are those of `tokenizers`; ends too, or further on over what is removed."""
+    reference = build_reference(vocabulary).encode_batch(texts, add_special_tokens=False)
+    for text, units, expected in zip(texts, encoder.encode(texts), reference, strict=True):
+        assert units.token_ids.tolist() == expected.ids, ascii(text)
+        spans: dict[int, tuple[int, int]] = {}
+        for word, (start, end) in zip(expected.word_ids, expected.offsets, strict=True):
+            spans[word] = (spans.get(word, (start, end))[0], end)
+        assert units.start.tolist() == [start for start, _ in spans.values()], ascii(text)
+        for (_, short), end in zip(spans.values(), units.end.tolist(), strict=True):
+            assert short <= end, ascii(text)
+            assert all(removed_by(vocabulary, character) for character in text[short:end]), ascii(text)
 
 
 def real_lines(name: str) -> list[str]:
