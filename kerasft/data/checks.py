@@ -28,26 +28,26 @@ def sort_labels(names: Sequence[str]) -> list[str]:
         return sorted(names)
 
 
-def check_labels(counts: dict[str, dict[str, int]], progress: Progress, least: int = 2) -> None:
+def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: int = 2) -> None:
     """Looks at each split's label counts.
 
     Args:
         counts: split → label → rows.
         progress: told of what is odd.
-        least: how many labels train must have.
+        fewest: labels that train must have.
 
     Raises:
         DataError: it has fewer.
     """
     train = counts.get("train")
     present = [name for name, count in train.items() if count] if train else []
-    if train is not None and len(present) < least:
-        none = "No rows are left in train." if least > 1 else "No row of train has an entity."
+    if train is not None and len(present) < fewest:
+        none = "No rows are left in train." if fewest > 1 else "No row of train has an entity."
         raise DataError(
             f"All rows of train have one label, {present[0]!r}." if present else none,
             where="data.train",
             fix="A classifier needs examples of at least two labels: check which column holds the label."
-            if least > 1
+            if fewest > 1
             else "Check which columns hold the words and their tags, or the entities.",
         )
     for split, labels in counts.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasft.data.fields import INVISIBLE, InvalidValue, describe_value, parse_label, parse_text
-from kerasft.text.tags import find_faults, find_spans
+from kerasft.text.tags import Scheme, find_faults, find_spans
 
 NAMES = {
     "text": ("text", "sentence"),
@@ -76,7 +76,7 @@ def read_tags(tags: Any) -> list[str]:
     return [tag.split(",", 1)[0].strip() for tag in tags]
 
 
-def parse_words(parts: Mapping[str, Any], scheme: str, join: str) -> Tagged:
+def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
     """A text from words and their tags.
 
     Args:

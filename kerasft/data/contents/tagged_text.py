@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from kerasft.data.sources.paths import SourceFile
 from kerasft.data.tagging import Tagged, parse_spans, parse_words, pick_parts, read_tags
 from kerasft.errors import DataError
 from kerasft.text.tag_schemes import SchemeFinder
+from kerasft.text.tags import Scheme
 
 WHOLE = Field("", "part")
 """A row as its file holds it: an object, of which the known names are taken."""
@@ -41,7 +42,7 @@ class TaggedTextContent(TextContent):
 
     def __init__(self) -> None:
         self._names: list[str] = []
-        self._scheme = ""
+        self._scheme: Scheme = "IOB2"
         self._join = "auto"
 
     def open_source(self, source: Source, files: Sequence[SourceFile], field: Field) -> list[Field]:
@@ -49,11 +50,11 @@ class TaggedTextContent(TextContent):
         fields = _choose_fields(source, field)
         self._names = [field.name for field in fields]
         self._join = source.join if isinstance(source, ConllSource) else "auto"
-        scheme = getattr(source, "scheme", "auto")
+        scheme: Scheme | Literal["auto"] = getattr(source, "scheme", "auto")
         self._scheme = self._find_scheme(source, files, fields) if scheme == "auto" else scheme
         return fields
 
-    def _find_scheme(self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]) -> str:
+    def _find_scheme(self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]) -> Scheme:
         from kerasft.data.sources import read_rows
 
         finder = SchemeFinder()

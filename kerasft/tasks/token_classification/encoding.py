@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class WindowEncoder:
         self.overlap = int(max_length * overlap)
 
     @property
-    def tokenizer(self) -> object:
+    def tokenizer(self) -> Any:
         """The ops, for an export."""
         return self._units.tokenizer
 

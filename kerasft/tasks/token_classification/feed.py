@@ -15,7 +15,7 @@ from kerasft.data.cache import ArrayCache
 from kerasft.data.feed import Feed, Moment
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.losses import UNTAGGED
-from kerasft.tasks.token_classification.spans import Gold, Scores, TagSet, collect, log_softmax
+from kerasft.tasks.token_classification.spans import Gold, TagSet, answer_units, collect
 
 
 @dataclass
@@ -132,13 +132,10 @@ class TokenFeed(Feed):
         batch = self._encoder.pad(token_ids, self._windows.lengths("token_ids")[rows])
         labels = self._windows.padded("labels", rows, width, UNTAGGED)
         if self._seed is not None:
-            labels = np.stack([self._shuffle(row, tags) for row, tags in zip(rows, labels, strict=True)])
+            for row, tags in zip(rows, labels, strict=True):
+                tagged = tags != UNTAGGED
+                tags[tagged] = np.random.default_rng([self._seed, 1, row]).permutation(tags[tagged])
         return {**batch, "label": labels}
-
-    def _shuffle(self, row: int, labels: np.ndarray) -> np.ndarray:
-        tagged = labels != UNTAGGED
-        labels[tagged] = np.random.default_rng([self._seed, 1, row]).permutation(labels[tagged])
-        return labels
 
     def shuffle_labels(self, seed: int) -> TokenFeed:
         """Each window's tags in random order among its tokens."""
@@ -155,23 +152,14 @@ class TokenFeed(Feed):
         for rows, values in batches:
             for row, value in zip(rows, values, strict=True):
                 windows[row] = value[: lengths[row]].copy()
-        firsts = np.searchsorted(self._examples, np.arange(len(self._texts)))
+        firsts = np.searchsorted(self._examples, np.arange(len(self._texts) + 1))
         outputs = []
         for text in range(len(self._texts)):
             places = np.stack([self._texts.row("starts", text), self._texts.row("ends", text)], 1)
-            of_window = self._texts.row("windows", text)
-            positions = self._texts.row("positions", text)
-            logits = np.zeros((len(places), self._num_tags), np.float32)
-            logits[:, 0] = _CERTAIN  # of a word that the tokenizer drops nothing is known: it is no entity
-            for window in np.unique(of_window[of_window >= 0]):
-                chosen = of_window == window
-                logits[chosen] = windows[firsts[text] + window][positions[chosen]]
-            outputs.append(Scores(places, log_softmax(logits)))
+            of_text = windows[firsts[text] : firsts[text + 1]]
+            told, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
+            outputs.append(answer_units(places, told, positions, of_text, self._num_tags))
         return collect(outputs)
-
-
-_CERTAIN = 20.0
-"""The logit of O where it is not asked."""
 
 
 def _group(values: np.ndarray) -> tuple[tuple[int, int, int], ...]:

@@ -124,6 +124,35 @@ class TagSet:
 _BATCH = 256
 
 
+_CERTAIN = 20.0
+"""The logit of O where a model is not asked."""
+
+
+def answer_units(
+    places: np.ndarray,
+    windows: np.ndarray,
+    positions: np.ndarray,
+    logits: Sequence[np.ndarray],
+    num_tags: int,
+) -> Scores:
+    """One text's scores, each from the window that speaks for it.
+
+    Args:
+        places: int (units, 2).
+        windows: int (units,), which window of the text; -1 for a word of which the tokenizer leaves nothing, which
+            is no entity.
+        positions: int (units,), where in it.
+        logits: of each window of the text, float (tokens, tags).
+        num_tags: of the model.
+    """
+    found = np.zeros((len(places), num_tags), np.float32)
+    found[:, 0] = _CERTAIN
+    for window in np.unique(windows[windows >= 0]):
+        chosen = windows == window
+        found[chosen] = logits[window][positions[chosen]]
+    return Scores(places, log_softmax(found))
+
+
 def collect(items: Sequence[Any]) -> np.ndarray:
     """Objects of any size as an array (items,), which rows of a split are looked up in."""
     array = np.empty(len(items), object)

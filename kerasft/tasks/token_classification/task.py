@@ -25,7 +25,15 @@ from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.feed import TokenFeed, encode_examples
 from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.serving import PROBES, TokenClassifierModule
-from kerasft.tasks.token_classification.spans import Entity, Gold, Scores, TagSet, collect, log_softmax
+from kerasft.tasks.token_classification.spans import (
+    Entity,
+    Gold,
+    Scores,
+    TagSet,
+    answer_units,
+    collect,
+    log_softmax,
+)
 
 _ENCODED = 1024
 """Texts encoded at once."""
@@ -113,27 +121,23 @@ class TokenClassification(TextEncoderTask):
         self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
     ) -> np.ndarray:
         texts = self.encoder.encode([example["text"] for example in examples])
-        windows = [(text, window) for text in range(len(texts)) for window in texts[text].windows]
-        lengths = np.array([len(window.token_ids) for _, window in windows], np.int64)
+        windows = [window.token_ids for text in texts for window in text.windows]
+        lengths = np.array([len(token_ids) for token_ids in windows], np.int64)
         order = np.argsort(-lengths, kind="stable")
-        scores: list[Any] = [None] * len(windows)
+        logits: list[Any] = [None] * len(windows)
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
-            for position, index in enumerate(chosen):
-                padded[position, : lengths[index]] = windows[index][1].token_ids
-            logits = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
-            for position, index in enumerate(chosen):
-                scores[index] = logits[position]
-        by_text: list[list[np.ndarray]] = [[] for _ in texts]
-        for (text, _), values in zip(windows, scores, strict=True):
-            by_text[text].append(values)
-        outputs = []
-        for text, values in zip(texts, by_text, strict=True):
-            logits = np.empty((len(text.places), len(self.tag_set)), np.float32)
-            for unit, (window, position) in enumerate(zip(text.window, text.position, strict=True)):
-                logits[unit] = values[window][position]
-            outputs.append(Scores(text.places, log_softmax(logits)))
+            for row, index in zip(padded, chosen, strict=True):
+                row[: lengths[index]] = windows[index]
+            answers = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
+            for answer, index in zip(answers, chosen, strict=True):
+                logits[index] = answer[: lengths[index]].copy()
+        outputs, first = [], 0
+        for text in texts:
+            of_text = logits[first : first + len(text.windows)]
+            outputs.append(answer_units(text.places, text.window, text.position, of_text, len(self.tag_set)))
+            first += len(text.windows)
         return collect(outputs)
 
     def _decode(self, outputs: np.ndarray) -> list[tuple[np.ndarray, list[Entity]]]:
