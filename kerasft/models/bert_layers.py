@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.models.operations import byte_dropout, gelu, layer_norm, matrix_product
+from kerasft.models.remat import RepeatableSeeds, compute_twice
 
 MASKED_SCORE = -1e9
 
@@ -25,7 +26,7 @@ class _Part(keras.layers.Layer):
         self.dropout = dropout
         self.matmul_dtype = matmul_dtype
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = RepeatableSeeds(seed)
 
     def _drop(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         if not training or not self.dropout:
@@ -119,6 +120,9 @@ class BertTransformerLayer(_Part):
 
     Args:
         first_token_only: gives the output of the first token alone, (batch, 1, hidden).
+
+    Attributes:
+        remat: whether, in training, the layer keeps its input alone and is computed again for its gradient.
     """
 
     def __init__(
@@ -135,6 +139,7 @@ class BertTransformerLayer(_Part):
         super().__init__(dropout, matmul_dtype, seed, **kwargs)
         self.num_heads, self.hidden_dim, self.intermediate_dim = num_heads, hidden_dim, intermediate_dim
         self.first_token_only = first_token_only
+        self.remat = False
         self._dense: dict = {}
         self._norms: dict = {}
         self._add_dense("query_key_value", hidden_dim, 3 * hidden_dim)
@@ -147,6 +152,11 @@ class BertTransformerLayer(_Part):
 
     def call(self, x: tf.Tensor, padding_mask: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """x float32 (batch, tokens, hidden), padding_mask int (batch, tokens), 1 a token → like x."""
+        if self.remat and training:
+            return compute_twice(lambda x: self._transform(x, padding_mask, training), x, self.seed_generator)
+        return self._transform(x, padding_mask, training)
+
+    def _transform(self, x: tf.Tensor, padding_mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         batch, width = tf.shape(x)[0], tf.shape(x)[1]
         flat = tf.reshape(x, (-1, self.hidden_dim))
         query, key, value = self._split_heads(flat, x, batch, width)

@@ -81,6 +81,9 @@ class TrainConfig(Config):
     """The learning rate over time."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     """What matrices are multiplied in; weights stay float32. `auto` times both and takes the faster."""
+    remat: bool = False
+    """Of each encoder layer keeps the input alone, and computes what is inside once more for the gradient: less memory,
+    more time, the same gradients. For texts that are long or batches that are large."""
     group_lengths: bool = True
     """Puts texts of like length into one batch, so that little is padding."""
     monitor: str = "accuracy"
@@ -125,6 +128,16 @@ class ImageTrainConfig(TrainConfig):
     convolutions are not: where MobileNet trained at 200 pictures a second in float32, bfloat16 did 87."""
     unfreeze: float = pydantic.Field(1.0, gt=0.0, le=1.0)
     """How much of the net learns in the second phase: this share of its blocks, from the top."""
+
+    @pydantic.field_validator("remat")
+    @classmethod
+    def _has_no_remat(cls, value: bool) -> bool:
+        if value:
+            raise ValueError(
+                "only text encoders can be computed twice; a smaller batch_size with gradient_accumulation_steps "
+                "takes less memory too"
+            )
+        return value
 
     @pydantic.model_validator(mode="after")
     def _something_learns(self) -> ImageTrainConfig:

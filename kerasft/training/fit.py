@@ -16,6 +16,7 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import Terminated, TrainingError, storage_error
+from kerasft.models.remat import set_remat
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Phase, Task
@@ -203,7 +204,8 @@ def count_steps(config: TrainConfig, steps_per_epoch: int) -> int:
 def compile_model(
     task: Task, phase: Phase, config: TrainConfig, steps_per_epoch: int, precision: Precision
 ) -> None:
-    """Gives the phase's model its loss, metrics and optimizer."""
+    """Gives the phase's model its loss, metrics and optimizer, and says which activations it keeps."""
+    set_remat(phase.model, config.remat)
     depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     total_steps = count_steps(config, steps_per_epoch)

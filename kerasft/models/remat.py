@@ -1,0 +1,114 @@
+"""Activations that are thrown away in the forward pass and computed again in the backward pass.
+
+A layer so computed keeps its input alone until its gradient is asked for: of a net of n layers, n inputs and the inside
+of one layer are in memory at once, in place of the insides of all. The forward pass of each is computed twice.
+
+Source: Chen et al. 2016, arXiv:1604.06174.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import keras
+import tensorflow as tf
+
+from kerasft.errors import ConfigError
+
+
+class RepeatableSeeds(keras.random.SeedGenerator):
+    """A seed generator that can give once more what it gave, for a function that is called a second time.
+
+    Args:
+        seed: as for Keras' own; None: a random one.
+        name: of the variable that holds the state.
+    """
+
+    def __init__(self, seed: int | None = None, name: str = "seed_generator", **kwargs):
+        super().__init__(seed, name, **kwargs)
+        self._next: Callable[[], tf.Tensor] | None = None
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        """The next seed, uint32 (2,); inside `keep` the one that is to be given."""
+        return super().next(ordered) if self._next is None else self._next()
+
+    @contextlib.contextmanager
+    def keep(self, seeds: list[tf.Tensor], after: tf.Tensor) -> Iterator[None]:
+        """Inside, what is drawn is written down; where something is written down already, that is given instead.
+
+        Args:
+            seeds: what was drawn, in order; empty for the first call.
+            after: no seed is given before this tensor is computed. Masks follow from seeds and shapes: where shapes are
+                known, they would be made long before they are needed, or once for both calls and kept between them.
+        """
+        again = iter(list(seeds)) if seeds else None
+
+        def draw() -> tf.Tensor:
+            if again is None:
+                seed = super(RepeatableSeeds, self).next()
+                seeds.append(seed)
+            else:
+                seed = next(again)
+            with tf.control_dependencies([after]):
+                return tf.identity(seed)
+
+        self._next = draw
+        try:
+            yield
+        finally:
+            self._next = None
+
+
+def compute_twice(
+    function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, generator: RepeatableSeeds
+) -> tf.Tensor:
+    """`function(x)`, which is called again for its gradient; of what it computes nothing else is kept.
+
+    Args:
+        function: of x and of variables. It changes no state, but may draw from the generator: the second call is given
+            the seeds of the first, for another mask would make the gradient that of another function.
+        x: float, any shape; the gradient reaches it, and the variables.
+        generator: what the function draws from.
+    """
+    seeds: list[tf.Tensor] = []
+
+    def run(x: tf.Tensor) -> tf.Tensor:
+        with generator.keep(seeds, after=x):
+            return function(x)
+
+    return keras.remat(run)(x)
+
+
+def set_remat(model: keras.Model, remat: bool) -> None:
+    """Says of each layer that can be computed twice whether it is, while the model trains. To be said before `fit`.
+
+    Weights, their names and their gradients stay the same.
+
+    Args:
+        model: its layers, and those of models in it.
+        remat: False keeps all activations.
+
+    Raises:
+        ConfigError: it has no such layer.
+    """
+    layers = _list_layers(model)
+    for layer in layers:
+        layer.remat = remat
+    if remat and not layers:
+        raise ConfigError(
+            f"no layer of {model.name} can be computed twice",
+            where="train.remat",
+            fix="Leave it out; a smaller train.batch_size with gradient_accumulation_steps takes less memory too.",
+        )
+
+
+def _list_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers with an attribute `remat`."""
+    layers = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layers += _list_layers(layer)
+        elif hasattr(layer, "remat"):
+            layers.append(layer)
+    return layers
