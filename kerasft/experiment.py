@@ -13,7 +13,7 @@ from kerasft.models.config import ImageModelConfig, TextModelConfig
 from kerasft.serving.config import ExportConfig
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.training.config import ImageTrainConfig, TrainConfig
+from kerasft.training.config import ImageTrainConfig, TrainConfig, settle_adaptation
 
 TaskConfig = Annotated[
     TextClassificationConfig | ImageClassificationConfig, pydantic.Field(discriminator="type")
@@ -50,6 +50,14 @@ class ExperimentConfig(Config):
     """How it is measured."""
     export: ExportConfig | None = None
     """What is handed over; null: nothing is exported by `kerasft run`."""
+
+    @pydantic.model_validator(mode="after")
+    def _settle_adaptation(self) -> ExperimentConfig:
+        settled = settle_adaptation(self.train, self.model.adaptation)
+        if settled is not self.train:
+            # frozen is what others see; here the section is still being made
+            self.__dict__["train"] = settled
+        return self
 
     @classmethod
     def choose(cls, data: Any) -> type[ExperimentConfig]:

@@ -22,6 +22,7 @@ def make_stream(
     group_lengths: bool = True,
     labels: np.ndarray | None = None,
     workers: int = 2,
+    first_epoch: int = 0,
 ) -> BatchStream:
     """Batches of a split.
 
@@ -33,13 +34,14 @@ def make_stream(
         group_lengths: puts examples of like length together.
         labels: int32 (examples,), in place of the batches' `label` (to train on shuffled ones).
         workers: batches put together at once.
+        first_epoch: of the order, and of what varies the examples, in the stream's epoch 0.
     """
     lengths = feed.lengths
     # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
     multiple = 8 if tf.config.list_physical_devices("GPU") else 1
 
     def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
-        batch = feed.collate(rows, width, moment)
+        batch = feed.collate(rows, width, Moment(first_epoch + moment.epoch, moment.step))
         return batch if labels is None else {**batch, "label": labels[rows]}
 
     return BatchStream(
@@ -47,7 +49,7 @@ def make_stream(
             lengths,
             batch_size,
             seed=seed,
-            epoch=epoch,
+            epoch=first_epoch + epoch,
             shuffle=shuffle,
             group_lengths=group_lengths,
             width_multiple=multiple,
