@@ -116,14 +116,11 @@ def freeze_all_but(model: keras.Model, learning: Collection[str], *, whole_layer
         whole_layers: layers in which nothing learns are frozen as layers, so that what they do in training only
             (dropout) is left out; False: only their variables are.
     """
-    model.trainable = True
     for layer in _walk_layers(model):
         if not layer.weights:
             continue
         some = any(variable.path in learning for variable in layer.weights)
-        if whole_layers and not some:
-            layer.trainable = False
-            continue
+        layer.trainable = some or not whole_layers
         for variable in layer.trainable_variables:
             variable.trainable = variable.path in learning
 
