@@ -14,7 +14,7 @@ from kerasft.serving.config import ExportConfig
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
-from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig
+from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig, settle_adaptation
 
 TaskConfig = Annotated[
     TextClassificationConfig | TokenClassificationConfig | ImageClassificationConfig,
@@ -53,6 +53,14 @@ class ExperimentConfig(Config):
     """How it is measured."""
     export: ExportConfig | None = None
     """What is handed over; null: nothing is exported by `kerasft run`."""
+
+    @pydantic.model_validator(mode="after")
+    def _settle_adaptation(self) -> ExperimentConfig:
+        settled = settle_adaptation(self.train, self.model.adaptation)
+        if settled is not self.train:
+            # frozen is what others see; here the section is still being made
+            self.__dict__["train"] = settled
+        return self
 
     @classmethod
     def choose(cls, data: Any) -> type[ExperimentConfig]:

@@ -107,11 +107,23 @@ def copy_weights_to_fast(backbone: keras.Model, encoder: keras.Model) -> None:
 
 
 def copy_weights_to_backbone(encoder: keras.Model, backbone: keras.Model) -> None:
-    """Gives the fast encoder's weights back to the keras-hub backbone, exactly."""
+    """Gives the fast encoder's weights back to the keras-hub backbone, exactly; products beside them are added."""
+    merged = compute_merged_kernels(encoder)
     for fast, hub in _pairs(backbone, encoder):
-        parts = np.split(fast.numpy(), len(hub), axis=-1)
+        value = merged.get(id(fast))
+        parts = np.split(fast.numpy() if value is None else value, len(hub), axis=-1)
         for variable, part in zip(hub, parts, strict=True):
             variable.assign(part.reshape(variable.shape))
+
+
+def compute_merged_kernels(encoder: keras.Model) -> dict[int, np.ndarray]:
+    """`id` of a kernel's variable → the kernel with the low-rank product beside it added, where there is one."""
+    merged = {}
+    for layer in encoder.layers:
+        for dense, product in getattr(layer, "low_rank", {}).items():
+            kernel = layer._dense[dense][0]
+            merged[id(kernel)] = product.merge(kernel.numpy())
+    return merged
 
 
 def compute_layer_depths(encoder: keras.Model) -> dict[str, int]:

@@ -9,17 +9,25 @@ Source: Devlin et al. 2019, arXiv:1810.04805; the layer layout and its names are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
+from kerasft.models.adaptation.low_rank import LowRankProduct, Piece
 from kerasft.models.operations import byte_dropout, gelu, layer_norm, matrix_product
 from kerasft.models.remat import RepeatableSeeds, compute_twice
 
 MASKED_SCORE = -1e9
+_ALL = slice(None)
 
 
 class _Part(keras.layers.Layer):
-    """What the encoder's layers share: float32 variables, a matmul dtype, dropout from one seed generator."""
+    """What the encoder's layers share: float32 variables, a matmul dtype, dropout from one seed generator.
+
+    A layer that is frozen as a whole (`trainable = False`) has no dropout: it gives what it gives where nothing is
+    learned, as Keras' own batch normalisation does.
+    """
 
     def __init__(self, dropout: float, matmul_dtype: str, seed: int | None, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -27,15 +35,58 @@ class _Part(keras.layers.Layer):
         self.matmul_dtype = matmul_dtype
         self.seed = seed
         self.seed_generator = RepeatableSeeds(seed)
+        self.low_rank: dict[str, LowRankProduct] = {}
 
     def _drop(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        if not training or not self.dropout:
+        if not training or not self.dropout or not self.trainable:
             return x
         return byte_dropout(x, self.dropout, self.seed_generator.next())
 
-    def _linear(self, x: tf.Tensor, dense: str) -> tf.Tensor:
-        kernel, bias = self._dense[dense]
-        return tf.nn.bias_add(matrix_product(x, kernel.value, self.matmul_dtype), bias.value)
+    def _linear(
+        self, x: tf.Tensor, dense: str, training: bool | None = None, columns: slice = _ALL
+    ) -> tf.Tensor:
+        kernel, bias = (variable.value for variable in self._dense[dense])
+        if columns is not _ALL:
+            kernel, bias = kernel[:, columns], bias[columns]
+        y = matrix_product(x, kernel, self.matmul_dtype)
+        product = self.low_rank.get(dense)
+        if product is not None:
+            seed = self.seed_generator.next() if training and product.dropout else None
+            y += product.compute(x, columns, self.matmul_dtype, seed)
+        return tf.nn.bias_add(y, bias)
+
+    def add_low_rank(
+        self,
+        dense: str,
+        columns: Mapping[str, tuple[int, int]],
+        *,
+        rank: int,
+        scale: float,
+        dropout: float,
+        seed: int,
+    ) -> None:
+        """Puts products of thin matrices beside a dense layer; they begin at 0.
+
+        Args:
+            dense: the layer's name.
+            columns: a name for the variables → the columns of the kernel that they stand beside.
+            rank, scale, dropout: see `LowRankProduct`.
+            seed: of the first matrices.
+        """
+        kernel = self._dense[dense][0]
+        pieces = []
+        # Keras locks what a layer holds once it is built, and unlocks it so for its own LoRA
+        self._tracker.unlock()
+        for place, (name, (start, stop)) in enumerate(columns.items()):
+            # uniform up to 1/√in, as in the authors' code
+            initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed + place)
+            down = self.add_weight(
+                shape=(kernel.shape[0], rank), initializer=initializer, name=f"{name}_lora_down"
+            )
+            up = self.add_weight(shape=(rank, stop - start), initializer="zeros", name=f"{name}_lora_up")
+            pieces.append(Piece(start, stop, down, up))
+        self._tracker.lock()
+        self.low_rank[dense] = LowRankProduct(tuple(pieces), int(kernel.shape[1]), scale, dropout)
 
     def _norm(self, x: tf.Tensor, norm: str) -> tf.Tensor:
         gamma, beta = self._norms[norm]
@@ -159,7 +210,7 @@ class BertTransformerLayer(_Part):
     def _transform(self, x: tf.Tensor, padding_mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         batch, width = tf.shape(x)[0], tf.shape(x)[1]
         flat = tf.reshape(x, (-1, self.hidden_dim))
-        query, key, value = self._split_heads(flat, x, batch, width)
+        query, key, value = self._split_heads(flat, x, batch, width, training)
         # a key that is padding gets no weight: its score falls below what float32's softmax can tell from 0
         mask = (1.0 - tf.cast(padding_mask, tf.float32))[:, None, None, :] * MASKED_SCORE
         scores = self._batched(query, key, transpose_b=True) + mask
@@ -167,26 +218,25 @@ class BertTransformerLayer(_Part):
         context = tf.transpose(self._batched(weights, value), (0, 2, 1, 3))
         context = tf.reshape(context, (-1, self.hidden_dim))
         residual = x[:, 0] if self.first_token_only else flat
-        attended = self._drop(self._linear(context, "attention_output"), training)
+        attended = self._drop(self._linear(context, "attention_output", training), training)
         x = self._norm(residual + attended, "attention_layer_norm")
-        hidden = gelu(self._linear(x, "feedforward_intermediate"))
-        hidden = self._drop(self._linear(hidden, "feedforward_output"), training)
+        hidden = gelu(self._linear(x, "feedforward_intermediate", training))
+        hidden = self._drop(self._linear(hidden, "feedforward_output", training), training)
         x = self._norm(x + hidden, "feedforward_layer_norm")
         return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))
 
-    def _split_heads(self, flat, x, batch, width):
+    def _split_heads(self, flat, x, batch, width, training):
         """Query, key, value as float32 (batch, heads, tokens, head size); the query scaled."""
         size = self.hidden_dim // self.num_heads
         if self.first_token_only:
-            kernel, bias = (variable.value for variable in self._dense["query_key_value"])
             first = self.hidden_dim
-            query = matrix_product(x[:, 0], kernel[:, :first], self.matmul_dtype) + bias[:first]
-            rest = matrix_product(flat, kernel[:, first:], self.matmul_dtype) + bias[first:]
+            query = self._linear(x[:, 0], "query_key_value", training, slice(None, first))
+            rest = self._linear(flat, "query_key_value", training, slice(first, None))
             rest = tf.transpose(tf.reshape(rest, (batch, width, 2, self.num_heads, size)), (2, 0, 3, 1, 4))
             query = tf.reshape(query, (batch, self.num_heads, 1, size))
             key, value = tf.unstack(rest, num=2)
         else:
-            merged = self._linear(flat, "query_key_value")
+            merged = self._linear(flat, "query_key_value", training)
             merged = tf.transpose(
                 tf.reshape(merged, (batch, width, 3, self.num_heads, size)), (2, 0, 3, 1, 4)
             )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from kerasft.config.base import Config, PathField
 from kerasft.errors import ConfigError
+from kerasft.models.adaptation.config import (
+    FullConfig,
+    ImageAdaptation,
+    TextAdaptation,
+    read_image_adaptation,
+    read_text_adaptation,
+)
 from kerasft.models.image_nets import check_arguments, find_architecture
 
 
@@ -24,6 +31,24 @@ class TextModelConfig(Config):
     """Dropout on the pooled output, before the head."""
     random_weights: bool = False
     """Takes the preset's architecture and vocabulary, but not its weights."""
+    adaptation: TextAdaptation = FullConfig(type="full")
+    """Which weights learn, and how fast, by `type`; a name alone, as in `adaptation: lora`, takes its defaults."""
+    adapter: Annotated[str, PathField()] | None = None
+    """The folder of an adapter that `lora` trained on this preset (`runs/<name>/adapter`): the model begins with it.
+    With `adaptation: lora` it learns on; with others it becomes part of the weights."""
+
+    @pydantic.field_validator("adaptation", mode="before")
+    @classmethod
+    def _read_adaptation(cls, value: Any) -> Any:
+        return read_text_adaptation(value)
+
+    @pydantic.model_validator(mode="after")
+    def _weights_are_there(self) -> TextModelConfig:
+        if self.random_weights and (self.adaptation.type == "lora" or self.adapter is not None):
+            raise ValueError(
+                "an adapter is a small change of what was learned before; with random_weights: true nothing was"
+            )
+        return self
 
 
 class ImageModelConfig(Config):
@@ -54,6 +79,13 @@ class ImageModelConfig(Config):
     batch_norm_momentum: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
     """How much of its statistics batch normalisation keeps at each step while it trains. Keras' own 0.99 takes hundreds
     of steps to know a net that began at random: in a short training, answers lag far behind what was learned."""
+    adaptation: ImageAdaptation = FullConfig(type="full")
+    """Which weights learn, and how fast, by `type`; a name alone, as in `adaptation: head`, takes its defaults."""
+
+    @pydantic.field_validator("adaptation", mode="before")
+    @classmethod
+    def _read_adaptation(cls, value: Any) -> Any:
+        return read_image_adaptation(value)
 
     @pydantic.field_validator("arguments")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,14 +19,25 @@ class ModelSource:
     Attributes:
         path: a preset's folder, or a file of weights; None for random weights.
         name: of the architecture, where it is no part of what is at `path`.
+        adapter: the fingerprint of the adapter that is put onto it; empty where there is none.
     """
 
     path: Path | None
     name: str = ""
+    adapter: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes when the model would begin otherwise."""
+        return (
+            compute_fingerprint([self.preset_fingerprint, self.adapter])
+            if self.adapter
+            else self.preset_fingerprint
+        )
+
+    @cached_property
+    def preset_fingerprint(self) -> str:
+        """The part of it that is without the adapter."""
         if self.path is None:
             return compute_fingerprint([self.name])
         if self.path.is_dir():
@@ -39,10 +50,15 @@ def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
 
     Raises:
         PresetError: it is not there, and cannot be had.
-        ConfigError: there is no such net, or it takes no such arguments.
+        ConfigError: there is no such net, or it takes no such arguments; or `adapter` is of another preset.
     """
     if isinstance(config, TextModelConfig):
-        return ModelSource(resolve_preset(config.preset))
+        source = ModelSource(resolve_preset(config.preset))
+        if config.adapter is None:
+            return source
+        from kerasft.models.adaptation.adapters import find_adapter
+
+        return replace(source, adapter=find_adapter(config, source.preset_fingerprint).fingerprint)
     return _resolve_image_net(config)
 
 

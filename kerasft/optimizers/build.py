@@ -26,13 +26,16 @@ OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
 _HANDLED_HERE = ("type", "groups", "layer_decay", "learning_rate")
 
 
-def build_schedule(config: ScheduleConfig, learning_rate: float, total_steps: int) -> Warmup:
+def build_schedule(
+    config: ScheduleConfig, learning_rate: float, total_steps: int, first_step: int = 0
+) -> Warmup:
     """The schedule of a training.
 
     Args:
         config: the `schedule` section.
         learning_rate: the peak.
         total_steps: batches that `fit` will run in all, ≥ 1, gradient accumulation or not.
+        first_step: how many of them were run before, with another optimizer.
 
     Raises:
         ConfigError: the warm-up is as long as the training.
@@ -53,6 +56,7 @@ def build_schedule(config: ScheduleConfig, learning_rate: float, total_steps: in
         shape=config.type,
         end_share=config.end_share,
         power=config.power,
+        first_step=first_step,
     )
 
 
@@ -61,6 +65,7 @@ def build_optimizer(
     schedule_config: ScheduleConfig | None,
     total_steps: int,
     depths: Mapping[str, int] | None = None,
+    first_step: int = 0,
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a training, unbuilt.
 
@@ -70,6 +75,7 @@ def build_optimizer(
             such as ReduceLROnPlateau can set.
         total_steps: batches that `fit` will run in all.
         depths: for `layer_decay`: each layer's distance from the head (see `layer_decay_groups`).
+        first_step: how many of these batches were run before, with another optimizer.
 
     Returns:
         One of ours, which measures the gradient's norm, or one of Keras' own.
@@ -80,7 +86,7 @@ def build_optimizer(
     """
     rate: Any = config.learning_rate
     if schedule_config is not None:
-        rate = build_schedule(schedule_config, config.learning_rate, total_steps)
+        rate = build_schedule(schedule_config, config.learning_rate, total_steps, first_step)
     if isinstance(config, KerasOptimizerConfig):
         return _build_keras(config, rate)
     if config.layer_decay < 1 and not depths:

@@ -40,6 +40,7 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         shape: how the rate falls.
         end_share: e, the last rate as a share of the peak, in [0, 1]; without effect on `constant`.
         power: the exponent of `polynomial`, > 0.
+        first_step: the s of the optimizer's first step: what another optimizer has done of the T steps before.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -61,6 +62,7 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         shape: Shape = "linear",
         end_share: float = 0.0,
         power: float = 2.0,
+        first_step: int = 0,
         name: str = "warmup",
     ):
         super().__init__()
@@ -76,19 +78,22 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(f"`end_share` must lie in [0, 1], got {end_share}")
         if not power > 0:
             raise ValueError(f"`power` must be above 0, got {power}")
+        if first_step < 0:
+            raise ValueError(f"`first_step` must be 0 or more, got {first_step}")
         self.peak = float(peak)
         self.warmup_steps = int(warmup_steps)
         self.total_steps = None if total_steps is None else int(total_steps)
         self.shape: Shape = shape
         self.end_share = float(end_share)
         self.power = float(power)
+        self.first_step = int(first_step)
         self.name = name
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate at a step: float32 scalar from an integer or float step (tensor, variable or number)."""
         with tf.name_scope(self.name):
             # Steps below 2^24 are exact in float32; the difference is taken in integers to keep them so.
-            step = tf.cast(tf.convert_to_tensor(step), tf.int64)
+            step = tf.cast(tf.convert_to_tensor(step), tf.int64) + self.first_step
             rate = self.peak * self._remaining(step)
             if self.warmup_steps == 0:
                 return rate
@@ -116,5 +121,6 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
             "shape": self.shape,
             "end_share": self.end_share,
             "power": self.power,
+            "first_step": self.first_step,
             "name": self.name,
         }

@@ -11,7 +11,7 @@ from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, measure_folder
+from kerasft.files import compute_fingerprint, measure_folder, remove_folder
 from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.training.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from kerasft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from kerasft.data.feed import Feed
+    from kerasft.tasks.base import Task
     from kerasft.training.fit import TrainingResult
 
 
@@ -86,7 +87,8 @@ def _find_start(
     changes = compare_identities(before, identity)
     state = checkpoint.load_state() if checkpoint else {}
     begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
-    if config.train.epochs < begun:
+    # with blocks unfrozen one after another, the epochs decide what learns when
+    if config.train.epochs < begun or config.model.adaptation.type == "gradual":
         changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
     if changes.refused:
         raise refuse_changes(run, changes.refused, stands)
@@ -169,6 +171,7 @@ def _train(
     # until both are written, there is no trained model: a new one must not be read with the old one's labels
     run.task.unlink(missing_ok=True)
     task.publish(model, run.path)
+    _write_adapter(config, run, task, model, source)
     write_task(
         run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
         precision=precision.policy, stopped=result.stopped, best_step=result.best_step, identity=identity,
@@ -188,6 +191,28 @@ def _train(
         )
 
 
+def _write_adapter(
+    config: ExperimentConfig, run: RunFolder, task: Task, model: Any, source: ModelSource
+) -> None:
+    """What was learned beside the preset, where that is all that was."""
+    if run.adapter.exists():
+        remove_folder(run.adapter)
+    if config.model.adaptation.type != "lora":
+        return
+    from kerasft.models.adaptation.adapters import save_adapter
+    from kerasft.models.adaptation.learning import is_head
+
+    depths = task.compute_depths(model)
+    save_adapter(
+        model,
+        [variable for variable in model.weights if is_head(variable.path, depths)],
+        run.adapter,
+        config.model.adaptation,
+        preset=source.preset_fingerprint,
+        label_names=task.label_names,
+    )
+
+
 def _begin(
     config: ExperimentConfig,
     run: RunFolder,
@@ -205,8 +230,8 @@ def _begin(
 
 def _describe_start(checkpoint: Checkpoint) -> str:
     state = checkpoint.load_state()
-    place = f"epoch {state['epoch'] + 1}"
-    if state["phase"] != "finetune":
+    place = f"epoch {state.get('first_epoch', 0) + state['epoch'] + 1}"
+    if state["phase"] != "finetune" and not state["phase"].startswith("gradual-"):
         place += f" of the {state['phase']}"
     if state["steps_of_epoch"]:
         place += f", {state['steps_of_epoch']:,} of its steps done"

@@ -222,16 +222,16 @@ class _Trial:
         document = config.model_dump(mode="json")
         document["export"] = None
         document["train"] |= {
-            # enough epochs for the steps, none of which may be cut off
-            "epochs": max(config.train.epochs, steps),
+            # enough epochs for the steps, none of which may be cut off; 0: the head alone learns
+            "epochs": config.train.epochs and max(config.train.epochs, steps),
             "early_stopping": None,
             "max_steps": steps,
             "checkpoint": {"every_steps": max(steps // 10, 1), "every_minutes": None, "keep": 1_000_000},
         }
         document["train"]["tensorboard"]["every_steps"] = 1
         if document["train"].get("head"):
-            # an epoch shows as much as many do
-            document["train"]["head"]["epochs"] = 1
+            # an epoch shows as much as many do; where none comes after it, there must be enough of them
+            document["train"]["head"]["epochs"] = 1 if config.train.epochs else steps
         self._document = document
 
     def fix_precision(self, straight: TrialRun) -> None:

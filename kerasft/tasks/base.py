@@ -29,6 +29,10 @@ class Phase:
         changes: keys of the `train` section that are other ones in this phase.
         depths: each variable's path → its layer's distance from the bottom, for learning rates by depth.
         final: whether none comes after it.
+        course_epochs: of the phases that are parts of one training: order of examples, learning rate and the choice
+            of the best epoch run on from one to the next; None: it is a training of its own.
+        first_epoch: of that training.
+        whole: the task's model, where `model` is a part of it.
     """
 
     name: str
@@ -38,6 +42,9 @@ class Phase:
     changes: Mapping[str, Any]
     depths: Mapping[str, int]
     final: bool = True
+    course_epochs: int | None = None
+    first_epoch: int = 0
+    whole: Any = None
 
 
 class Task(abc.ABC):
@@ -48,6 +55,12 @@ class Task(abc.ABC):
 
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
+
+    model_config: Any
+    """The `model` section."""
+
+    preset: Any
+    """What the model begins with; of texts, the preset's folder."""
 
     @classmethod
     @abc.abstractmethod
@@ -91,7 +104,10 @@ class Task(abc.ABC):
     def open_phases(
         self, model: Any, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
     ) -> Iterator[Phase]:
-        """The parts of a training, each asked for when the one before is over; by default one.
+        """The parts of a training, each asked for when the one before is over: one, or with `model.adaptation: gradual`
+        one for each block.
+
+        What learns is settled here, adapters included, for any task on our text encoder.
 
         Args:
             model: of `build_model`.
@@ -99,9 +115,17 @@ class Task(abc.ABC):
             open_feed: split → what `open_feed` of this task gives; None where there is no such split.
             seed: of what is random about examples.
         """
-        feed = open_feed("train")
+        from kerasft.models.adaptation.adapters import begin_adapters
+        from kerasft.models.adaptation.learning import adapt, list_blocks, list_rungs
+
+        feed, validation = open_feed("train"), open_feed("validation")
         assert feed is not None
-        yield Phase("finetune", model, feed, open_feed("validation"), {}, self.compute_depths(model))
+        adaptation = self.model_config.adaptation
+        begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
+        depths = self.compute_depths(model)
+        for rung in list_rungs(adaptation, train.epochs, len(list_blocks(depths))):
+            adapt(model, adaptation, depths, rung.blocks)
+            yield make_phase(rung, train, model, feed, validation, depths)
 
     @abc.abstractmethod
     def publish(self, model: Any, folder: Path) -> None:
@@ -202,6 +226,25 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def serving_module(self, model: Any) -> Any:
         """A `tf.Module` from raw input to answer, with its `serving_default` signature, in core TensorFlow ops."""
+
+
+def make_phase(
+    rung: Any, train: Any, model: Any, feed: Feed, validation: Feed | None, depths: Mapping[str, int]
+) -> Phase:
+    """The phase of a part of the training of the net.
+
+    Args:
+        rung: of `kerasft.models.adaptation.learning.list_rungs`.
+        train: the `train` section.
+        model, feed, validation, depths: the phase's.
+    """
+    if rung.blocks is None:
+        return Phase("finetune", model, feed, validation, {}, depths)
+    name = "finetune" if rung.final else f"gradual-{rung.blocks}"
+    changes = {"epochs": rung.epochs}
+    return Phase(
+        name, model, feed, validation, changes, depths, rung.final, train.epochs, rung.first_epoch
+    )  # fmt: skip
 
 
 def higher_is_better(figure: str) -> bool:

@@ -27,8 +27,8 @@ from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import predict_outputs
 from kerasft.training.tensorboard import TensorBoardLog
 
-_TITLES = {"finetune": "Fine-tuning", "head": "Training the head"}
-"""A phase → what its bar says."""
+_TITLES = {"head": "Training the head"}
+"""A phase → what its bar says; "Fine-tuning" for others."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class CallbackSet:
             examples,
             sizes,
             self.step_loss,
-            config.epochs,
-            _TITLES.get(setting.phase.name, setting.phase.name),
+            setting.phase.course_epochs or config.epochs,
+            _TITLES.get(setting.phase.name, "Fine-tuning"),
+            setting.phase.first_epoch,
         )
         self.best: selection.BestWeights | None = None
         self.validation: selection.ValidationFigures | None = None

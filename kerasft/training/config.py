@@ -7,7 +7,8 @@ from typing import Literal
 import pydantic
 
 from kerasft.config.base import Config
-from kerasft.optimizers.config import AdamWConfig, OptimizerConfig, ScheduleConfig
+from kerasft.models.adaptation.config import Adaptation
+from kerasft.optimizers.config import AdamWConfig, KerasOptimizerConfig, OptimizerConfig, ScheduleConfig
 
 
 class EarlyStoppingConfig(Config):
@@ -146,3 +147,56 @@ class ImageTrainConfig(TrainConfig):
                 "epochs: 0 trains the head alone, and head: null leaves it out: nothing would learn"
             )
         return self
+
+
+def settle_adaptation(train: TrainConfig, adaptation: Adaptation) -> TrainConfig:
+    """The `train` section with what `model.adaptation` decides in it; the same once more if it is settled already.
+
+    Raises:
+        ValueError: the two sections contradict each other.
+    """
+    if adaptation.type == "layerwise":
+        return _settle_layer_decay(train, adaptation.decay)
+    if isinstance(train, ImageTrainConfig):
+        return _settle_image_head(train) if adaptation.type == "head" else train
+    if adaptation.type == "gradual" and train.epochs <= adaptation.every_epochs:
+        raise ValueError(
+            f"model.adaptation: gradual unfreezes the first block after {adaptation.every_epochs} epochs, and "
+            f"train.epochs is {train.epochs}: the head alone would learn. Train longer, or say adaptation: head"
+        )
+    return train
+
+
+def _settle_layer_decay(train: TrainConfig, decay: float) -> TrainConfig:
+    optimizer = train.optimizer
+    if isinstance(optimizer, KerasOptimizerConfig):
+        raise ValueError(
+            "model.adaptation: layerwise needs rates by layer, which Keras' own optimizers do not have. "
+            "Set train.optimizer.type to adamw or gradient_descent"
+        )
+    given = "optimizer" in train.model_fields_set and "layer_decay" in optimizer.model_fields_set
+    if given and optimizer.layer_decay != decay:
+        raise ValueError(
+            f"model.adaptation.decay ({decay}) sets train.optimizer.layer_decay, which is given as well "
+            f"({optimizer.layer_decay}). Leave one of the two out"
+        )
+    return train.model_copy(update={"optimizer": optimizer.model_copy(update={"layer_decay": decay})})
+
+
+def _settle_image_head(train: ImageTrainConfig) -> ImageTrainConfig:
+    if train.head is None:
+        raise ValueError(
+            "model.adaptation: head trains the head alone, and train.head: null leaves its phase out. "
+            "Leave train.head out, or give its keys"
+        )
+    if "epochs" in train.model_fields_set and train.epochs:
+        raise ValueError(
+            f"model.adaptation: head trains the head alone, and train.epochs ({train.epochs}) counts passes in which "
+            "the net learns too. Leave train.epochs out; train.head.epochs says how long"
+        )
+    if train.unfreeze < 1:
+        raise ValueError(
+            f"model.adaptation: head keeps the net frozen, and train.unfreeze ({train.unfreeze}) says how much of it "
+            "learns. Leave train.unfreeze out"
+        )
+    return train.model_copy(update={"epochs": 0})

@@ -16,6 +16,7 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import Terminated, TrainingError, storage_error
+from kerasft.models.adaptation.learning import describe_learning
 from kerasft.models.remat import set_remat
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
@@ -45,9 +46,11 @@ class TrainingResult:
         epochs: finished.
         steps: done.
         stopped: why training ended before its time; None if it did not.
+        exhausted: whether `max_steps` are done.
         error: raised by the training; what can be saved is in `model`.
         seconds: that training took, in all processes that had a part in it.
         logs: where the files that a phase appends to stood at its end.
+        best_weights: the best epoch's, where the model goes on with those of the last, by the names of `name_weights`.
     """
 
     model: keras.Model
@@ -59,9 +62,11 @@ class TrainingResult:
     epochs: int = 0
     steps: int = 0
     stopped: str | None = None
+    exhausted: bool = False
     error: BaseException | None = None
     seconds: float = 0.0
     logs: dict[str, Any] = field(default_factory=dict)
+    best_weights: dict[str, np.ndarray] | None = None
 
 
 def train(
@@ -105,9 +110,13 @@ def train(
         StorageError: a checkpoint or a log cannot be written.
     """
     model = phase.model
-    stream = _make_train_stream(phase.train, config, seed)
+    stream = _make_train_stream(phase.train, config, seed, phase.first_epoch)
     compile_model(task, phase, config, len(stream), precision)
     build_all(model, *first_example(phase.train, stream))
+    tell_learning(phase, config, progress)
+    if phase.course_epochs is not None and config.max_steps is not None:
+        left = config.max_steps - phase.first_epoch * len(stream)
+        config = config.model_copy(update={"max_steps": left})
     with StopRequest() as stop:
         parts = CallbackSet(
             Setting(task, phase, dataset, config, run, seed, hyperparameters, progress),
@@ -118,7 +127,8 @@ def train(
         if before is not None:
             # a checkpoint of this phase knows itself how far the logs are
             logs = None if checkpoint else before.logs
-            parts.follow(logs, before.best_value, take_snapshot(name_weights(model)))
+            best = before.best_weights or take_snapshot(name_weights(model))
+            parts.follow(logs, before.best_value, best)
         clock = _Clock(started, checkpoint)
         writer = CheckpointWriter(run.checkpoints / phase.name, config.checkpoint.keep)
         checkpointer = Checkpointer(
@@ -167,7 +177,7 @@ def train(
     result.seconds = clock.read()
     if isinstance(result.error, Terminated):
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
-    _conclude(result, parts, checkpointer, config, stream)
+    _conclude(result, parts, checkpointer, config, stream, phase)
     if before is not None:
         _add(before, result)
     return result
@@ -184,7 +194,7 @@ class _Clock:
         return self._before + time.perf_counter() - self._started
 
 
-def _make_train_stream(feed: Feed, config: TrainConfig, seed: int) -> BatchStream:
+def _make_train_stream(feed: Feed, config: TrainConfig, seed: int, first_epoch: int) -> BatchStream:
     return make_stream(
         feed.shuffle_labels(seed) if config.shuffle_labels else feed,
         config.batch_size,
@@ -192,6 +202,7 @@ def _make_train_stream(feed: Feed, config: TrainConfig, seed: int) -> BatchStrea
         shuffle=True,
         group_lengths=config.group_lengths,
         workers=config.workers,
+        first_epoch=first_epoch,
     )
 
 
@@ -208,11 +219,29 @@ def compile_model(
     set_remat(phase.model, config.remat)
     depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
-    total_steps = count_steps(config, steps_per_epoch)
-    optimizer = build_optimizer(config.optimizer, config.schedule, total_steps, from_head)
+    course = config
+    if phase.course_epochs is not None:
+        course = config.model_copy(update={"epochs": phase.course_epochs})
+    optimizer = build_optimizer(
+        config.optimizer,
+        config.schedule,
+        count_steps(course, steps_per_epoch),
+        from_head,
+        phase.first_epoch * steps_per_epoch,
+    )
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     phase.model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
+
+
+def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> None:
+    """Shows what learns in a phase, and how fast; its model is compiled and built."""
+    model = phase.model if phase.whole is None else phase.whole
+    rows = describe_learning(model, phase.model.optimizer, phase.depths, config.optimizer.learning_rate)
+    told = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
+    where = "" if phase.course_epochs is None else f" from epoch {phase.first_epoch + 1} on"
+    columns = ("weights", "parameters", "share", "highest rate", "weight decay")
+    progress.table(f"What learns{where}", columns, told)
 
 
 def first_example(feed: Feed, stream: BatchStream) -> tuple[Any, Any]:
@@ -226,6 +255,7 @@ def _conclude(
     checkpointer: Checkpointer,
     config: TrainConfig,
     stream: BatchStream,
+    phase: Phase,
 ) -> None:
     result.examples_per_second = parts.throughput.examples_per_second
     result.epochs, result.steps = parts.counter.epochs, checkpointer.step
@@ -233,11 +263,17 @@ def _conclude(
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
     result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
     done = checkpointer.step >= count_steps(config, len(stream))
+    result.exhausted = config.max_steps is not None and checkpointer.step >= config.max_steps
     if config.early_stopping and result.stopped is None and not done:
         result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} epochs"
     if isinstance(result.error, TrainingError):
         checkpointer.restore_good_weights()
-    if parts.best is not None and parts.best.restore():
+    if parts.best is None:
+        return
+    goes_on = phase.course_epochs is not None and not phase.final
+    if goes_on:
+        result.best_weights = parts.best.weights
+    if goes_on or parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
         result.best_step = checkpointer.best_step
 

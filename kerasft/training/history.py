@@ -105,6 +105,7 @@ class ShowProgress(keras.callbacks.Callback):
         step_loss: the callback that knows each step's loss.
         epochs: in all.
         title: of the bar.
+        first_epoch: how many of the epochs were done before, in another `fit`.
     """
 
     def __init__(
@@ -115,10 +116,12 @@ class ShowProgress(keras.callbacks.Callback):
         step_loss: StepLoss,
         epochs: int,
         title: str = "Fine-tuning",
+        first_epoch: int = 0,
     ):
         super().__init__()
         self._progress, self._examples, self._batch_sizes = progress, examples, batch_sizes
         self._step_loss, self._epochs, self._title = step_loss, epochs, title
+        self._first_epoch = first_epoch
         self._bar: Any = None
         self._smooth: float | None = None
         self._done = 0
@@ -149,7 +152,7 @@ class ShowProgress(keras.callbacks.Callback):
             for name in shown
             if name in logs
         )
-        self._progress.note(f"Epoch {epoch + 1} of {self._epochs}: {told}")
+        self._progress.note(f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}: {told}")
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()

@@ -27,9 +27,11 @@ from kerasft.training.state import name_weights, restore_variables, take_snapsho
 
 OVER = "{}.over"
 """The folder, beside a phase's checkpoints, of what came of it."""
+_BEST = "best/"
+"""In that folder, what the names of the best epoch's weights begin with, where the last epoch's are there as well."""
 _KEPT = (
     "examples_per_second", "padding_share", "best_epoch", "best_value", "best_step", "epochs", "steps",
-    "seconds", "logs",
+    "seconds", "logs", "exhausted",
 )  # fmt: skip
 
 
@@ -60,7 +62,7 @@ def train_phases(
         seed, precision, hyperparameters, facts, started, progress: see `kerasft.training.fit.train`.
 
     Returns:
-        What came of all phases, and of each but the last, by name.
+        What came of all phases, and of each that was a training of its own but the last, by name.
 
     Raises:
         DataError: there are checkpoints, and none can be used.
@@ -81,7 +83,12 @@ def train_phases(
                 seed=seed,
                 precision=precision,
                 hyperparameters=hyperparameters,
-                facts={**(facts or {}), "phase": phase.name, "steps_before": before.steps if before else 0},
+                facts={
+                    **(facts or {}),
+                    "phase": phase.name,
+                    "steps_before": before.steps if before else 0,
+                    "first_epoch": phase.first_epoch,
+                },
                 checkpoint=find_checkpoint(run.checkpoints / phase.name, progress.warn),
                 before=before,
                 started=started if before is None else time.perf_counter(),
@@ -92,9 +99,14 @@ def train_phases(
             if not phase.final:
                 _save_result(run, phase.name, phase.model, result)
         before = result
-        if not phase.final:
+        if phase.course_epochs is not None:
+            if result.exhausted:
+                break
+        elif not phase.final:
             earlier[phase.name] = result
     assert result is not None
+    if result.best_weights is not None:
+        restore_variables(name_weights(model), result.best_weights)
     result.model = model
     return result, earlier
 
@@ -102,7 +114,9 @@ def train_phases(
 def _save_result(run: RunFolder, name: str, model: keras.Model, result: TrainingResult) -> None:
     writer = CheckpointWriter(run.checkpoints / OVER.format(name), keep=1)
     kept = {key: getattr(result, key) for key in _KEPT}
-    writer.submit(result.steps, take_snapshot(name_weights(model)), {"result": kept})
+    tensors = take_snapshot(name_weights(model))
+    tensors |= {f"{_BEST}{key}": value for key, value in (result.best_weights or {}).items()}
+    writer.submit(result.steps, tensors, {"result": kept})
     writer.wait()
 
 
@@ -113,7 +127,11 @@ def _load_result(run: RunFolder, name: str, model: keras.Model, progress: Progre
     for step, damage in damages.items():
         if damage is None:
             found = Checkpoint(step, folder / str(step))
-            restore_variables(name_weights(model), found.load_tensors())
-            return TrainingResult(model, **found.load_state()["result"])
+            tensors = found.load_tensors()
+            best = {
+                key.removeprefix(_BEST): tensors.pop(key) for key in list(tensors) if key.startswith(_BEST)
+            }
+            restore_variables(name_weights(model), tensors)
+            return TrainingResult(model, **found.load_state()["result"], best_weights=best or None)
         progress.warn(f"{folder / str(step)} is passed over, and the phase ended once more: {damage}.")
     return None

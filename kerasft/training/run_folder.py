@@ -44,6 +44,7 @@ class RunFolder:
         self.task = self.path / "task.json"
         self.model = self.path / "model.keras"
         self.preset = self.path / "preset"
+        self.adapter = self.path / "adapter"
         self.predictions = self.path / "predictions"
         self.augmentation = self.path / "augmentation.png"
         self.export = self.path / "export"
@@ -109,7 +110,7 @@ class RunFolder:
         """What a training has left here: what `clear_training` removes."""
         places = (
             self.checkpoints, self.logs, self.history, self.model, self.preset, self.task, self.predictions,
-            self.report, self.augmentation,
+            self.report, self.augmentation, self.adapter,
         )  # fmt: skip
         return [place for place in places if place.exists()]
 

@@ -78,6 +78,11 @@ class BestWeights(keras.callbacks.Callback):
         """What is to be bettered: weights from before the first epoch, and their figure."""
         self.value, self.best, self._weights = value, value, dict(weights)
 
+    @property
+    def weights(self) -> dict[str, np.ndarray] | None:
+        """Of the epoch that is kept, by the names of `kerasft.training.state.name_weights`."""
+        return self._weights
+
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None or not math.isfinite(value):

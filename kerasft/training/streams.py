@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Moment
 from kerasft.data.pipeline import BatchStream
 from kerasft.errors import TrainingError
 
@@ -22,6 +22,7 @@ def make_stream(
     shuffle: bool,
     group_lengths: bool = True,
     workers: int = 2,
+    first_epoch: int = 0,
 ) -> BatchStream:
     """Batches of a split.
 
@@ -32,21 +33,26 @@ def make_stream(
         shuffle: False for measuring: each row once, sorted by length.
         group_lengths: puts rows of like length together.
         workers: batches put together at once.
+        first_epoch: of the order, and of what varies the examples, in the stream's epoch 0.
     """
     lengths = feed.lengths
     # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
     multiple = 8 if tf.config.list_physical_devices("GPU") else 1
+
+    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        return feed.collate(rows, width, Moment(first_epoch + moment.epoch, moment.step))
+
     return BatchStream(
         lambda epoch: plan_batches(
             lengths,
             batch_size,
             seed=seed,
-            epoch=epoch,
+            epoch=first_epoch + epoch,
             shuffle=shuffle,
             group_lengths=group_lengths,
             width_multiple=multiple,
         ),
-        feed.collate,
+        collate,
         feed.signature,
         feed.unpack,
         workers,

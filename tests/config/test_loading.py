@@ -162,7 +162,7 @@ def test_yaml_mistakes_and_schema_mistakes_come_together(write_config: Write):
         ("trian.epochs=3", "override trian.epochs=3: trian: unknown key; did you mean train?"),
         ("train.epochs=x", 'override train.epochs=x: train.epochs: expected a whole number ≥ 1, got "x"'),
         ("model=", "override model=: model: expected a section with the keys preset, max_length, dropout, "
-         "random_weights, got null (nothing)"),
+         "random_weights, adaptation, adapter, got null (nothing)"),
     ],
 )  # fmt: skip
 def test_a_wrong_override_names_itself(write_config: Write, override: str, said: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +18,17 @@ from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, whole_file, whole_folder
+from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.fast_images import DTYPES, accelerate_image_model
 from kerasft.models.forward import make_forward
-from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, unfreeze
+from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, list_blocks, unfreeze
 from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
 from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
 from kerasft.models.saved_models import load_model_weights
 from kerasft.progress import Progress
 from kerasft.tasks.answers import Answers, AnyLabels
-from kerasft.tasks.base import Phase
+from kerasft.tasks.base import Phase, make_phase
 from kerasft.tasks.classifier import Classifier
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.image_classification.feed import FeatureFeed, ImageFeed
@@ -163,12 +165,6 @@ class ImageClassification(Classifier):
             yield self._open_head_phase(model, train, train_feed, validation)
         if not train.epochs:
             return
-        unfreeze(
-            backbone,
-            share=train.unfreeze,
-            batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
-            momentum=self.model_config.batch_norm_momentum,
-        )
         augmenter = build_augmenter(
             self.config.augmentation, (self.size_px, self.size_px), self.model_config.resize
         )
@@ -180,8 +176,23 @@ class ImageClassification(Classifier):
             None if augmenter.is_identity else augmenter,
             seed,
         )
-        fast = self._accelerate(model)
-        yield Phase("finetune", fast, varied, validation, {}, self.compute_depths(model))
+        depths, blocks = self.compute_depths(model), len(list_blocks(backbone))
+        learning = math.ceil(train.unfreeze * blocks)
+        rungs = list_rungs(
+            self.model_config.adaptation,
+            train.epochs,
+            blocks,
+            lowest=blocks - learning,
+            head_is_done=train.head is not None,
+        )
+        for rung in rungs:
+            unfreeze(
+                backbone,
+                last_blocks=learning if rung.blocks is None else rung.blocks,
+                batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
+                momentum=self.model_config.batch_norm_momentum,
+            )
+            yield make_phase(rung, train, self._accelerate(model), varied, validation, depths)
 
     def _open_head_phase(
         self, model: keras.Model, train: Any, train_feed: ImageFeed, validation: Feed | None
@@ -203,7 +214,9 @@ class ImageClassification(Classifier):
             ]
         assert feeds[0] is not None
         depths = {variable.path: 0 for variable in phase_model.trainable_variables}
-        return Phase("head", phase_model, feeds[0], feeds[1], changes, depths, final=not train.epochs)
+        return Phase(
+            "head", phase_model, feeds[0], feeds[1], changes, depths, final=not train.epochs, whole=model
+        )
 
     def publish(self, model: keras.Model, folder: Path) -> None:
         public = self._build(weights="none", seed=0, dtype="float32")

@@ -1,0 +1,1 @@
+"""Which weights of a model learn, and how fast: `model.adaptation`."""

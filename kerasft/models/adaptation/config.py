@@ -1,0 +1,119 @@
+"""The `model.adaptation` section: which weights learn, and how fast."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from kerasft.config.base import Config
+
+Target = Literal[
+    "query", "key", "value", "attention_output", "feedforward_intermediate", "feedforward_output"
+]
+"""A dense layer of a transformer block, by the name that keras-hub gives its kind."""
+
+
+class FullConfig(Config):
+    """All weights learn, at one rate unless `train.optimizer` says otherwise."""
+
+    type: Literal["full"]
+
+
+class HeadOnlyConfig(Config):
+    """The net is frozen, its dropout off; the head alone learns, BERT's pooler with it."""
+
+    type: Literal["head"]
+
+
+class GradualConfig(Config):
+    """The head learns first, then one block more at a time from the top (Howard and Ruder 2018)."""
+
+    type: Literal["gradual"]
+    every_epochs: int = pydantic.Field(1, ge=1)
+    """Epochs until the next block learns too. Blocks that the epochs do not reach stay frozen."""
+
+
+class LayerwiseConfig(Config):
+    """All weights learn, those further from the head slower. It sets `train.optimizer.layer_decay`."""
+
+    type: Literal["layerwise"]
+    decay: float = pydantic.Field(0.9, gt=0.0, le=1.0)
+    """Factor on the learning rate for each layer further from the head."""
+
+
+class LoraConfig(Config):
+    """The net is frozen; beside some of its dense layers a product of two thin matrices learns (Hu et al. 2021)."""
+
+    type: Literal["lora"]
+    rank: int = pydantic.Field(8, ge=1)
+    """Columns of the first matrix and rows of the second."""
+    alpha: float = pydantic.Field(16.0, gt=0.0)
+    """The product is scaled by alpha / rank."""
+    targets: tuple[Target, ...] = pydantic.Field(("query", "value"), min_length=1)
+    """The dense layers, in each block, that have such a product beside them."""
+    dropout: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
+    """Dropout on what the product is given."""
+
+    @pydantic.field_validator("targets")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each target is named once")
+        return value
+
+
+class BitfitConfig(Config):
+    """Biases alone learn, those of normalisation included, and the head (Ben Zaken et al. 2021)."""
+
+    type: Literal["bitfit"]
+
+
+TextAdaptation = Annotated[
+    FullConfig | HeadOnlyConfig | GradualConfig | LayerwiseConfig | LoraConfig | BitfitConfig,
+    pydantic.Field(discriminator="type"),
+]
+ImageAdaptation = Annotated[
+    FullConfig | HeadOnlyConfig | GradualConfig | LayerwiseConfig, pydantic.Field(discriminator="type")
+]
+Adaptation = FullConfig | HeadOnlyConfig | GradualConfig | LayerwiseConfig | LoraConfig | BitfitConfig
+
+IMAGE_TYPES = ("full", "head", "gradual", "layerwise")
+TEXT_TYPES = (*IMAGE_TYPES, "lora", "bitfit")
+_NOT_FOR_IMAGES = {
+    "lora": "`lora` is for text encoders: a picture net's convolutions have no adapters here",
+    "bitfit": "`bitfit` is for text encoders: a picture net's convolutions have no biases",
+}
+
+
+def read_text_adaptation(value: Any) -> Any:
+    """The section from what stands in the config; a name alone is that type with its defaults.
+
+    Raises:
+        ValueError: there is no such type.
+    """
+    return _read(value, TEXT_TYPES)
+
+
+def read_image_adaptation(value: Any) -> Any:
+    """As `read_text_adaptation`, for picture nets.
+
+    Raises:
+        ValueError: there is no such type, or not for pictures.
+    """
+    kind = value.get("type") if isinstance(value, dict) else value
+    if isinstance(kind, str) and kind in _NOT_FOR_IMAGES:
+        raise ValueError(f"{_NOT_FOR_IMAGES[kind]}; expected one of {', '.join(IMAGE_TYPES)}")
+    return _read(value, IMAGE_TYPES)
+
+
+def _read(value: Any, known: Sequence[str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"expected one of {', '.join(known)}; got {value!r}{hint}")
+    return {"type": value}

@@ -1,0 +1,92 @@
+"""LoRA on our BERT encoder: products of thin matrices put beside its dense layers, and merged into them.
+
+Source: Hu et al. 2021, arXiv:2106.09685.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasft.errors import ConfigError
+from kerasft.models.adaptation.config import LoraConfig
+
+_PARTS = {"query": ("query_key_value", 0), "key": ("query_key_value", 1), "value": ("query_key_value", 2)}
+
+
+def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
+    """Puts products beside the encoder's dense layers. The model gives what it gave: they begin at 0.
+
+    Args:
+        model: has our encoder in it, at any depth.
+        config: rank, scale, targets, dropout.
+        seed: of the first matrices.
+
+    Raises:
+        ConfigError: it has no such encoder, or the rank is above what a layer has inputs or outputs.
+    """
+    layers = _find_layers(model)
+    if not layers:
+        raise ConfigError(
+            f"{model.name} holds no transformer blocks of ours, beside which an adapter could learn",
+            where="model.adaptation",
+            fix="Set model.adaptation to full, head, gradual, layerwise or bitfit.",
+        )
+    for index, layer in enumerate(layers):
+        beside: dict[str, dict[str, tuple[int, int]]] = {}
+        for target in config.targets:
+            dense, place = _PARTS.get(target, (target, 0))
+            shape = layer._dense[dense][0].shape
+            width = layer.hidden_dim if target in _PARTS else int(shape[1])
+            if config.rank > min(int(shape[0]), width):
+                raise ConfigError(
+                    f"rank {config.rank} is more than the {min(int(shape[0]), width)} columns of {target}",
+                    where="model.adaptation.rank",
+                    fix="A rank of 4 to 64 is usual.",
+                )
+            beside.setdefault(dense, {})[target] = (place * width, (place + 1) * width)
+        for order, (dense, columns) in enumerate(beside.items()):
+            drawn = int(np.random.SeedSequence([seed, 1, index, order]).generate_state(1)[0]) // 2
+            layer.add_low_rank(
+                dense,
+                columns,
+                rank=config.rank,
+                scale=config.alpha / config.rank,
+                dropout=config.dropout,
+                seed=drawn,
+            )
+
+
+def _find_layers(model: keras.Model) -> list[Any]:
+    found: list[Any] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += _find_layers(layer)
+        elif hasattr(layer, "add_low_rank") and hasattr(layer, "first_token_only"):
+            found.append(layer)
+    return found
+
+
+def list_products(model: keras.Model) -> list[Any]:
+    """The variables of all products, from the bottom."""
+    return [
+        part
+        for layer in _find_layers(model)
+        for product in layer.low_rank.values()
+        for piece in product.pieces
+        for part in (piece.down, piece.up)
+    ]
+
+
+def merge_lora(model: keras.Model) -> None:
+    """Adds the products to the weights beside which they stand, and removes them: the model gives what it gave."""
+    for layer in _find_layers(model):
+        for dense, product in layer.low_rank.items():
+            kernel = layer._dense[dense][0]
+            kernel.assign(product.merge(kernel.numpy()))
+            for piece in product.pieces:
+                layer._untrack_variable(piece.down)
+                layer._untrack_variable(piece.up)
+        layer.low_rank.clear()
