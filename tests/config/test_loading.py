@@ -80,7 +80,7 @@ MISTAKES = [
     ("warmup: 0.1", "warmup: 0.1, warmup_steps: 5",
         "sst2.yaml:13: train.schedule: name warmup (a share) or warmup_steps, not both"),
     ("format: csv, path: dev.tsv", "format: excel, path: dev.tsv",
-        'sst2.yaml:6: data.validation.format: expected one of csv, image_folder, jsonl, parquet, tfds; got "excel"'),
+        'sst2.yaml:6: data.validation.format: expected one of conll, csv, image_folder, jsonl, parquet, tfds; got "excel"'),
     ("path: dev.tsv", "path: [a, 1]", 'sst2.yaml:6: data.validation.path[1]: expected text, got 1; '
         'as text it goes in quotes: "1"'),
     ("path: dev.tsv", "path: 1", "sst2.yaml:6: data.validation.path: expected text or a list (text), got 1; "
@@ -96,7 +96,8 @@ MISTAKES = [
     ("[saved_model]", "saved_model",
         'sst2.yaml:14: export.formats: expected a list ("saved_model"), got "saved_model"'),
     ("type: text_classification", "type: text_clasification", 'sst2.yaml:3: task.type: expected one of '
-        'image_classification, text_classification; got "text_clasification"; did you mean text_classification?'),
+        'image_classification, text_classification, token_classification; got "text_clasification"; '
+        'did you mean text_classification?'),
     ("{type: text_classification}", "{type: text_classification, labels: [a]}",
         "sst2.yaml:3: task.labels: expected a list of at least 2 (text), or null, got a list of 1"),
     ("model: {", "mdoel: {", None),
