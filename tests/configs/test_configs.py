@@ -22,7 +22,9 @@ def test_there_are_configs():
     }
 
 
-TEXTS = [path for path in PATHS if "vision" not in path.parts]
+SAMPLES_OF_ENTITIES = CONFIGS / "ner" / "sample_entities.yaml"
+ENTITIES = [path for path in PATHS if "ner" in path.parts]
+TEXTS = [path for path in PATHS if "vision" not in path.parts and path not in ENTITIES]
 PICTURES = [path for path in PATHS if "vision" in path.parts]
 
 
@@ -42,3 +44,18 @@ def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
     assert config.name == path.stem
     assert config.task.type == "image_classification"
     assert find_architecture(config.model.preset) is not None
+
+
+@pytest.mark.parametrize("path", ENTITIES, ids=lambda path: path.stem)
+def test_a_config_of_entities_loads_and_names_a_preset_that_exists(path):
+    config = load_config(ExperimentConfig, path).config
+
+    assert config.name == path.stem
+    assert config.task.type == "token_classification"
+    assert config.train.monitor == "f1"
+    assert config.model.preset in {row.name for row in list_presets()}
+
+
+def test_the_sample_entities_are_there():
+    config = load_config(ExperimentConfig, SAMPLES_OF_ENTITIES).config
+    assert set(resolve_sources(config.data, CONFIGS / "ner")) == {"train", "validation", "test"}
