@@ -5,12 +5,14 @@
 RUN is a run's folder and TEXTS what `kerasft predict --input` takes: one text a line, or a .csv, .tsv or .jsonl file.
 `kerasft predict` answers through the Keras model; the export is loaded by each PYTHON, a Python with nothing but
 TensorFlow (any release from 2.0 on), and answers the same texts as raw strings. --ops lists the export's op types.
-The status is 1 if a PYTHON cannot load the export or its probabilities differ by more than --tolerance.
+Of a model that finds entities, all of their places must be the same, in characters and in bytes, and their types.
+The status is 1 if a PYTHON cannot load the export, its answers are others or differ by more than --tolerance.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import shutil
@@ -27,16 +29,33 @@ import numpy as np
 REPLAY = Path(__file__).resolve().parents[1] / "kerasft" / "serving" / "replay.py"
 
 
-def predict(
-    run: Path, texts: Path, options: list[str], scratch: Path
-) -> tuple[list[str], np.ndarray, list[str]]:
-    """The texts, their probabilities (texts, classes) and labels by `kerasft predict`, from its JSON lines."""
+def predict(run: Path, texts: Path, options: list[str], scratch: Path) -> list[dict]:
+    """What `kerasft predict` answers, text by text."""
     answers = scratch / "predicted.jsonl"
     command = [sys.executable, "-m", "kerasft", "predict", str(run), "--input", str(texts), *options]
     subprocess.run([*command, "--quiet", "--to", str(answers)], check=True)
-    rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
-    probabilities = np.array([list(row["probabilities"].values()) for row in rows])
-    return [row["text"] for row in rows], probabilities, [row["label"] for row in rows]
+    return [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+
+
+def compare(answers: dict[str, np.ndarray], rows: list[dict]) -> tuple[np.ndarray, int]:
+    """Differences in probability, and for how many texts the labels, or all entities to the byte, are the same."""
+    if "probabilities" in rows[0]:
+        expected = np.array([list(row["probabilities"].values()) for row in rows])
+        differences = np.abs(answers["probabilities"].astype(np.float64) - expected)
+        return differences, int((answers["label"] == np.array([row["label"] for row in rows])).sum())
+    differences, equal = [0.0], 0
+    for index, row in enumerate(rows):
+        count = int(answers["count"][index])
+        found = {name: answers[name][index, :count].tolist() for name in answers if answers[name].ndim == 2}
+        text, entities = row["text"], row["entities"]
+        expected = {name: [one[name] for one in entities] for name in ("start", "end", "type")} | {
+            f"{name}_byte": [len(text[: one[name]].encode()) for one in entities] for name in ("start", "end")
+        }
+        same = all(found[name] == values for name, values in expected.items())
+        equal += same
+        if same:
+            differences += [abs(a - one["score"]) for a, one in zip(found["score"], entities, strict=True)]
+    return np.array(differences), equal
 
 
 def replay(python: str, export: Path, examples: Path, scratch: Path) -> dict[str, np.ndarray] | str:
@@ -89,12 +108,13 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        texts, expected, labels = predict(arguments.run, arguments.texts, options, scratch)
+        rows = predict(arguments.run, arguments.texts, options, scratch)
         examples = scratch / "examples.json"
-        examples.write_text(json.dumps(texts), encoding="utf-8")
-        print(f"{len(texts):,} texts of {arguments.texts} through {export}, against `kerasft predict`")
+        coded = [base64.b64encode(row["text"].encode()).decode("ascii") for row in rows]
+        examples.write_text(json.dumps(coded), encoding="utf-8")
+        print(f"{len(rows):,} texts of {arguments.texts} through {export}, against `kerasft predict`")
         print(
-            f"{'TensorFlow':<12}{'Python':<9}{'load':>7}{'largest difference':>20}{'mean':>10}  labels equal"
+            f"{'TensorFlow':<12}{'Python':<9}{'load':>7}{'largest difference':>20}{'mean':>10}  answers equal"
         )
         for python in arguments.python or [sys.executable]:
             answers = replay(python, export, examples, scratch)
@@ -102,12 +122,11 @@ def main() -> int:
                 failed = True
                 print(f"{python}: {answers}")
                 continue
-            differences = np.abs(answers["probabilities"].astype(np.float64) - expected)
-            failed |= not differences.max() <= arguments.tolerance
-            equal = int((answers["label"] == np.array(labels)).sum())
+            differences, equal = compare(answers, rows)
+            failed |= not differences.max() <= arguments.tolerance or equal < len(rows)
             print(
                 f"{answers['tensorflow']!s:<12}{answers['python']!s:<9}{float(answers['load_seconds']):>5.1f} s"
-                f"{differences.max():>20.1e}{differences.mean():>10.1e}  {equal:,} of {len(texts):,}"
+                f"{differences.max():>20.1e}{differences.mean():>10.1e}  {equal:,} of {len(rows):,}"
             )
     if arguments.ops:
         from kerasft.serving.graphs import list_ops
