@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -126,16 +125,20 @@ def test_a_net_without_such_layers_is_refused() -> None:
 
 
 _SCRIPT = """
-import json, sys
+import subprocess, sys
+
+if len(sys.argv) == 1:
+    # Linux counts the memory of the process that started one as that one's own peak: pytest's may be large
+    for remat in ("False", "True"):
+        subprocess.run([sys.executable, __file__, remat], check=True)
+    sys.exit()
+
 import keras, keras_hub
 import numpy as np
-import tensorflow as tf
 from kerasft.models.heads import build_fast_classifier
 from kerasft.models.remat import set_remat
 from kerasft.training.callbacks import measure_peak_memory_mb
 
-# one op after the other: which of them run side by side, and hold memory, would depend on the machine's load
-tf.config.threading.set_inter_op_parallelism_threads(1)
 backbone = keras_hub.models.BertBackbone(
     vocabulary_size=100, num_layers=5, num_heads=4, hidden_dim=64, intermediate_dim=128, max_sequence_length=512
 )
@@ -148,21 +151,15 @@ inputs = {"token_ids": rows, "segment_ids": 0 * rows, "padding_mask": rows}
 labels = np.arange(16) % 2
 before = measure_peak_memory_mb()
 model.fit(inputs, labels, batch_size=16, epochs=2, verbose=0)
-print(json.dumps(measure_peak_memory_mb() - before))
+print("peak", measure_peak_memory_mb() - before)
 """
 
 
 @pytest.mark.slow
-def test_a_step_takes_at_least_30_percent_less_memory(tmp_path: Path) -> None:
+def test_a_step_takes_less_than_half_the_memory(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(_SCRIPT)
-
-    def measure(remat: bool) -> float:
-        done = subprocess.run(
-            [sys.executable, str(script), str(remat)], check=True, capture_output=True, text=True
-        )
-        return json.loads(done.stdout.splitlines()[-1])
-
-    once, twice = measure(False), measure(True)
-    assert once > 500  # MB; five layers of 16 × 4 × 512 × 512 scores several times over
-    assert twice < 0.7 * once
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True)
+    once, twice = (float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("peak "))
+    assert once > 1000  # MB; five layers of 16 × 4 × 512 × 512 scores several times over
+    assert twice < 0.5 * once
