@@ -107,6 +107,7 @@ class Augmenter:
         image = jitter_colours(image, key, done)
         if done.layers:
             image = apply_colour_operations(image, draw_operations(key, done.layers), done.magnitude)
+            image = tf.clip_by_value(image, 0.0, 255.0)  # what stretches contrast may round up
         if done.erasing:
             image = erase_rectangle(image, key, done.erasing)
         return tf.ensure_shape(image, (*self.size_px, 3))

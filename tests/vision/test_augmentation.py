@@ -151,6 +151,13 @@ def test_any_config_and_picture_stays_in_range(config, seed, resize, height, wid
     assert np.min(labels) >= -1e-6
 
 
+def test_contrast_that_is_stretched_to_the_end_stays_in_range():
+    augmenter = build_augmenter(AugmentationConfig(policy="strong", crop=(0.01, 0.02)), (9, 12), "crop")
+    picture = np.random.default_rng(0).integers(0, 256, (1, 16, 3)).astype(np.uint8)
+    images = [augmenter.augment(picture, key).numpy() for key in compute_keys(0, 0, np.arange(3))]
+    assert max(image.max() for image in images) <= 255.0
+
+
 def test_erasing_fills_one_rectangle_with_noise():
     image = tf.fill([40, 40, 3], 7.0)
     shares = []
