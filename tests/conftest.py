@@ -16,6 +16,27 @@ import tiny_entities
 import tiny_images
 
 
+def make_loader(path: Path) -> Callable[..., Any]:
+    """(overrides, …) → the config of an experiment; its files are the same for all."""
+    from kerasft.config.loading import load_config
+    from kerasft.experiment import ExperimentConfig
+
+    def load(*overrides: str) -> Any:
+        return load_config(ExperimentConfig, path, overrides).config
+
+    return load
+
+
+def run_all(config: Any, folder: Path) -> Any:
+    """The run folder of an experiment, all stages done."""
+    from kerasft.stages.run import run
+    from kerasft.training.run_folder import RunFolder
+
+    run_folder = RunFolder(folder)
+    run(config, run_folder)
+    return run_folder
+
+
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keras-hub preset folder: BERT of 2 layers of 32, with its vocabulary."""
@@ -25,40 +46,19 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def load_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
     """(overrides, **sections) → the tiny experiment's config; its files are the same for all."""
-    from kerasft.config.loading import load_config
-    from kerasft.experiment import ExperimentConfig
-
-    path = tiny_bert.write_experiment(tmp_path_factory.mktemp("experiment"), tiny_preset)
-
-    def load(*overrides: str) -> Any:
-        return load_config(ExperimentConfig, path, overrides).config
-
-    return load
+    return make_loader(tiny_bert.write_experiment(tmp_path_factory.mktemp("experiment"), tiny_preset))
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable[..., Any]) -> Any:
     """The run folder of the tiny experiment, all stages done. To be read only: copy it to change it."""
-    from kerasft.stages.run import run
-    from kerasft.training.run_folder import RunFolder
-
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny")
-    run(load_experiment(), folder)
-    return folder
+    return run_all(load_experiment(), tmp_path_factory.mktemp("runs") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def load_image_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """(overrides, …) → the config of the tiny experiment on pictures; its files are the same for all."""
-    from kerasft.config.loading import load_config
-    from kerasft.experiment import ExperimentConfig
-
-    path = tiny_images.write_experiment(tmp_path_factory.mktemp("image-experiment"))
-
-    def load(*overrides: str) -> Any:
-        return load_config(ExperimentConfig, path, overrides).config
-
-    return load
+    return make_loader(tiny_images.write_experiment(tmp_path_factory.mktemp("image-experiment")))
 
 
 @pytest.fixture(scope="session")
@@ -66,26 +66,15 @@ def tiny_image_run(
     tmp_path_factory: pytest.TempPathFactory, load_image_experiment: Callable[..., Any]
 ) -> Any:
     """The run folder of the tiny experiment on pictures, all stages done. To be read only: copy it to change it."""
-    from kerasft.stages.run import run
-    from kerasft.training.run_folder import RunFolder
-
-    folder = RunFolder(tmp_path_factory.mktemp("image-runs") / "tiny-images")
-    run(load_image_experiment(), folder)
-    return folder
+    return run_all(load_image_experiment(), tmp_path_factory.mktemp("image-runs") / "tiny-images")
 
 
 @pytest.fixture(scope="session")
 def load_entity_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
     """(overrides, …) → the config of the tiny experiment on entities; its files are the same for all."""
-    from kerasft.config.loading import load_config
-    from kerasft.experiment import ExperimentConfig
-
-    path = tiny_entities.write_experiment(tmp_path_factory.mktemp("entity-experiment"), tiny_preset)
-
-    def load(*overrides: str) -> Any:
-        return load_config(ExperimentConfig, path, overrides).config
-
-    return load
+    return make_loader(
+        tiny_entities.write_experiment(tmp_path_factory.mktemp("entity-experiment"), tiny_preset)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +82,4 @@ def tiny_entity_run(
     tmp_path_factory: pytest.TempPathFactory, load_entity_experiment: Callable[..., Any]
 ) -> Any:
     """The run folder of the tiny experiment on entities, all stages done. To be read only: copy it to change it."""
-    from kerasft.stages.run import run
-    from kerasft.training.run_folder import RunFolder
-
-    folder = RunFolder(tmp_path_factory.mktemp("entity-runs") / "tiny-entities")
-    run(load_entity_experiment(), folder)
-    return folder
+    return run_all(load_entity_experiment(), tmp_path_factory.mktemp("entity-runs") / "tiny-entities")

@@ -80,6 +80,21 @@ def build_backbone(seed: int = 0, **sizes: Any) -> Any:
     return backbone
 
 
+def make_inputs(batch: int, width: int) -> dict[str, Any]:
+    """What the encoder takes, int32 (batch, width) tensors: random tokens, of a length of its own in each row."""
+    import numpy as np
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    mask = (np.arange(width) < generator.integers(2, width + 1, (batch, 1))).astype(np.int32)
+    token_ids = generator.integers(5, len(PIECES), (batch, width)).astype(np.int32) * mask
+    return {
+        "token_ids": tf.constant(token_ids),
+        "segment_ids": tf.zeros_like(token_ids),
+        "padding_mask": tf.constant(mask),
+    }
+
+
 def write_preset(folder: Path) -> Path:
     """The backbone and its tokenizer as a keras-hub preset; words of praise lie together, as after pre-training."""
     import keras_hub

@@ -275,15 +275,14 @@ def write_predictions(
         label_names: the columns of a table of pictures; of texts the first prediction says them.
     """
     table: Any = None
-    answers = "entities"
     for number, prediction in enumerate(predictions, 1):
         if format is Format.JSONL:
             stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")
-        elif answers in prediction:
+        elif "entities" in prediction:
             if table is None:
                 table = csv.writer(stream, lineterminator="\n")
-                table.writerow([field, answers])
-            table.writerow([prediction[field], json.dumps(prediction[answers], ensure_ascii=False)])
+                table.writerow([field, "entities"])
+            table.writerow([prediction[field], json.dumps(prediction["entities"], ensure_ascii=False)])
         else:
             probabilities = prediction.get("probabilities") or dict.fromkeys(label_names)
             errors = [prediction.get("error")] if field == "image" else []

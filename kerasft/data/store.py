@@ -101,8 +101,8 @@ class RowStore:
         ]
 
     def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
-        """The texts that any rows hold: what stands before the first NUL, which no text has."""
-        return [payload.partition(b"\0")[0].decode("utf-8") for payload in self.read_payloads(indices)]
+        """The texts that any rows hold."""
+        return [read_text(payload) for payload in self.read_payloads(indices)]
 
     def read_names(self, start: int, stop: int) -> list[str]:
         """The names of consecutive rows; none where they have none."""
@@ -129,3 +129,8 @@ class RowStore:
         data = os.pread(self._payloads.fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
         ends = (bounds - bounds[0]).tolist()
         return [data[begin:end] for begin, end in itertools.pairwise(ends)]
+
+
+def read_text(payload: bytes) -> str:
+    """The text that a row holds: what stands before the first NUL, which no text has."""
+    return payload.partition(b"\0")[0].decode("utf-8")

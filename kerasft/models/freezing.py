@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import keras
 
 from kerasft.models.image_backbones import find_family
+from kerasft.models.walking import walk_layers
 
 BatchNorm = Literal["frozen", "train"]
 STEM, TOP = "stem", "top"
@@ -130,15 +130,7 @@ def unfreeze(
 
 def list_batch_norms(model: keras.Model) -> list[keras.layers.Layer]:
     """The batch normalisation layers of a model, those of nested models included."""
-    return list(_walk_batch_norms(model))
-
-
-def _walk_batch_norms(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _walk_batch_norms(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            yield layer
+    return [layer for layer in walk_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def choose_batch_norm(setting: str, weights: str) -> BatchNorm:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasft.errors import ConfigError
+from kerasft.models.walking import walk_layers
 
 
 class RepeatableSeeds(keras.random.SeedGenerator):
@@ -92,7 +94,7 @@ def set_remat(model: keras.Model, remat: bool) -> None:
     Raises:
         ConfigError: it has no such layer.
     """
-    layers = _list_layers(model)
+    layers: list[Any] = [layer for layer in walk_layers(model) if hasattr(layer, "remat")]
     for layer in layers:
         layer.remat = remat
     if remat and not layers:
@@ -101,14 +103,3 @@ def set_remat(model: keras.Model, remat: bool) -> None:
             where="train.remat",
             fix="Leave it out; a smaller train.batch_size with gradient_accumulation_steps takes less memory too.",
         )
-
-
-def _list_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers with an attribute `remat`."""
-    layers = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            layers += _list_layers(layer)
-        elif hasattr(layer, "remat"):
-            layers.append(layer)
-    return layers

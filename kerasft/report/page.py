@@ -9,6 +9,7 @@ import jinja2
 
 import kerasft
 from kerasft.files import write_text
+from kerasft.plots.highlighting import STYLE
 from kerasft.report.content import ReportContent, Section
 from kerasft.report.sections import AFTER, BEFORE
 
@@ -51,7 +52,7 @@ def render_report(content: ReportContent) -> str:
         content=content,
         split=split,
         sections=parts,
-        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        style=(_FOLDER / "style.css").read_text(encoding="utf-8") + STYLE,
         version=kerasft.__version__,
     )
     # Lone surrogates, which JSON can smuggle in, have no UTF-8; other controls are for the parser to replace.

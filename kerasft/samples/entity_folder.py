@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kerasft.errors import ConfigError
 from kerasft.files import whole_folder
+from kerasft.samples.folders import is_written
 
 LANGUAGES = ("en", "zh")
 SPLITS = ("train", "validation", "test")
@@ -36,16 +36,8 @@ def write_entities(folder: str | Path) -> bool:
     """
     folder = Path(folder)
     contents = {name: (_SOURCE / name).read_bytes() for name in ENTITY_FILES}
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("is a file.", where=str(folder), fix="Name a folder.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if _holds(folder, contents):
-            return False
-        raise ConfigError(
-            "is not empty, and does not hold exactly these sentences.",
-            where=str(folder),
-            fix="Name a new or an empty folder.",
-        )
+    if is_written(folder, "sentences", lambda: _holds(folder, contents)):
+        return False
     with whole_folder(folder) as temporary:
         for name, content in contents.items():
             (temporary / name).write_bytes(content)

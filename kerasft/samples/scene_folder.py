@@ -21,6 +21,7 @@ from PIL import Image
 from kerasft.errors import ConfigError, KerasftError
 from kerasft.files import compute_sha256, whole_folder, write_json
 from kerasft.progress import Bar, Progress, Silent
+from kerasft.samples.folders import is_written
 from kerasft.samples.scenes import MAX_OBJECTS, SUPPORTED_SIZES_PX, Classes, Scene, draw_scene, list_classes
 
 SPLITS = ("train", "validation", "test")
@@ -103,14 +104,8 @@ def write_scenes(
     )
     _check_settings(settings, workers)
     folder = Path(folder)
-    if _is_taken(folder):
-        if _holds(folder, settings):
-            return False
-        raise ConfigError(
-            "is not empty, and does not hold exactly these scenes.",
-            where=str(folder),
-            fix="Name a new or an empty folder.",
-        )
+    if is_written(folder, "scenes", lambda: _holds(folder, settings)):
+        return False
     with (
         (progress or Silent()).bar("scenes", sum(pictures.values()), "pictures") as bar,
         whole_folder(folder) as temporary,
@@ -142,14 +137,6 @@ def _check_settings(settings: SceneSettings, workers: int) -> None:
                 )
             if count > _SPLIT_LENGTH:
                 raise ConfigError(f"expected at most {_SPLIT_LENGTH:,} pictures, got {count:,}", where=split)
-
-
-def _is_taken(folder: Path) -> bool:
-    if folder.is_dir():
-        return any(folder.iterdir())
-    if folder.exists():
-        raise ConfigError("is a file.", where=str(folder), fix="Name a folder.")
-    return False
 
 
 def _holds(folder: Path, settings: SceneSettings) -> bool:

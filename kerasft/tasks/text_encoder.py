@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
+from kerasft.errors import DataError
 from kerasft.files import whole_file, whole_folder
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
@@ -95,3 +98,32 @@ class TextEncoderTask(Task):
         )
         load_model_weights(model, path)
         return model
+
+    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(row.get("text"), str):
+            raise DataError(
+                f"the input holds no text but {row.get('text')!r}",
+                fix="Each input must be a string; name the right column with --column.",
+            )
+        return {"text": row["text"]}
+
+    def _run(
+        self, forward: Callable[[Any], Any], token_ids: Sequence[np.ndarray], encoder: Any, batch_size: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Each row's number and the model's output on it, in batches of like length.
+
+        Args:
+            forward: inputs of a batch → outputs (batch, …).
+            token_ids: int32 (tokens,) each, framed.
+            encoder: pads them.
+            batch_size: rows a batch.
+        """
+        lengths = np.array([len(row) for row in token_ids], np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
+            for row, index in zip(padded, chosen, strict=True):
+                row[: lengths[index]] = token_ids[index]
+            outputs = np.asarray(forward(encoder.pad(padded, lengths[chosen])))
+            yield from zip(chosen.tolist(), outputs, strict=True)

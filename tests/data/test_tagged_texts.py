@@ -128,6 +128,14 @@ def test_json_lines_of_every_kind_say_the_same(tmp_path: Path, row: dict) -> Non
     assert name_entities(dataset, example) == [("Ada", "person"), ("Rome", "place")]
 
 
+def test_a_row_without_the_parts_is_rejected_while_the_others_tell_the_scheme(tmp_path: Path) -> None:
+    rows = [{"words": ["a", "b"], "tags": ["B-x", "E-x"]}] * 150 + [{"title": "no text"}]
+    path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    dataset = prepare(tmp_path, alone(JsonLinesSource(format="jsonl", path=path)))
+    assert dataset.manifest["splits"]["train"]["rejected"] == {"missing key": 1}
+    assert dataset.split("train")[0]["entities"] == [(0, 3, 0)]
+
+
 def test_keys_of_ones_own_are_named_by_columns(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", json.dumps({"doc": {"body": "Ada"}, "marks": [[0, 3, "p"]]}) + "\n")
     source = JsonLinesSource(format="jsonl", path=path, columns={"text": "doc.body", "entities": "marks"})

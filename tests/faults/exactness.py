@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from children import Child, read_last_step, read_rows, read_steps, running
+from children import Child, read_last_step, read_rows, read_steps, run, running
 
 from kerasft.training.checkpoint import find_checkpoint, list_steps
 
+EVERY, STEPS_PER_EPOCH = 4, 8
+"""Of tiny experiments: steps from one checkpoint to the next, and in an epoch."""
 TIMES = ("examples_per_second",)
 GOING_ON = re.compile(r"Going on from step ([\d,]+)")
 MOMENTS = ("in a step", "in validation", "at an epoch's end", "in a step", "any time")
@@ -108,6 +110,30 @@ def run_with_kills(
                 assert start > 0
                 assert done - start <= every_steps, told
     return told
+
+
+def assert_kills_change_nothing(config: Path, folder: Path, *, kills: int, seed: int) -> tuple[Path, Path]:
+    """Runs a tiny experiment straight through and killed so many times, and compares all that is left of both.
+
+    Args:
+        config: 8 steps an epoch, a checkpoint every 4.
+        folder: where to.
+        kills: SIGKILLs.
+        seed: of their moments.
+
+    Returns:
+        The run folders.
+    """
+    straight, killed = folder / "straight", folder / "killed"
+    child = run(folder / "straight.log", "run", config, "--output", straight)
+    assert child.wait() == 0, child.output
+    words = ["run", config, "--output", killed]
+    told = run_with_kills(
+        killed, words, kills=kills, every_steps=EVERY, steps_per_epoch=STEPS_PER_EPOCH, seed=seed
+    )
+    assert len(told) == kills
+    assert_same(read_everything(straight), read_everything(killed))
+    return straight, killed
 
 
 def _wait_for(

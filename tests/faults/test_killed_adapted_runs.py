@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bert
-from children import run
-from exactness import assert_same, read_everything, run_with_kills
+from exactness import EVERY, assert_kills_change_nothing
 from test_killed_picture_runs import Notes
 
 from kerasft.config.loading import load_config
@@ -15,7 +14,6 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.stages.verify_resume import verify_resume
 from kerasft.training.run_folder import RunFolder
 
-EVERY, STEPS_PER_EPOCH = 4, 8
 LORA = {"type": "lora", "rank": 4, "dropout": 0.1, "targets": ["query", "value", "feedforward_output"]}
 
 
@@ -28,19 +26,7 @@ def test_kills_change_no_bit_of_an_adapter(tiny_preset: Path, tmp_path: Path) ->
         train={"epochs": 8, "checkpoint": {"every_steps": EVERY}},
         export=None,
     )
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    child = run(tmp_path / "straight.log", "run", config, "--output", straight)
-    assert child.wait() == 0, child.output
-    told = run_with_kills(
-        killed,
-        ["run", config, "--output", killed],
-        kills=5,
-        every_steps=EVERY,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        seed=0,
-    )
-    assert len(told) == 5
-    assert_same(read_everything(straight), read_everything(killed))
+    straight, killed = assert_kills_change_nothing(config, tmp_path, kills=5, seed=0)
     for name in ("adapter.json", "adapter.safetensors"):
         assert (straight / "adapter" / name).read_bytes() == (killed / "adapter" / name).read_bytes()
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import tiny_bert
 from children import run
-from exactness import assert_same, read_everything, run_with_kills
+from exactness import EVERY, assert_kills_change_nothing, assert_same, read_everything, run_with_kills
 
-EVERY, STEPS_PER_EPOCH = 4, 8
 PLAIN: dict = {}
 ALL_ON = {
     "precision": "mixed_bfloat16",
@@ -39,19 +38,7 @@ def test_twenty_kills_change_no_bit(seed: int, train: dict, tiny_preset: Path, t
         train={"epochs": 12, "checkpoint": {"every_steps": EVERY}, **train},
         export=None,
     )
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    child = run(tmp_path / "straight.log", "run", config, "--output", straight)
-    assert child.wait() == 0, child.output
-    told = run_with_kills(
-        killed,
-        ["run", config, "--output", killed],
-        kills=20,
-        every_steps=EVERY,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        seed=seed,
-    )
-    assert len(told) == 20
-    assert_same(read_everything(straight), read_everything(killed))
+    assert_kills_change_nothing(config, tmp_path, kills=20, seed=seed)
 
 
 @pytest.mark.slow
@@ -61,13 +48,7 @@ def test_kills_change_no_bit_where_layers_are_computed_twice(tiny_preset: Path, 
     config = tiny_bert.write_experiment(
         tmp_path / "experiment", tiny_preset, seed=4, train=train, export=None
     )
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    child = run(tmp_path / "straight.log", "run", config, "--output", straight)
-    assert child.wait() == 0, child.output
-    words = ["run", config, "--output", killed]
-    told = run_with_kills(killed, words, kills=4, every_steps=EVERY, steps_per_epoch=STEPS_PER_EPOCH, seed=4)
-    assert len(told) == 4
-    assert_same(read_everything(straight), read_everything(killed))
+    assert_kills_change_nothing(config, tmp_path, kills=4, seed=4)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import PIECES, build_backbone
+from tiny_bert import build_backbone, make_inputs
 
 from kerasft.models.heads import (
     ENCODER,
@@ -22,21 +22,10 @@ from kerasft.models.heads import (
 )
 
 
-def make_inputs(batch: int = 5, width: int = 12) -> dict[str, tf.Tensor]:
-    generator = np.random.default_rng(0)
-    mask = (np.arange(width) < generator.integers(2, width + 1, (batch, 1))).astype(np.int32)
-    token_ids = generator.integers(5, len(PIECES), (batch, width)).astype(np.int32) * mask
-    return {
-        "token_ids": tf.constant(token_ids),
-        "segment_ids": tf.zeros_like(token_ids),
-        "padding_mask": tf.constant(mask),
-    }
-
-
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_what_learned_is_what_is_published(pooling: str) -> None:
     fast = build_fast_classifier(build_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     logits = fast(inputs, training=False)
     public = publish_classifier(fast, build_backbone(seed=2), pooling=pooling, dropout=0.1)
     np.testing.assert_allclose(public(inputs, training=False), logits, atol=2e-6)
@@ -50,7 +39,7 @@ def test_what_learned_is_what_is_published(pooling: str) -> None:
 def test_the_head_reads_what_its_name_says(pooling: str) -> None:
     backbone = build_backbone(seed=1)
     fast = build_fast_classifier(backbone, 2, pooling=pooling, dropout=0.5, seed=0)
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     outputs = backbone(inputs, training=False)
     if pooling == "cls":
         features = outputs["pooled_output"].numpy()
@@ -66,14 +55,14 @@ def test_the_head_is_float32_whatever_products_are_taken_in() -> None:
     fast = build_fast_classifier(
         build_backbone(), 2, pooling="cls", dropout=0.1, seed=0, matmul_dtype="bfloat16"
     )
-    assert fast(make_inputs()).dtype == tf.float32
+    assert fast(make_inputs(5, 12)).dtype == tf.float32
     assert {variable.dtype for variable in fast.trainable_variables} == {"float32"}
 
 
 def test_dropout_stands_before_the_head() -> None:
     backbone = build_backbone(dropout=0.0)
     fast = build_fast_classifier(backbone, 2, pooling="cls", dropout=0.5, seed=0)
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     assert (fast(inputs, training=True).numpy() != fast(inputs, training=False).numpy()).any()
     without = build_fast_classifier(backbone, 2, pooling="cls", dropout=0.0, seed=0)
     np.testing.assert_array_equal(without(inputs, training=True), without(inputs, training=False))
@@ -83,7 +72,7 @@ def test_one_seed_makes_one_model() -> None:
     def build(seed):
         return build_fast_classifier(build_backbone(), 4, pooling="cls", dropout=0.1, seed=seed)
 
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     first, again, other = build(7), build(7), build(8)
     np.testing.assert_array_equal(first(inputs, training=True), again(inputs, training=True))
     assert (first.get_layer("logits").kernel.numpy() != other.get_layer("logits").kernel.numpy()).any()
@@ -93,7 +82,7 @@ def test_one_step_of_training_moves_every_weight() -> None:
     fast = build_fast_classifier(build_backbone(dropout=0.0), 2, pooling="cls", dropout=0.0, seed=0)
     before = [variable.numpy() for variable in fast.trainable_variables]
     fast.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     fast.fit(tf.data.Dataset.from_tensors((inputs, tf.constant([0, 1, 0, 0, 1]))), verbose=0)
     for variable, value in zip(fast.trainable_variables, before, strict=True):
         assert (variable.numpy() != value).any(), variable.path
@@ -119,7 +108,7 @@ def test_the_saved_model_opens_with_keras_and_keras_hub_alone(tmp_path: Path, po
     fast = build_fast_classifier(build_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
     public = publish_classifier(fast, build_backbone(seed=2), pooling=pooling, dropout=0.1)
     public.save(tmp_path / "model.keras")
-    inputs = make_inputs()
+    inputs = make_inputs(5, 12)
     rows = {name: value.numpy().tolist() for name, value in inputs.items()}
     (tmp_path / "inputs.json").write_text(json.dumps(rows))
     script = tmp_path / "open.py"

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import PIECES, build_backbone
+from tiny_bert import build_backbone, make_inputs
 
 from kerasft.errors import ConfigError
 from kerasft.models.bert import build_fast_encoder
@@ -18,17 +18,6 @@ from kerasft.models.heads import build_fast_classifier
 from kerasft.models.remat import RepeatableSeeds, set_remat
 
 UNKNOWN, KNOWN = (None, None), (6, 24)
-
-
-def make_inputs(batch: int = 6, width: int = 24) -> dict[str, tf.Tensor]:
-    generator = np.random.default_rng(0)
-    mask = (np.arange(width) < generator.integers(2, width + 1, (batch, 1))).astype(np.int32)
-    token_ids = generator.integers(5, len(PIECES), (batch, width)).astype(np.int32) * mask
-    return {
-        "token_ids": tf.constant(token_ids),
-        "segment_ids": tf.zeros_like(token_ids),
-        "padding_mask": tf.constant(mask),
-    }
 
 
 def compute_steps(
@@ -39,7 +28,7 @@ def compute_steps(
         build_backbone(seed=1, dropout=0.2, num_layers=3), 3, dropout=0.1, seed=7, **settings
     )
     set_remat(model, remat)
-    inputs = make_inputs()
+    inputs = make_inputs(6, 24)
 
     @tf.function(input_signature=[{name: tf.TensorSpec(shape, tf.int32) for name in inputs}], autograph=False)
     def compute_gradients(inputs):
@@ -81,7 +70,7 @@ def test_without_a_graph_gradients_are_the_same_too() -> None:
         encoder = build_fast_encoder(build_backbone(seed=1, dropout=0.2), pooled=True, seed=7)
         set_remat(encoder, remat)
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(encoder(make_inputs(), training=True)))
+            loss = tf.reduce_sum(tf.square(encoder(make_inputs(6, 24), training=True)))
         values = tape.gradient(loss, [variable.value for variable in encoder.trainable_variables])
         found.append([tf.convert_to_tensor(value).numpy() for value in values])
     for a, b in zip(*found, strict=True):
@@ -90,7 +79,7 @@ def test_without_a_graph_gradients_are_the_same_too() -> None:
 
 def test_answers_do_not_depend_on_it() -> None:
     model = build_fast_classifier(build_backbone(), 2, pooling="mean", dropout=0.1, seed=0)
-    inputs = make_inputs()
+    inputs = make_inputs(6, 24)
     expected = model(inputs, training=False)
     set_remat(model, True)
     np.testing.assert_array_equal(model(inputs, training=False), expected)

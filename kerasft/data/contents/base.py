@@ -61,21 +61,23 @@ class Content(abc.ABC):
     labelled: ClassVar[bool] = False
     """Whether an example's labels are part of what it holds."""
 
-    def open_source(self, source: Source, files: Sequence[SourceFile], field: Field) -> list[Field]:
+    def open_source(
+        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]
+    ) -> Sequence[Field]:
         """What to read of each row of a split's files; called before they are read.
 
         Args:
             source: their format's settings.
             files: the split's.
-            field: the task's, of this content.
+            fields: the task's.
 
         Returns:
-            By default the field itself.
+            By default the task's fields.
 
         Raises:
             DataError: files of this format cannot hold such a thing.
         """
-        return [field]
+        return fields
 
     @abc.abstractmethod
     def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:

@@ -45,13 +45,18 @@ class TaggedTextContent(TextContent):
         self._scheme: Scheme = "IOB2"
         self._join = "auto"
 
-    def open_source(self, source: Source, files: Sequence[SourceFile], field: Field) -> list[Field]:
+    def open_source(
+        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]
+    ) -> Sequence[Field]:
         """Also finds out, from all tags of a split, how they are meant."""
-        fields = _choose_fields(source, field)
+        fields = _choose_fields(source, next(field for field in fields if field.parts))
         self._names = [field.name for field in fields]
         self._join = source.join if isinstance(source, ConllSource) else "auto"
         scheme: Scheme | Literal["auto"] = getattr(source, "scheme", "auto")
-        self._scheme = self._find_scheme(source, files, fields) if scheme == "auto" else scheme
+        if scheme != "auto":
+            self._scheme = scheme
+        elif {"tags", WHOLE.name} & set(self._names):
+            self._scheme = self._find_scheme(source, files, fields)
         return fields
 
     def _find_scheme(self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]) -> Scheme:
@@ -61,9 +66,8 @@ class TaggedTextContent(TextContent):
         for file in files:
             for batch in read_rows(file, source, fields):
                 for values in batch.values:
-                    tags = self._pick(values).get("tags")
                     try:
-                        finder.feed(read_tags(tags) if tags is not None else [])
+                        finder.feed(read_tags(self._pick(values).get("tags", [])))
                     except InvalidValue:
                         continue  # rejected when it is read
         return finder.find()
@@ -86,10 +90,7 @@ class TaggedTextContent(TextContent):
         except InvalidValue as error:
             return error
         labels = tuple(sorted({name for _, _, name in tagged.entities}))
-        return Held(_pack(tagged), note=tagged.note, labels=labels, mended=tagged.mended, look=tagged.text)
-
-    def look_at(self, held: Sequence[Held], near: bool) -> tuple[Any, Any]:
-        return super().look_at([Held(one.look.encode("utf-8")) for one in held], near)
+        return Held(_pack(tagged), note=tagged.note, labels=labels, mended=tagged.mended)
 
     def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

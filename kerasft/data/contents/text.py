@@ -15,7 +15,7 @@ from kerasft.data.minhash import compute_grams, compute_signatures
 from kerasft.data.near_duplicates import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.normalization import compute_keys, normalize_texts
 from kerasft.data.sources.paths import SourceFile
-from kerasft.data.store import RowStore
+from kerasft.data.store import RowStore, read_text
 from kerasft.progress import Progress
 
 
@@ -30,7 +30,7 @@ class TextContent(Content):
         return [_read(value) for value in values]
 
     def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
-        normalized = normalize_texts([one.payload.decode("utf-8") for one in held])
+        normalized = normalize_texts([read_text(one.payload) for one in held])
         return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
 
     def open_signatures(self, folder: Path) -> Signatures:

@@ -62,7 +62,7 @@ def _take(batch: RawBatch, sentence: list[Line], source: ConllSource, indices: S
     """Puts a sentence's columns into the batch, or the sentence among its rejects."""
     first = sentence[0].number
     try:
-        rows = [_split(line, source, first) for line in sentence]
+        rows = [_split(line, source) for line in sentence]
         count = len(rows[0])
         for line, cells in zip(sentence, rows, strict=True):
             place = f"line {line.number}"
@@ -81,7 +81,7 @@ def _take(batch: RawBatch, sentence: list[Line], source: ConllSource, indices: S
     batch.values.append(tuple([cells[index] for cells in rows] for index in indices))
 
 
-def _split(line: Line, source: ConllSource, first: int) -> list[str]:
+def _split(line: Line, source: ConllSource) -> list[str]:
     if line.reason:
         raise InvalidValue(line.reason, f"line {line.number}: {line.detail}")
     text = line.text.rstrip("\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 
 from kerasft.models.adaptation.config import Adaptation
+from kerasft.models.walking import walk_layers
 from kerasft.optimizers.groups import variable_kind
 
 LORA_MARK = "_lora_"
@@ -116,21 +118,13 @@ def freeze_all_but(model: keras.Model, learning: Collection[str], *, whole_layer
         whole_layers: layers in which nothing learns are frozen as layers, so that what they do in training only
             (dropout) is left out; False: only their variables are.
     """
-    for layer in _walk_layers(model):
+    for layer in walk_layers(model):
         if not layer.weights:
             continue
         some = any(variable.path in learning for variable in layer.weights)
         layer.trainable = some or not whole_layers
         for variable in layer.trainable_variables:
             variable.trainable = variable.path in learning
-
-
-def _walk_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _walk_layers(layer)
-        else:
-            yield layer
 
 
 def adapt(
@@ -175,10 +169,10 @@ def describe_learning(
     for variable, rate, decay in settled:
         label = _name_group(variable, depths, by_block)
         groups.setdefault((label, rate), []).append((variable, decay))
-    total = sum(_count(variable) for variable in model.weights)
+    total = sum(math.prod(variable.shape) for variable in model.weights)
     rows: list[tuple[str, int, float, float | None, str | None]] = []
     for (label, rate), members in groups.items():
-        count = sum(_count(variable) for variable, _ in members)
+        count = sum(math.prod(variable.shape) for variable, _ in members)
         only_biases = label != "head" and all(is_bias(variable) for variable, _ in members)
         decays = sorted({decay for _, decay in members}, reverse=True)
         told = " or ".join(f"{decay:g}" for decay in decays)
@@ -205,10 +199,3 @@ def _name_group(variable: Any, depths: Mapping[str, int], by_block: bool) -> str
     # a block is named after its lowest layer
     first = next(other for other, depth in depths.items() if depth == depths[path])
     return first.split("/")[0]
-
-
-def _count(variable: Any) -> int:
-    size = 1
-    for dimension in variable.shape:
-        size *= int(dimension)
-    return size

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasft.errors import ConfigError
 from kerasft.models.adaptation.config import LoraConfig
+from kerasft.models.walking import walk_layers
 
 _PARTS = {"query": ("query_key_value", 0), "key": ("query_key_value", 1), "value": ("query_key_value", 2)}
 
@@ -60,13 +61,8 @@ def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
 
 
 def _find_layers(model: keras.Model) -> list[Any]:
-    found: list[Any] = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _find_layers(layer)
-        elif hasattr(layer, "add_low_rank") and hasattr(layer, "first_token_only"):
-            found.append(layer)
-    return found
+    known = ("add_low_rank", "first_token_only")
+    return [layer for layer in walk_layers(model) if all(hasattr(layer, name) for name in known)]
 
 
 def list_products(model: keras.Model) -> list[Any]:

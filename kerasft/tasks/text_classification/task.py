@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from kerasft.data.cache import build_cache
 from kerasft.data.prepared import Split
-from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint
 from kerasft.models import heads
 from kerasft.models.config import TextModelConfig
@@ -97,15 +96,9 @@ class TextClassification(TextEncoderTask, Classifier):
         self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
     ) -> np.ndarray:
         rows = self.encoder.encode([example["text"] for example in examples])
-        lengths = np.array([len(row) for row in rows])
-        order = np.argsort(-lengths, kind="stable")
         outputs = np.empty((len(rows), len(self.label_names)), np.float32)
-        for start in range(0, len(rows), batch_size):
-            chosen = order[start : start + batch_size]
-            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
-            for position, index in enumerate(chosen):
-                padded[position, : lengths[index]] = rows[index]
-            outputs[chosen] = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
+        for index, output in self._run(forward, rows, self.encoder, batch_size):
+            outputs[index] = output
         return outputs
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
@@ -114,14 +107,6 @@ class TextClassification(TextEncoderTask, Classifier):
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": example["text"], **super().record(example, prediction)}
-
-    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(row.get("text"), str):
-            raise DataError(
-                f"the input holds no text but {row.get('text')!r}",
-                fix="Each input must be a string; name the right column with --column.",
-            )
-        return {"text": row["text"]}
 
     def list_probes(self) -> list[str]:
         return list(PROBES)

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from kerasft.data.cache import build_cache
 from kerasft.data.prepared import Split
-from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint
 from kerasft.metrics.entities import measure_entities
 from kerasft.models import heads
@@ -122,17 +121,9 @@ class TokenClassification(TextEncoderTask):
     ) -> np.ndarray:
         texts = self.encoder.encode([example["text"] for example in examples])
         windows = [window.token_ids for text in texts for window in text.windows]
-        lengths = np.array([len(token_ids) for token_ids in windows], np.int64)
-        order = np.argsort(-lengths, kind="stable")
         logits: list[Any] = [None] * len(windows)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
-            for row, index in zip(padded, chosen, strict=True):
-                row[: lengths[index]] = windows[index]
-            answers = np.asarray(forward(self.encoder.pad(padded, lengths[chosen])))
-            for answer, index in zip(answers, chosen, strict=True):
-                logits[index] = answer[: lengths[index]].copy()
+        for index, output in self._run(forward, windows, self.encoder, batch_size):
+            logits[index] = output[: len(windows[index])].copy()
         outputs, first = [], 0
         for text in texts:
             of_text = logits[first : first + len(text.windows)]
@@ -200,14 +191,6 @@ class TokenClassification(TextEncoderTask):
             for start, end, kind in example["entities"]
         ]
         return {"text": text, "entities": truth, "predicted": self.complete(example, prediction)["entities"]}
-
-    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(row.get("text"), str):
-            raise DataError(
-                f"the input holds no text but {row.get('text')!r}",
-                fix="Each input must be a string; name the right column with --column.",
-            )
-        return {"text": row["text"]}
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
         lines = ["| text | true | predicted |", "|---|---|---|"]

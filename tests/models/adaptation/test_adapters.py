@@ -9,8 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from tiny_bert import PIECES, build_backbone
+from tiny_bert import build_backbone, make_inputs
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.models.adaptation.adapters import begin_adapters, load_adapter, read_adapter, save_adapter
@@ -35,13 +34,6 @@ def learn(model: keras.Model) -> None:
         variable.assign(generator.normal(0, 0.3, variable.shape).astype(np.float32))
 
 
-def make_inputs(count: int = 5, width: int = 9) -> dict[str, tf.Tensor]:
-    generator = np.random.default_rng(0)
-    mask = (np.arange(width) < generator.integers(2, width + 1, (count, 1))).astype(np.int32)
-    token_ids = generator.integers(5, len(PIECES), (count, width)).astype(np.int32) * mask
-    return {"token_ids": token_ids, "segment_ids": np.zeros_like(token_ids), "padding_mask": mask}
-
-
 def make_config(**settings: Any) -> LoraConfig:
     return LoraConfig(type="lora", **{"rank": 3, **settings})
 
@@ -49,7 +41,7 @@ def make_config(**settings: Any) -> LoraConfig:
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("targets", [("query", "value"), ("key",), ALL])
 def test_merged_and_apart_agree(targets: Any, pooling: str) -> None:
-    model, inputs = build(pooling), make_inputs()
+    model, inputs = build(pooling), make_inputs(5, 9)
     first = model(inputs, training=False).numpy()
     add_lora(model, make_config(targets=targets), seed=0)
     np.testing.assert_array_equal(model(inputs, training=False), first)
@@ -65,7 +57,7 @@ def test_merged_and_apart_agree(targets: Any, pooling: str) -> None:
 
 
 def test_the_product_is_scaled_by_alpha_over_rank() -> None:
-    inputs, outputs = make_inputs(), []
+    inputs, outputs = make_inputs(5, 9), []
     for alpha in (3.0, 6.0):
         model = build()
         add_lora(model, make_config(alpha=alpha, targets=("feedforward_output",)), seed=0)
@@ -80,7 +72,7 @@ def test_the_product_is_scaled_by_alpha_over_rank() -> None:
 
 
 def test_dropout_is_drawn_in_training_only() -> None:
-    model, inputs = build(), make_inputs()
+    model, inputs = build(), make_inputs(5, 9)
     add_lora(model, make_config(dropout=0.5), seed=0)
     learn(model)
     for layer in next(each for each in model.layers if isinstance(each, keras.Model)).layers:
@@ -133,7 +125,7 @@ def test_an_adapter_comes_back_to_the_bit(adapter: Path) -> None:
     assert (read.config, read.label_names) == (make_config(), LABELS)
     for ours, theirs in zip(model.weights, original.weights, strict=True):
         assert ours.numpy().tobytes() == theirs.numpy().tobytes(), ours.path
-    inputs = make_inputs()
+    inputs = make_inputs(5, 9)
     np.testing.assert_array_equal(model(inputs, training=False), original(inputs, training=False))
     save(model, adapter.parent / "again", read.preset)
     for name in ("adapter.safetensors", "adapter.json"):
@@ -143,7 +135,7 @@ def test_an_adapter_comes_back_to_the_bit(adapter: Path) -> None:
 def test_a_run_that_begins_with_an_adapter_has_it_beside_or_in_its_weights(
     adapter: Path, tiny_preset: Path
 ) -> None:
-    inputs, answers = make_inputs(), []
+    inputs, answers = make_inputs(5, 9), []
     for adaptation in (make_config(), FullConfig(type="full")):
         model = build()
         config = TextModelConfig(preset="tiny", adapter=str(adapter), adaptation=adaptation)
