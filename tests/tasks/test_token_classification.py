@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizer_oracle import build_vocabulary
 
+from kerasft.tasks.token_classification.encoding import WindowEncoder
+from kerasft.tasks.token_classification.feed import encode_examples
 from kerasft.tasks.token_classification.losses import UNTAGGED, TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.spans import Scores, TagSet, answer_units, log_softmax
 
@@ -165,3 +168,21 @@ def test_the_report_shows_gold_above_predicted(tiny_entity_run) -> None:
     assert ">Entities<" in page
     assert "<mark" in page
     assert "to the character and the type" in page
+
+
+def test_a_words_first_unit_alone_carries_its_tag_and_without_words_each_unit_does() -> None:
+    vocabulary = build_vocabulary("@adsinrome-", lowercase=True, strip_accents=True)
+    encoder = WindowEncoder(vocabulary, 32, overlap=0.25, characters=False)
+    text = "@ada is in-rome rome"
+    example = {"text": text, "entities": [(0, 4, 0), (8, 15, 1), (16, 20, 1)]}
+    told = {**example, "words": [(0, 4), (5, 7), (8, 15), (16, 20)]}
+    untold = {**example, "words": []}
+    encoded = encode_examples(encoder, TAGS, [told, untold], 0)
+    starts = encoder.encode([text])[0].windows[0].positions
+    first, second = encoded.windows["labels"]
+    # @ ada is in - rome rome
+    assert first[starts].tolist() == [1, UNTAGGED, 0, 3, UNTAGGED, UNTAGGED, 3]
+    assert second[starts].tolist() == [1, 2, 0, 3, 4, 4, 3]
+    others = np.setdiff1d(np.arange(len(first)), starts)
+    assert set(first[others]) == set(second[others]) == {UNTAGGED}
+    assert encoded.texts["tags"][0].tolist() == [1, 0, 3, 3]

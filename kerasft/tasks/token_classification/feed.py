@@ -35,8 +35,9 @@ def encode_examples(
 ) -> Encoded:
     """Examples → columns. Pure.
 
-    What is learned are tags of units; what is measured are those of the words that the data told, if they told any,
-    each by its first unit.
+    Where the data told words, each word's first unit alone carries its tag, in what is learned and in what is measured;
+    a name behind an `@` would else teach that unknown names are no entities. Where they did not, each unit carries its
+    own.
 
     Args:
         encoder: of texts.
@@ -55,26 +56,21 @@ def encode_examples(
         entities = example["entities"]
         unit_tags = tag_set.tag_units(text.places, entities)
         found = {(start, end, kind) for start, end, kind, *_ in tag_set.read_tags(unit_tags, text.places)}
-        for window in text.windows:
-            labels = np.full(len(window.token_ids), UNTAGGED, np.int32)
-            labels[window.positions] = unit_tags[
-                window.first_unit : window.first_unit + len(window.positions)
-            ]
-            windows["token_ids"].append(np.asarray(window.token_ids, np.int32))
-            windows["labels"].append(labels)
-            windows["examples"].append(number)
         places, answering = text.places, np.arange(len(text.places))
         if example["words"]:
             places = np.array(example["words"], np.int32)
-            answering = np.searchsorted(text.places[:, 1], places[:, 0], side="right")
-            inside = (answering < len(text.places)) & (
-                text.places[np.minimum(answering, len(text.places) - 1), 0] < places[:, 1]
-                if len(text.places)
-                else False
-            )
-            answering = np.where(inside, answering, -1)
+            answering = _find_first_units(text.places, places)
         else:
             lost += len(set(entities) - found)
+        learned = np.full(len(text.places), UNTAGGED, np.int32)
+        taught = answering[answering >= 0]
+        learned[taught] = unit_tags[taught]
+        for window in text.windows:
+            labels = np.full(len(window.token_ids), UNTAGGED, np.int32)
+            labels[window.positions] = learned[window.first_unit : window.first_unit + len(window.positions)]
+            windows["token_ids"].append(np.asarray(window.token_ids, np.int32))
+            windows["labels"].append(labels)
+            windows["examples"].append(number)
         texts["starts"].append(places[:, 0].astype(np.int32))
         texts["ends"].append(places[:, 1].astype(np.int32))
         texts["tags"].append(tag_set.tag_units(places, entities))
@@ -160,6 +156,15 @@ class TokenFeed(Feed):
             told, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
             outputs.append(answer_units(places, told, positions, of_text, self._num_tags))
         return collect(outputs)
+
+
+def _find_first_units(units: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """int (words,): the first unit that has a character of each word, and -1 where none has."""
+    if not len(units):
+        return np.full(len(words), -1)
+    first = np.searchsorted(units[:, 1], words[:, 0], side="right")
+    has_one = (first < len(units)) & (units[np.minimum(first, len(units) - 1), 0] < words[:, 1])
+    return np.where(has_one, first, -1)
 
 
 def _group(values: np.ndarray) -> tuple[tuple[int, int, int], ...]:

@@ -34,6 +34,8 @@ from kerasft.tasks.token_classification.spans import (
     log_softmax,
 )
 
+LABELLING_VERSION = 2
+"""Changes when the same texts would carry other labels."""
 _ENCODED = 1024
 """Texts encoded at once."""
 
@@ -75,7 +77,7 @@ class TokenClassification(TextEncoderTask):
 
     @property
     def encoder_fingerprint(self) -> str:
-        return self.encoder.fingerprint
+        return compute_fingerprint([self.encoder.fingerprint, LABELLING_VERSION])
 
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> TokenFeed:
         """Texts are encoded once, and cut into windows, into two memory-mapped caches."""
