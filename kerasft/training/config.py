@@ -109,6 +109,19 @@ class TokenTrainConfig(TrainConfig):
 
     monitor: str = "f1"
     """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
+    optimizer: OptimizerConfig = AdamWConfig(
+        type="adamw", learning_rate=5e-5, weight_decay=0.01, global_clipnorm=1.0
+    )
+    """The optimizer, by `type`. All gradients together are clipped to a norm of 1 unless it names a clip, or null."""
+
+    @pydantic.field_validator("optimizer")
+    @classmethod
+    def _clip(cls, optimizer: OptimizerConfig) -> OptimizerConfig:
+        # the first steps' gradients, while all is taken for entities, would long rule AdamW's second moments
+        clips = {"clipnorm", "global_clipnorm", "clipvalue"}
+        if optimizer.type == "keras" or clips & optimizer.model_fields_set:
+            return optimizer
+        return optimizer.model_copy(update={"global_clipnorm": 1.0})
 
 
 class ImageTrainConfig(TrainConfig):
