@@ -186,3 +186,48 @@ def test_a_words_first_unit_alone_carries_its_tag_and_without_words_each_unit_do
     others = np.setdiff1d(np.arange(len(first)), starts)
     assert set(first[others]) == set(second[others]) == {UNTAGGED}
     assert encoded.texts["tags"][0].tolist() == [1, 0, 3, 3]
+
+
+@pytest.mark.parametrize("one_piece_a_word", [True, False])
+def test_a_long_document_has_the_same_entities_wherever_its_windows_are_cut(one_piece_a_word: bool) -> None:
+    """3,000 words, pushed on by one token at a time until the windows stand where they stood.
+
+    Words of several pieces bring the windows back to where they were; with one piece a word each word begins one.
+    """
+    others = ("went", "to", "bed") if one_piece_a_word else ()
+    pieces = ("ada", "dam", "rome", *others)
+    vocabulary = build_vocabulary("abcdefghijklmnopqrstuvwxyz.", *pieces, lowercase=True, strip_accents=True)
+    encoder = WindowEncoder(vocabulary, 32, overlap=0.25, characters=False)
+    tag_of = np.zeros(len(vocabulary.pieces), int)
+    for piece, tag in (("ada", 1), ("dam", 2), ("rome", 3)):
+        tag_of[vocabulary.pieces.index(piece)] = tag
+
+    words, entities, at = [], [], 0
+    random = np.random.default_rng(0)
+    while len(words) < 3000:
+        kind = random.integers(4)
+        for word in (["ada"] + ["dam"] * int(random.integers(12)), ["rome"], ["went"], ["to", "bed", "."])[
+            kind
+        ]:
+            words.append(word)
+        if kind < 2:
+            length = len(words)
+            entities.append((at, len(" ".join(words[:length])), kind))
+        at = len(" ".join(words)) + 1
+    document = " ".join(words)
+
+    cuts: set[int] = set()
+    for pushed in range(32):
+        text = "a " * pushed + document
+        (encoded,) = encoder.encode([text])
+        cuts |= {int(encoded.places[window.first_unit, 0]) - 2 * pushed for window in encoded.windows}
+        logits = []
+        for window in encoded.windows:
+            assert len(window.token_ids) <= 32
+            logits.append(9 * np.eye(len(TAGS), dtype=np.float32)[tag_of[window.token_ids]])
+        scores = answer_units(encoded.places, encoded.window, encoded.position, logits, len(TAGS))
+        ((_, found),) = TAGS.decode([scores], constrained=True)
+        assert [(one.start - 2 * pushed, one.end - 2 * pushed, one.type) for one in found] == entities
+    if one_piece_a_word:
+        # the last window stands at the end, as long as it may be
+        assert {len(" ".join(words[:count])) + 1 for count in range(32, len(words) - 31)} <= cuts
