@@ -155,7 +155,7 @@ def predict(
     with open_work(config, overrides, output, quiet, results=sys.stderr) as work, _Refusals(work) as refusals:
         from kerasft.stages.predict import Predictor
 
-        predictor = Predictor(work.run, batch_size)
+        predictor = Predictor(work.run, batch_size, work.config)
         names = predictor.label_names
         if of_pictures:
             rows, look = _prepare_copies(rows, draw, names, work)

@@ -25,7 +25,8 @@ SHOWN = (
 
 def compute_evaluate_fingerprint(config: ExperimentConfig, trained: str, dataset: PreparedDataset) -> str:
     """Changes when the figures could; `trained` is the finetune stage's."""
-    return compute_fingerprint([trained, dataset.fingerprint, config.evaluate.model_dump(mode="json")])
+    sections = [config.task.model_dump(mode="json"), config.evaluate.model_dump(mode="json")]
+    return compute_fingerprint([trained, dataset.fingerprint, sections])
 
 
 def evaluate(
@@ -39,14 +40,14 @@ def evaluate(
         `{split: {figure: {"value": …, "low": …, "high": …}}}`, also written to metrics.json.
 
     Raises:
-        ConfigError: nothing was trained.
+        ConfigError: nothing was trained, or otherwise than the config says.
         DataError: none of the splits is there.
     """
     from kerasft.training.streams import predict_outputs
     from kerasft.training.trained import load_trained, open_feed
 
     dataset = load_prepared_dataset(run.dataset)
-    trained = load_trained(run)
+    trained = load_trained(run, config)
     splits = [name for name in config.evaluate.splits if name in dataset.splits]
     if not splits:
         raise DataError(

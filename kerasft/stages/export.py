@@ -18,7 +18,7 @@ from kerasft.training.run_folder import RunFolder
 def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:
     """Changes when the export could; `trained` is the finetune stage's."""
     export = config.export or ExportConfig()
-    return compute_fingerprint([trained, export.model_dump(mode="json")])
+    return compute_fingerprint([trained, config.task.model_dump(mode="json"), export.model_dump(mode="json")])
 
 
 def export(
@@ -39,14 +39,15 @@ def export(
         The version's folder.
 
     Raises:
-        ConfigError: nothing was trained, or on other data than stand in the run folder now.
+        ConfigError: nothing was trained, or otherwise than the config says, or on other data than stand in the run
+            folder now.
         ExportError: the export does not answer as the model does, or the destination exists.
     """
     from kerasft.serving.model_card import write_model_card
     from kerasft.serving.publishing import check_destination, publish_saved_model
     from kerasft.training.trained import check_trained_on, load_trained
 
-    trained = load_trained(run)
+    trained = load_trained(run, config)
     folder = destination.expanduser() if destination else run.export / str(_next_version(run.export))
     check_destination(folder)
     dataset = load_prepared_dataset(run.dataset)

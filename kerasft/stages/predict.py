@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kerasft.errors import DataError
+from kerasft.experiment import ExperimentConfig
 from kerasft.training.run_folder import RunFolder
 
 WINDOW = 1024
@@ -21,15 +22,16 @@ class Predictor:
     Args:
         run: the run folder.
         batch_size: texts or pictures a batch.
+        config: what is asked for; None: as it was trained.
 
     Raises:
-        ConfigError: nothing was trained there.
+        ConfigError: nothing was trained there, or otherwise than the config says.
     """
 
-    def __init__(self, run: RunFolder, batch_size: int = 64):
+    def __init__(self, run: RunFolder, batch_size: int = 64, config: ExperimentConfig | None = None):
         from kerasft.training.trained import load_trained
 
-        self._trained = load_trained(run)
+        self._trained = load_trained(run, config)
         self._forward = self._trained.task.build_forward(self._trained.model)
         self._batch_size = batch_size
 

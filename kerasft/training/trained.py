@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,16 +58,37 @@ class Trained:
         return self.task.load_published(self.run.path)
 
 
-def load_trained(run: RunFolder) -> Trained:
+def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trained:
     """Opens a run folder's trained model.
 
+    Args:
+        run: where it is.
+        config: what is asked for now; None: as it was trained.
+
     Raises:
-        ConfigError: nothing was trained there.
+        ConfigError: nothing was trained there, or otherwise than the config's `task` and `model` say.
     """
     facts = run.read_task()
+    if config is not None:
+        facts = {**facts, "task": _settle_task(facts, config)}
     task_class = load_task_class(facts["task"]["type"])
     config, model_config = task_class.parse_configs(facts["task"], facts["model"])
     return Trained(run, task_class(config, model_config, facts["label_names"], run.preset), facts)
+
+
+def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
+    """The `task` section as it was trained, with what may differ afterwards as the config has it."""
+    free = getattr(config.task, "after_training", ())
+    for section in ("task", "model"):
+        for key, asked in getattr(config, section).model_dump(mode="json").items():
+            trained = facts[section].get(key)
+            if asked != trained and not (section == "task" and key in free):
+                raise ConfigError(
+                    f"the model was trained with {section}.{key}: {json.dumps(trained)}, not {json.dumps(asked)}",
+                    where=f"{section}.{key}",
+                    fix="Leave it as it was, or train anew: kerasft run CONFIG.yaml --restart.",
+                )
+    return {**facts["task"], **{key: getattr(config.task, key) for key in free}}
 
 
 def check_trained_on(run: RunFolder, dataset: PreparedDataset) -> None:

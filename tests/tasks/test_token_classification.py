@@ -231,3 +231,21 @@ def test_a_long_document_has_the_same_entities_wherever_its_windows_are_cut(one_
     if one_piece_a_word:
         # the last window stands at the end, as long as it may be
         assert {len(" ".join(words[:count])) + 1 for count in range(32, len(words) - 31)} <= cuts
+
+
+def test_a_trained_model_is_used_with_other_decoding_but_with_nothing_else_otherwise(tiny_entity_run) -> None:
+    from kerasft.config.loading import load_config
+    from kerasft.errors import ConfigError
+    from kerasft.experiment import ExperimentConfig
+    from kerasft.training.trained import load_trained
+
+    def load(*overrides: str):
+        config = load_config(ExperimentConfig, tiny_entity_run.path, overrides).config
+        return load_trained(tiny_entity_run, config).task
+
+    assert load().config.constrained
+    assert not load("task.constrained=false").config.constrained
+    with pytest.raises(ConfigError, match=r"trained with task.overlap: 0.25, not 0.5"):
+        load("task.overlap=0.5")
+    with pytest.raises(ConfigError, match=r"trained with model.max_length: 32, not 64"):
+        load("model.max_length=64")

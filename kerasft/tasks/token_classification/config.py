@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pydantic
 
@@ -15,6 +15,9 @@ FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), F
 class TokenClassificationConfig(Config):
     """Spans of a text and their types: named entities, chunks, parts of speech."""
 
+    after_training: ClassVar[tuple[str, ...]] = ("constrained",)
+    """Keys that a trained model can be used with otherwise than it was trained."""
+
     type: Literal["token_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
     """The types of entities, in the order of the model's outputs; other types in the data are rejected. Null: those
@@ -24,7 +27,8 @@ class TokenClassificationConfig(Config):
     words. `character`: each character, for languages that put no space between words."""
     constrained: bool = True
     """Whether only legal sequences of tags are answered, the best of them by Viterbi's algorithm: no entity goes on
-    that has not begun. Else each unit's best tag is taken for itself."""
+    that has not begun. Else each unit's best tag is taken for itself. `evaluate`, `predict` and `export` may say
+    otherwise than the training did."""
     overlap: float = pydantic.Field(0.25, ge=0.0, le=0.5)
     """A text of more than `model.max_length` tokens is cut into windows that share this part of their length; each unit
     is answered by the window in whose middle it stands best."""
