@@ -53,7 +53,7 @@ def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
         ConfigError: there is no such net, or it takes no such arguments; or `adapter` is of another preset.
     """
     if isinstance(config, TextModelConfig):
-        source = ModelSource(resolve_preset(config.preset))
+        source = ModelSource(resolve_preset(config.preset, needs_weights=not config.random_weights))
         if config.adapter is None:
             return source
         from kerasft.models.adaptation.adapters import find_adapter
