@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.config.describe import Place
-from kerasft.experiment import ExperimentConfig
+from kerasft.experiment import (
+    ExperimentConfig,
+    ImageExperimentConfig,
+    TextExperimentConfig,
+    TokenExperimentConfig,
+)
 
+KINDS = {
+    "texts": TextExperimentConfig,
+    "entities": TokenExperimentConfig,
+    "pictures": ImageExperimentConfig,
+}
+"""What an experiment is on, where sections differ by it."""
 WHOLE = "The whole"
 TARGET = Path(__file__).with_name("config.md")
 INTRODUCTION = """\
@@ -36,39 +47,50 @@ class Reference:
     def __init__(self) -> None:
         self._parts = [INTRODUCTION]
         self._written: set[str] = set()
-        """The sections that are written out, by their schemas: one that stands at several keys is shown once."""
+        """The tables that are written out: a section that stands at several keys is shown once."""
 
-    def add(self, title: str, place: Place) -> None:
-        """Writes a section out, its kinds one by one, and then the sections in it."""
-        if place.tag:
-            for tag in place.core.tags:
-                kind = place.core.choose(tag)
-                self._add_table(f"{title}, `{place.tag}: {tag}`", kind)
-                self._add_inner(title, kind)
-        else:
-            self._add_table(title, place.core)
-            self._add_inner(title, place.core)
+    def add(self, title: str, place: Place, kind: str = "") -> None:
+        """Writes a section out, its kinds one by one, and then the sections in it.
 
-    def _add_table(self, title: str, place: Place) -> None:
-        lines = [f"## {title}", "", place.node.get("description", ""), ""]
+        Args:
+            title: the section's key, with those that it stands under.
+            place: the section.
+            kind: of experiments that have this section; empty: all.
+        """
+        places = {f", `{place.tag}: {tag}`": place.core.choose(tag) for tag in place.core.tags}
+        for tag, chosen in (places or {"": place.core}).items():
+            if self._add_table(f"{title}{f', for {kind}' if kind else ''}{tag}", chosen, list(chosen.keys)):
+                self._add_inner(title, chosen, kind)
+
+    def add_differences(self, title: str, place: Place, general: Place, kind: str) -> None:
+        """Writes out the keys of a section that are others than for all experiments, and the sections in them."""
+        nodes, known = (each.core.node.get("properties", {}) for each in (place, general))
+        keys = [key for key in nodes if nodes[key] != known.get(key)]
+        if keys and self._add_table(f"{title}, for {kind}: besides", place.core, keys):
+            self._add_inner(title, place.core, kind)
+
+    def _add_table(self, title: str, place: Place, keys: list[str]) -> bool:
+        """Whether the table was new."""
+        lines = ["", place.node.get("description", ""), ""]
         lines += ["| key | default | may hold | meaning |", "|---|---|---|---|"]
-        for key, node in place.node["properties"].items():
-            inner = place.keys[key]
+        for key in keys:
+            node, inner = place.node["properties"][key], place.keys[key]
             default = _describe_default(node, inner, key in place.required)
             cells = (default, _describe_kind(inner), _explain(node) or _explain(inner.core.node))
             lines.append(f"| `{key}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        self._parts.append("\n".join(lines) + "\n")
+        table = "\n".join(lines) + "\n"
+        if table in self._written:
+            return False
+        self._written.add(table)
+        self._parts.append(f"## {title}\n{table}")
+        return True
 
-    def _add_inner(self, title: str, place: Place) -> None:
+    def _add_inner(self, title: str, place: Place, kind: str = "") -> None:
         for key, inner in place.keys.items():
             if not inner.keys:
                 inner = inner.core.get_item(0)
-            if not inner.keys:
-                continue
-            schema = json.dumps(inner.core.node, sort_keys=True)
-            if schema not in self._written:
-                self._written.add(schema)
-                self.add(key if title == WHOLE else f"{title}.{key}", inner)
+            if inner.keys:
+                self.add(key if title == WHOLE else f"{title}.{key}", inner, kind)
 
     def text(self) -> str:
         return "\n".join(self._parts)
@@ -101,7 +123,14 @@ def _explain(node: dict[str, Any]) -> str:
 def build_reference() -> str:
     """The text of docs/config.md."""
     reference = Reference()
-    reference.add(WHOLE, Place.of(ExperimentConfig))
+    whole = Place.of(ExperimentConfig)
+    reference.add(WHOLE, whole)
+    for kind, schema in KINDS.items():
+        for key, place in Place.of(schema).keys.items():
+            if whole.keys[key].keys:
+                reference.add_differences(key, place, whole.keys[key], kind)
+            elif place.keys:
+                reference.add(key, place, kind)
     return reference.text()
 
 

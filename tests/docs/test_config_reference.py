@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from kerasft.config.describe import Place
+from kerasft.experiment import (
+    ExperimentConfig,
+    ImageExperimentConfig,
+    TextExperimentConfig,
+    TokenExperimentConfig,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,3 +37,17 @@ def test_every_key_of_the_schema_is_explained():
     ]
     assert len(rows) > 60
     assert not unexplained
+
+
+@pytest.mark.parametrize("schema", [TextExperimentConfig, TokenExperimentConfig, ImageExperimentConfig])
+def test_every_key_that_an_experiment_may_have_has_a_row(schema: type[ExperimentConfig]) -> None:
+    text = (DOCS / "config.md").read_text(encoding="utf-8")
+
+    def list_keys(place: Place) -> Iterator[str]:
+        for key, inner in place.keys.items():
+            yield key
+            yield from list_keys(inner)
+
+    keys = set(list_keys(Place.of(schema)))
+    assert {"adaptation", "preset", "rank" if schema is not ImageExperimentConfig else "batch_norm"} <= keys
+    assert {key for key in keys if f"| `{key}` | " not in text} == set()
