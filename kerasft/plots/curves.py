@@ -25,6 +25,8 @@ from kerasft.plots.style import (
 )
 
 _VALIDATION = "validation_"
+_FIRST = ("accuracy", "f1", "macro_f1", "precision", "recall", "partial_f1", "token_accuracy")
+"""Validation figures that come first, where there are more than colours."""
 
 
 def smooth_values(values: np.ndarray, window: int) -> np.ndarray:
@@ -64,7 +66,9 @@ def select_series(history: Sequence[Mapping[str, Any]], key: str) -> tuple[np.nd
 
 def _list_validation_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {key: None for row in history for key in row if key.startswith(_VALIDATION)}
-    return [name for name in names if name != f"{_VALIDATION}loss" and len(select_series(history, name)[0])]
+    first = [f"{_VALIDATION}{name}" for name in _FIRST]
+    ordered = sorted(names, key=lambda name: first.index(name) if name in first else len(first))
+    return [name for name in ordered if name != f"{_VALIDATION}loss" and len(select_series(history, name)[0])]
 
 
 def list_learning_curve_panels(history: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -35,6 +35,13 @@ _OVERALL = {
     "log_loss": ("Log-loss", "how surprised it is by the labels, nats; lower is better"),
     "brier": ("Brier score", "squared error of the probabilities; lower is better"),
     "ece": ("Calibration error", "how far confidence is from accuracy (ECE); lower is better"),
+    "macro_precision": ("Macro precision", "the mean of the labels' precisions"),
+    "macro_recall": ("Macro recall", "the mean of the labels' recalls"),
+    **{
+        f"{prefix}_{kind}": (f"{name} {kind}", f"as {name} F1 counts")
+        for prefix, name in (("partial", "Partial"), ("exact", "Exact"), ("ent_type", "Type"))
+        for kind in ("precision", "recall")
+    },
     "examples": ("Examples", "measured"),
     "entities": ("Entities", "in them"),
 }

@@ -8,11 +8,8 @@ from kerasft.plots.style import shorten_label
 
 _THIN = "\u202f"  # narrow no-break space
 
-SHARES = (
-    "accuracy", "macro_f1", "weighted_f1", "ece", "f1", "precision", "recall", "partial_f1", "exact_f1", "ent_type_f1",
-    "token_accuracy",
-)  # fmt: skip
-"""Overall figures that are shown as percentages; so are those of single labels."""
+SHARES = ("accuracy", "token_accuracy", "ece")
+"""Figures that are shown as percentages; so is every precision, recall and F1, overall and of single labels."""
 
 
 def format_percent(value: float, digits: int = 1) -> str:
@@ -27,7 +24,8 @@ def format_percent(value: float, digits: int = 1) -> str:
 
 def is_share(name: str) -> bool:
     """Whether the figure of that name is shown as a percentage."""
-    return name in SHARES or name.startswith(("precision/", "recall/", "f1/"))
+    kind = name.partition("/")[0]
+    return name in SHARES or kind.endswith(("precision", "recall", "f1"))
 
 
 def format_figure(name: str, value: float) -> str:

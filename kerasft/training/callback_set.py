@@ -279,4 +279,4 @@ def _last_learning_rate(optimizer: Any) -> float:
 
 def _is_overall(figure: str) -> bool:
     """Whether a figure is of the whole split and tells how good the model is."""
-    return "/" not in figure and figure != "examples"
+    return "/" not in figure and figure not in ("examples", "entities")

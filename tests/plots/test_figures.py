@@ -126,6 +126,17 @@ def test_learning_curves_draw_the_panels_that_have_data():
     assert curves.build_learning_curves_figure([]).axes == []
 
 
+def test_what_a_model_is_chosen_by_is_drawn_first_where_figures_are_many():
+    names = ["exact_recall", "type_recall", "brier", "ece", "mcc", "roc_auc", "weighted_f1", "recall", "f1"]
+    history = [{"epoch": epoch, **{f"validation_{name}": 0.5 for name in names}} for epoch in (1, 2)]
+
+    (axes,) = curves.build_learning_curves_figure(history, panels=["validation"]).axes
+
+    drawn = axes.get_legend_handles_labels()[1]
+    assert drawn[:2] == ["f1", "recall"]
+    assert len(drawn) < len(names)
+
+
 def test_earlier_phases_lie_on_shaded_ground():
     for axes in curves.build_learning_curves_figure(HISTORY, phase_ends=[7]).axes:
         (shade,) = axes.patches

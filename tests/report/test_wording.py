@@ -18,6 +18,7 @@ def test_percentages_reach_0_and_100_only_where_they_are(value, text):
     [
         ("accuracy", 0.5, "50.0\u202f%"),
         ("f1/spam", 0.5, "50.0\u202f%"),
+        ("ent_type_recall", 0.5, "50.0\u202f%"),
         ("mcc", -0.25, "-0.250"),
         ("examples", 1821.0, "1,821"),
         ("support/a", 12, "12"),
