@@ -1,11 +1,13 @@
-"""A model's inference as one compiled function."""
+"""A model's inference as one compiled function, and what it follows from."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -15,3 +17,11 @@ def make_forward(model: keras.Model) -> Callable[[Any], Any]:
     return tf.function(
         lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False
     )
+
+
+def compute_model_fingerprint(model: keras.Model) -> str:
+    """Changes with the model's layers and with its weights, to the bit: outputs that are kept are kept by it."""
+    digest = hashlib.sha256(model.to_json().encode())
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()

@@ -62,6 +62,34 @@ def build_fast_classifier(
     return keras.Model(inputs, _add_head(features, num_classes, dropout, seed), name=_name(pooling))
 
 
+def split_classifier(classifier: keras.Model, *, pooling: str) -> tuple[keras.Model, keras.Model]:
+    """The two halves of a fast classifier, on the very variables of the whole.
+
+    While all under the head is frozen its features are computed once, and the head alone is trained on them; the
+    classifier has then learned the same.
+
+    Args:
+        classifier: of `build_fast_classifier`.
+        pooling: as it was built with: `cls` or `mean`.
+
+    Returns:
+        From `{token_ids, segment_ids, padding_mask}` to float32 features, (batch, hidden), or for `cls` (batch, 1,
+        hidden), which BERT's pooler takes; and from these to logits, pooler and dropout included.
+    """
+    if pooling == "cls":
+        encoder = classifier.get_layer(ENCODER)
+        inputs, pooler = encoder.input, encoder.get_layer("pooler")
+        frozen = pooler.input
+        features = keras.Input(frozen.shape[1:], dtype="float32", name="features")
+        pooled = pooler(features)
+    else:
+        inputs, frozen = classifier.input, classifier.get_layer("mean_of_tokens").output
+        pooled = features = keras.Input(frozen.shape[1:], dtype="float32", name="features")
+    extractor = keras.Model(inputs, frozen, name="feature_extractor")
+    logits = classifier.get_layer("logits")(classifier.get_layer("head_dropout")(pooled))
+    return extractor, keras.Model(features, logits, name="classification_head")
+
+
 def _name(pooling: str) -> str:
     return "token_classifier" if pooling == "none" else "text_classifier"
 

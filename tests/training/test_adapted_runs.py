@@ -17,6 +17,8 @@ from kerasft.models.adaptation.adapters import load_adapter
 from kerasft.models.sources import resolve_model
 from kerasft.progress import Silent
 from kerasft.stages.finetune import finetune
+from kerasft.tasks.text_classification.task import TextClassification
+from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.training.checkpoint import find_checkpoint
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.state import name_weights
@@ -57,6 +59,27 @@ def read_phase(run: RunFolder, name: str) -> tuple[dict[str, Any], dict[str, np.
     checkpoint = find_checkpoint(run.checkpoints / name)
     assert checkpoint is not None
     return checkpoint.load_state(), checkpoint.load_tensors()
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
+    train_tiny, monkeypatch: pytest.MonkeyPatch, pooling: str
+) -> None:
+    settings = ["model.adaptation=head", f"task.pooling={pooling}", "train.precision=float32"]
+    kept, tables = train_tiny(*settings, folder="kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassification, "open_phases", TextEncoderTask.open_phases)
+        plain, _ = train_tiny(*settings, folder="plain")
+
+    assert (kept.path / "cache" / "train.features").is_dir()
+    assert not (plain.path / "cache" / "train.features").exists()
+    assert [row[0] for row in tables.shown["What learns"]] == ["head", "frozen"]
+    weights, expected = (load_trained(run).model.get_weights() for run in (kept, plain))
+    for ours, theirs in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    losses = [[row["loss"] for row in run.read_history() if "loss" in row] for run in (kept, plain)]
+    np.testing.assert_allclose(*losses, atol=1e-5)
+    assert len(set(losses[0])) > 1
 
 
 def test_gradual_goes_down_block_by_block_under_one_schedule(train_tiny) -> None:

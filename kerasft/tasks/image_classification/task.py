@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from kerasft.files import compute_fingerprint, whole_file, whole_folder
 from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.fast_images import DTYPES, accelerate_image_model
-from kerasft.models.forward import make_forward
+from kerasft.models.forward import compute_model_fingerprint, make_forward
 from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, list_blocks, unfreeze
 from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
 from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
@@ -107,7 +106,7 @@ class ImageClassification(Classifier):
     def _open_features(self, feed: ImageFeed, extractor: keras.Model) -> FeatureFeed:
         """What the frozen net makes of a split's pictures, computed once for these data, this net and these weights."""
         folder, fingerprint, progress = self._caches[feed.split.name]
-        known = [fingerprint, self.encoder_fingerprint, extractor.to_json(), _hash_weights(extractor)]
+        known = [fingerprint, self.encoder_fingerprint, compute_model_fingerprint(extractor)]
         forward = make_forward(extractor)
 
         def chunks() -> Iterator[dict[str, np.ndarray]]:
@@ -314,13 +313,6 @@ class ImageClassification(Classifier):
 def _answer_twice(model: keras.Model, images: Any) -> Any:
     """The mean of the logits of pictures and their mirror images."""
     return 0.5 * (model(images, training=False) + model(tf.reverse(images, [2]), training=False))
-
-
-def _hash_weights(model: keras.Model) -> str:
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight).data)
-    return digest.hexdigest()
 
 
 TaskClass = ImageClassification

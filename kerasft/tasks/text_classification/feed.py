@@ -1,4 +1,4 @@
-"""A text classifier's batches: encoded texts, padded to the longest of each batch."""
+"""A text classifier's batches: encoded texts, padded to the longest of each batch, or features computed once."""
 
 from __future__ import annotations
 
@@ -57,3 +57,27 @@ class TextFeed(Feed):
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
+
+
+class FeatureFeed(TextFeed):
+    """The same texts in the same batches, as a frozen net's features: float32 (batch, …).
+
+    Args:
+        cache, encoder: see `TextFeed`.
+        features: with the column `features`, a row a text.
+    """
+
+    def __init__(self, cache: ArrayCache, encoder: TextEncoder, features: ArrayCache):
+        super().__init__(cache, encoder)
+        self._features = features.column("features")
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        features = tf.TensorSpec((None, *self._features.shape[1:]), tf.float32)
+        return {"features": features, "label": tf.TensorSpec((None,), tf.int32)}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        return {"features": np.asarray(self._features[rows]), "label": self._labels[rows]}
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return batch["features"], batch["label"]

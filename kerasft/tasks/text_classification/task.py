@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import build_cache
+from kerasft.data.cache import ArrayCache, build_cache
+from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
 from kerasft.models import heads
+from kerasft.models.adaptation.adapters import begin_adapters
+from kerasft.models.adaptation.learning import adapt
 from kerasft.models.config import TextModelConfig
+from kerasft.models.forward import compute_model_fingerprint, make_forward
 from kerasft.models.presets import load_pooling
 from kerasft.progress import Progress
+from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy
 from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.tasks.text_classification.feed import TextFeed
+from kerasft.tasks.text_classification.feed import FeatureFeed, TextFeed
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.text.encoding import TextEncoder
+
+_FEATURE_ROWS = 4096
+"""Texts whose features are computed at once, in batches of like length."""
+
+
+class _Encoded(NamedTuple):
+    """A split's encoded texts, and where more can be kept of it."""
+
+    cache: ArrayCache
+    folder: Path
+    fingerprint: str
+    progress: Progress
 
 
 class TextClassification(TextEncoderTask, Classifier):
@@ -45,6 +62,7 @@ class TextClassification(TextEncoderTask, Classifier):
         super().__init__(model_config, label_names, preset)
         self.config = config
         self.encoder = TextEncoder(self.vocabulary, model_config.max_length)
+        self._caches: dict[str, _Encoded] = {}
 
     @classmethod
     def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -72,7 +90,9 @@ class TextClassification(TextEncoderTask, Classifier):
                     bar.advance(len(rows))
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
-        return TextFeed(build_cache(folder / split.name, fingerprint, chunks()), self.encoder)
+        cache = build_cache(folder / split.name, fingerprint, chunks())
+        self._caches[split.name] = _Encoded(cache, folder, fingerprint, progress)
+        return TextFeed(cache, self.encoder)
 
     def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
         """Examples → columns for the cache: `token_ids` (ragged), and `label` where they have one. Pure."""
@@ -82,6 +102,41 @@ class TextClassification(TextEncoderTask, Classifier):
         if examples and "label" in examples[0]:
             columns["label"] = np.array([example["label"] for example in examples], np.int32)
         return columns
+
+    def open_phases(
+        self, model: keras.Model, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+    ) -> Iterator[Phase]:
+        """As for any text encoder; of a net that is frozen under its head the features are computed once."""
+        if self.model_config.adaptation.type != "head":
+            yield from super().open_phases(model, train, open_feed, seed=seed)
+            return
+        splits = [name for name in ("train", "validation") if open_feed(name) is not None]
+        begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
+        adapt(model, self.model_config.adaptation, self.compute_depths(model))
+        extractor, head = heads.split_classifier(model, pooling=self.pooling)
+        feeds = {name: self._open_features(name, extractor) for name in splits}
+        depths = {variable.path: 0 for variable in head.trainable_variables}
+        yield Phase("finetune", head, feeds["train"], feeds.get("validation"), {}, depths, whole=model)
+
+    def _open_features(self, split: str, extractor: keras.Model) -> FeatureFeed:
+        """What the frozen net makes of a split's texts, kept for these texts, this net and these weights."""
+        texts, folder, fingerprint, progress = self._caches[split]
+        forward = make_forward(extractor)
+
+        def chunks() -> Iterator[dict[str, np.ndarray]]:
+            with progress.bar(f"Features of {split}", len(texts), "texts") as bar:
+                for start in range(0, len(texts), _FEATURE_ROWS):
+                    rows = range(start, min(start + _FEATURE_ROWS, len(texts)))
+                    token_ids = [texts.row("token_ids", row) for row in rows]
+                    features = np.empty((len(rows), *extractor.output.shape[1:]), np.float32)
+                    for index, output in self._run(forward, token_ids, self.encoder, 64):
+                        features[index] = output
+                        bar.advance(1)
+                    yield {"features": features}
+
+        known = compute_fingerprint([fingerprint, compute_model_fingerprint(extractor)])
+        features = build_cache(folder / f"{split}.features", known, chunks())
+        return FeatureFeed(texts, self.encoder, features)
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
