@@ -17,7 +17,7 @@ from kerasft.experiment import (
     TokenExperimentConfig,
 )
 
-KINDS = {
+KINDS: dict[str, type[ExperimentConfig]] = {
     "texts": TextExperimentConfig,
     "entities": TokenExperimentConfig,
     "pictures": ImageExperimentConfig,
