@@ -78,13 +78,12 @@ def split_classifier(classifier: keras.Model, *, pooling: str) -> tuple[keras.Mo
     """
     if pooling == "cls":
         encoder = classifier.get_layer(ENCODER)
-        inputs, pooler = encoder.input, encoder.get_layer("pooler")
-        frozen = pooler.input
-        features = keras.Input(frozen.shape[1:], dtype="float32", name="features")
-        pooled = pooler(features)
+        pooler = encoder.get_layer("pooler")
+        inputs, frozen = encoder.input, pooler.input
     else:
         inputs, frozen = classifier.input, classifier.get_layer("mean_of_tokens").output
-        pooled = features = keras.Input(frozen.shape[1:], dtype="float32", name="features")
+    features = keras.Input(frozen.shape[1:], dtype="float32", name="features")
+    pooled = pooler(features) if pooling == "cls" else features
     extractor = keras.Model(inputs, frozen, name="feature_extractor")
     logits = classifier.get_layer("logits")(classifier.get_layer("head_dropout")(pooled))
     return extractor, keras.Model(features, logits, name="classification_head")

@@ -216,7 +216,7 @@ def compile_model(
     task: Task, phase: Phase, config: TrainConfig, steps_per_epoch: int, precision: Precision
 ) -> None:
     """Gives the phase's model its loss, metrics and optimizer, and says which activations it keeps."""
-    set_remat(phase.model, config.remat)
+    set_remat(phase.model if phase.whole is None else phase.whole, config.remat)
     depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     course = config

@@ -82,6 +82,11 @@ def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
     assert len(set(losses[0])) > 1
 
 
+def test_a_head_on_kept_features_takes_remat_as_the_frozen_net_did(train_tiny) -> None:
+    run, _ = train_tiny("model.adaptation=head", "train.remat=true")
+    assert (run.path / "model.keras").is_file()
+
+
 def test_gradual_goes_down_block_by_block_under_one_schedule(train_tiny) -> None:
     settings = ["train.schedule={type: linear, warmup: 0.25}", "train.keep_epoch=best"]
     run, tables = train_tiny("model.adaptation=gradual", *settings)
