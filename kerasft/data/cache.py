@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,33 +95,51 @@ def _map(path: Path, dtype: Any, shape: list[int]) -> np.ndarray:
     return np.memmap(path, dtype, "r", shape=tuple(shape))
 
 
-def build_cache(
-    folder: Path,
-    fingerprint: str,
-    chunks: Iterable[Mapping[str, np.ndarray | list[np.ndarray]]],
-) -> ArrayCache:
+Chunk = Mapping[str, np.ndarray | list[np.ndarray]]
+"""A lot of rows: `{column: list of one-dimensional arrays (ragged) or an array (rows, …) (fixed)}`."""
+
+
+def build_cache(folder: Path, fingerprint: str, chunks: Iterable[Chunk]) -> ArrayCache:
     """Writes a cache whole or not at all, unless one with this fingerprint stands there already, undamaged.
 
     Args:
         folder: where it goes.
         fingerprint: of what it is made from (data and encoder); another one makes it anew.
-        chunks: lots of rows, each `{column: list of one-dimensional arrays (ragged) or an array (rows, …) (fixed)}`.
+        chunks: lots of rows.
 
     Raises:
         DataError: there are no rows.
     """
-    if (folder / INDEX_FILE).exists():
-        # one that is damaged is made anew, as one of other data is
-        with suppress(DataError):
-            cache = ArrayCache(folder)
-            if cache.fingerprint == fingerprint:
-                return cache
-    with whole_folder(folder) as temporary:
-        writer = _Writer(temporary)
-        for chunk in chunks:
-            writer.add(chunk)
-        writer.finish(fingerprint)
-    return ArrayCache(folder)
+    return build_caches([folder], fingerprint, ([chunk] for chunk in chunks))[0]
+
+
+def build_caches(
+    folders: Sequence[Path], fingerprint: str, chunks: Iterable[Sequence[Chunk]]
+) -> list[ArrayCache]:
+    """Writes caches that come of one reading, each with rows of its own; see `build_cache`.
+
+    Args:
+        folders: where each goes.
+        fingerprint: of what they are made from.
+        chunks: a lot of rows for each.
+
+    Raises:
+        DataError: one has no rows.
+    """
+    # one that is damaged is made anew, as one of other data is
+    with suppress(DataError):
+        if all((folder / INDEX_FILE).exists() for folder in folders):
+            caches = [ArrayCache(folder) for folder in folders]
+            if all(cache.fingerprint == fingerprint for cache in caches):
+                return caches
+    with ExitStack() as stack:
+        writers = [_Writer(stack.enter_context(whole_folder(folder))) for folder in folders]
+        for lots in chunks:
+            for writer, chunk in zip(writers, lots, strict=True):
+                writer.add(chunk)
+        for writer in writers:
+            writer.finish(fingerprint)
+    return [ArrayCache(folder) for folder in folders]
 
 
 class _Writer:
@@ -136,7 +154,7 @@ class _Writer:
             self.files[name] = open(self.folder / name, "wb")  # noqa: SIM115 (closed in finish)
         return self.files[name]
 
-    def add(self, chunk: Mapping[str, np.ndarray | list[np.ndarray]]) -> None:
+    def add(self, chunk: Chunk) -> None:
         counts = {len(values) for values in chunk.values()}
         if len(counts) != 1:
             raise ValueError(f"columns of different lengths: { {k: len(v) for k, v in chunk.items()} }")

@@ -22,12 +22,10 @@ from kerasft.tasks.token_classification.spans import Gold, TagSet, answer_units,
 class Encoded:
     """Some examples as columns of two caches."""
 
-    texts: dict[str, list[np.ndarray]]
-    """A row a text: its places, and who answers for each of them."""
+    texts: dict[str, Any]
+    """A row a text: its places, who answers for each of them, and how many entities the places cannot tell exactly."""
     windows: dict[str, Any]
     """A row a window."""
-    lost: int
-    """Entities that the places cannot tell exactly."""
 
 
 def encode_examples(
@@ -45,11 +43,9 @@ def encode_examples(
         examples: with `text`, `words` and `entities`.
         first: the number of the first of them in its split.
     """
-    texts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("starts", "ends", "tags", "windows", "positions", "entities")
-    }
+    names = ("starts", "ends", "tags", "windows", "positions", "entities", "lost")
+    texts: dict[str, Any] = {name: [] for name in names}
     windows: dict[str, Any] = {"token_ids": [], "labels": [], "examples": []}
-    lost = 0
     for number, (example, text) in enumerate(
         zip(examples, encoder.encode([example["text"] for example in examples]), strict=True), first
     ):
@@ -60,8 +56,6 @@ def encode_examples(
         if example["words"]:
             places = np.array(example["words"], np.int32)
             answering = _find_first_units(text.places, places)
-        else:
-            lost += len(set(entities) - found)
         learned = np.full(len(text.places), UNTAGGED, np.int32)
         taught = answering[answering >= 0]
         learned[taught] = unit_tags[taught]
@@ -82,7 +76,10 @@ def encode_examples(
                 else np.full(len(answering), -1, np.int32)
             )
         texts["entities"].append(np.array(entities, np.int32).reshape(-1))
-    return Encoded(texts, {**windows, "examples": np.array(windows["examples"], np.int32)}, lost)
+        texts["lost"].append(0 if example["words"] else len(set(entities) - found))
+    texts["lost"] = np.array(texts["lost"], np.int32)
+    windows["examples"] = np.array(windows["examples"], np.int32)
+    return Encoded(texts, windows)
 
 
 class TokenFeed(Feed):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import build_cache
+from kerasft.data.cache import build_caches
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
 from kerasft.metrics.entities import measure_entities
@@ -34,7 +34,7 @@ from kerasft.tasks.token_classification.spans import (
     log_softmax,
 )
 
-LABELLING_VERSION = 2
+LABELLING_VERSION = 3
 """Changes when the same texts would carry other labels."""
 _ENCODED = 1024
 """Texts encoded at once."""
@@ -81,23 +81,21 @@ class TokenClassification(TextEncoderTask):
 
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> TokenFeed:
         """Texts are encoded once, and cut into windows, into two memory-mapped caches."""
-        lost = 0
 
-        def chunks(kind: str) -> Iterator[dict[str, Any]]:
-            nonlocal lost
-            with progress.bar(f"Encoding {split.name} ({kind})", len(split), "texts") as bar:
+        def chunks() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+            with progress.bar(f"Encoding {split.name}", len(split), "texts") as bar:
                 first = 0
                 for rows in split.iterate(_ENCODED):
                     encoded = encode_examples(self.encoder, self.tag_set, rows, first)
-                    lost += encoded.lost if kind == "texts" else 0
-                    yield encoded.texts if kind == "texts" else encoded.windows
+                    yield encoded.texts, encoded.windows
                     first += len(rows)
                     bar.advance(len(rows))
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint, self.tag_set.tags])
-        texts = build_cache(folder / f"{split.name}.texts", fingerprint, chunks("texts"))
-        windows = build_cache(folder / f"{split.name}.windows", fingerprint, chunks("windows"))
-        if lost:
+        texts, windows = build_caches(
+            [folder / f"{split.name}.{kind}" for kind in ("texts", "windows")], fingerprint, chunks()
+        )
+        if lost := int(texts.column("lost").sum()):
             progress.warn(
                 f"{lost:,} entities of {split.name} begin or end within a unit, and cannot be answered exactly; "
                 "task.units: character gives each character a tag of its own."
