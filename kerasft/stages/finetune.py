@@ -123,10 +123,12 @@ def _train(
     import keras
     import tensorflow as tf
 
+    from kerasft.training.memory import keep_freed_memory
     from kerasft.training.phases import train_phases
     from kerasft.training.precision import Precision, choose_precision
     from kerasft.training.trained import build_task, open_feed, write_task
 
+    keep_freed_memory()
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     if tf.config.list_physical_devices("GPU"):
@@ -239,7 +241,7 @@ def _describe_start(checkpoint: Checkpoint) -> str:
 
 
 def _write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, TrainingResult]) -> None:
-    from kerasft.training.callbacks import measure_peak_memory_mb
+    from kerasft.training.memory import measure_peak_memory_mb
 
     figures = {
         "examples_per_second": result.examples_per_second,

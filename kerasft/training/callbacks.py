@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -166,9 +164,3 @@ class StopAfter(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         if self._epoch * self._steps_per_epoch + batch + 1 >= self._steps:
             self.model.stop_training = True
-
-
-def measure_peak_memory_mb() -> float:
-    """The largest resident memory this process has had, in MB (10⁶ bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

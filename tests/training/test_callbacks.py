@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasft.errors import TrainingError
 from kerasft.progress import Silent, SilentBar
-from kerasft.training.callbacks import EpochCounter, StepLoss, StopAfter, Throughput, measure_peak_memory_mb
+from kerasft.training.callbacks import EpochCounter, StepLoss, StopAfter, Throughput
 from kerasft.training.history import History, ShowProgress
 from kerasft.training.selection import BestWeights, ValidationFigures
 
@@ -202,14 +202,6 @@ def test_progress_counts_examples_and_tells_each_epoch() -> None:
     assert [note.split(":")[0] for note in progress.notes] == ["Epoch 1 of 2", "Epoch 2 of 2"]
     show.close()
     assert progress.open == 0
-
-
-def test_peak_memory_is_in_megabytes() -> None:
-    before = measure_peak_memory_mb()
-    block = np.ones(64_000_000, np.uint8)
-    assert measure_peak_memory_mb() >= before
-    assert 50 < before < 100_000
-    del block
 
 
 def test_the_latest_epoch_within_the_error_of_the_best_is_kept() -> None:
