@@ -213,9 +213,10 @@ class BertTransformerLayer(_Part):
         query, key, value = self._split_heads(flat, x, batch, width, training)
         # a key that is padding gets no weight: its score falls below what float32's softmax can tell from 0
         mask = (1.0 - tf.cast(padding_mask, tf.float32))[:, None, None, :] * MASKED_SCORE
-        scores = self._batched(query, key, transpose_b=True) + mask
-        weights = self._drop(tf.nn.softmax(scores), training)
-        context = tf.transpose(self._batched(weights, value), (0, 2, 1, 3))
+        scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
+        scores = scores * (self.hidden_dim // self.num_heads) ** -0.5 + mask
+        weights = self._narrow(self._drop(tf.nn.softmax(scores), training))
+        context = tf.transpose(tf.matmul(weights, value), (0, 2, 1, 3))
         context = tf.reshape(context, (-1, self.hidden_dim))
         residual = x[:, 0] if self.first_token_only else flat
         attended = self._drop(self._linear(context, "attention_output", training), training)
@@ -226,27 +227,25 @@ class BertTransformerLayer(_Part):
         return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))
 
     def _split_heads(self, flat, x, batch, width, training):
-        """Query, key, value as float32 (batch, heads, tokens, head size); the query scaled."""
+        """Query, key, value (batch, heads, tokens, head size), in the dtype of products: narrow before it is moved."""
         size = self.hidden_dim // self.num_heads
         if self.first_token_only:
             first = self.hidden_dim
             query = self._linear(x[:, 0], "query_key_value", training, slice(None, first))
-            rest = self._linear(flat, "query_key_value", training, slice(first, None))
+            rest = self._narrow(self._linear(flat, "query_key_value", training, slice(first, None)))
             rest = tf.transpose(tf.reshape(rest, (batch, width, 2, self.num_heads, size)), (2, 0, 3, 1, 4))
-            query = tf.reshape(query, (batch, self.num_heads, 1, size))
+            query = self._narrow(tf.reshape(query, (batch, self.num_heads, 1, size)))
             key, value = tf.unstack(rest, num=2)
         else:
-            merged = self._linear(flat, "query_key_value", training)
+            merged = self._narrow(self._linear(flat, "query_key_value", training))
             merged = tf.transpose(
                 tf.reshape(merged, (batch, width, 3, self.num_heads, size)), (2, 0, 3, 1, 4)
             )
             query, key, value = tf.unstack(merged, num=3)
-        return query * size**-0.5, key, value
+        return query, key, value
 
-    def _batched(self, a: tf.Tensor, b: tf.Tensor, transpose_b: bool = False) -> tf.Tensor:
-        if self.matmul_dtype != "float32":
-            a, b = tf.cast(a, self.matmul_dtype), tf.cast(b, self.matmul_dtype)
-        return tf.cast(tf.matmul(a, b, transpose_b=transpose_b), tf.float32)
+    def _narrow(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(x, self.matmul_dtype)
 
     def compute_output_spec(self, x, padding_mask, training=None):
         return keras.KerasTensor(

@@ -17,7 +17,7 @@ GELU_B = 0.044715 * GELU_A
 
 
 def matrix_product(x: tf.Tensor, kernel: tf.Tensor, dtype: str) -> tf.Tensor:
-    """x (rows, in) · kernel (in, out) with inputs rounded to `dtype`; float32 (rows, out)."""
+    """x (rows, in), float32 or `dtype`, · kernel (in, out) with inputs rounded to `dtype`; float32 (rows, out)."""
     if dtype == "float32":
         return tf.matmul(x, kernel)
     return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype)), tf.float32)

@@ -56,7 +56,7 @@ class LowRankProduct:
         """What is added to x·W in some columns.
 
         Args:
-            x: float32 (rows, in).
+            x: float32, or `dtype`, (rows, in).
             columns: of W.
             dtype: what matrix products take their inputs in.
             seed: of dropout, int or uint32 (2,); None: there is none.
@@ -65,7 +65,7 @@ class LowRankProduct:
             float32 (rows, columns).
         """
         if seed is not None and self.dropout:
-            x = byte_dropout(x, self.dropout, seed)
+            x = byte_dropout(tf.cast(x, tf.float32), self.dropout, seed)
         down = tf.concat([piece.down.value for piece in self.pieces], axis=1)
         up = tf.concat(
             [
