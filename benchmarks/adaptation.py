@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -22,31 +21,24 @@ from pathlib import Path
 RATES = {"full": 5e-5, "layerwise": 1e-4, "gradual": 1e-4, "lora": 1e-3, "bitfit": 1e-3, "head": 1e-3}
 
 
-def train(config: str, options: list[str], folder: Path) -> str:
-    """Runs the experiment; what it printed."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "200"}
+def train(config: str, options: list[str], folder: Path) -> None:
+    """Runs the experiment."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "kerasft", "run", config, *options, "--output", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return done.stdout + done.stderr
 
 
-def read_run(folder: Path, printed: str) -> dict[str, float]:
-    """A run's figures; the share that learns is that of the last table of what learns."""
+def read_run(folder: Path) -> dict[str, float]:
+    """A run's figures."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     training = metrics["finetune"]["train"]
-    rows = re.findall(
-        r"^ +\S.*?  +([\d,]+) +[\d.]+% +\d[\d.e-]* ", printed.rpartition("What learns")[2], re.M
-    )
-    total = re.search(r"^([\d,]+) weights from", printed, re.M)
-    if not rows or total is None:
-        raise SystemExit(f"no table of what learns in:\n{printed}")
     kept = folder / "adapter" if (folder / "adapter").is_dir() else folder / "model.keras"
     files = [kept] if kept.is_file() else list(kept.iterdir())
     return {
         "accuracy": metrics["evaluate"]["validation"]["accuracy"]["value"],
-        "share": sum(int(row.replace(",", "")) for row in rows) / int(total[1].replace(",", "")),
+        "share": training["learning_share"]["value"],
         "seconds": training["seconds"]["value"],
         "memory": training["peak_memory_mb"]["value"],
         "size": sum(file.stat().st_size for file in files) / 1e6,
@@ -78,7 +70,8 @@ def main() -> None:
                     *arguments.overrides,
                 ]
                 folder = (arguments.to or Path(scratch)) / f"{name}-{seed}"
-                runs.append(read_run(folder, train(arguments.config, options, folder)))
+                train(arguments.config, options, folder)
+                runs.append(read_run(folder))
             mean = {key: statistics.mean(run[key] for run in runs) for key in runs[0]}
             by_seed = " ".join(f"{run['accuracy']:.4f}" for run in runs)
             print(

@@ -79,6 +79,9 @@ class ImageModelConfig(Config):
     batch_norm_momentum: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
     """How much of its statistics batch normalisation keeps at each step while it trains. Keras' own 0.99 takes hundreds
     of steps to know a net that began at random: in a short training, answers lag far behind what was learned."""
+    stochastic_depth: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
+    """How often the net's uppermost branch is left out while the net learns, those below it less often. Null: as the
+    net's authors do (EfficientNet: 0.2), which suits long trainings; 0 suits short ones from random weights."""
     adaptation: ImageAdaptation = FullConfig(type="full")
     """Which weights learn, and how fast, by `type`; a name alone, as in `adaptation: head`, takes its defaults."""
 

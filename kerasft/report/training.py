@@ -14,6 +14,7 @@ _FACTS = {
     "seconds": "Time",
     "examples_per_second": "Examples a second",
     "padding_share": "Padding among tokens",
+    "learning_share": "Parameters that learn",
     "peak_memory_mb": "Peak memory",
 }
 _PHASES = {"head": "the head alone", "finetune": "the whole net"}
@@ -99,7 +100,7 @@ def _embed_sheet(png: bytes) -> str:
 def _format_fact(name: str, value: float) -> str:
     if name == "seconds":
         return format_duration(value)
-    if name == "padding_share":
+    if name in ("padding_share", "learning_share"):
         return format_percent(value)
     if name == "peak_memory_mb":
         return f"{value:,.0f} MB"

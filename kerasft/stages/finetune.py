@@ -247,6 +247,7 @@ def _write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, Tr
         "examples_per_second": result.examples_per_second,
         "seconds": result.seconds,
         "padding_share": result.padding_share,
+        "learning_share": result.learning_share,
         "peak_memory_mb": measure_peak_memory_mb(),
         "epochs": result.epochs,
     }

@@ -40,6 +40,7 @@ class TrainingResult:
         model: with the best epoch's weights, or the last good ones where it was cut short.
         examples_per_second: of training steps, the first left out.
         padding_share: padded positions of the training batches, all epochs.
+        learning_share: the part of the model's parameters that learned; with several parts, in the last.
         best_epoch: from 0, over all phases; None without validation.
         best_value: the monitored figure there.
         best_step: the last step of that epoch.
@@ -56,6 +57,7 @@ class TrainingResult:
     model: keras.Model
     examples_per_second: float = 0.0
     padding_share: float = 0.0
+    learning_share: float = 1.0
     best_epoch: int | None = None
     best_value: float | None = None
     best_step: int | None = None
@@ -113,7 +115,7 @@ def train(
     stream = _make_train_stream(phase.train, config, seed, phase.first_epoch)
     compile_model(task, phase, config, len(stream), precision)
     build_all(model, *first_example(phase.train, stream))
-    tell_learning(phase, config, progress)
+    learning_share = tell_learning(phase, config, progress)
     if phase.course_epochs is not None and config.max_steps is not None:
         left = config.max_steps - phase.first_epoch * len(stream)
         config = config.model_copy(update={"max_steps": left})
@@ -138,7 +140,7 @@ def train(
         epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
         if checkpoint and checkpoint.load_state()["stopped_early"]:
             epoch, steps = config.epochs, 0
-        result = TrainingResult(model)
+        result = TrainingResult(model, learning_share=learning_share)
         try:
             if checkpoint is None:
                 parts.show_varied()
@@ -234,14 +236,19 @@ def compile_model(
     phase.model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
 
 
-def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> None:
-    """Shows what learns in a phase, and how fast; its model is compiled and built."""
+def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> float:
+    """Shows what learns in a phase, and how fast; its model is compiled and built.
+
+    Returns:
+        The share of all parameters that learns.
+    """
     model = phase.model if phase.whole is None else phase.whole
     rows = describe_learning(model, phase.model.optimizer, phase.depths, config.optimizer.learning_rate)
     told = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
     where = "" if phase.course_epochs is None else f" from epoch {phase.first_epoch + 1} on"
     columns = ("weights", "parameters", "share", "highest rate", "weight decay")
     progress.table(f"What learns{where}", columns, told)
+    return sum(share for _, _, share, rate, _ in rows if rate is not None)
 
 
 def first_example(feed: Feed, stream: BatchStream) -> tuple[Any, Any]:

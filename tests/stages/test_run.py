@@ -119,6 +119,7 @@ def test_metrics_json_is_by_stage_split_and_figure(tiny_run: RunFolder) -> None:
     assert set(metrics) == {"finetune", "evaluate"}
     train = metrics["finetune"]["train"]
     assert {"examples_per_second", "seconds", "padding_share", "peak_memory_mb"} <= set(train)
+    assert train["learning_share"]["value"] == pytest.approx(1)
     assert all(set(figure) == {"value"} for figure in train.values())
     assert set(metrics["evaluate"]) == {"validation", "test"}
     for split in metrics["evaluate"].values():

@@ -155,6 +155,9 @@ def test_lora_leaves_its_adapter_in_the_run_folder_which_is_the_published_model(
     rows = {row[0]: row[1:] for row in tables.shown["What learns"]}
     assert rows["adapters"] == [2048, "7.55%", 0.02, "0.01"]
     assert rows["frozen"][2:] == [None, None]
+    learning = sum(row[0] for name, row in rows.items() if name != "frozen")
+    share = learning / (learning + rows["frozen"][0])
+    assert run.read_metrics()["finetune"]["train"]["learning_share"]["value"] == pytest.approx(share)
     assert sorted(path.name for path in run.adapter.iterdir()) == ["adapter.json", "adapter.safetensors"]
     assert run.adapter in run.list_trained()
     trained = load_trained(run)

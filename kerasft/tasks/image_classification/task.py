@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import build_cache
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.errors import DataError
@@ -20,15 +19,17 @@ from kerasft.files import compute_fingerprint, whole_file, whole_folder
 from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.fast_images import DTYPES, accelerate_image_model
-from kerasft.models.forward import compute_model_fingerprint, make_forward
+from kerasft.models.forward import make_forward
 from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, list_blocks, unfreeze
 from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
 from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
 from kerasft.models.saved_models import load_model_weights
+from kerasft.models.stochastic_depth import set_stochastic_depth
 from kerasft.progress import Progress
 from kerasft.tasks.answers import Answers, AnyLabels
 from kerasft.tasks.base import Phase, make_phase
 from kerasft.tasks.classifier import Classifier
+from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.image_classification.feed import FeatureFeed, ImageFeed
 from kerasft.tasks.image_classification.losses import (
@@ -78,7 +79,7 @@ class ImageClassification(Classifier):
         self.size_px = model_config.image_size_px or self.preset.image_size_px
         self._class_weights: np.ndarray | None = None
         self._compute_dtype = "float32"
-        self._caches: dict[str, tuple[Path, str, Progress]] = {}
+        self._stores: dict[str, FeatureStore] = {}
         self._decode = tf.function(
             lambda files: tf.cast(self._decode_batch(files), tf.float32),
             input_signature=[tf.TensorSpec((None,), tf.string)],
@@ -100,24 +101,19 @@ class ImageClassification(Classifier):
 
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> ImageFeed:
         """Pictures are decoded as they are asked for; features of a frozen net may be kept in `folder`."""
-        self._caches[split.name] = (folder, fingerprint, progress)
+        known = compute_fingerprint([fingerprint, self.encoder_fingerprint])
+        self._stores[split.name] = FeatureStore(split.name, folder, known, progress)
         return ImageFeed(split, len(self.label_names), self.size_px, self.model_config.resize)
 
     def _open_features(self, feed: ImageFeed, extractor: keras.Model) -> FeatureFeed:
-        """What the frozen net makes of a split's pictures, computed once for these data, this net and these weights."""
-        folder, fingerprint, progress = self._caches[feed.split.name]
-        known = [fingerprint, self.encoder_fingerprint, compute_model_fingerprint(extractor)]
-        forward = make_forward(extractor)
+        """What the frozen net makes of a split's pictures."""
 
-        def chunks() -> Iterator[dict[str, np.ndarray]]:
-            with progress.bar(f"Features of {feed.split.name}", len(feed), "pictures") as bar:
-                for start in range(0, len(feed), _FEATURE_BATCH):
-                    examples = feed.split.take(np.arange(start, min(start + _FEATURE_BATCH, len(feed))))
-                    yield {"features": self.compute_outputs(forward, examples, _FEATURE_BATCH)}
-                    bar.advance(len(examples))
+        def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
+            return self.compute_outputs(forward, feed.split.take(np.asarray(rows)), _FEATURE_BATCH)
 
-        cache = build_cache(folder / f"{feed.split.name}.features", compute_fingerprint(known), chunks())
-        return FeatureFeed(cache, feed.references, len(self.label_names))
+        store = self._stores[feed.split.name]
+        kept = store.keep(extractor, len(feed), "pictures", compute, rows_at_once=_FEATURE_BATCH)
+        return FeatureFeed(kept, feed.references, len(self.label_names))
 
     # --- model ------------------------------------------------------------------------------------------------
 
@@ -125,6 +121,8 @@ class ImageClassification(Classifier):
         backbone = load_image_backbone(
             self.preset, weights=weights, size_px=self.size_px, seed=seed, dtype=dtype
         )
+        if self.model_config.stochastic_depth is not None:
+            set_stochastic_depth(backbone, self.model_config.stochastic_depth)
         return build_image_classifier(
             backbone,
             len(self.label_names),

@@ -23,11 +23,11 @@ class TextFeed(Feed):
     """
 
     def __init__(self, cache: ArrayCache, encoder: TextEncoder):
-        self._cache, self._encoder = cache, encoder
+        self.cache, self._encoder = cache, encoder
         self._labels = np.asarray(cache.column("label"))
 
     def __len__(self) -> int:
-        return len(self._cache)
+        return len(self.cache)
 
     @property
     def references(self) -> np.ndarray:
@@ -35,7 +35,7 @@ class TextFeed(Feed):
 
     @property
     def lengths(self) -> np.ndarray:
-        return self._cache.lengths("token_ids")
+        return self.cache.lengths("token_ids")
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -46,8 +46,8 @@ class TextFeed(Feed):
         return {**inputs, "label": tf.TensorSpec((None,), tf.int32)}
 
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
-        token_ids = self._cache.padded("token_ids", rows, width)
-        batch = self._encoder.pad(token_ids, self._cache.lengths("token_ids")[rows])
+        token_ids = self.cache.padded("token_ids", rows, width)
+        batch = self._encoder.pad(token_ids, self.cache.lengths("token_ids")[rows])
         return {**batch, "label": self._labels[rows]}
 
     def shuffle_labels(self, seed: int) -> TextFeed:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache, build_cache
+from kerasft.data.cache import build_cache
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
@@ -18,28 +18,19 @@ from kerasft.models import heads
 from kerasft.models.adaptation.adapters import begin_adapters
 from kerasft.models.adaptation.learning import adapt
 from kerasft.models.config import TextModelConfig
-from kerasft.models.forward import compute_model_fingerprint, make_forward
 from kerasft.models.presets import load_pooling
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy
+from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.text_classification.feed import FeatureFeed, TextFeed
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.text.encoding import TextEncoder
 
-_FEATURE_ROWS = 4096
+_FEATURE_ROWS = 1024
 """Texts whose features are computed at once, in batches of like length."""
-
-
-class _Encoded(NamedTuple):
-    """A split's encoded texts, and where more can be kept of it."""
-
-    cache: ArrayCache
-    folder: Path
-    fingerprint: str
-    progress: Progress
 
 
 class TextClassification(TextEncoderTask, Classifier):
@@ -62,7 +53,7 @@ class TextClassification(TextEncoderTask, Classifier):
         super().__init__(model_config, label_names, preset)
         self.config = config
         self.encoder = TextEncoder(self.vocabulary, model_config.max_length)
-        self._caches: dict[str, _Encoded] = {}
+        self._stores: dict[str, FeatureStore] = {}
 
     @classmethod
     def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -91,7 +82,7 @@ class TextClassification(TextEncoderTask, Classifier):
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
         cache = build_cache(folder / split.name, fingerprint, chunks())
-        self._caches[split.name] = _Encoded(cache, folder, fingerprint, progress)
+        self._stores[split.name] = FeatureStore(split.name, folder, fingerprint, progress)
         return TextFeed(cache, self.encoder)
 
     def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
@@ -110,33 +101,29 @@ class TextClassification(TextEncoderTask, Classifier):
         if self.model_config.adaptation.type != "head":
             yield from super().open_phases(model, train, open_feed, seed=seed)
             return
-        splits = [name for name in ("train", "validation") if open_feed(name) is not None]
+        feeds = {name: feed for name in ("train", "validation") if (feed := open_feed(name)) is not None}
         begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
         adapt(model, self.model_config.adaptation, self.compute_depths(model))
         extractor, head = heads.split_classifier(model, pooling=self.pooling)
-        feeds = {name: self._open_features(name, extractor) for name in splits}
+        features = {name: self._open_features(name, feed, extractor) for name, feed in feeds.items()}
         depths = {variable.path: 0 for variable in head.trainable_variables}
-        yield Phase("finetune", head, feeds["train"], feeds.get("validation"), {}, depths, whole=model)
+        yield Phase("finetune", head, features["train"], features.get("validation"), {}, depths, whole=model)
 
-    def _open_features(self, split: str, extractor: keras.Model) -> FeatureFeed:
-        """What the frozen net makes of a split's texts, kept for these texts, this net and these weights."""
-        texts, folder, fingerprint, progress = self._caches[split]
-        forward = make_forward(extractor)
+    def _open_features(self, split: str, feed: Feed, extractor: keras.Model) -> FeatureFeed:
+        """What the frozen net makes of a split's texts."""
+        assert isinstance(feed, TextFeed)
+        texts = feed.cache
 
-        def chunks() -> Iterator[dict[str, np.ndarray]]:
-            with progress.bar(f"Features of {split}", len(texts), "texts") as bar:
-                for start in range(0, len(texts), _FEATURE_ROWS):
-                    rows = range(start, min(start + _FEATURE_ROWS, len(texts)))
-                    token_ids = [texts.row("token_ids", row) for row in rows]
-                    features = np.empty((len(rows), *extractor.output.shape[1:]), np.float32)
-                    for index, output in self._run(forward, token_ids, self.encoder, 64):
-                        features[index] = output
-                        bar.advance(1)
-                    yield {"features": features}
+        def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
+            features = np.empty((len(rows), *extractor.output.shape[1:]), np.float32)
+            token_ids = [texts.row("token_ids", row) for row in rows]
+            for index, output in self._run(forward, token_ids, self.encoder, 64):
+                features[index] = output
+            return features
 
-        known = compute_fingerprint([fingerprint, compute_model_fingerprint(extractor)])
-        features = build_cache(folder / f"{split}.features", known, chunks())
-        return FeatureFeed(texts, self.encoder, features)
+        store = self._stores[split]
+        kept = store.keep(extractor, len(texts), "texts", compute, rows_at_once=_FEATURE_ROWS)
+        return FeatureFeed(texts, self.encoder, kept)
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
