@@ -138,7 +138,9 @@ def _find_reason(error: BaseException) -> tuple[int, str, str | None] | None:
     if isinstance(error, KerasftError) and not isinstance(error, StorageError):
         return None
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         found = _read_number(cause) or _read_text(cause)
         # an error that came of another's handling may be a defect: there only the unmistakable counts
         if found and (cause is error or found[0] in _ONLY_OF_DISKS):

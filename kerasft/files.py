@@ -41,7 +41,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{_make_token()}.tmp{path.suffix}")
     with _told_as(path, temporary):
-        _make_parents(path)
+        make_folder(path.parent)
         try:
             yield temporary
             _fsync_file(temporary)
@@ -82,7 +82,7 @@ def whole_folder(path: str | Path, *, replace: bool = True) -> Iterator[Path]:
     token = _make_token()
     temporary = path.with_name(f".{path.name}.{token}.tmp")
     with _told_as(path, temporary):
-        _make_parents(path)
+        make_folder(path.parent)
         temporary.mkdir()
         try:
             yield temporary
@@ -138,11 +138,16 @@ def _make_token() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _make_parents(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Makes a folder and those it lies in, where they are not there.
+
+    Raises:
+        NotADirectoryError: a file stands there, or in the place of one of them.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from error
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
 def _remove(path: Path) -> None:

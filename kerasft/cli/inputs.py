@@ -107,7 +107,8 @@ def read_table(
         config = CsvSource(
             format="csv", path=str(path), delimiter=delimiter, header=header, columns={field: place}
         )
-    for batch in read_rows(SourceFile(path, str(path)), config, [Field(field, field)]):
+    batches = read_rows(SourceFile(path, str(path)), config, [Field(field, field)])
+    while (batch := _next_batch(batches)) is not None:
         if batch.rejects:
             reject = batch.rejects[0]
             detail = f": {reject.detail}" if reject.detail else ""
@@ -118,6 +119,20 @@ def read_table(
             if not isinstance(text, str):
                 raise DataError(f"The {field} is {json.dumps(text)}, not a string.", where=f"{path}:{row}")
             yield {field: text}
+
+
+def _next_batch(batches: Iterator[Any]) -> Any:
+    """The next one; what a config's keys would mend, this command's options do."""
+    try:
+        return next(batches, None)
+    except DataError as error:
+        fixes = {
+            "columns: {": "Name the column: --column NAME; by its number, from 0, in a file without a header: "
+            "--no-header --column 0.",
+            "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
+        }
+        fix = next((told for key, told in fixes.items() if key in (error.fix or "")), error.fix)
+        raise DataError(error.what, where=error.where, fix=fix) from error
 
 
 def find_pictures(words: Iterable[str]) -> list[dict[str, str]]:

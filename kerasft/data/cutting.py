@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 _MIX = 0x9E3779B97F4A7C15
-LARGEST_UNIT = 0.05
-"""Near duplicates stay together up to this share of the rows cut; larger groups are told apart by their exact text,
-and an exact text that frequent stays in train."""
+LARGEST_UNIT, LARGEST_UNIT_OF_FEW = 0.05, 4
+"""Near duplicates stay together up to this share of the rows cut, and up to so many rows in any case; larger groups are
+told apart by their exact text, and an exact text that frequent stays in train."""
 
 
 def cut(
@@ -36,7 +36,7 @@ def cut(
         uint8 (rows,): the split's number; 0 for train.
     """
     rows = len(keys)
-    cap = max(1.0, LARGEST_UNIT * rows * min(shares.values()))
+    cap = max(LARGEST_UNIT_OF_FEW, LARGEST_UNIT * rows * min(shares.values()))
     units = np.where(np.bincount(clusters, minlength=rows)[clusters] <= cap, clusters, groups)
     frequent = np.bincount(units, minlength=rows)[units] > cap
     draws = _shuffle(keys[units], seed)

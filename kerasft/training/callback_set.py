@@ -83,9 +83,11 @@ class CallbackSet:
         self.history = history.History(
             run.history, config.tensorboard.every_steps, self.step_figures, epochs_before
         )
-        examples = config.epochs * sum(len(batch) for batch in stream.plan.batches)
-        if config.max_steps is not None:
-            examples = min(examples, config.max_steps * config.batch_size)
+        epochs, steps = config.epochs, 0
+        if config.max_steps is not None and config.max_steps < epochs * len(stream):
+            epochs, steps = divmod(config.max_steps, len(stream))
+        examples = epochs * sum(len(batch) for batch in stream.plan.batches)
+        examples += sum(len(batch) for batch in stream.plan_of(epochs).batches[:steps])
         self.progress = history.ShowProgress(
             setting.progress,
             examples,
@@ -94,6 +96,7 @@ class CallbackSet:
             setting.phase.course_epochs or config.epochs,
             _TITLES.get(setting.phase.name, "Fine-tuning"),
             setting.phase.first_epoch,
+            config.monitor,
         )
         self.best: selection.BestWeights | None = None
         self.validation: selection.ValidationFigures | None = None

@@ -106,6 +106,7 @@ class ShowProgress(keras.callbacks.Callback):
         epochs: in all.
         title: of the bar.
         first_epoch: how many of the epochs were done before, in another `fit`.
+        monitor: the figure by which the epoch that is kept is chosen; the lines tell it in any case.
     """
 
     def __init__(
@@ -117,8 +118,12 @@ class ShowProgress(keras.callbacks.Callback):
         epochs: int,
         title: str = "Fine-tuning",
         first_epoch: int = 0,
+        monitor: str = "accuracy",
     ):
         super().__init__()
+        self._shown = ["loss", "accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
+        if f"val_{monitor}" not in self._shown:
+            self._shown.insert(2, f"val_{monitor}")
         self._progress, self._examples, self._batch_sizes = progress, examples, batch_sizes
         self._step_loss, self._epochs, self._title = step_loss, epochs, title
         self._first_epoch = first_epoch
@@ -146,10 +151,9 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         logs = logs or {}
-        shown = ["loss", "accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
         told = ", ".join(
             f"{name.replace('val_', 'validation ').replace('_', ' ')} {float(logs[name]):.4f}"
-            for name in shown
+            for name in self._shown
             if name in logs
         )
         self._progress.note(f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}: {told}")

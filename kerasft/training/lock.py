@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import RunLockedError, storage_error
+from kerasft.files import make_folder
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -40,11 +41,13 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
     """
     path, made = folder / LOCK, not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         descriptor = _open_locked(path)
     except OSError as error:
         told = storage_error(error, folder, path)
-        raise told or error from error
+        if told is None:
+            raise
+        raise told from error
     try:
         owner = _read_owner(descriptor)
         if owner:

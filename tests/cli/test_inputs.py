@@ -84,3 +84,16 @@ def test_absolute_paths_of_a_list_stay(photos: Path) -> None:
 def test_pictures_come_from_one_place(photos: Path) -> None:
     with pytest.raises(ConfigError, match="Pictures come from the command line and from --input"):
         choose_rows(["a.jpg"], "list.txt", None, True, "image")
+
+
+def test_a_column_that_is_not_there_is_named_by_the_commands_options(tmp_path: Path) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("review,rating\ngood,1\n")
+    with pytest.raises(DataError, match="no column 'text'") as caught:
+        list(choose_rows([], str(table), None, True))
+    assert "--column NAME" in str(caught.value.fix)
+    assert "columns:" not in str(caught.value.fix)
+    table.write_text("text\trating\ngood\t1\n")
+    with pytest.raises(DataError, match="one column") as caught:
+        list(choose_rows([], str(table), None, True))
+    assert "tabs those of a .tsv" in str(caught.value.fix)

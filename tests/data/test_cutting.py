@@ -66,3 +66,13 @@ def test_a_rare_label_gives_one_row_to_each_split():
     labels[10:13] = 1
     splits = cut(keys, labels, own, own, {1: 0.1, 2: 0.1}, seed=0)
     assert sorted(splits[10:13].tolist()) == [0, 1, 2]
+
+
+def test_of_few_rows_texts_that_stand_twice_are_cut_together():
+    keys, _, own = rows(200)
+    pairs = own // 2 * 2
+    labels = np.zeros(200, np.int32)
+    for groups in (pairs, own):
+        splits = cut(keys[pairs], labels, groups, pairs, {1: 0.1, 2: 0.1}, seed=0)
+        np.testing.assert_array_equal(splits[::2], splits[1::2])
+        assert np.bincount(splits).tolist() == [160, 20, 20]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kerasft.data.config import ConllSource, DataConfig, JsonLinesSource
 from kerasft.data.dataset import prepare_dataset
-from kerasft.data.fields import InvalidValue
+from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.sources import SourceFile, read_rows
 from kerasft.data.tagging import parse_spans, parse_words, pick_parts, read_tags
 from kerasft.errors import DataError
 from kerasft.tasks.token_classification.config import FIELDS
@@ -236,3 +237,12 @@ def test_every_word_stands_where_it_is_said_to_stand(pairs: list[tuple[str, str]
     assert [tagged.text[start:end] for start, end in tagged.words] == [word.strip() for word in words]
     edges = {edge for place in tagged.words for edge in place}
     assert all(start in edges and end in edges for start, end, _ in tagged.entities)
+
+
+def test_words_with_tags_are_refused_where_the_task_learns_from_texts(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("one O\n", encoding="utf-8")
+    source = ConllSource(format="conll", path=str(path))
+    with pytest.raises(DataError, match="learns from text and label") as caught:
+        list(read_rows(SourceFile(path, "a.conll"), source, [Field("text", "text"), Field("label", "label")]))
+    assert "token_classification" in str(caught.value.fix)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasft.errors import RunLockedError
+from kerasft.errors import RunLockedError, StorageError
 from kerasft.training.lock import owned
 
 HOLDER = """
@@ -109,3 +109,13 @@ def test_two_commands_on_one_folder(holder, tmp_path: Path, tiny_preset: Path) -
     assert f"process {holder.pid} on {socket.gethostname()}" in done.stderr
     assert "--output" in done.stderr
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_file_in_the_folders_place_is_an_error_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with (
+        pytest.raises(StorageError, match="run: cannot be written: Not a directory"),
+        owned(tmp_path / "run"),
+    ):
+        pass
+    assert (tmp_path / "run").read_text() == "mine"

@@ -242,3 +242,9 @@ def test_a_defect_is_told_where_there_is_no_room_for_its_traceback(
         command()
     assert caught.value.exit_code == 70
     assert "please report it, with what --traceback shows" in capsys.readouterr().err.lower()
+
+
+def test_an_error_that_is_its_own_cause_is_no_error_of_the_disk() -> None:
+    error = OSError(errno.EEXIST, "File exists", "/some/file")
+    error.__cause__ = error
+    assert storage_error(error) is None

@@ -204,6 +204,13 @@ def test_progress_counts_examples_and_tells_each_epoch() -> None:
     assert progress.open == 0
 
 
+def test_an_epochs_line_tells_the_figure_that_chooses_the_epoch() -> None:
+    progress = Remembering()
+    show = ShowProgress(progress, 1, lambda step: 1, StepLoss(), 1, monitor="f1")
+    show.on_epoch_end(0, {"loss": 0.5, "val_f1": 0.25, "val_macro_f1": 0.125})
+    assert progress.notes == ["Epoch 1 of 1: loss 0.5000, validation f1 0.2500, validation macro f1 0.1250"]
+
+
 def test_the_latest_epoch_within_the_error_of_the_best_is_kept() -> None:
     model, keep = build_model(), BestWeights("val_accuracy", True, lambda value: 0.01)
     keep.set_model(model)

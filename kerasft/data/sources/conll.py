@@ -31,6 +31,13 @@ def read_rows(file: SourceFile, source: ConllSource, fields: Sequence[Field]) ->
     Raises:
         DataError: a sentence does not end.
     """
+    strange = [field.name for field in fields if field.name not in _COLUMNS]
+    if strange:
+        raise DataError(
+            f"{file.name} holds words and their tags, and the task learns from {' and '.join(strange)}.",
+            where=str(file.path),
+            fix="Set task.type to token_classification, or name files of another format.",
+        )
     indices = [source.columns.get(field.name, _COLUMNS[field.name]) for field in fields]
     sentence: list[Line] = []
     for lines, size in read_lines(file, source.encoding):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import json
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -213,9 +214,16 @@ def _find_column(file: SourceFile, source: CsvSource, name: str, header: list[st
             where=where,
             fix=f"Give the column's number, from 0: columns: {{{name}: {header.index(column)}}}",
         )
+    shown = [repr(shorten(name)) for name in header[:_SHOWN_COLUMNS]]
+    other = next((mark for mark in "\t;|," if mark in header[0]), None) if len(header) == 1 else None
+    if other:
+        raise DataError(
+            f"There is one column, {shown[0]}, and none called {column!r}.",
+            where=where,
+            fix=f"Set delimiter: {json.dumps(other)}.",
+        )
     near = difflib.get_close_matches(column, header[:_PROBE_COLUMNS], n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    shown = [repr(shorten(name)) for name in header[:_SHOWN_COLUMNS]]
     raise DataError(
         f"There is no column {column!r}; there are {', '.join(shown)}{', …' if len(header) > len(shown) else ''}.",
         where=where,

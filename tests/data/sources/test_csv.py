@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from data_makers import FIELDS, collect
@@ -187,3 +188,10 @@ def test_what_could_not_be_decoded_is_shown_by_its_bytes():
     assert shorten("a\udcff b \ud83d\r\n") == "a\\udcff b \\ud83d"
     assert shorten("a\udcff b\n") == "a\\xff b"
     assert len(shorten("x" * 1000)) == 200
+
+
+@pytest.mark.parametrize("mark", ["\t", ";", "|"])
+def test_a_header_of_one_column_tells_the_delimiter_that_it_wants(read, mark):
+    with pytest.raises(DataError, match=r"one column, .* and none called 'text'") as caught:
+        read(f"text{mark}label\ngood{mark}1\n")
+    assert caught.value.fix == f"Set delimiter: {json.dumps(mark)}."
