@@ -28,7 +28,9 @@ TOKEN_TASKS = ("token_classification",)
 class EvaluateConfig(Config):
     """How the trained model is measured."""
 
-    splits: tuple[Literal["train", "validation", "test"], ...] = ("validation", "test")
+    splits: tuple[Literal["train", "validation", "test"], ...] = pydantic.Field(
+        ("validation", "test"), min_length=1
+    )
     """Which splits are measured; one that the data lacks is left out."""
     bootstrap_samples: int = pydantic.Field(1000, ge=0)
     """Resamples of the examples behind each 95 % interval; 0 for no intervals."""

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from kerasft import __version__
+from kerasft.config.problems import InvalidConfig
 from kerasft.errors import KerasftError, Terminated, storage_error
 
 INTERRUPTED = 130
@@ -50,7 +51,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
                 raise typer.Exit(DEFECT) from None
             if _shows_tracebacks():
                 traceback.print_exc()
-            _say(str(told) if "\n" in told.what else f"error: {told}")
+            _say(str(told) if isinstance(told, InvalidConfig) else f"error: {told}")
             raise typer.Exit(told.exit_code) from None
 
     return run

@@ -39,7 +39,7 @@ One YAML file describes an experiment, one run folder holds all that came of it,
   kerasft run sst2.yaml                          every stage the config asks for; what is done is skipped
   kerasft run sst2.yaml train.epochs=1           the same, with one value changed
   kerasft predict runs/sst2 "What a film."       a label and its probabilities
-  kerasft export sst2.yaml --to served/1         a SavedModel that takes raw strings
+  kerasft export sst2.yaml --to served/1         a SavedModel that takes texts or image files
 """
 _EPILOG = """\b
 A config to begin with:
@@ -180,7 +180,7 @@ def export(
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Writes a SavedModel that takes raw strings.
+    """Writes a SavedModel that takes texts as they are, or image files.
 
     It is loaded again in a clean process and asked real examples; if its answers differ, nothing is published.
     """

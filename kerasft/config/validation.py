@@ -8,6 +8,7 @@ rest checked again, until nothing new comes up.
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any, TypeVar
 
 import pydantic
@@ -166,7 +167,8 @@ def _tell(
         hint = f" ({place.summary})" if place.summary else ""
         return Problem(where, key, f"missing; expected {place.describe()}{hint}")
     if kind == "value_error":
-        return Problem(where, key, str(detail["ctx"]["error"]))
+        told = str(detail["ctx"]["error"])
+        return Problem(document.find_origin(path or _find_named_key(told, data)), key, told)
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return Problem(where, key, f"expected a key that is text, got {show(path[-1])}", "put it in quotes")
     if "enum" in place.core.node or "const" in place.core.node:
@@ -178,6 +180,17 @@ def _tell(
     elif kind == "string_type" and isinstance(value, int | float):
         fix = f'as text it goes in quotes: "{show(value)}"'
     return Problem(where, key, f"expected {place.describe()}, got {_show_value(value)}", fix)
+
+
+def _find_named_key(told: str, data: Any) -> KeyPath:
+    """The key that a message about several sections begins with, as far as the document has it."""
+    named = re.match(r"[a-z_]+(\.[a-z_]+)*(?=:)", told)
+    path: KeyPath = ()
+    for part in named.group().split(".") if named else ():
+        if _look_up(data, (*path, part)) is _MISSING:
+            break
+        path = (*path, part)
+    return path
 
 
 def _show_value(value: Any) -> str:

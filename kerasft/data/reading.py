@@ -255,7 +255,11 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.most_common())
         shown = "".join(f"\n    {line}" for line in split.shown)
         if not total:
-            raise DataError(f"data.{name} has no rows.", fix="Check its path, and header: true or false.")
+            raise DataError(
+                "There is no row in it.",
+                where=f"data.{name}",
+                fix="Check its path, and header: true or false.",
+            )
         if split.share_rejected > limit or not split.accepted:
             raise RejectsError(
                 f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "

@@ -26,6 +26,7 @@ from kerasft.models.folders import (
     list_preset_files,
 )
 from kerasft.models.hubs import HubPreset, parse_hub_preset
+from kerasft.models.image_nets import find_architecture
 from kerasft.models.packages import find_package_folder, list_licence_files
 from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress
@@ -262,6 +263,13 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
                 f"is a keras-hub preset of the family {family}; BERT's are those that can be trained.",
                 where=where,
                 fix="`kerasft presets list` shows them.",
+            )
+        if find_architecture(name) is not None:
+            return PresetError(
+                "is a net for pictures; texts want a BERT.",
+                where=where,
+                fix="Set task.type to image_classification; Keras builds the net, and its ImageNet weights are fetched "
+                "by the first run that asks for them.",
             )
         near = find_near_names(name)
         hint = f"Did you mean {' or '.join(near)}?\n  " if near else ""

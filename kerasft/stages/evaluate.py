@@ -17,8 +17,8 @@ from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
 
 SHOWN = (
-    "f1", "precision", "recall", "macro_f1", "partial_f1", "token_accuracy",
-    "accuracy", "hamming_loss", "micro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
+    "accuracy", "f1", "precision", "recall", "macro_f1", "partial_f1", "token_accuracy", "hamming_loss",
+    "micro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
     "log_loss", "brier", "ece",
 )  # fmt: skip
 

@@ -59,11 +59,12 @@ def export(
     def expected(inputs: list[Any]) -> np.ndarray:
         return task.compute_outputs(forward, [{task.held: value} for value in inputs])
 
-    progress.note(f"Exporting to {folder}; then a clean process replays {settings.replay_examples} examples")
+    inputs = _sample_inputs(dataset, task.held, settings.replay_examples)
+    progress.note(f"Exporting to {folder}; then a clean process replays {len(inputs):,} examples")
     parity = publish_saved_model(
         task.serving_module(trained.model),
         folder,
-        _sample_inputs(dataset, task.held, settings.replay_examples),
+        inputs,
         expected,
         probes=task.list_probes(),
         measure=task.measure_answers,

@@ -340,3 +340,12 @@ def test_any_text_is_written_so_that_it_comes_back(text: str):
     parse_yaml(format_config(Anything(value=text)), document, lambda line: "")
     assert document.problems == []
     assert document.data == {"value": text}
+
+
+def test_a_mistake_between_sections_stands_at_the_key_that_it_names(write_config: Write):
+    config = write_config(("epochs: 3", "epochs: 1"))
+    told = find_mistakes(config, "model.adaptation=gradual")
+    assert told == [
+        "override model.adaptation=gradual: model.adaptation: gradual unfreezes the first block after 1 epochs, and "
+        "train.epochs is 1: the head alone would learn. Train longer, or say adaptation: head"
+    ]

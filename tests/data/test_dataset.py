@@ -139,7 +139,7 @@ def test_a_text_column_taken_for_the_label_is_suspected(tmp_path, prepare):
 @pytest.mark.parametrize("content", ["", "text,label\n"])
 def test_a_file_without_rows_is_an_error(tmp_path, prepare, three_files, content):
     (tmp_path / "validation.csv").write_text(content)
-    with pytest.raises(DataError, match=r"data.validation has no rows"):
+    with pytest.raises(DataError, match=r"data.validation: There is no row in it"):
         prepare(three_files)
 
 

@@ -612,3 +612,8 @@ def test_what_keras_hub_saves_is_resolved_and_fetched_and_loads(tmp_path: Path) 
     for ours, theirs in zip(loaded.weights, backbone.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     assert keras_hub.models.BertTokenizer.from_preset(str(copy)).vocabulary_size() == 8
+
+
+def test_a_net_for_pictures_is_told_from_a_name_that_nobody_knows() -> None:
+    with pytest.raises(PresetError, match=r"is a net for pictures.*\n.*image_classification"):
+        resolve_preset("mobilenet")
