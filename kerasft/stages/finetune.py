@@ -188,9 +188,17 @@ def _train(
     if result.stopped:
         progress.note(f"Stopped early: {result.stopped}")
     if result.best_epoch is not None:
-        progress.note(
-            f"Kept epoch {result.best_epoch + 1}: {config.train.monitor} {result.best_value:.4f} on validation"
-        )
+        kept = _name_epoch(result.best_epoch, earlier)
+        progress.note(f"Kept {kept}: {config.train.monitor} {result.best_value:.4f} on validation")
+
+
+def _name_epoch(epoch: int, earlier: dict[str, TrainingResult]) -> str:
+    """An epoch, counted from 0 over all phases, as the lines of its own phase count it."""
+    for name, phase in earlier.items():
+        if epoch < phase.epochs:
+            return f"epoch {epoch + 1} of the {name}"
+        epoch -= phase.epochs
+    return f"epoch {epoch + 1}"
 
 
 def _write_adapter(

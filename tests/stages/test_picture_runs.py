@@ -17,7 +17,9 @@ import kerasft
 from kerasft.cli.main import main
 from kerasft.errors import DataError
 from kerasft.stages import predict as stage
+from kerasft.stages.finetune import _name_epoch
 from kerasft.stages.predict import Predictor
+from kerasft.training.fit import TrainingResult
 from kerasft.training.run_folder import RunFolder
 
 
@@ -221,3 +223,11 @@ def test_a_sheet_of_an_earlier_model_does_not_stay(tiny_image_run: RunFolder, tm
 
 def test_pictures_are_drawn_alike_each_time() -> None:
     assert draw_picture("disc", 3).tobytes() == draw_picture("disc", 3).tobytes()
+
+
+def test_the_kept_epoch_is_named_as_its_phase_counts_it() -> None:
+    earlier = {"head": TrainingResult(None, epochs=2)}
+    assert [_name_epoch(epoch, earlier) for epoch in range(4)] == [
+        "epoch 1 of the head", "epoch 2 of the head", "epoch 1", "epoch 2",
+    ]  # fmt: skip
+    assert _name_epoch(3, {}) == "epoch 4"
