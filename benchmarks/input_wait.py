@@ -73,15 +73,16 @@ def main() -> None:
             return open_feed(task, dataset, name, run.cache, Silent()) if name in dataset.splits else None
 
         *_, phase = task.open_phases(model, config.train, open_split, seed=config.seed)
+        train = config.train.model_copy(update=dict(phase.changes))
         stream = make_stream(
             phase.train,
-            config.train.batch_size,
+            train.batch_size,
             seed=config.seed,
             shuffle=True,
-            group_lengths=config.train.group_lengths,
-            workers=config.train.workers,
+            group_lengths=train.group_lengths,
+            workers=train.workers,
         )
-        compile_model(task, phase, config.train, len(stream), precision)
+        compile_model(task, phase, train, len(stream), precision)
         build_all(phase.model, *first_example(phase.train, stream))
         step = tf.function(lambda batch: phase.model.train_step(batch)["loss"], reduce_retracing=True)
         count = arguments.steps
@@ -92,7 +93,7 @@ def main() -> None:
             lambda: (ours[index % len(ours)] for index in range(count + _WARM_UP)),
             output_signature=stream.dataset().element_spec,
         )
-        print(f"{len(stream)} batches of {config.train.batch_size}, {precision.policy}")
+        print(f"{len(stream)} batches of {train.batch_size}, {precision.policy}")
         print(f"{'round':>5}  {'step ms':>8}  {'waits ms':>8}  {'share':>6}  {'held ms':>8}", flush=True)
         rows = []
         for number in range(1, arguments.rounds + 1):

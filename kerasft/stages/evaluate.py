@@ -43,7 +43,7 @@ def evaluate(
         ConfigError: nothing was trained, or otherwise than the config says.
         DataError: none of the splits is there.
     """
-    from kerasft.training.streams import predict_outputs
+    from kerasft.training.streams import MeasuredSplit
     from kerasft.training.trained import load_trained, open_feed
 
     dataset = load_prepared_dataset(run.dataset)
@@ -61,7 +61,7 @@ def evaluate(
     for name in splits:
         feed = open_feed(trained.task, dataset, name, run.cache, progress)
         with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
-            outputs = predict_outputs(forward, feed, config.train.evaluation_batch_size, bar.advance)
+            outputs = MeasuredSplit(feed, config.train.evaluation_batch_size).predict(forward, bar.advance)
         figures[name] = trained.task.evaluate(
             outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )

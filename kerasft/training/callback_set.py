@@ -24,7 +24,7 @@ from kerasft.tasks.base import Phase, Task, higher_is_better
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import predict_outputs
+from kerasft.training.streams import MeasuredSplit
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"head": "Training the head"}
@@ -120,10 +120,12 @@ class CallbackSet:
         self.tensorboard = TensorBoardLog(
             run.logs,
             config.tensorboard.every_steps,
-            self.step_figures,
+            lambda: self.history.figures,
             self._texts,
             self._images,
             setting.hyperparameters,
+            # epochs of a part of the model, on features that are kept, take less time than pictures of them
+            most_images=5 if setting.phase.whole is None else 1,
         )
         self.seeing_all_steps: list[keras.callbacks.Callback] = []
         if config.max_steps is not None:
@@ -140,10 +142,10 @@ class CallbackSet:
         setting, config = self._setting, self._setting.config
         forward = make_forward(setting.phase.model)
         self._references = feed.references
+        measured = MeasuredSplit(feed, config.evaluation_batch_size)
 
         def predict() -> np.ndarray:
-            rows = config.evaluation_batch_size
-            return predict_outputs(forward, feed, rows, lambda examples: self._check_stop())
+            return measured.predict(forward, lambda examples: self._check_stop())
 
         def compute(outputs: np.ndarray) -> dict[str, float]:
             figures = setting.task.evaluate(outputs, self._references, bootstrap_samples=0, seed=setting.seed)
@@ -217,11 +219,9 @@ class CallbackSet:
 
         setting, outputs = self._setting, self.validation.outputs
         pictures = setting.task.draw(outputs, self._references)
-        # the epochs of a phase on cached features take less time than such a sheet
-        if setting.phase.final or self.counter.epochs == setting.config.epochs:
-            split = setting.dataset.split("validation")
-            mistakes = setting.task.draw_mistakes(split, outputs, self._references)
-            pictures |= {} if mistakes is None else {"mistakes": mistakes}
+        split = setting.dataset.split("validation")
+        mistakes = setting.task.draw_mistakes(split, outputs, self._references)
+        pictures |= {} if mistakes is None else {"mistakes": mistakes}
         return {name: figure_to_png(figure) for name, figure in pictures.items()}
 
     def show_varied(self) -> None:

@@ -32,6 +32,9 @@ class History(keras.callbacks.Callback):
         every_steps: steps between lines.
         step_figures: () → figures of the last step (loss, learning rate, …).
         epochs_before: of earlier phases.
+
+    Attributes:
+        figures: of the last step that has a line.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class History(keras.callbacks.Callback):
         self._before = epochs_before
         self._path, self._every, self._figures = path, every_steps, step_figures
         self._step, self._epoch = 0, 0
+        self.figures: Mapping[str, float] = {}
         self._file: TextIO | None = None
         self._goes_on = False
 
@@ -69,7 +73,8 @@ class History(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._step += 1
         if self._step == 1 or self._step % self._every == 0:
-            self._write({"step": self._step, "epoch": self._epoch, **self._figures()})
+            self.figures = self._figures()
+            self._write({"step": self._step, "epoch": self._epoch, **self.figures})
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         figures = {

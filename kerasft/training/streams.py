@@ -59,36 +59,42 @@ def make_stream(
     )
 
 
-def predict_outputs(
-    forward: Callable[[Any], Any],
-    feed: Feed,
-    batch_size: int,
-    advance: Callable[[int], Any] | None = None,
-) -> np.ndarray:
-    """The outputs of every example, in the split's order.
+class MeasuredSplit:
+    """A split's batches, each row once, to be gone through time and again.
 
     Args:
-        forward: inputs of a batch → outputs (batch, …).
         feed: the split's rows.
         batch_size: rows a batch.
-        advance: told how many rows are done after each batch.
-
-    Raises:
-        TrainingError: an output is not finite.
     """
 
-    stream = make_stream(feed, batch_size, shuffle=False)
+    def __init__(self, feed: Feed, batch_size: int):
+        self._feed = feed
+        self._stream = make_stream(feed, batch_size, shuffle=False)
+        self._dataset = self._stream.dataset()
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for rows, (inputs, _) in zip(stream.plan.batches, stream.dataset(), strict=True):
-            values = np.asarray(forward(inputs))
-            if not np.isfinite(values).all():
-                raise TrainingError(
-                    "the model's outputs are not finite",
-                    fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
-                )
-            yield rows, values
-            if advance:
-                advance(len(rows))
+    def predict(
+        self, forward: Callable[[Any], Any], advance: Callable[[int], Any] | None = None
+    ) -> np.ndarray:
+        """The outputs of every example, in the split's order.
 
-    return feed.assemble(batches())
+        Args:
+            forward: inputs of a batch → outputs (batch, …).
+            advance: told how many rows are done after each batch.
+
+        Raises:
+            TrainingError: an output is not finite.
+        """
+
+        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for rows, (inputs, _) in zip(self._stream.plan.batches, self._dataset, strict=True):
+                values = np.asarray(forward(inputs))
+                if not np.isfinite(values).all():
+                    raise TrainingError(
+                        "the model's outputs are not finite",
+                        fix="Lower train.optimizer.learning_rate or set global_clipnorm.",
+                    )
+                yield rows, values
+                if advance:
+                    advance(len(rows))
+
+        return self._feed.assemble(batches())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,15 @@ from kerasft.training.history import cut_back
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Scalars every few steps; after each epoch the validation figures, example predictions and pictures; HParams.
+    """Scalars every few steps; after each epoch the validation figures and example predictions; pictures; HParams.
 
     Args:
         folder: where the event files go.
         every_steps: steps between scalars.
         step_figures: () → figures of the last step (loss, learning rate, gradient norm, …).
         texts: () → `{tag: Markdown}` after each epoch.
-        images: () → `{tag: PNG bytes}` after each epoch.
+        images: () → `{tag: PNG bytes}`, asked for after a few epochs, the last among them.
+        most_images: how many epochs of a `fit` at most.
         hyperparameters: for the HParams page: `{name: number, text or truth value}`.
     """
 
@@ -32,8 +34,10 @@ class TensorBoardLog(keras.callbacks.Callback):
         texts: Callable[[], Mapping[str, str]] = dict,
         images: Callable[[], Mapping[str, bytes]] = dict,
         hyperparameters: Mapping[str, Any] | None = None,
+        most_images: int = 5,
     ):
         super().__init__()
+        self._most_images = most_images
         self._folder, self._every, self._figures = folder, every_steps, step_figures
         self._texts, self._images = texts, images
         self._hyperparameters = dict(hyperparameters or {})
@@ -87,7 +91,9 @@ class TensorBoardLog(keras.callbacks.Callback):
         with self._writer("validation").as_default(step=self._step):
             for tag, text in self._texts().items():
                 tf.summary.text(tag, text)
-        self.write_images(self._images())
+        # the last epoch's in any case
+        if (self.params["epochs"] - 1 - epoch) % math.ceil(self.params["epochs"] / self._most_images) == 0:
+            self.write_images(self._images())
         for writer in self._writers.values():
             writer.flush()
 

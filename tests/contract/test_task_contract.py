@@ -22,7 +22,7 @@ from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class
 from kerasft.tasks.base import Task
-from kerasft.training.streams import make_stream, predict_outputs
+from kerasft.training.streams import MeasuredSplit, make_stream
 from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 EXPERIMENTS = {
@@ -150,7 +150,7 @@ def test_answers_do_not_depend_on_batches(trained: Trained, examples, outputs) -
 
 
 def test_the_prepared_way_answers_as_the_raw_one(trained: Trained, feed: Feed, outputs) -> None:
-    cached = predict_outputs(trained.task.build_forward(trained.model), feed, 5)
+    cached = MeasuredSplit(feed, 5).predict(trained.task.build_forward(trained.model))
     assert_alike(cached, outputs, atol=1e-5)
 
 

@@ -210,7 +210,7 @@ def test_tensorboard_shows_pictures(tiny_image_run: RunFolder) -> None:
     assert steps["augmented_examples"] == [36]
     assert set(steps["mistakes"]) <= {36, 42, 48}
     assert steps["mistakes"]
-    assert steps["confusion_matrix"] == [6, 12, 18, 24, 30, 36, 42, 48]
+    assert steps["confusion_matrix"] == [36, 42, 48]
 
 
 def test_a_sheet_of_an_earlier_model_does_not_stay(tiny_image_run: RunFolder, tmp_path: Path) -> None:

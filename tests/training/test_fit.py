@@ -17,7 +17,7 @@ from kerasft.errors import ConfigError, TrainingError
 from kerasft.models.forward import make_forward
 from kerasft.stages.predict import Predictor
 from kerasft.training.run_folder import RunFolder
-from kerasft.training.streams import make_stream, predict_outputs
+from kerasft.training.streams import MeasuredSplit, make_stream
 
 CONSTANT = "train.schedule={type: constant}"
 
@@ -27,7 +27,7 @@ def read_losses(run: RunFolder) -> list[float]:
 
 
 def measure(result, task, feeds) -> dict[str, float]:
-    outputs = predict_outputs(make_forward(result.model), feeds["validation"], 64)
+    outputs = MeasuredSplit(feeds["validation"], 64).predict(make_forward(result.model))
     figures = task.evaluate(outputs, feeds["validation"].references, bootstrap_samples=0, seed=0)
     return {name: figure["value"] for name, figure in figures.items()}
 

@@ -9,6 +9,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from kerasft.training.tensorboard import TensorBoardLog
+
 
 def read_events(folder) -> EventAccumulator:
     accumulator = EventAccumulator(str(folder), {"tensors": 0})
@@ -64,3 +66,16 @@ def test_the_rate_rises_and_falls_as_planned(tiny_run) -> None:
     assert max(rates.values()) <= 5e-3 * (1 + 1e-6)
     assert rates[32] < 0.1 * max(rates.values())
     assert json.dumps(list(rates)) == json.dumps(sorted(rates))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "drawn"), [(1, [1]), (4, [1, 2, 3, 4]), (6, [2, 4, 6]), (25, [5, 10, 15, 20, 25])]
+)
+def test_few_epochs_are_drawn_the_last_among_them(tmp_path, epochs: int, drawn: list[int]) -> None:
+    asked = []
+    log = TensorBoardLog(tmp_path, 10, dict, images=lambda: asked.append(epoch + 1) or {})
+    log.set_params({"epochs": epochs})
+    for epoch in range(epochs):
+        log.on_epoch_end(epoch)
+    log.close()
+    assert asked == drawn
