@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -18,6 +19,15 @@ class ParameterGroupConfig(Config):
     """Factor on the learning rate; null leaves it to the groups below and `layer_decay`."""
     weight_decay: float | None = pydantic.Field(None, ge=0.0)
     """Decay in place of the optimizer's own, whatever `no_decay` says; null keeps it."""
+
+    @pydantic.field_validator("match")
+    @classmethod
+    def _compiles(cls, match: str) -> str:
+        try:
+            re.compile(match)
+        except re.error as error:
+            raise ValueError(f"{match!r} is no regular expression: {error}") from error
+        return match
 
 
 class _OwnOptimizer(Config):

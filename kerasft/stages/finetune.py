@@ -123,6 +123,7 @@ def _train(
     import keras
     import tensorflow as tf
 
+    from kerasft.training.callback_set import check_monitor
     from kerasft.training.memory import keep_freed_memory
     from kerasft.training.phases import train_phases
     from kerasft.training.precision import Precision, choose_precision
@@ -137,6 +138,8 @@ def _train(
             "kerasft verify-resume tells."
         )
     task = build_task(config, dataset.label_names, source.path)
+    if "validation" in dataset.splits:
+        check_monitor(task, config.train.monitor)
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = _find_start(run, config, identity, progress)
     _begin(config, run, dataset, source, checkpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -153,7 +154,6 @@ class CallbackSet:
 
         self.validation = selection.ValidationFigures(predict, compute)
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
-        self._check_monitor(monitor)
         better = higher_is_better(monitor)
         error = None
         if config.keep_epoch == "latest" and monitor == "accuracy" and config.early_stopping is None:
@@ -175,17 +175,6 @@ class CallbackSet:
             )
             self.in_order.append(stopping)
             self.stateful["early_stopping"] = stopping
-
-    def _check_monitor(self, monitor: str) -> None:
-        outputs, references = self._setting.task.make_specimens()
-        known = self._setting.task.evaluate(outputs, references, bootstrap_samples=0, seed=0)
-        names = sorted({name for name in known if _is_overall(name)} | {"loss"})
-        if monitor not in names:
-            raise ConfigError(
-                f"there is no figure {monitor!r} to choose the best epoch by",
-                where="train.monitor",
-                fix=f"One of: {', '.join(names)}.",
-            )
 
     def step_figures(self) -> dict[str, float]:
         """Figures of the step that just ended."""
@@ -278,6 +267,25 @@ def _last_learning_rate(optimizer: Any) -> float:
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         return float(schedule(optimizer._iterations - 1))
     return float(optimizer.learning_rate.numpy())
+
+
+def check_monitor(task: Task, monitor: str) -> None:
+    """Refuses a figure that the task does not have.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    outputs, references = task.make_specimens()
+    known = task.evaluate(outputs, references, bootstrap_samples=0, seed=0)
+    names = sorted({name for name in known if _is_overall(name)} | {"loss"})
+    if monitor not in names:
+        near = difflib.get_close_matches(monitor, names, 1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            f"there is no figure {monitor!r} to choose the best epoch by",
+            where="train.monitor",
+            fix=f"{hint}One of: {', '.join(names)}.",
+        )
 
 
 def _is_overall(figure: str) -> bool:

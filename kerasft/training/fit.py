@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import tensorflow as tf
 from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
-from kerasft.errors import Terminated, TrainingError, storage_error
+from kerasft.errors import ConfigError, Terminated, TrainingError, storage_error
 from kerasft.models.adaptation.learning import describe_learning
 from kerasft.models.remat import set_remat
 from kerasft.optimizers.build import build_optimizer
@@ -115,6 +116,7 @@ def train(
     stream = _make_train_stream(phase.train, config, seed, phase.first_epoch)
     compile_model(task, phase, config, len(stream), precision)
     build_all(model, *first_example(phase.train, stream))
+    check_groups(phase, config)
     learning_share = tell_learning(phase, config, progress)
     if phase.course_epochs is not None and config.max_steps is not None:
         left = config.max_steps - phase.first_epoch * len(stream)
@@ -234,6 +236,24 @@ def compile_model(
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     phase.model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
+
+
+def check_groups(phase: Phase, config: TrainConfig) -> None:
+    """Refuses exceptions for variables that are not there.
+
+    Raises:
+        ConfigError: an expression of `train.optimizer.groups` matches none.
+    """
+    model = phase.model if phase.whole is None else phase.whole
+    paths = [variable.path for variable in model.weights]
+    for number, group in enumerate(getattr(config.optimizer, "groups", ())):
+        if not any(re.search(group.match, path) for path in paths):
+            shown = ", ".join(paths[:: max(len(paths) // 6, 1)][:6])
+            raise ConfigError(
+                f"no variable's path matches {group.match!r}",
+                where=f"train.optimizer.groups[{number}].match",
+                fix=f"Some of the {len(paths)} paths: {shown}.",
+            )
 
 
 def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.models.forward import make_forward
+from kerasft.stages.finetune import finetune
 from kerasft.stages.predict import Predictor
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import MeasuredSplit, make_stream
@@ -127,12 +129,25 @@ def test_nets_of_pictures_refuse_to_be_computed_twice(load_image_experiment) -> 
         load_image_experiment("train.remat=true")
 
 
-def test_an_unknown_figure_to_choose_by_is_refused_with_those_there_are(fit_tiny) -> None:
+def test_an_unknown_figure_to_choose_by_is_refused_before_texts_are_encoded(
+    tiny_run, load_experiment, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(tiny_run.dataset, run.dataset)
     with pytest.raises(ConfigError, match="no figure 'acuracy'") as caught:
-        fit_tiny("train.monitor=acuracy")
+        finetune(load_experiment("train.monitor=acuracy"), run)
     assert caught.value.where == "train.monitor"
-    assert "accuracy" in str(caught.value.fix)
+    assert "Did you mean accuracy?" in str(caught.value.fix)
     assert "loss" in str(caught.value.fix)
+    assert not run.cache.exists()
+
+
+def test_exceptions_for_variables_that_are_not_there_are_refused(fit_tiny) -> None:
+    groups = "[{match: logits, weight_decay: 0}, {match: nowhere, weight_decay: 0}]"
+    with pytest.raises(ConfigError, match="no variable's path matches 'nowhere'") as caught:
+        fit_tiny(f"train.optimizer={{type: adamw, learning_rate: 0.01, groups: {groups}}}")
+    assert caught.value.where == "train.optimizer.groups[1].match"
+    assert "kernel" in str(caught.value.fix)
 
 
 def test_stopping_early_needs_a_validation_split(fit_tiny) -> None:
