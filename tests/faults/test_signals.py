@@ -88,13 +88,18 @@ def test_a_signal_at_the_very_last_step_loses_nothing_of_its_epoch(config: Path,
 def test_from_python_a_second_ctrl_c_interrupts_as_ever() -> None:
     from kerasft.training.interruption import StopRequest
 
-    with StopRequest() as stop:
-        signal.raise_signal(signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(KeyboardInterrupt):
+    # a shell's background job begins with the signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with StopRequest() as stop:
             signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            stop.check()
+            assert stop.requested
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                stop.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_sigterm_before_training_is_no_traceback(config: Path, tmp_path: Path) -> None:
