@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,26 +94,14 @@ def build_optimizer(
             where="train.optimizer.layer_decay",
             fix="leave layer_decay out, or name `groups` by variable path",
         )
-    groups = (*_build_groups(config), *layer_decay_groups(depths or {}, config.layer_decay))
+    named = [
+        ParameterGroup(group.match, group.learning_rate_scale, group.weight_decay) for group in config.groups
+    ]
+    groups = (*named, *layer_decay_groups(depths or {}, config.layer_decay))
     arguments = {
         name: getattr(config, name) for name in type(config).model_fields if name not in _HANDLED_HERE
     }
     return OPTIMIZERS[config.type](rate, groups=groups, measure_gradient_norm=True, **arguments)
-
-
-def _build_groups(config: Any) -> list[ParameterGroup]:
-    groups = []
-    for place, group in enumerate(config.groups):
-        try:
-            re.compile(group.match)
-        except re.error as error:
-            raise ConfigError(
-                f"{group.match!r} is not a regular expression: {error}",
-                where=f"train.optimizer.groups.{place}.match",
-                fix=r"escape what is meant literally: `\(`, `\.`",
-            ) from error
-        groups.append(ParameterGroup(group.match, group.learning_rate_scale, group.weight_decay))
-    return groups
 
 
 def keras_optimizer_names() -> list[str]:

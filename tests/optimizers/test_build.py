@@ -96,12 +96,6 @@ def test_layer_decay_needs_the_depths_of_the_layers():
         build_optimizer(read(type="adamw", learning_rate=0.1, layer_decay=0.9), None, 10)
 
 
-def test_a_group_that_is_no_regular_expression_is_a_config_error():
-    config = read(type="adamw", learning_rate=0.1, groups=[{"match": "ok"}, {"match": "("}])
-    with pytest.raises(ConfigError, match=r"groups\.1\.match"):
-        build_optimizer(config, None, 10)
-
-
 def test_package_and_its_config_import_no_tensorflow():
     code = (
         "import sys, kerasft.optimizers, kerasft.optimizers.config; dir(kerasft.optimizers);"
