@@ -26,7 +26,9 @@ class ParameterGroupConfig(Config):
         try:
             re.compile(match)
         except re.error as error:
-            raise ValueError(f"{match!r} is no regular expression: {error}") from error
+            raise ValueError(
+                f"{match!r} is no regular expression: {error}; escape what is meant literally: `\\(`, `\\.`"
+            ) from error
         return match
 
 

@@ -46,6 +46,11 @@ class Phase:
     first_epoch: int = 0
     whole: Any = None
 
+    @property
+    def whole_model(self) -> Any:
+        """The task's model."""
+        return self.model if self.whole is None else self.whole
+
 
 class Task(abc.ABC):
     """What is learned. A task never trains by itself: training is always `compile` + `fit` on its model."""

@@ -220,7 +220,7 @@ def compile_model(
     task: Task, phase: Phase, config: TrainConfig, steps_per_epoch: int, precision: Precision
 ) -> None:
     """Gives the phase's model its loss, metrics and optimizer, and says which activations it keeps."""
-    set_remat(phase.model if phase.whole is None else phase.whole, config.remat)
+    set_remat(phase.whole_model, config.remat)
     depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     course = config
@@ -244,8 +244,7 @@ def check_groups(phase: Phase, config: TrainConfig) -> None:
     Raises:
         ConfigError: an expression of `train.optimizer.groups` matches none.
     """
-    model = phase.model if phase.whole is None else phase.whole
-    paths = [variable.path for variable in model.weights]
+    paths = [variable.path for variable in phase.whole_model.weights]
     for number, group in enumerate(getattr(config.optimizer, "groups", ())):
         if not any(re.search(group.match, path) for path in paths):
             shown = ", ".join(paths[:: max(len(paths) // 6, 1)][:6])
@@ -262,8 +261,8 @@ def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> floa
     Returns:
         The share of all parameters that learns.
     """
-    model = phase.model if phase.whole is None else phase.whole
-    rows = describe_learning(model, phase.model.optimizer, phase.depths, config.optimizer.learning_rate)
+    optimizer, rate = phase.model.optimizer, config.optimizer.learning_rate
+    rows = describe_learning(phase.whole_model, optimizer, phase.depths, rate)
     told = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
     where = "" if phase.course_epochs is None else f" from epoch {phase.first_epoch + 1} on"
     columns = ("weights", "parameters", "share", "highest rate", "weight decay")

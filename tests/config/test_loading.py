@@ -76,7 +76,8 @@ MISTAKES = [
     ("weight_decay: 0.01", "no_decay: [bias, nrom]", 'sst2.yaml:12: train.optimizer.no_decay[1]: expected one of '
         '"bias", "norm", "embedding", got "nrom"; did you mean norm?'),
     ("weight_decay: 0.01", 'groups: [{match: "(x"}]', "sst2.yaml:12: train.optimizer.groups[0].match: '(x' is no "
-        "regular expression: missing ), unterminated subpattern at position 0"),
+        "regular expression: missing ), unterminated subpattern at position 0; escape what is meant literally: "
+        r"`\(`, `\.`"),
     ("weight_decay: 0.01", "groups: [{match: x, learning_rate_scale: -1}]", "sst2.yaml:12: "
         "train.optimizer.groups[0].learning_rate_scale: expected a number ≥ 0.0, or null, got -1"),
     ("warmup: 0.1", "warmup: 0.1, warmup_steps: 5",
