@@ -20,16 +20,19 @@ VISION_RUN := runs/quickstart-vision
 SCENES := runs/scenes
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
+# TEST_MINUTES=20 runs what fits into 20 minutes, the most telling tests first, and lists the others.
 SLOW ?= 1
 PYTEST ?=
+TEST_MINUTES ?=
 
 export KERAS_BACKEND := tensorflow
+test: export TEST_MINUTES := $(TEST_MINUTES)
 test bench: export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'
 	@echo 'make quickstart-vision   draw pictures, train a small net on them, export, predict (into $(VISION_RUN))'
-	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some'
+	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some, TEST_MINUTES=20 for a limit'
 	@echo 'make check        ruff and mypy'
 	@echo 'make format       ruff, mending what it can'
 	@echo 'make bench        the benchmarks that need nothing but this checkout'

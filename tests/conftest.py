@@ -14,6 +14,13 @@ import pytest
 import tiny_bert
 import tiny_entities
 import tiny_images
+from time_budget import TimeBudget, read_minutes
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(TimeBudget(read_minutes(os.environ)), "time_budget")
 
 
 def make_loader(path: Path) -> Callable[..., Any]:
