@@ -19,6 +19,7 @@ ROOT = Path(kerasft.__file__).parent
 ROOMS = (
     "errors",
     "files",
+    "untrusted",
     "network",
     "progress",
     "config",

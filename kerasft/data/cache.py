@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from kerasft.data.records import read_record
 from kerasft.errors import DataError
 from kerasft.files import whole_folder, write_json
+from kerasft.untrusted import load_json
 
 INDEX_FILE = "cache.json"
 
@@ -33,7 +33,7 @@ class ArrayCache:
         self._values: dict[str, np.ndarray] = {}
         self._offsets: dict[str, np.ndarray] = {}
         try:
-            index = read_record(self.folder / INDEX_FILE)
+            index = load_json(self.folder / INDEX_FILE)
             self.fingerprint: str = index["fingerprint"]
             self.num_rows: int = int(index["rows"])
             for name, column in index["columns"].items():
@@ -88,7 +88,7 @@ class ArrayCache:
 def _map(path: Path, dtype: Any, shape: list[int]) -> np.ndarray:
     if 0 in shape:
         return np.zeros(shape, dtype)
-    status = path.stat()
+    status = path.lstat()
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if not stat.S_ISREG(status.st_mode) or status.st_size != expected:
         raise ValueError(f"{path.name} has {status.st_size:,} bytes, not {expected:,}")

@@ -13,8 +13,8 @@ import pydantic
 
 from kerasft.data.contents import CONTENTS, load_content
 from kerasft.data.features import check_feature_classes
-from kerasft.data.records import read_record
 from kerasft.errors import DataError
+from kerasft.untrusted import describe_mismatch, load_json
 
 MANIFEST = "manifest.json"
 INDEX = "index"
@@ -86,7 +86,7 @@ class Split:
         import tensorflow_datasets as tfds
 
         with _naming_damage(self.folder):
-            check_feature_classes(read_record(self.folder / "features.json"))
+            check_feature_classes(load_json(self.folder / "features.json"))
             builder = tfds.builder_from_directory(str(self.folder))
             # a picture's bytes are wanted, not its pixels
             decoders = {self._held: tfds.decode.SkipDecoding()}
@@ -233,7 +233,7 @@ def load_prepared_dataset(folder: Path) -> PreparedDataset:
     fix = "Run `kerasft prepare` first."
     path = folder / MANIFEST
     try:
-        manifest = read_record(path)
+        manifest = load_json(path)
     except FileNotFoundError as error:
         raise DataError("There is no prepared dataset.", where=str(folder), fix=fix) from error
     except (OSError, ValueError) as error:
@@ -247,8 +247,6 @@ def load_prepared_dataset(folder: Path) -> PreparedDataset:
     try:
         _Manifest.model_validate(manifest)
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"{place}: {first['msg']}" if place else first["msg"]
+        what = describe_mismatch(error)
         raise DataError(f"The manifest is damaged: {what}", where=str(path), fix=_DAMAGED) from error
     return PreparedDataset(folder, manifest)

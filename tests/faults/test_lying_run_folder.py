@@ -125,7 +125,7 @@ def test_a_damaged_manifest_is_told(copied: Path, damage: Callable[[Path], None]
 def test_a_manifest_that_is_a_pipe_is_not_waited_for(copied: Path) -> None:
     (copied / "manifest.json").unlink()
     os.mkfifo(copied / "manifest.json")
-    with pytest.raises(DataError, match="manifest is damaged: it is no file"):
+    with pytest.raises(DataError, match="manifest is damaged: it is a pipe"):
         load_prepared_dataset(copied)
 
 

@@ -18,13 +18,13 @@ import tensorflow_datasets as tfds
 from kerasft.data.config import TfdsSource
 from kerasft.data.features import check_feature_classes
 from kerasft.data.fields import Field, InvalidValue
-from kerasft.data.records import read_record
 from kerasft.data.sources.paths import SourceFile, measure
 from kerasft.data.sources.rows import RawBatch, Reject
 from kerasft.data.sources.tfds_columns import Column
 from kerasft.errors import DataError, KerasftError, storage_error
 from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress
+from kerasft.untrusted import load_json
 
 _BATCH_EXAMPLES = 64
 _REACH_SECONDS = 2.0
@@ -188,7 +188,7 @@ def _find_descriptions(data_dir: str | None, name: str) -> list[Path]:
 
 def _check_description(path: Path) -> None:
     try:
-        check_feature_classes(read_record(path))
+        check_feature_classes(load_json(path, follow_links=True))
     except (OSError, ValueError) as error:
         raise DataError(
             f"The dataset's description cannot be used: {_tell(error)}",

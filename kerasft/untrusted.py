@@ -1,0 +1,335 @@
+"""Files that may come from someone else: never through a link, plain files only, within bounds, checked for shape.
+
+A run folder can be a download, an archive or a colleague's copy. What kerasft reads back from one, and what it writes
+into one under a name that stands there already, goes through here:
+
+* `check_tree` looks through a folder once, before anything in it is used: no links, pipes or devices at any depth;
+* `open_plain`, `read_bytes`, `read_text`, `read_json` and `iterate_json_lines` read (`load_json` leaves the naming of
+  the file to its caller);
+* `open_in_place` opens a file that is appended to or cut back.
+
+What is wrong with a file becomes a `KerasftError` that names it. A file that is not there stays a `FileNotFoundError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydantic
+
+from kerasft.errors import DataError, KerasftError, storage_error
+
+MAX_BYTES = 256 << 20
+MAX_LINE_BYTES = 64 << 20
+MAX_DEPTH = 64
+"""How deep lists and objects of a record may be nested; kerasft's own reach 12."""
+REMOVE_IT = "Remove it, or put a copy of the file itself there."
+
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def name_kind(mode: int) -> str:
+    """What a file's mode says it is, in words: `a file`, `a link`, `a pipe`, …"""
+    return _KINDS.get(stat.S_IFMT(mode), "a file")
+
+
+def check_tree(root: str | Path, error: type[KerasftError] = DataError) -> None:
+    """Makes sure that in and below a folder there are plain files and folders alone.
+
+    Nothing is opened, so that a pipe is not waited for. The folder itself may be reached through a link: its name came
+    from the user, what lies in it perhaps did not. One that is not there is in order.
+
+    Raises:
+        `error`: something else lies there; it is named.
+    """
+    folders = [os.fspath(root)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                found = [(entry.path, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for path, mode in found:
+            if stat.S_ISDIR(mode):
+                folders.append(path)
+            elif not stat.S_ISREG(mode):
+                raise error(_refuse(path, mode), where=path, fix=REMOVE_IT)
+
+
+def _refuse(path: str | Path, mode: int) -> str:
+    told = name_kind(mode)
+    if stat.S_ISLNK(mode):
+        with suppress(OSError):
+            told += f" to {os.readlink(path)}"
+        return f"is {told}: in a run folder links are not followed."
+    return f"is {told}, not a plain file."
+
+
+def open_plain(path: str | Path, *, follow_links: bool = False) -> BinaryIO:
+    """Opens a plain file for reading, and waits for nobody.
+
+    Args:
+        path: the file.
+        follow_links: whether a link in its place to a plain file is followed: only where the user named the file.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is no plain file.
+    """
+    try:
+        # looked at before it is opened: opening a device may do something
+        _check_plain(os.stat(path, follow_symlinks=follow_links).st_mode)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link, and not followed") from None
+        raise
+    return _take(descriptor, "rb")
+
+
+def open_in_place(path: str | Path, *, create: bool = True) -> BinaryIO:
+    """Opens a file for writing what is there already: neither emptied nor replaced; does not follow a link.
+
+    Args:
+        path: the file; its folder exists.
+        create: whether it is made where it is not there.
+
+    Returns:
+        Readable and writable, unbuffered, at the file's beginning.
+
+    Raises:
+        StorageError: the disk is full or read-only, say.
+        DataError: it is no plain file, or has a second name elsewhere (a hard link), which would be written too.
+        FileNotFoundError: it is not there, and is not to be made.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    with naming(path):
+        if os.path.lexists(path):
+            _check_plain(os.lstat(path).st_mode)
+        try:
+            file = _take(os.open(path, flags, 0o644), "r+b", buffering=0)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ValueError("it is a link, and not followed") from None
+            raise
+        if os.fstat(file.fileno()).st_nlink > 1:
+            file.close()
+            raise ValueError("it has another name besides (a hard link), whose file would be written too")
+    return file
+
+
+def _take(descriptor: int, mode: str, buffering: int = -1) -> Any:
+    try:
+        _check_plain(os.fstat(descriptor).st_mode)
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, mode, buffering=buffering)
+
+
+def _check_plain(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"it is {name_kind(mode)}, not a plain file")
+
+
+@contextmanager
+def naming(path: str | Path, error: type[KerasftError] = DataError, fix: str = REMOVE_IT) -> Iterator[None]:
+    """Makes an `error` that names the file of whatever a file of the wrong kind, size, shape or depth leads to.
+
+    A file that is not there stays a `FileNotFoundError`, a `KerasftError` what it is, and what the disk refuses becomes
+    a `StorageError`.
+    """
+    try:
+        yield
+    except (KerasftError, FileNotFoundError):
+        raise
+    except pydantic.ValidationError as found:
+        raise error(f"is damaged: {describe_mismatch(found)}", where=str(path), fix=fix) from found
+    except OSError as found:
+        told = storage_error(found, path)
+        raise told or error(f"cannot be read: {found.strerror or found}", where=str(path), fix=fix) from found
+    except RecursionError as found:
+        raise error("is damaged: it is nested too deeply", where=str(path), fix=fix) from found
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as found:
+        told_so = " ".join(str(found).split())[:300] or type(found).__name__
+        if isinstance(found, KeyError):
+            told_so = f"it lacks {told_so}"
+        raise error(f"is damaged: {told_so}", where=str(path), fix=fix) from found
+
+
+def describe_mismatch(error: pydantic.ValidationError) -> str:
+    """The first thing that is wrong with a record, with the key it stands at."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}"[:300] if place else str(first["msg"])[:300]
+
+
+def read_bytes(
+    path: str | Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    error: type[KerasftError] = DataError,
+    fix: str = REMOVE_IT,
+) -> bytes:
+    """A plain file's bytes.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        `error`: it is no plain file, has more than `max_bytes`, or cannot be read.
+    """
+    with naming(path, error, fix):
+        return _load_bytes(path, max_bytes)
+
+
+def _load_bytes(path: str | Path, max_bytes: int, follow_links: bool = False) -> bytes:
+    with open_plain(path, follow_links=follow_links) as file:
+        content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            size = max(os.fstat(file.fileno()).st_size, len(content))
+            raise ValueError(f"it has {size:,} bytes, and may have {max_bytes:,}")
+    return content
+
+
+def read_text(
+    path: str | Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    error: type[KerasftError] = DataError,
+    fix: str = REMOVE_IT,
+) -> str:
+    """A plain file's UTF-8 text; raises as `read_bytes` does, also where it is no UTF-8."""
+    with naming(path, error, fix):
+        return _load_bytes(path, max_bytes).decode("utf-8")
+
+
+def load_json(
+    path: str | Path,
+    schema: Any = dict[str, Any],
+    *,
+    max_bytes: int = MAX_BYTES,
+    follow_links: bool = False,
+) -> Any:
+    """A plain file's JSON value, for callers who name the file themselves; see `read_json`.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is no plain file, too large, no JSON, nested deeper than `MAX_DEPTH`, or of another shape.
+    """
+    return parse_json(_load_bytes(path, max_bytes, follow_links), schema)
+
+
+def read_json(
+    path: str | Path,
+    schema: Any = dict[str, Any],
+    *,
+    max_bytes: int = MAX_BYTES,
+    error: type[KerasftError] = DataError,
+    fix: str = REMOVE_IT,
+) -> Any:
+    """A plain file's JSON value.
+
+    Args:
+        path: the file.
+        schema: what it must hold: a type that pydantic checks, strictly (a text is no number); an object by default.
+            Keys that a model does not name may be there.
+        max_bytes: how large it may be.
+        error, fix: what is raised, and what it advises.
+
+    Returns:
+        The plain value, as JSON has it (not the model).
+
+    Raises:
+        FileNotFoundError: it is not there.
+        `error`: it is no plain file, too large, no JSON, nested deeper than `MAX_DEPTH`, or of another shape.
+    """
+    with naming(path, error, fix):
+        return load_json(path, schema, max_bytes=max_bytes)
+
+
+def iterate_json_lines(
+    path: str | Path,
+    schema: Any = dict[str, Any],
+    *,
+    error: type[KerasftError] = DataError,
+    fix: str = REMOVE_IT,
+) -> Iterator[Any]:
+    """The values of a file with one on each line, one after the other; empty lines are passed over.
+
+    Raises:
+        as `read_json`; the line is named.
+    """
+    with naming(path, error, fix):
+        file = open_plain(path)
+    with file:
+        for number in range(1, 1 << 62):
+            with naming(f"{path}:{number}", error, fix):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                if not line:
+                    return
+                if len(line) > MAX_LINE_BYTES:
+                    raise ValueError(f"the line has more than {MAX_LINE_BYTES:,} bytes")
+                value = parse_json(line, schema) if line.strip() else None
+            if value is not None:
+                yield value
+
+
+def parse_json(content: bytes, schema: Any = dict[str, Any]) -> Any:
+    """The JSON value that bytes hold; see `read_json`.
+
+    Raises:
+        ValueError: they hold none, one that is nested too deeply, texts that are no Unicode, or another shape.
+    """
+    try:
+        value = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    check_depth(value)
+    if b"\\ud" in content or b"\\uD" in content:
+        # half a pair stands for no character, and could not be written again
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    try:
+        _adapt(schema).validate_python(value, strict=True)
+    except pydantic.ValidationError as error:
+        raise ValueError(describe_mismatch(error)) from error
+    return value
+
+
+@lru_cache(maxsize=64)
+def _adapt(schema: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(schema)
+
+
+def check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
+    """Refuses lists and objects in one another to more than `limit` levels.
+
+    Raises:
+        ValueError: they are.
+    """
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return
+        level = [
+            child
+            for holder in level
+            for child in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(child, dict | list)
+        ]
+    if level:
+        raise ValueError("it is nested too deeply")
