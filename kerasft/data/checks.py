@@ -42,7 +42,7 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: 
     train = counts.get("train")
     present = [name for name, count in train.items() if count] if train else []
     if train is not None and len(present) < fewest:
-        none = "No rows are left in train." if fewest > 1 else "No row of train has an entity."
+        none = "No row of train has a label." if fewest > 1 else "No row of train has an entity."
         raise DataError(
             f"All rows of train have one label, {present[0]!r}." if present else none,
             where="data.train",

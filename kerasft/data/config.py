@@ -36,8 +36,9 @@ class CsvSource(_TextFileSource):
     a field not listed is looked for under its own name."""
 
 
-Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "plain"]
-"""How tags tell where an entity begins and ends; `plain` has no such prefixes, as for parts of speech."""
+Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "IO", "plain"]
+"""How tags tell where an entity begins and ends. `IO` and `plain` have no letters before their types: neighbouring
+words of one type are one entity, or each is one of its own, as parts of speech are."""
 
 
 class JsonLinesSource(_TextFileSource):
@@ -56,7 +57,7 @@ class ConllSource(_TextFileSource):
 
     format: Literal["conll"]
     separator: str | None = pydantic.Field(None, min_length=1)
-    """What stands between columns; write "\\t" for a tab. Null: a tab where lines have one, else any white space."""
+    """What stands between columns; write "\\t" for a tab. Null: a tab where lines have one, else blanks."""
     columns: dict[str, int] = pydantic.Field(default_factory=dict)
     """The columns of `words` and `tags`, from 0, or from the end: -1. Not given: the first and the last."""
     scheme: Scheme = "auto"
@@ -71,6 +72,8 @@ class ParquetSource(_FileSource):
     format: Literal["parquet"]
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
     """Which column holds each of the task's fields, `{text: review.body}`; a dot descends into a struct."""
+    scheme: Scheme = "auto"
+    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
 
 
 class ImageFolderSource(Config):

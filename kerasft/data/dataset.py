@@ -141,6 +141,9 @@ class _Preparation:
         with RowStore(work) as store:
             pairs = self._read(store, folder, work, kept)
             labels = self._name_labels(store)
+            least = 1 if self.content.labelled else 2
+            if not self.label_names:  # nothing could be cut by label
+                check_labels({"train": {}}, self.progress, least)
             groups = group_by_key(store.read_column("keys"))
             splits = self._assign(store, groups, pairs, labels)
             present = {
@@ -148,7 +151,6 @@ class _Preparation:
                 for number, name in enumerate(SPLITS)
                 if name in self.counts or name in self.cut_splits
             }
-            least = 1 if self.content.labelled else 2
             check_labels(self._count_labels(labels, splits, present), self.progress, least)
             duplicates = Duplicates(groups, pairs, splits, labels)
             describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)

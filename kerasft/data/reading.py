@@ -144,7 +144,7 @@ class SplitReader:
         """Reads a split's files, given by their numbers."""
         counts = SplitCounts()
         total = sum(measure(file) for file in files.values())
-        fields = self._content.open_source(source, list(files.values()), self._fields)
+        fields = self._content.open_source(source, list(files.values()), self._fields, progress)
         with (
             ThreadPoolExecutor(1, thread_name_prefix="signatures") as executor,
             progress.bar(f"reading {name}", total, "bytes") as bar,

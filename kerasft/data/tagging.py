@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasft.data.fields import INVISIBLE, InvalidValue, describe_value, parse_label, parse_text
-from kerasft.text.tags import Scheme, find_faults, find_spans
+from kerasft.text.tags import OUTSIDE_TAGS, Scheme, find_faults, find_spans
 
 NAMES = {
     "text": ("text", "sentence"),
@@ -63,7 +64,7 @@ def pick_parts(row: Any) -> dict[str, Any]:
 
 
 def read_tags(tags: Any) -> list[str]:
-    """A row's tags; of several in one cell, joined by commas, the first.
+    """A row's tags; of several in one cell, joined by commas, the first. A comma alone, or before the first, is a tag.
 
     Raises:
         InvalidValue: they are no list of names.
@@ -72,8 +73,12 @@ def read_tags(tags: Any) -> list[str]:
         raise InvalidValue("tags are not a list", f"found {describe_value(tags)}")
     for tag in tags:
         if not isinstance(tag, str):
-            raise InvalidValue("tag is not a string", f"found {describe_value(tag)}")
-    return [tag.split(",", 1)[0].strip() for tag in tags]
+            numbered = "; the file does not tell the names of its tags: write these, B-person and so on"
+            raise InvalidValue(
+                "tag is not a string",
+                f"found {describe_value(tag)}{numbered if isinstance(tag, int) else ''}",
+            )
+    return [tag.split(",", 1)[0].strip(INVISIBLE) or tag.strip(INVISIBLE) for tag in tags]
 
 
 def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
@@ -87,6 +92,31 @@ def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
     Raises:
         InvalidValue: they are no such things.
     """
+    words, tags = _check_words(parts)
+    visible = [bool(word.strip(INVISIBLE)) for word in words]
+    # a tag of an invisible word may begin an entity; outside of all it parts none
+    kept = [i for i, seen in enumerate(visible) if seen or tags[i] not in OUTSIDE_TAGS]
+    words, tags = [words[i].strip(INVISIBLE) for i in kept], [tags[i] for i in kept]
+    left_out = [i for i, seen in enumerate(visible) if not seen]
+    shown = [word for word in words if word]
+    if not shown:
+        raise InvalidValue("empty text", "no word has anything visible in it")
+    text, places = _locate(shown, parts["text"]) if "text" in parts else _join(shown, join)
+    ranks = list(itertools.accumulate(map(bool, words), initial=0))
+    breaks = find_faults(tags, scheme)
+    entities = [
+        (places[ranks[first]][0], places[ranks[last] - 1][1], parse_label(kind))
+        for first, last, kind in find_spans(tags, scheme)
+        if ranks[first] < ranks[last]
+    ]
+    told = [f"word {kept[place] + 1}, {words[place][:30]!r}: {what}" for place, what in breaks[:5]]
+    told += [f"word {place + 1} has nothing visible in it and is left out" for place in left_out[:5]]
+    note = "broken tags" if breaks else "invisible words left out" if left_out else ""
+    return Tagged(parse_text(text), places, entities, note, "; ".join(told))
+
+
+def _check_words(parts: Mapping[str, Any]) -> tuple[Sequence[str], list[str]]:
+    """As many words as tags, none of them empty."""
     words, tags = parts["words"], read_tags(parts["tags"])
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise InvalidValue("words are not a list of strings", f"found {describe_value(words)}")
@@ -94,19 +124,12 @@ def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
         raise InvalidValue("no words")
     if len(words) != len(tags):
         raise InvalidValue("words and tags differ in number", f"{len(words)} words, {len(tags)} tags")
-    words = [word.strip(INVISIBLE) for word in words]
-    if "" in words:
-        raise InvalidValue("empty word", f"word {words.index('') + 1}")
     if "" in tags:
         raise InvalidValue("missing tag", f"of word {tags.index('') + 1}, {words[tags.index('')][:30]!r}")
-    text, places = _locate(words, parts["text"]) if "text" in parts else _join(words, join)
-    breaks = find_faults(tags, scheme)
-    entities = [
-        (places[first][0], places[last - 1][1], parse_label(kind))
-        for first, last, kind in find_spans(tags, scheme)
-    ]
-    mended = "; ".join(f"word {place + 1}, {words[place][:30]!r}: {what}" for place, what in breaks[:5])
-    return Tagged(parse_text(text), places, entities, "broken tags" if breaks else "", mended)
+    empty = next((number for number, word in enumerate(words, 1) if not word.strip(" \t\r\n")), None)
+    if empty is not None:
+        raise InvalidValue("empty word", f"word {empty}")
+    return words, tags
 
 
 def _join(words: Sequence[str], join: str) -> tuple[str, list[tuple[int, int]]]:
@@ -152,6 +175,8 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
         InvalidValue: they are no such things, or an entity does not lie in the text.
     """
     text, listed = parse_text(parts.get("text")), parts["entities"]
+    if isinstance(listed, Mapping):  # lists side by side, as TFDS and `datasets` keep sequences of objects
+        listed = _zip_lists(listed)
     if not isinstance(listed, list | tuple):
         raise InvalidValue("entities are not a list", f"found {describe_value(listed)}")
     entities, notes = [], []
@@ -177,6 +202,14 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
     notes += [f"{text[start:end][:30]!r} ({kind}) lies over another" for start, end, kind in dropped]
     note = "entities that overlap" if dropped else "white space around an entity" if notes else ""
     return Tagged(text, [], kept, note, "; ".join(notes[:5]))
+
+
+def _zip_lists(columns: Mapping[str, Any]) -> Any:
+    """A list of objects; what was given where it is no lists of one length."""
+    lists = list(columns.values())
+    if not lists or not all(isinstance(each, list) and len(each) == len(lists[0]) for each in lists):
+        return columns
+    return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
 def _read_entity(item: Any, number: int) -> tuple[int, int, Any, str | None]:

@@ -1,10 +1,11 @@
 """Tags of words (NER, chunking, POS): what a tag says, spans from tags and tags from spans, legal sequences.
 
-A tag is a letter and a type, `B-PER`, or `O`. A span is (first word, word after the last, type). Four schemes:
+A tag is a letter and a type, `B-PER`, or `O`. A span is (first word, word after the last, type). Five schemes:
 
     IOB2     B-X begins an entity, I-X goes on with it
     IOB1     I-X begins one too; B-X stands only where an entity follows another of its type at once
     BIOES    as IOB2, but E-X ends an entity of several words, and S-X is one of a single word
+    IO       no letters, `PER`: neighbouring words of one type are one entity; `I-PER` says the same
     plain    no letters (POS): each word is a span of its own, whose type is the tag
 
 BIOES is read in its other spellings too, L for E (BILOU), U or W for S, and M for I (BMES); it is written as BIOES.
@@ -23,7 +24,7 @@ import numpy as np
 
 from kerasft.errors import DataError
 
-Scheme = Literal["IOB1", "IOB2", "BIOES", "plain"]
+Scheme = Literal["IOB1", "IOB2", "BIOES", "IO", "plain"]
 """How tags mark entities; the module says which is which."""
 Span = tuple[int, int, str]
 """(first word, word after the last, type)."""
@@ -79,7 +80,7 @@ def find_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
     spans: list[Span] = []
     start, open_type = 0, ""  # no type: no span is open
     for word, tag in enumerate(tags):
-        letter, type_name = split_tag(tag) or (OUTSIDE, "")
+        letter, type_name = _split_io(tag) if scheme == "IO" else split_tag(tag) or (OUTSIDE, "")
         goes_on = letter in "IE" and type_name == open_type
         if open_type and not goes_on:
             spans.append((start, word, open_type))
@@ -91,6 +92,20 @@ def find_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
     if open_type:
         spans.append((start, len(tags), open_type))
     return spans
+
+
+def _split_io(tag: str) -> tuple[str, str]:
+    """I or O and the type; any tag that is not outside is inside of an entity of its type."""
+    parts = split_tag(tag)
+    if parts is None or (parts[0] != OUTSIDE and len(tag) < 3):  # no letter, or a type of one letter
+        return "I", tag
+    return (OUTSIDE if parts[0] == OUTSIDE else "I"), parts[1]
+
+
+def _begins_or_ends(tag: str) -> bool:
+    """Whether a tag has one of the letters that IO does without, and a type."""
+    parts = split_tag(tag)
+    return parts is not None and parts[0] in "BES" and len(tag) > 2
 
 
 def find_faults(tags: Sequence[str], scheme: Scheme) -> list[Fault]:
@@ -112,6 +127,8 @@ def find_faults(tags: Sequence[str], scheme: Scheme) -> list[Fault]:
     _check_scheme(scheme)
     if scheme == "plain":
         return []
+    if scheme == "IO":
+        return [(word, f"{tag} is no tag of IO") for word, tag in enumerate(tags) if _begins_or_ends(tag)]
     faults: list[Fault] = []
     before: tuple[str, str] | None = None
     for word, tag in enumerate(tags):
@@ -154,7 +171,7 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
 
     Raises:
         ValueError: there is no such scheme, or a span is empty, has no type or leaves the words.
-        DataError: spans overlap, or one of several words is to become plain tags.
+        DataError: spans overlap, one of several words is to become plain tags, or two of one type that touch IO tags.
     """
     _check_scheme(scheme)
     tags = [OUTSIDE] * length
@@ -174,6 +191,13 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
                     fix="Plain tags give each word a type of its own: name IOB2 or BIOES for entities.",
                 )
             tags[start] = type_name
+        elif scheme == "IO":
+            if type_name in OUTSIDE_TAGS or (start == end_before and type_name == type_before):
+                raise DataError(
+                    f"The {type_name} of words {start} to {end - 1} cannot be written in IO tags.",
+                    fix="IO joins neighbouring words of one type: name IOB2 or BIOES.",
+                )
+            tags[start:end] = [type_name] * (end - start)
         else:
             touches = start == end_before and type_name == type_before
             letters = _spell(end - start, scheme, touches)
@@ -205,6 +229,7 @@ def list_tags(types: Sequence[str], scheme: Scheme) -> list[str]:
     """All tags of a scheme: `O`, then each type's in the order of its letters; plain tags are the types alone.
 
         list_tags(["PER", "LOC"], "IOB2") == ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+        list_tags(["PER", "LOC"], "IO") == ["O", "PER", "LOC"]
 
     Raises:
         ValueError: there is no such scheme.
@@ -212,6 +237,8 @@ def list_tags(types: Sequence[str], scheme: Scheme) -> list[str]:
     _check_scheme(scheme)
     if scheme == "plain":
         return list(types)
+    if scheme == "IO":
+        return [OUTSIDE, *types]
     return [OUTSIDE, *(f"{letter}-{name}" for name in types for letter in _LETTERS_OF[scheme][1:])]
 
 
@@ -242,7 +269,7 @@ def build_tag_rules(tags: Sequence[str], scheme: Scheme) -> TagRules:
     """
     _check_scheme(scheme)
     parts = [split_tag(tag) for tag in tags]
-    if scheme != "plain":
+    if scheme in _LETTERS_OF:
         strange = [
             t for t, part in zip(tags, parts, strict=True) if not part or part[0] not in _LETTERS_OF[scheme]
         ]

@@ -37,8 +37,10 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def prepare(folder: Path, config: DataConfig, labels: tuple[str, ...] | None = None):
-    return prepare_dataset(config, FIELDS, folder / "dataset", base=folder, seed=0, labels=labels)
+def prepare(folder: Path, config: DataConfig, labels: tuple[str, ...] | None = None, progress=None):
+    return prepare_dataset(
+        config, FIELDS, folder / "dataset", base=folder, seed=0, labels=labels, progress=progress
+    )
 
 
 def alone(source) -> DataConfig:
@@ -79,6 +81,71 @@ def test_the_scheme_is_found_from_all_tags_of_a_split(tmp_path: Path, tags: str,
     assert [(start, end, dataset.label_names[kind]) for start, end, kind in example["entities"]] == found
 
 
+def test_io_tags_are_found_join_neighbours_and_it_is_said(tmp_path: Path, progress) -> None:
+    train = write(
+        tmp_path / "a.txt", "Dennis person\nHopper person\nmet O\nAda person\nthere O\n\nhe O\nran O\n"
+    )
+    test = write(tmp_path / "b.txt", "Ada person\nLind person\n")
+    config = DataConfig(
+        train=ConllSource(format="conll", path=train),
+        test=ConllSource(format="conll", path=test),
+        validation_share=0,
+    )
+    dataset = prepare(tmp_path, config, progress=progress)
+    assert name_entities(dataset, dataset.split("train")[0]) == [
+        ("Dennis Hopper", "person"),
+        ("Ada", "person"),
+    ]
+    assert name_entities(dataset, dataset.split("test")[0]) == [("Ada Lind", "person")]
+    assert progress.notes[0].startswith("a.txt: the tags are IO: no tag has a letter, as person (word 1 of")
+    assert "set scheme: plain if each" in progress.notes[0]
+    assert progress.notes[1].startswith("b.txt: the tags are IO")
+
+
+def test_plain_tags_of_parts_of_speech_are_said_to_be_each_its_own(tmp_path: Path, progress) -> None:
+    path = write(tmp_path / "a.txt", "Ada NNP\nLind NNP\nran VBD\n, ,\n")
+    for scheme, found in (("auto", ["NNP", "NNP", "VBD", ","]), ("IO", ["NNP", "VBD", ","])):
+        source = ConllSource(format="conll", path=path, scheme=scheme)
+        dataset = prepare(tmp_path, alone(source), progress=progress)
+        assert [name for _, name in name_entities(dataset, dataset.split("train")[0])] == found
+    (note,) = progress.notes
+    assert note.startswith("a.txt: the tags are plain: no tag has a letter and a hyphen")
+    assert "set scheme: IO if neighbouring words of one tag are one" in note
+
+
+def test_no_entity_at_all_is_an_error_while_a_split_is_cut_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "".join(f"word{number} O\n\n" for number in range(40)))
+    with pytest.raises(DataError, match=r"No row of train has an entity.*\n.*which columns hold the words"):
+        prepare(tmp_path, DataConfig(train=ConllSource(format="conll", path=path)))
+
+
+def test_tags_of_two_kinds_are_told_with_their_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "Ada B-person\nran VBD\n")
+    with pytest.raises(DataError, match="Some tags have a letter") as error:
+        prepare(tmp_path, alone(ConllSource(format="conll", path=path)))
+    assert error.value.where == "a.txt"
+
+
+@pytest.mark.parametrize("tag", ["O", "I-x"])
+def test_an_invisible_word_is_left_out_and_it_is_said(tag: str) -> None:
+    tagged = parse_words(
+        {"words": ["a", "\u200b", "b", "c"], "tags": ["B-x", tag, "I-x", "O"]}, "IOB2", "auto"
+    )
+    assert (tagged.text, tagged.words) == ("a b c", [(0, 1), (2, 3), (4, 5)])
+    assert tagged.entities == [(0, 3, "x")]
+    assert (tagged.note, tagged.mended) == (
+        "invisible words left out",
+        "word 2 has nothing visible in it and is left out",
+    )
+
+
+def test_an_entity_that_begins_at_an_invisible_word_stays_one_of_its_own() -> None:
+    parts = {"words": ["a", "\u200b", "b", "\ufeff"], "tags": ["B-x", "B-x", "I-x", "B-y"]}
+    assert parse_words(parts, "IOB2", "auto").entities == [(0, 1, "x"), (2, 3, "x")]
+    with pytest.raises(InvalidValue, match="anything visible"):
+        parse_words({"words": ["\u200b"], "tags": ["B-x"]}, "IOB2", "auto")
+
+
 def test_broken_tags_are_mended_and_listed_by_row(tmp_path: Path) -> None:
     lines = "a\tO\nb\tI-x\nc\tI-x\n\nd\tB-x\ne\tO\nf\tB-x\n"
     source = ConllSource(format="conll", path=write(tmp_path / "a.txt", lines), scheme="IOB2")
@@ -117,10 +184,11 @@ def test_ideographs_are_joined_without_spaces(tmp_path: Path) -> None:
                 {"entity_type": "person", "entity": "Ada", "entity_index": {"begin": 0, "end": 3}},
             ],
         },
+        {"text": "Ada in Rome", "entities": {"start": [0, 7], "end": [3, 11], "type": ["person", "place"]}},
         {"tokens": ["Ada", "in", "Rome"], "ner_tags": ["B-person", "O", "B-place"]},
         {"text": "Ada in Rome", "words": ["Ada", "in", "Rome"], "tags": ["B-person", "O", "B-place,B-x"]},
     ],
-    ids=["lists", "objects", "cluener", "tokens", "words in a text"],
+    ids=["lists", "objects", "cluener", "side by side", "tokens", "words in a text"],
 )
 def test_json_lines_of_every_kind_say_the_same(tmp_path: Path, row: dict) -> None:
     path = write(tmp_path / "a.jsonl", json.dumps(row) + "\n")
@@ -222,6 +290,7 @@ def test_an_object_without_the_parts_says_what_it_has() -> None:
 
 def test_of_several_tags_in_a_cell_the_first_counts() -> None:
     assert read_tags(["B-a,B-b", "O", " I-a , O"]) == ["B-a", "O", "I-a"]
+    assert read_tags([",", " , ", ",:"]) == [",", ",", ",:"]
 
 
 @given(

@@ -25,7 +25,7 @@ from kerasft.text.tags import (
     write_tags,
 )
 
-LETTERED = [scheme for scheme in SCHEMES if scheme != "plain"]
+LETTERED = [scheme for scheme in SCHEMES if scheme not in ("IO", "plain")]
 STRICT = {"IOB1": strict_schemes.IOB1, "IOB2": strict_schemes.IOB2, "BIOES": strict_schemes.IOBES}
 LETTERS = st.sampled_from([*list_tags(TYPES, "BIOES"), "B", "I", "E", "S"])
 
@@ -91,6 +91,21 @@ def test_each_word_of_plain_tags_is_a_span_but_for_those_outside(words):
     mended = ["O" if tag in ("_", "-X-") else tag for tag in words]
     assert write_tags(spans, len(words), "plain") == mended
     assert find_faults(words, "plain") == []
+
+
+@pytest.mark.parametrize(
+    "tags", ["a a O a b b", "I-a I-a O I-a I-b b", "B-a I-a O S-a B-b E-b", "a a -X- a b b"]
+)
+def test_io_tags_join_neighbours_of_one_type(tags):
+    spans = find_spans(tags.split(), "IO")
+    assert spans == [(0, 2, "a"), (3, 4, "a"), (4, 6, "b")]
+    assert write_tags(spans, 6, "IO") == ["a", "a", "O", "a", "b", "b"]
+    assert len(find_faults(tags.split(), "IO")) == sum(tag[:1] in "BES" for tag in tags.split())
+
+
+def test_two_entities_of_one_type_that_touch_cannot_be_io_tags():
+    with pytest.raises(DataError, match="The a of words 1 to 1 cannot be written in IO tags"):
+        write_tags([(0, 1, "a"), (1, 2, "a")], 2, "IO")
 
 
 @given(tags=st.lists(LETTERS, max_size=8), source=st.sampled_from(LETTERED), target=st.sampled_from(LETTERED))
@@ -186,7 +201,7 @@ def test_plain_tags_refuse_what_they_cannot_say(span):
 
 
 def test_an_unknown_scheme_is_refused():
-    with pytest.raises(ValueError, match="'IOE2' is none of IOB1, IOB2, BIOES, plain"):
+    with pytest.raises(ValueError, match="'IOE2' is none of IOB1, IOB2, BIOES, IO, plain"):
         find_spans(["O"], "IOE2")
 
 
@@ -233,6 +248,12 @@ def find_scheme(*sequences: str) -> SchemeFinder:
             ["DET NOUN", "-LRB- _ O"],
             "no tag has a letter and a hyphen, as DET (word 1 of sequence 1)",
         ),
+        (
+            "IO",
+            ["person person O", "O place"],
+            "no tag has a letter, as person (word 1 of sequence 1) has none, and 40% of the words are O",
+        ),
+        ("plain", ["N V O", "O , D"], "no tag has a letter and a hyphen, as N (word 1 of sequence 1)"),
         ("plain", ["S N O L", "E , B"], "no tag has a letter and a hyphen, as N (word 2 of sequence 1)"),
     ],
 )

@@ -62,7 +62,7 @@ class Content(abc.ABC):
     """Whether an example's labels are part of what it holds."""
 
     def open_source(
-        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]
+        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field], progress: Progress
     ) -> Sequence[Field]:
         """What to read of each row of a split's files; called before they are read.
 
@@ -70,6 +70,7 @@ class Content(abc.ABC):
             source: their format's settings.
             files: the split's.
             fields: the task's.
+            progress: told of what was found out about them.
 
         Returns:
             By default the task's fields.

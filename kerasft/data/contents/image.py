@@ -103,7 +103,7 @@ class ImageContent(Content):
 
 def _find_path(text: str, file: SourceFile) -> Path:
     """What a path in a list of pictures means: relative ones start from the list's folder."""
-    text = text.strip()
+    text = text.strip(" \t\r\n")  # other spaces may be part of a file's name
     if not text:
         raise InvalidPicture("no picture named", "the path is empty")
     if "\0" in text or not _is_spelled(text):

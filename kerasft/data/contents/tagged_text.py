@@ -23,6 +23,7 @@ from kerasft.data.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.tagging import Tagged, parse_spans, parse_words, pick_parts, read_tags
 from kerasft.errors import DataError
+from kerasft.progress import Progress
 from kerasft.text.tag_schemes import SchemeFinder
 from kerasft.text.tags import Scheme
 
@@ -30,6 +31,11 @@ WHOLE = Field("", "part")
 """A row as its file holds it: an object, of which the known names are taken."""
 WORDS, ENTITIES = "words", "entities"
 """Names of features, besides the text's."""
+_WITHOUT_LETTERS = ("IO", "plain")
+_MEANINGS = {
+    "IO": ". Neighbouring words of one tag are one entity; set scheme: plain if each is one of its own.",
+    "plain": ". Each word is an entity of its own; set scheme: IO if neighbouring words of one tag are one.",
+}
 
 
 class TaggedTextContent(TextContent):
@@ -43,10 +49,11 @@ class TaggedTextContent(TextContent):
     def __init__(self) -> None:
         self._names: list[str] = []
         self._scheme: Scheme = "IOB2"
+        self._without_letters: Scheme | None = None
         self._join = "auto"
 
     def open_source(
-        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]
+        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field], progress: Progress
     ) -> Sequence[Field]:
         """Also finds out, from all tags of a split, how they are meant."""
         fields = _choose_fields(source, next(field for field in fields if field.parts))
@@ -56,10 +63,12 @@ class TaggedTextContent(TextContent):
         if scheme != "auto":
             self._scheme = scheme
         elif {"tags", WHOLE.name} & set(self._names):
-            self._scheme = self._find_scheme(source, files, fields)
+            self._scheme = self._find_scheme(source, files, fields, progress)
         return fields
 
-    def _find_scheme(self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field]) -> Scheme:
+    def _find_scheme(
+        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field], progress: Progress
+    ) -> Scheme:
         from kerasft.data.sources import read_rows
 
         finder = SchemeFinder()
@@ -70,7 +79,17 @@ class TaggedTextContent(TextContent):
                         finder.feed(read_tags(self._pick(values).get("tags", [])))
                     except InvalidValue:
                         continue  # rejected when it is read
-        return finder.find()
+        name = files[0].name if len(files) == 1 else f"{files[0].name} and others"
+        try:
+            scheme = finder.find()
+        except DataError as error:
+            raise DataError(error.what, where=name, fix=error.fix) from error
+        if scheme in _WITHOUT_LETTERS:
+            # how often a split has O does not change what its tags mean
+            scheme = self._without_letters = self._without_letters or scheme
+        if finder.has_tags:
+            progress.note(f"{name}: the tags are {scheme}: {finder.explain()}{_MEANINGS.get(scheme, '.')}")
+        return scheme
 
     def _pick(self, values: Sequence[Any]) -> dict[str, Any]:
         if self._names == [WHOLE.name]:

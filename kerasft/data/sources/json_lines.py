@@ -12,6 +12,8 @@ from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 
+_JSON_SPACE = " \t\r\n"
+
 
 def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
     """Streams the file's objects; lines of white space alone are skipped.
@@ -22,7 +24,7 @@ def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]
     for lines, size in read_lines(file, source.encoding):
         batch = RawBatch(size_bytes=size)
         for line in lines:
-            if line.text.isspace() and not line.reason:
+            if not line.reason and not line.text.strip(_JSON_SPACE):
                 continue
             try:
                 batch.values.append(_read_line(line, keys))
@@ -48,7 +50,9 @@ def _read_line(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
     except ValueError as error:
         raise InvalidValue("broken JSON", str(error)) from None
     if not isinstance(example, dict):
-        raise InvalidValue("not an object", f"a line must be {{…}}, found {line.text.strip()[:20]}")
+        raise InvalidValue(
+            "not an object", f"a line must be {{…}}, found {line.text.strip(_JSON_SPACE)[:20]}"
+        )
     return tuple(
         example if not key else example[key] if key in example else _descend(example, key) for key in keys
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import shlex
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -64,11 +65,11 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
         if stream.read(3) != UTF8_MARK or codec != "utf-8":
             stream.seek(0)
         for lines, size in _read_blocks(stream):
-            if number == 1 and lines and b"\r" in lines[0][:-2] and not lines[0].endswith(b"\n"):
+            if number == 1 and len(lines) == 1 and b"\r" in lines[0].rstrip(b"\r\n"):
                 raise DataError(
                     "Lines end in a carriage return alone.",
                     where=file.name,
-                    fix="Convert them to line feeds.",
+                    fix=f"Convert them to line feeds: tr '\\r' '\\n' < {shlex.quote(file.name)} > converted.txt",
                 )
             yield _decode_lines(lines, number, codec, encoding), size
             number += len(lines)

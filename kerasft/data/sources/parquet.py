@@ -84,15 +84,13 @@ class _Column:
 
     def __init__(self, file: SourceFile, source: ParquetSource, field: Field, schema: pa.Schema):
         self.path = source.columns.get(field.name, field.name)
-        self.names: list[str] | None = None
         # a column whose own name holds the dots comes first
         self._parts = [self.path] if self.path in schema.names else self.path.split(".")
         found = _find_type(schema, self._parts)
         if found is None:
             raise _build_missing_error(file, field, self.path, schema)
         _check_kind(file, field, self.path, found)
-        if field.kind in ("label", "labels") and len(self._parts) == 1:
-            self.names = _read_class_names(schema, self.path)
+        self._classes = None if field.kind in ("text", "image") else _read_classes(schema, self._parts)
 
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
         """A value a row; an `InvalidValue` where it cannot be decoded."""
@@ -103,16 +101,28 @@ class _Column:
             values = [_decode(item) for item in array]
         for part in self._parts[1:]:
             values = [value.get(part) if isinstance(value, dict) else value for value in values]
-        return [self._name(value) for value in values] if self.names else values
+        if self._classes is None:
+            return values
+        return [value if isinstance(value, InvalidValue) else _name(value, self._classes) for value in values]
 
-    def _name(self, value: Any) -> Any:
-        """A class by its name, where the file tells it; Hugging Face writes −1 where there is none."""
-        assert self.names is not None
-        if isinstance(value, list):
-            return [self._name(item) for item in value]
-        if value == -1:
-            return None
-        return self.names[value] if isinstance(value, int) and 0 <= value < len(self.names) else value
+
+def _name(value: Any, classes: Any) -> Any:
+    """Classes by their names, where the file tells them; Hugging Face writes −1 where there is none.
+
+    Args:
+        value: a number, or what holds some: lists, objects.
+        classes: names; or, of an object's keys, the names below each that has some.
+    """
+    if isinstance(value, list):
+        return [_name(item, classes) for item in value]
+    if isinstance(classes, dict):
+        if not isinstance(value, dict):
+            return value
+        return {key: _name(item, classes[key]) if key in classes else item for key, item in value.items()}
+    if value == -1:
+        return None
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return classes[value] if number and 0 <= value < len(classes) else value
 
 
 def _decode(item: pa.Scalar) -> Any:
@@ -153,14 +163,32 @@ def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -
         )
 
 
-def _read_class_names(schema: pa.Schema, name: str) -> list[str] | None:
-    """The classes' names that Hugging Face's `datasets` keeps beside a column of their numbers."""
+def _read_classes(schema: pa.Schema, parts: Sequence[str]) -> Any:
+    """The classes' names that Hugging Face's `datasets` keeps beside columns of numbers, as `_name` takes them."""
     try:
-        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][name]
-        told = told[0] if isinstance(told, list) else told.get("feature", told)
-        return [str(label) for label in told["names"]] if told["_type"] == "ClassLabel" else None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        for part in parts:
+            told = _open_list(told)[part]
+        return _collect_classes(told)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
         return None
+
+
+def _open_list(told: Any) -> Any:
+    """What a list's items are, whichever of its spellings `datasets` has used."""
+    while isinstance(told, list) or (isinstance(told, dict) and "feature" in told and "_type" in told):
+        told = told[0] if isinstance(told, list) else told["feature"]
+    return told
+
+
+def _collect_classes(told: Any) -> Any:
+    told = _open_list(told)
+    if told.get("_type") == "ClassLabel":
+        return [str(label) for label in told["names"]]
+    if isinstance(told.get("_type"), str):
+        return None
+    found = {key: _collect_classes(item) for key, item in told.items()}
+    return {key: names for key, names in found.items() if names} or None
 
 
 def _build_missing_error(file: SourceFile, field: Field, path: str, schema: pa.Schema) -> DataError:

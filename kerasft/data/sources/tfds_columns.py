@@ -37,11 +37,7 @@ class Column:
         if feature is None:
             raise _build_missing_error(file, field, path, features)
         _check_kind(file, field, path, feature)
-        innermost = feature
-        while isinstance(innermost, tfds.features.Sequence):
-            innermost = innermost.feature
-        named = isinstance(innermost, tfds.features.ClassLabel) and innermost.names
-        self._names: list[str] | None = list(innermost.names) if named else None
+        self._classes = _collect_classes(feature)
 
     @property
     def name(self) -> str:
@@ -69,24 +65,42 @@ class Column:
             value = value[part]
         if self._picture:
             return bytes(value)
-        return self._convert(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)
+        return _convert(value, self._classes)
 
-    def _convert(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._convert(item) for item in value]
-        if isinstance(value, bytes):
-            try:
-                return value.decode("utf-8")
-            except UnicodeDecodeError as error:
-                damage = f"byte 0x{value[error.start]:02X} at byte {error.start}"
-                raise InvalidValue("invalid UTF-8", damage) from None
-        if self._names is None:
-            return value
-        if value == -1:  # how TFDS writes that a test split tells no label
-            return None
-        if not 0 <= value < len(self._names):
-            raise InvalidValue("unknown label", f"number {value} of {len(self._names)} classes")
-        return self._names[value]
+
+def _convert(value: Any, classes: Any) -> Any:
+    """Python's values; classes by their names."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_convert(item, classes) for item in value]
+    if isinstance(value, dict):
+        below = classes if isinstance(classes, dict) else {}
+        return {key: _convert(item, below.get(key)) for key, item in value.items()}
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            damage = f"byte 0x{value[error.start]:02X} at byte {error.start}"
+            raise InvalidValue("invalid UTF-8", damage) from None
+    if not isinstance(classes, list):
+        return value
+    if value == -1:  # how TFDS writes that a test split tells no label
+        return None
+    if not 0 <= value < len(classes):
+        raise InvalidValue("unknown label", f"number {value} of {len(classes)} classes")
+    return classes[value]
+
+
+def _collect_classes(feature: Any) -> Any:
+    """The classes' names; or, of a feature of several, the names below each key that has some."""
+    while isinstance(feature, tfds.features.Sequence):
+        feature = feature.feature
+    if isinstance(feature, tfds.features.ClassLabel):
+        return list(feature.names) if feature.names else None
+    if not isinstance(feature, tfds.features.FeaturesDict):
+        return None
+    return {key: names for key, item in feature.items() if (names := _collect_classes(item))} or None
 
 
 def _find(features: Any, parts: list[str]) -> Any:

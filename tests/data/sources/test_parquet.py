@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from data_makers import FIELDS, collect
 from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_hugging_face
 
 from kerasft.data.config import ParquetSource
+from kerasft.data.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
+
+CLASSES = {"names": ["O", "B-person"], "_type": "ClassLabel"}
 
 
 @pytest.fixture
@@ -74,6 +78,35 @@ def test_lists_of_classes_come_by_their_names(path):
     columns = {"image": [b"1", b"2"], "labels": [[0, 2], []]}
     write_hugging_face(path, columns, {"labels": ["cat", "dog", "owl"]})
     assert [labels for _, _, labels in read(path, TAGGED_FIELDS)[0]] == [["cat", "owl"], []]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"feature": CLASSES, "_type": "Sequence"},
+        {"feature": CLASSES, "_type": "List", "length": -1},
+        {"feature": CLASSES, "length": -1, "id": None, "_type": "LargeList"},
+        [CLASSES],
+    ],
+    ids=["sequence", "list", "large list", "bare list"],
+)
+def test_numbered_tags_come_by_their_names(path, told):
+    table = pa.table({"tokens": [["Ada", "ran"]], "ner_tags": [[1, 0]]})
+    metadata = {"huggingface": json.dumps({"info": {"features": {"ner_tags": told}}})}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    fields = (Field("words", "part"), Field("tags", "part"))
+    rows, _ = read(path, fields, columns={"words": "tokens", "tags": "ner_tags"})
+    assert rows == [(1, ["Ada", "ran"], ["B-person", "O"])]
+
+
+def test_classes_below_a_dot_and_inside_of_objects_come_by_their_names(path):
+    told = {"a": {"kind": CLASSES}, "spans": [{"start": {"_type": "Value"}, "type": CLASSES}]}
+    table = pa.table({"a": [{"kind": 1}], "spans": [[{"start": 0, "type": 1}, {"start": 4, "type": -1}]]})
+    metadata = {"huggingface": json.dumps({"info": {"features": told}})}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    fields = (Field("label", "label"), Field("entities", "part"))
+    rows, _ = read(path, fields, columns={"label": "a.kind", "entities": "spans"})
+    assert rows == [(1, "B-person", [{"start": 0, "type": "B-person"}, {"start": 4, "type": None}])]
 
 
 def test_pictures_are_bytes_or_structs(path):
