@@ -11,6 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from kerasft.printable import make_line
+
 
 class KerasftError(Exception):
     """An error with a message for the user.
@@ -30,7 +32,7 @@ class KerasftError(Exception):
         super().__init__(self.__str__())
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        lines = [f"{make_line(self.where)}: {self.what}" if self.where else self.what]
         if self.fix:
             lines.append(f"  {self.fix}")
         return "\n".join(lines)
@@ -87,6 +89,7 @@ _NAME_ANOTHER = "Name another file or folder."
 _MAKE_WRITABLE = "Mount it so that it can be written, or name another folder."
 _ALLOW = "Allow it (chmod, chown), or name another file or folder."
 _LOOK_AFTER_IT = "Look after that disk, or name a folder on another."
+_ALLOW_MORE_FILES = "Allow more open files (ulimit -n 1024), or close those of other programs."
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
@@ -99,9 +102,16 @@ _FIXES = {
     errno.ENOTDIR: _NAME_ANOTHER,
     errno.EISDIR: _NAME_ANOTHER,
     errno.ENAMETOOLONG: _NAME_ANOTHER,
+    errno.ENOENT: _NAME_ANOTHER,
+    errno.ELOOP: _NAME_ANOTHER,
+    errno.EMFILE: _ALLOW_MORE_FILES,
+    errno.ENFILE: _ALLOW_MORE_FILES,
 }
 _GOES_ON = "What was finished is kept; the same command goes on from there."
-_ONLY_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
+_UNMISTAKABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE),
+    *(errno.EMFILE, errno.ENFILE),
+)
 """Sockets and processes raise the others as well: those count where a file is named."""
 _CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
 """What NumPy says when a file took less than it was given; it does not look at the reason."""
@@ -143,7 +153,7 @@ def _find_reason(error: BaseException) -> tuple[int, str, str | None] | None:
         seen.add(id(cause))
         found = _read_number(cause) or _read_text(cause)
         # an error that came of another's handling may be a defect: there only the unmistakable counts
-        if found and (cause is error or found[0] in _ONLY_OF_DISKS):
+        if found and (cause is error or found[0] in _UNMISTAKABLE):
             return found
         cause = cause.__cause__ or cause.__context__
     return None
@@ -156,7 +166,7 @@ def _read_number(error: BaseException) -> tuple[int, str, str | None] | None:
         name = error.where
     else:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
-    if name is None and error.errno not in _ONLY_OF_DISKS:
+    if name is None and error.errno not in _UNMISTAKABLE:
         return None
     return error.errno, error.strerror or os.strerror(error.errno), name
 
@@ -169,7 +179,7 @@ def _read_text(error: BaseException) -> tuple[int, str, str | None] | None:
     if isinstance(error, OSError) and (cut := _CUT_SHORT.search(text)):
         return errno.ENOSPC, f"the disk took less than it was given ({cut.group()})", None
     ours = type(error).__module__ == "builtins" and not isinstance(error, OSError)
-    for code in _ONLY_OF_DISKS if ours else _FIXES:
+    for code in _UNMISTAKABLE if ours else _FIXES:
         if os.strerror(code) in text:
             return code, os.strerror(code), None
     return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import storage_error
+from kerasft.printable import format_json
 
 
 def fsync_folder(folder: Path) -> None:
@@ -59,7 +60,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Writes indented JSON (NaN refused) whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, format_json(value, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager
@@ -214,4 +215,4 @@ def compute_sha256(path: str | Path) -> str:
 def compute_fingerprint(value: Any) -> str:
     """16 hexadecimal digits that change when the JSON-able `value` does."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

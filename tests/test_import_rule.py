@@ -17,6 +17,7 @@ import kerasft
 
 ROOT = Path(kerasft.__file__).parent
 ROOMS = (
+    "printable",
     "errors",
     "files",
     "untrusted",

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from kerasft import __version__
+from kerasft.cli.streams import give_up_output
 from kerasft.config.problems import InvalidConfig
 from kerasft.errors import KerasftError, Terminated, storage_error
 
@@ -35,43 +36,43 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             sys.stdout.flush()
         except typer.Exit:
             raise
-        except typer.Abort:  # Ctrl-C or the end of the input at a question
-            _say("\nstopped: nothing was changed.")
-            raise typer.Exit(INTERRUPTED) from None
-        except KeyboardInterrupt as stop:
-            _say(f"\nstopped: {str(stop) or 'nothing was changed.'}")
-            raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
-        except BrokenPipeError:
-            _give_up_output()  # whoever read it has seen enough
-            raise typer.Exit(BROKEN_PIPE) from None
-        except Exception as error:
-            told = _find_user_error(error)
-            if told is None:
-                _say(_describe_defect(error))
-                raise typer.Exit(DEFECT) from None
-            if _shows_tracebacks():
-                traceback.print_exc()
-            _say(str(told) if isinstance(told, InvalidConfig) else f"error: {told}")
-            raise typer.Exit(told.exit_code) from None
+        except (Exception, KeyboardInterrupt) as error:
+            raise typer.Exit(end_with(error)) from None
 
     return run
 
 
+def end_with(error: Exception | KeyboardInterrupt) -> int:
+    """Says what ended a command; returns the exit code."""
+    if isinstance(error, typer.Abort):  # Ctrl-C or the end of the input at a question
+        _say("\nstopped: nothing was changed.")
+        return INTERRUPTED
+    if isinstance(error, KeyboardInterrupt):
+        _say(f"\nstopped: {str(error) or 'nothing was changed.'}")
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        give_up_output()  # whoever read it has seen enough
+        return BROKEN_PIPE
+    told = _find_user_error(error)
+    if told is None:
+        _say(_describe_defect(error))
+        return DEFECT
+    if _shows_tracebacks():
+        _say(traceback.format_exc())
+    _say(str(told) if isinstance(told, InvalidConfig) else f"error: {told}")
+    return told.exit_code
+
+
 def _find_user_error(error: Exception) -> KerasftError | None:
     """What the user can act on; None where it is a defect."""
-    if isinstance(error, KerasftError):
-        return error
     try:
         sys.stdout.flush()
     except OSError:
-        _give_up_output()
+        give_up_output()
+    if isinstance(error, KerasftError):
+        return error
     # files that kerasft writes are named by those who write them
     return storage_error(error, "standard output or a file")
-
-
-def _give_up_output() -> None:
-    """What could not be written to standard output is dropped: Python must not complain on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:
@@ -88,7 +89,7 @@ def _describe_defect(error: Exception) -> str:
         summary = summary[:299] + "…"
     kept = ""
     if _shows_tracebacks():
-        traceback.print_exc()
+        _say(traceback.format_exc())
     else:
         try:
             name = _keep_traceback(error)
@@ -100,7 +101,7 @@ def _describe_defect(error: Exception) -> str:
 
 def _keep_traceback(error: Exception) -> str:
     descriptor, name = tempfile.mkstemp(prefix="kerasft-defect-", suffix=".txt")
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"kerasft {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
         file.write("".join(traceback.format_exception(error)))
     return name

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kerasft import __version__
-from kerasft.cli.failures import SHOW_TRACEBACKS, guarded
+from kerasft.cli.failures import SHOW_TRACEBACKS, end_with, guarded
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
@@ -30,6 +30,7 @@ from kerasft.cli.presets import presets_app
 from kerasft.cli.samples import samples_app
 from kerasft.cli.schema import EPILOG as SCHEMA_EPILOG
 from kerasft.cli.schema import schema
+from kerasft.cli.streams import standard_streams
 
 _HELP = """From raw data to a served model, in Keras.
 
@@ -252,9 +253,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # It belongs before the verb; whoever adds it to a failed command writes it at the end.
         words.remove("--traceback")
         words.insert(0, "--traceback")
+    with standard_streams():
+        try:
+            return _run(words)
+        except (Exception, KeyboardInterrupt) as error:
+            return end_with(error)
+
+
+def _run(words: list[str]) -> int:
     try:
         app(words, prog_name="kerasft", standalone_mode=True)
     except SystemExit as end_of_command:
         code = end_of_command.code
+        sys.stdout.flush()
         return code if isinstance(code, int) else int(code is not None)
     return 0

@@ -23,6 +23,7 @@ from kerasft.cli.options import (
     load_experiment,
     open_work,
 )
+from kerasft.cli.streams import get_direct
 from kerasft.cli.tables import is_terminal
 from kerasft.errors import ConfigError, DataError
 
@@ -323,7 +324,7 @@ def write_marked_texts(
         if as_page:
             stream.write(f'<p dir="auto">{highlight_html(text, entities, types)}</p>\n')
         else:
-            stream.write(highlight_text(text, entities, types, coloured=coloured) + "\n")
+            get_direct(stream).write(highlight_text(text, entities, types, coloured=coloured) + "\n")
             stream.flush()
         advance()
     if as_page:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kerasft.cli.streams import get_direct
 from kerasft.cli.tables import format_cell, is_terminal, print_table
+from kerasft.printable import make_line
 from kerasft.progress import Bar, SilentBar
 
 if TYPE_CHECKING:
@@ -64,10 +66,10 @@ class PlainProgress(QuietProgress):
     """A line at a piece of work's begin and end, and every few seconds between."""
 
     def note(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        print(make_line(message), file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        self.note(f"warning: {message}")
 
     def bar(self, description: str, total: int | None, unit: str = "rows") -> Bar:
         return _PlainBar(self, description, total, unit)
@@ -119,7 +121,7 @@ class TerminalProgress(QuietProgress):
         super().__init__(results)
         from rich.console import Console
 
-        self.console: Console = Console(stderr=True, highlight=False)
+        self.console: Console = Console(file=get_direct(sys.stderr), highlight=False)
         self.live: RichProgress | None = None
         self.open_bars = 0
 
@@ -127,10 +129,10 @@ class TerminalProgress(QuietProgress):
         self.stop()
 
     def note(self, message: str) -> None:
-        self.console.print(message, markup=False)
+        self.console.print(make_line(message), markup=False)
 
     def warn(self, message: str) -> None:
-        self.console.print(f"warning: {message}", markup=False, style="yellow")
+        self.console.print(f"warning: {make_line(message)}", markup=False, style="yellow")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         if self.live:
@@ -186,7 +188,7 @@ class _TerminalBar:
     def __enter__(self) -> _TerminalBar:
         self.inner = self.progress.open_bars > 0
         self.live = self.progress.start()
-        self.task = self.live.add_task(self.description, total=self.total, state="")
+        self.task = self.live.add_task(make_line(self.description), total=self.total, state="")
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -208,7 +210,7 @@ class _TerminalBar:
         parts.extend(format_figures(self.figures))
         if task.time_remaining:
             parts.append(f"{format_seconds(task.time_remaining)} left")
-        self.live.update(self.task, completed=self.done, state="  ".join(parts))
+        self.live.update(self.task, completed=self.done, state=make_line("  ".join(parts)))
 
 
 def format_count(done: int, total: int | None, unit: str) -> str:

@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from kerasft.cli.streams import get_direct
+from kerasft.printable import make_line
+
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether something may be drawn there: a person looks at it, and has not asked for plain text."""
@@ -16,7 +19,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def format_cell(value: Any) -> str:
-    """`1,234`, `0.8834`, `5e-05`, `yes`, `-` for None; text as it is."""
+    """`1,234`, `0.8834`, `5e-05`, `yes`, `-` for None; text on one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -25,12 +28,13 @@ def format_cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"
-    return str(value)
+    return make_line(str(value))
 
 
 def format_plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Aligned text: the title, the column names, a row a line; numbers stand to the right."""
     cells = [[format_cell(value) for value in row] for row in rows]
+    title, columns = make_line(title), [make_line(name) for name in columns]
     widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
     right = _find_number_columns(columns, rows)
 
@@ -55,13 +59,15 @@ def print_table(stream: TextIO, title: str, columns: Sequence[str], rows: Sequen
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(
+        title=Text(make_line(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False
+    )
     right = _find_number_columns(columns, rows)
     for i, name in enumerate(columns):
-        table.add_column(Text(name), justify="right" if i in right else "left")
+        table.add_column(Text(make_line(name)), justify="right" if i in right else "left")
     for row in rows:
         table.add_row(*(Text(format_cell(value)) for value in row))
-    Console(file=stream).print(table)
+    Console(file=get_direct(stream)).print(table)
 
 
 def _find_number_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[int]:

@@ -6,6 +6,7 @@ A `Place` is one spot of the schema: the whole config, a section, or a value.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,7 @@ class Place:
             self.node = {**root["$defs"][self.node["$ref"].rsplit("/", 1)[1]]}
 
     @classmethod
+    @functools.cache
     def of(cls, schema: type[pydantic.BaseModel]) -> Place:
         root = schema.model_json_schema()
         return cls(root, root)

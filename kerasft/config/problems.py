@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kerasft.errors import ConfigError
+from kerasft.printable import make_line
 
 _SHOWN_PROBLEMS = 50
 _SHOWN_CHARACTERS = 500
@@ -29,10 +30,11 @@ class Problem:
 
     def __str__(self) -> str:
         parts = [_shorten(part) for part in (self.where, self.key, self.what) if part]
-        return ": ".join(parts) + (f"; {self.fix}" if self.fix else "")
+        return ": ".join(parts) + (f"; {make_line(self.fix)}" if self.fix else "")
 
 
 def _shorten(text: str) -> str:
+    text = make_line(text)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasft.plots.style import PALETTE
+from kerasft.printable import make_line, make_printable
 
 _ANSI = (34, 31, 32, 35, 33, 36)
 """The terminal's colours next to `PALETTE`'s."""
@@ -72,16 +73,16 @@ def highlight_text(
 ) -> str:
     """The text for a terminal: entities underlined in their type's colour, or in brackets where there are no colours.
 
-    Control characters, with which a text could move the cursor, are shown as U+FFFD.
+    Control characters, with which a text or a type could command the terminal, are escaped.
     """
     parts = []
     for run in cut_runs(text, entities):
-        shown = "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in run.text)
+        shown, type_name = make_printable(run.text), make_line(run.type)
         if not run.type:
             parts.append(shown)
         elif coloured:
             colour = _ANSI[list(types).index(run.type) % len(_ANSI)]
-            parts.append(f"\x1b[1;4;{colour}m{shown}\x1b[0m\x1b[2;{colour}m {run.type}\x1b[0m")
+            parts.append(f"\x1b[1;4;{colour}m{shown}\x1b[0m\x1b[2;{colour}m {type_name}\x1b[0m")
         else:
-            parts.append(f"[{shown}]({run.type})")
+            parts.append(f"[{shown}]({type_name})")
     return "".join(parts)

@@ -43,4 +43,4 @@ def test_a_terminal_gets_colours_and_a_file_brackets() -> None:
 
 
 def test_a_text_cannot_move_the_cursor() -> None:
-    assert highlight_text("a\x1b[2Jb", [], TYPES, coloured=True) == "a\ufffd[2Jb"
+    assert highlight_text("a\x1b[2Jb", [], TYPES, coloured=True) == r"a\x1b[2Jb"

@@ -41,11 +41,12 @@ def check_encoding(file: SourceFile, encoding: str) -> str:
     fix = "Set `encoding` to the file's (utf-8, latin-1, cp1252, gb18030, …), or convert the file to UTF-8."
     try:
         codec = codecs.lookup(encoding)
-    except LookupError as error:
+        line_end = "\n".encode(codec.name)
+    except (LookupError, ValueError) as error:  # no such name, no text encoding, or no name at all
         raise DataError(f"There is no encoding {encoding!r}.", where=file.name, fix=fix) from error
     if codec.name == "utf-8-sig":
         return "utf-8"
-    if "\n".encode(codec.name) != b"\n":
+    if line_end != b"\n" or codec.name in ("idna", "punycode"):
         raise DataError(f"Files in {encoding} cannot be read line by line.", where=file.name, fix=fix)
     return codec.name
 
