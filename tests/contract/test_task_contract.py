@@ -58,6 +58,14 @@ def outputs(trained: Trained, examples) -> np.ndarray:
     return trained.task.compute_outputs(trained.task.build_forward(trained.model), examples)
 
 
+@pytest.fixture(scope="module")
+def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]]:
+    """Of the export, in a clean process: the answers to the examples and the probes, and the probes."""
+    version = next(path for path in trained.run.export.iterdir() if path.name == "1")
+    probes = trained.task.list_probes()
+    return replay(version, [example[trained.task.held] for example in examples] + probes), probes
+
+
 def assert_alike(one: np.ndarray, other: np.ndarray, atol: float) -> None:
     """Outputs of the same examples: arrays, or of objects where examples differ in size."""
     assert len(one) == len(other)
@@ -180,12 +188,10 @@ def build_task_on(trained: Trained, preset) -> Task:
     return type(trained.task)(config, model_config, trained.facts["label_names"], preset)
 
 
-def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, examples, outputs) -> None:
+def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, outputs, served) -> None:
     task = trained.task
-    version = next(path for path in trained.run.export.iterdir() if path.name == "1")
-    probes = task.list_probes()
+    answers, probes = served
     assert len(probes) >= 5
-    answers = replay(version, [example[task.held] for example in examples] + probes)
     odd = task.compute_outputs(task.build_forward(trained.model), [{task.held: probe} for probe in probes])
     expected = np.concatenate([outputs, odd])
     differences, equal = task.measure_answers(answers, expected)
@@ -194,10 +200,9 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, exampl
     assert equal.all()
 
 
-def test_answers_that_differ_are_measured_as_different(trained: Trained, examples, outputs) -> None:
+def test_answers_that_differ_are_measured_as_different(trained: Trained, examples, served) -> None:
     task = trained.task
-    version = next(path for path in trained.run.export.iterdir() if path.name == "1")
-    answers = replay(version, [example[task.held] for example in examples])
+    answers = {name: values[: len(examples)] for name, values in served[0].items() if values.ndim}
     others = task.compute_outputs(
         task.build_forward(task.build_model(seed=5, matmul_dtype="float32")), examples
     )
