@@ -10,7 +10,7 @@ from typing import Any
 from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import write_text
+from kerasft.integrity import write_recorded_text
 from kerasft.progress import Progress
 from kerasft.training.run_folder import RunFolder
 
@@ -245,7 +245,7 @@ def _write_inputs(run: RunFolder, document: dict[str, Any], splits: Mapping[str,
             )
     files["config.yaml"] = json.dumps(document, indent=2) + "\n"
     for name, text in files.items():
-        write_text(folder / name, text)
+        write_recorded_text(run.path, folder / name, text)
     return folder / "config.yaml"
 
 

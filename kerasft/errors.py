@@ -198,5 +198,11 @@ class RunLockedError(KerasftError):
     exit_code = 8
 
 
+class DamagedError(DataError):
+    """A file of a run, a dataset or a preset is not what kerasft wrote."""
+
+    exit_code = 9
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: whoever started this process wants it to end now, with what there is saved."""

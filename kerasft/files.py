@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,14 @@ def _fsync_file(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(
+    path: str | Path, *, before_replacing: Callable[[Path], None] = lambda temporary: None
+) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes `path`'s place, on error it is removed.
+
+    Args:
+        path: the file.
+        before_replacing: given the temporary file when it is finished, before it takes `path`'s place.
 
     Raises:
         StorageError: it cannot be written; `path` is as it was.
@@ -46,6 +52,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         try:
             yield temporary
             _fsync_file(temporary)
+            before_replacing(temporary)
             os.replace(temporary, path)
             fsync_folder(path.parent)
         finally:

@@ -21,6 +21,7 @@ ROOMS = (
     "errors",
     "files",
     "untrusted",
+    "integrity",
     "network",
     "progress",
     "config",

@@ -20,10 +20,15 @@ from kerasft.config.paths import resolve_paths
 from kerasft.config.problems import InvalidConfig, Problem
 from kerasft.config.validation import validate
 from kerasft.errors import ConfigError
+from kerasft.integrity import check_file
 
 C = TypeVar("C", bound=pydantic.BaseModel)
 
 CONFIG_NAME = "config.yaml"
+_CHANGED = (
+    "Bring back a copy of it; or give the command with the config that the run came of, and --output with this folder. "
+    "If you changed it yourself: move it elsewhere and name it there, or use KEY=VALUE."
+)
 
 __all__ = [
     "CONFIG_NAME",
@@ -63,6 +68,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
 
     Raises:
         ConfigError: there is no such file.
+        DamagedError: it is a run's, and not as kerasft wrote it.
         InvalidConfig: everything that is wrong with it.
     """
     path, shown = Path(path), str(path)
@@ -76,6 +82,8 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
                 where=str(run_folder),
                 fix="Name a config file, or the folder of a run.",
             )
+    if path.name == CONFIG_NAME and path.is_file():
+        check_file(path, _CHANGED)
     try:
         document = read_document(path, shown)
     except OSError as error:

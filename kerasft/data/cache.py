@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from kerasft.errors import DataError
+from kerasft.errors import DamagedError, DataError
 from kerasft.files import whole_folder, write_json
+from kerasft.integrity import check_folder, write_hashes
 from kerasft.untrusted import load_json
 
 INDEX_FILE = "cache.json"
@@ -24,23 +25,34 @@ class ArrayCache:
     A column is either `ragged` (a one-dimensional array of its own length for each row) or `fixed` (one value or
     array of one shape for each row).
 
+    Args:
+        folder: where `build_cache` wrote it.
+        is_checked: whether each file is compared with its hash first; memory does not grow for it.
+
     Raises:
-        DataError: a file is missing or damaged: its length, or where its rows begin, is not what the index says.
+        DamagedError: a file is missing or damaged: its hash, its length, or where its rows begin, is another.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, is_checked: bool = True):
         self.folder = Path(folder)
         self._values: dict[str, np.ndarray] = {}
         self._offsets: dict[str, np.ndarray] = {}
         try:
+            if is_checked:
+                check_folder(self.folder, "")
             index = load_json(self.folder / INDEX_FILE)
             self.fingerprint: str = index["fingerprint"]
             self.num_rows: int = int(index["rows"])
             for name, column in index["columns"].items():
                 self._open_column(name, column)
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            raise DataError(
-                f"The cache of encoded examples is damaged: {error}",
+        except (
+            OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, DamagedError,
+        ) as error:  # fmt: skip
+            what = (
+                f"{Path(error.where or '').name}: {error.what}" if isinstance(error, DamagedError) else error
+            )
+            raise DamagedError(
+                f"The cache of encoded examples is damaged: {what}",
                 where=str(self.folder),
                 fix="Delete the folder: it is made anew.",
             ) from error
@@ -127,7 +139,7 @@ def build_caches(
         DataError: one has no rows.
     """
     # one that is damaged is made anew, as one of other data is
-    with suppress(DataError):
+    with suppress(DamagedError):
         if all((folder / INDEX_FILE).exists() for folder in folders):
             caches = [ArrayCache(folder) for folder in folders]
             if all(cache.fingerprint == fingerprint for cache in caches):
@@ -139,7 +151,7 @@ def build_caches(
                 writer.add(chunk)
         for writer in writers:
             writer.finish(fingerprint)
-    return [ArrayCache(folder) for folder in folders]
+    return [ArrayCache(folder, is_checked=False) for folder in folders]
 
 
 class _Writer:
@@ -206,3 +218,4 @@ class _Writer:
             self.folder / INDEX_FILE,
             {"fingerprint": fingerprint, "rows": self.rows, "columns": self.columns},
         )
+        write_hashes(self.folder)

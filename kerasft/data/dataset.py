@@ -26,6 +26,7 @@ from kerasft.data.store import RowStore
 from kerasft.data.writing import write_splits
 from kerasft.errors import ConfigError, DataError
 from kerasft.files import compute_fingerprint, whole_folder, write_json
+from kerasft.integrity import write_hashes
 from kerasft.progress import Progress, Silent
 
 __all__ = [
@@ -93,6 +94,7 @@ def prepare_dataset(
             raise
         shutil.rmtree(work)
         write_json(temporary / MANIFEST, manifest)
+        write_hashes(temporary)
     report(manifest, preparation.counts, progress, preparation.content.noun)
     return load_prepared_dataset(folder)
 

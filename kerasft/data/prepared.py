@@ -13,7 +13,8 @@ import pydantic
 
 from kerasft.data.contents import CONTENTS, load_content
 from kerasft.data.features import check_feature_classes
-from kerasft.errors import DataError
+from kerasft.errors import DamagedError, DataError
+from kerasft.integrity import check_file
 from kerasft.untrusted import describe_mismatch, load_json
 
 MANIFEST = "manifest.json"
@@ -85,6 +86,9 @@ class Split:
     def _source(self) -> Any:
         import tensorflow_datasets as tfds
 
+        # a shard's blocks have hashes of their own, which are compared as they are read
+        for name in ("features.json", "dataset_info.json"):
+            check_file(self.folder / name, _DAMAGED)
         with _naming_damage(self.folder):
             check_feature_classes(load_json(self.folder / "features.json"))
             builder = tfds.builder_from_directory(str(self.folder))
@@ -105,7 +109,7 @@ class Split:
 
         Raises:
             IndexError: an index is not below the number of examples.
-            DataError: the files are damaged.
+            DamagedError: the files are not as they were written.
         """
         wanted = np.asarray(indices, np.int64)
         wanted = np.where(wanted < 0, wanted + self._count, wanted)
@@ -149,6 +153,7 @@ class Split:
 
     def _open_index(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         path = self.folder / INDEX / f"{self.name}.{name}.npy"
+        check_file(path, _DAMAGED, self.folder)
         with _naming_damage(path):
             if not path.is_file():
                 raise ValueError("there is no such file")
@@ -215,29 +220,34 @@ def _naming_damage(path: Path) -> Iterator[None]:
     """What NumPy, TFDS and ArrayRecord meet in a file that was whole when it was written is the file's damage."""
     try:
         yield
+    except DamagedError:
+        raise
     except Exception as error:
         raise _build_damage_error(path, str(error) or type(error).__name__) from error
 
 
-def _build_damage_error(path: Path, what: str) -> DataError:
-    return DataError(f"The prepared dataset is damaged: {what[:300]}", where=str(path), fix=_DAMAGED)
+def _build_damage_error(path: Path, what: str) -> DamagedError:
+    return DamagedError(f"The prepared dataset is damaged: {what[:300]}", where=str(path), fix=_DAMAGED)
 
 
 def load_prepared_dataset(folder: Path) -> PreparedDataset:
     """Opens what `prepare_dataset` wrote.
 
     Raises:
-        DataError: there is none, its manifest is damaged, or it is of another version's format.
+        DamagedError: its manifest is not as it was written.
+        DataError: there is none, or it is of another version's format.
     """
     folder = Path(folder)
     fix = "Run `kerasft prepare` first."
     path = folder / MANIFEST
+    if path.exists():
+        check_file(path, _DAMAGED)
     try:
         manifest = load_json(path)
     except FileNotFoundError as error:
         raise DataError("There is no prepared dataset.", where=str(folder), fix=fix) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"The manifest is damaged: {error}", where=str(path), fix=_DAMAGED) from error
+        raise DamagedError(f"The manifest is damaged: {error}", where=str(path), fix=_DAMAGED) from error
     if manifest.get("format") != FORMAT:
         raise DataError(
             f"The dataset has format {manifest.get('format')}, this version reads {FORMAT}.",
@@ -248,5 +258,5 @@ def load_prepared_dataset(folder: Path) -> PreparedDataset:
         _Manifest.model_validate(manifest)
     except pydantic.ValidationError as error:
         what = describe_mismatch(error)
-        raise DataError(f"The manifest is damaged: {what}", where=str(path), fix=_DAMAGED) from error
+        raise DamagedError(f"The manifest is damaged: {what}", where=str(path), fix=_DAMAGED) from error
     return PreparedDataset(folder, manifest)

@@ -16,6 +16,7 @@ from typing import Any
 
 from kerasft.errors import PresetError
 from kerasft.files import compute_sha256
+from kerasft.integrity import check_folder
 from kerasft.models.weight_files import is_cut_short, read_safetensors_header
 
 WEIGHT_PATTERNS = ("model.safetensors", "model-*.safetensors", "model.weights.h5", "model_*.weights.h5")
@@ -52,6 +53,9 @@ PRESET_PATTERNS = (
 NOTICE_PATTERNS = ("README.md", "LICENSE*", "LICENCE*", "NOTICE*")
 """Files that should travel with the weights, though nothing is built from them."""
 
+_DAMAGED = (
+    "Bring back a copy of it, or write it anew: kerasft finetune, with the folder of the run it came of."
+)
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 _MAX_JSON_BYTES = 32 * 2**20
 ACCEPTED = (
@@ -91,7 +95,11 @@ def compute_preset_fingerprint(folder: Path) -> str:
 
     README and licence files do not count, nor does what else lies in the folder: a copy has its original's
     fingerprint.
+
+    Raises:
+        DamagedError: a file is not as kerasft wrote it.
     """
+    check_folder(folder, _DAMAGED)
     digest = hashlib.sha256()
     for name in list_preset_files(folder):
         digest.update(f"{name}\0{compute_sha256(folder / name)}\n".encode())

@@ -46,7 +46,8 @@ def write_run_report(run: RunFolder) -> Path | None:
         usage=_list_usage(run, dataset.manifest["fields"]),
         augmentation=run.augmentation.read_bytes() if run.augmentation.exists() else None,
     )
-    write_report(run.report, content)
+    with run.open_file(run.report) as temporary:
+        write_report(temporary, content)
     return run.report
 
 

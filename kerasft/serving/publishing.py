@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasft.errors import ExportError
 from kerasft.files import whole_folder, write_json, write_text
+from kerasft.integrity import write_hashes
 from kerasft.serving.graphs import widen_compatibility
 from kerasft.tasks.answers import measure_probabilities
 
@@ -90,6 +91,7 @@ def publish_saved_model(
         write_json(folder / "parity.json", parity)
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
+        write_hashes(folder)
     return parity
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, whole_file
+from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RunFolder
@@ -66,9 +65,8 @@ def evaluate(
             outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
         )
         split = dataset.split(name)
-        _write_predictions(run.predictions / f"{name}.jsonl", trained.task, outputs, split)
-        sheet = trained.task.draw_mistakes(split, outputs, feed.references)
-        _write_sheet(run.predictions / f"{name}.mistakes.png", sheet)
+        _write_predictions(run, name, trained.task, outputs, split)
+        _write_sheet(run, name, trained.task.draw_mistakes(split, outputs, feed.references))
     run.write_figures("evaluate", figures)
     show_figures(figures, progress)
     fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
@@ -76,23 +74,25 @@ def evaluate(
     return figures
 
 
-def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split) -> None:
+def _write_predictions(run: RunFolder, name: str, task: Task, outputs: np.ndarray, split: Split) -> None:
     predictions = iter(task.decode(outputs))
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    path = run.predictions / f"{name}.jsonl"
+    with run.open_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         rows = (row for chunk in split.iterate(100) for row in chunk)
         for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
             line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _write_sheet(path: Path, figure: Any) -> None:
+def _write_sheet(run: RunFolder, name: str, figure: Any) -> None:
     """Writes a figure as PNG; without one, an earlier one goes."""
+    path = run.predictions / f"{name}.mistakes.png"
     if figure is None:
-        path.unlink(missing_ok=True)
+        run.discard(path)
         return
     from kerasft.plots.style import figure_to_png
 
-    with whole_file(path) as temporary:
+    with run.open_file(path) as temporary:
         temporary.write_bytes(figure_to_png(figure))
 
 

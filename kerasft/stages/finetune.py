@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from kerasft.config.loading import dump_config
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, measure_folder, remove_folder
+from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.training.checkpoint import Checkpoint
@@ -68,8 +66,12 @@ def finetune(
     if restart:
         run.clear_training()
     elif run.is_done("finetune", fingerprint):
-        progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
-        return
+        damage = run.find_damage(run.model, run.task, run.preset, run.adapter)
+        if damage is None:
+            progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
+            return
+        anew = "written anew from its last checkpoint" if run.list_phases() else "trained anew"
+        progress.warn(f"{damage} The model is {anew}.")
     _train(config, run, dataset, source, fingerprint, progress, started)
 
 
@@ -174,7 +176,7 @@ def _train(
         progress=progress,
     )
     # until both are written, there is no trained model: a new one must not be read with the old one's labels
-    run.task.unlink(missing_ok=True)
+    run.discard(run.task)
     task.publish(model, run.path)
     _write_adapter(config, run, task, model, source)
     write_task(
@@ -182,6 +184,7 @@ def _train(
         precision=precision.policy, stopped=result.stopped, best_step=result.best_step, identity=identity,
     )  # fmt: skip
     _write_figures(run, result, earlier)
+    run.record_course()
     _raise_error(run, result)
     run.mark_done("finetune", fingerprint)
     if run.cache.exists():
@@ -208,8 +211,7 @@ def _write_adapter(
     config: ExperimentConfig, run: RunFolder, task: Task, model: Any, source: ModelSource
 ) -> None:
     """What was learned beside the preset, where that is all that was."""
-    if run.adapter.exists():
-        remove_folder(run.adapter)
+    run.discard(run.adapter)
     if config.model.adaptation.type != "lora":
         return
     from kerasft.models.adaptation.adapters import save_adapter
@@ -235,9 +237,10 @@ def _begin(
 ) -> None:
     """Writes down what is about to be done, and removes what an unusable beginning has left."""
     run.mark_begun("finetune")
+    run.forget_course()
     if checkpoint is None:
-        shutil.rmtree(run.logs, ignore_errors=True)
-    dump_config(config, run.config)
+        run.discard(run.logs)
+    run.write_config(config)
     run.write_environment(preset=str(source.path or source.name), dataset_fingerprint=dataset.fingerprint)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasft import __version__
-from kerasft.config.loading import dump_config
 from kerasft.data.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
+from kerasft.integrity import check_folder
 from kerasft.progress import Progress, Silent
 from kerasft.training.run_folder import RunFolder
 
@@ -42,12 +42,13 @@ def prepare(
     if run.is_done("prepare", fingerprint):
         try:
             dataset = load_prepared_dataset(run.dataset)
+            check_folder(run.dataset, "")
             progress.note(f"prepare: done before, unchanged ({run.dataset})")
             return dataset
         except DataError as error:
-            progress.warn(f"{error.where}: {error.what} The data are prepared anew.")
+            progress.warn(f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew.")
     run.mark_begun("prepare")
-    dump_config(config, run.config)
+    run.write_config(config)
     dataset = prepare_dataset(
         config.data,
         config.task.fields,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasft.config.loading import dump_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.sources import resolve_model
@@ -45,12 +44,9 @@ def run(
     finetune_stage.finetune(config, run, progress, restart=restart)
     dataset = load_prepared_dataset(run.dataset)
     fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, source)
-    dump_config(config, run.config)
+    run.write_config(config)
     measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
-    if run.is_done("evaluate", measured):
-        progress.note("evaluate: done before, unchanged")
-        evaluate_stage.show_figures(run.read_metrics()["evaluate"], progress)
-    else:
+    if not (run.is_done("evaluate", measured) and _show_measured(run, progress)):
         evaluate_stage.evaluate(config, run, progress)
     results = {"model": str(run.model)}
     if config.export is not None:
@@ -132,10 +128,28 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     raise refuse_changes(run, changes or [told], stands)
 
 
+def _show_measured(run: RunFolder, progress: Progress) -> bool:
+    """Shows the figures that were measured before; False where they, or what the report shows, are not there whole."""
+    figures = run.read_metrics().get("evaluate")
+    if not figures:
+        return False
+    files = [f"{split}.{kind}" for split in figures for kind in ("jsonl", "mistakes.png")]
+    damage = run.find_damage(*(run.predictions / name for name in files))
+    if damage is not None:
+        progress.warn(f"{damage} The model is measured anew.")
+        return False
+    progress.note("evaluate: done before, unchanged")
+    evaluate_stage.show_figures(figures, progress)
+    return True
+
+
 def _export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> str:
     fingerprint = export_stage.compute_export_fingerprint(config, trained)
     folder = run.export / str(run.stage_record("export").get("version"))
     if run.is_done("export", fingerprint) and folder.exists():
-        progress.note(f"export: done before, unchanged ({folder})")
-        return str(folder)
+        damage = run.find_damage(folder)
+        if damage is None:
+            progress.note(f"export: done before, unchanged ({folder})")
+            return str(folder)
+        progress.warn(f"{damage} It is exported anew, as the next version; remove {folder}.")
     return str(export_stage.export(config, run, progress))

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kerasft.errors import DataError
-from kerasft.files import whole_file, whole_folder
+from kerasft.files import whole_folder
+from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models import heads
 from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
@@ -82,11 +83,12 @@ class TextEncoderTask(Task):
         public = heads.publish_classifier(
             model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
         )
-        with whole_file(folder / "model.keras") as path:
+        with recorded_file(folder, folder / "model.keras") as path:
             public.save(path)
         with whole_folder(folder / "preset") as path:
             save_text_preset(backbone, self.vocabulary, path)
             save_pooling(path, self.pooling if self.pooling != "none" else load_pooling(self.preset))
+            write_hashes(path)
 
     def load_published(self, folder: Path) -> keras.Model:
         preset, path = folder / "preset", folder / "model.keras"

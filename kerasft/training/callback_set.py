@@ -18,7 +18,6 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
-from kerasft.files import whole_file
 from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase, Task, higher_is_better
@@ -221,7 +220,7 @@ class CallbackSet:
         from kerasft.plots.style import figure_to_png
 
         png = figure_to_png(figure)
-        with whole_file(self._setting.run.augmentation) as temporary:
+        with self._setting.run.open_file(self._setting.run.augmentation) as temporary:
             temporary.write_bytes(png)
         self.tensorboard.write_images({"augmented_examples": png})
 

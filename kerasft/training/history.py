@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 import keras
 import numpy as np
 
+from kerasft.errors import DamagedError
 from kerasft.progress import Progress
 from kerasft.training.callbacks import StepLoss
 
@@ -51,17 +53,32 @@ class History(keras.callbacks.Callback):
         self.figures: Mapping[str, float] = {}
         self._file: TextIO | None = None
         self._goes_on = False
+        self._hash = hashlib.sha256()
 
     def get_state(self) -> dict[str, Any]:
         if self._file is not None:
             os.fsync(self._file.fileno())
         size = self._path.stat().st_size if self._path.exists() else 0
-        return {"step": self._step, "epoch": self._epoch, "bytes": size}
+        return {"step": self._step, "epoch": self._epoch, "bytes": size, "sha256": self._hash.hexdigest()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Also takes away the lines of steps that will be done again."""
+        """Also takes away the lines of steps that will be done again.
+
+        Raises:
+            DamagedError: the lines of those before are not what was written.
+        """
         self._step, self._epoch, self._goes_on = state["step"], state["epoch"], True
         cut_back(self._path, state["bytes"])
+        if not self._path.exists():
+            return
+        with open(self._path, "rb") as file:
+            self._hash = hashlib.file_digest(file, "sha256")
+        if self._hash.hexdigest() != state.get("sha256", self._hash.hexdigest()):
+            raise DamagedError(
+                "the file is damaged: its lines are not those that were written before the checkpoint",
+                where=str(self._path),
+                fix="Bring back a copy of it; or remove it: the curves then begin where the training goes on.",
+            )
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +113,10 @@ class History(keras.callbacks.Callback):
         finite = {k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()}
         finite = {k: v for k, v in finite.items() if not isinstance(v, float) or math.isfinite(v)}
         if self._file is not None:
-            self._file.write(json.dumps(finite) + "\n")
+            line = json.dumps(finite) + "\n"
+            self._file.write(line)
             self._file.flush()
+            self._hash.update(line.encode("utf-8"))
 
 
 class ShowProgress(keras.callbacks.Callback):

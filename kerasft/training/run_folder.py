@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from kerasft import __version__
+from kerasft.config.loading import format_config
 from kerasft.errors import ConfigError
-from kerasft.files import sweep_leftovers, write_json
+from kerasft.files import remove_folder, sweep_leftovers
+from kerasft.integrity import (
+    check_file,
+    find_damage,
+    forget_files,
+    read_checked,
+    read_hashes,
+    record_files,
+    recorded_file,
+    write_recorded_json,
+    write_recorded_text,
+)
 from kerasft.training.lock import owned
 
 BUILDS_ON = {"finetune": ("evaluate", "export")}
 """A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
 fingerprint of `finetune` tells.)"""
 REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
+
+RETRAIN = "Write it anew from the last checkpoint: kerasft finetune, with the run folder."
+_FIX = "Bring back a copy of it; or remove it, and the stages it told of are done again."
+_FIXES = {
+    "task.json": RETRAIN,
+    "metrics.json": "Bring back a copy of it; or remove it, and measure again: kerasft evaluate, with the run folder.",
+}
+_HISTORY_FIX = "Bring back a copy of it; or remove it: the report then shows no curves."
 
 
 class RunFolder:
@@ -68,26 +89,87 @@ class RunFolder:
                 sweep_leftovers(folder)
             yield
 
+    # --- its files, with their hashes -------------------------------------------------------------------------
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Writes one of the folder's records whole or not at all, and records its hash."""
+        write_recorded_json(self.path, path, value)
+
+    def write_config(self, config: pydantic.BaseModel) -> None:
+        """Writes config.yaml, complete: reading it gives an equal config."""
+        write_recorded_text(self.path, self.config, format_config(config))
+
+    def open_file(self, path: Path) -> AbstractContextManager[Path]:
+        """A temporary path that takes `path`'s place; see `kerasft.integrity.recorded_file`."""
+        return recorded_file(self.path, path)
+
+    def discard(self, *paths: Path) -> None:
+        """Removes files and folders, where they are there, and what is recorded of them."""
+        forget_files(self.path, paths)
+        for path in paths:
+            if path.is_dir() and not path.is_symlink():
+                remove_folder(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def find_damage(self, *places: Path) -> str | None:
+        """What is wrong with the first of some files and folders that is not as it was written, in words.
+
+        Raises:
+            DamagedError: a record of hashes is damaged.
+        """
+        known = read_hashes(self.path) or {}
+        for place in places:
+            inside = read_hashes(place) if place.is_dir() else None
+            if inside is None:  # it holds no record of its own: the run folder's has its files
+                part = place.relative_to(self.path)
+                folder, hashes = (
+                    self.path,
+                    {n: one for n, one in known.items() if Path(n).is_relative_to(part)},
+                )
+            else:
+                folder, hashes = place, inside
+            for name in hashes:
+                damage = find_damage(folder, name, hashes)
+                if damage is not None:
+                    return f"{folder / name} is damaged: {damage}."
+        return None
+
+    def forget_course(self) -> None:
+        """Before a training goes on: metrics.jsonl and logs/ are about to grow; see `record_course`.
+
+        Raises:
+            DamagedError: metrics.jsonl is not as it was when the training before was over.
+        """
+        if self.history.exists():
+            check_file(self.history, _HISTORY_FIX, self.path)
+        forget_files(self.path, (self.history, self.logs))
+
+    def record_course(self) -> None:
+        """Records metrics.jsonl and logs/, which were appended to, when a training is over."""
+        logs = [path for path in self.logs.rglob("*") if path.is_file()]
+        record_files(self.path, [path for path in (self.history, *logs) if path.exists()])
+
     # --- figures ----------------------------------------------------------------------------------------------
 
     def read_metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
         """`{stage: {split: {figure: {"value": …}}}}`; empty before any stage."""
-        return _read(self.metrics, {})
+        return self._read(self.metrics)
 
     def write_figures(self, stage: str, figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         """Puts a stage's figures, by split, in place of what stood there for it."""
-        write_json(self.metrics, {**self.read_metrics(), stage: figures})
+        self.write_json(self.metrics, {**self.read_metrics(), stage: figures})
 
     def read_history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
         if not self.history.exists():
             return []
-        lines = self.history.read_text(encoding="utf-8").splitlines()
+        lines = read_checked(self.history, _HISTORY_FIX, self.path).decode("utf-8").splitlines()
         try:
             return [json.loads(line) for line in lines if line]
         except ValueError as error:
             raise ConfigError(
-                f"a line is no JSON: {error}", where=str(self.history), fix="Mend or remove it."
+                f"a line is no JSON: {error}", where=str(self.history), fix=_HISTORY_FIX
             ) from error
 
     # --- what is done -----------------------------------------------------------------------------------------
@@ -98,13 +180,13 @@ class RunFolder:
 
     def stage_record(self, stage: str) -> dict[str, Any]:
         """What was noted when the stage was finished; empty if it was not."""
-        return _read(self._stages, {}).get(stage, {})
+        return self._read(self._stages).get(stage, {})
 
     def mark_done(self, stage: str, fingerprint: str, **facts: Any) -> None:
         """Notes that a stage is finished."""
-        records = _read(self._stages, {})
+        records = self._read(self._stages)
         records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
-        write_json(self._stages, records)
+        self.write_json(self._stages, records)
 
     def list_trained(self) -> list[Path]:
         """What a training has left here: what `clear_training` removes."""
@@ -127,10 +209,7 @@ class RunFolder:
         self.mark_begun("finetune")
         # what the others hang on goes first: without it the rest is taken for nothing
         for place in sorted(self.list_trained(), key=lambda place: place != self.task):
-            if place.is_dir():
-                shutil.rmtree(place)
-            else:
-                place.unlink()
+            self.discard(place)
 
     def mark_begun(self, stage: str) -> None:
         """Forgets that a stage was finished, and those that build on it, before what it wrote is replaced.
@@ -138,25 +217,30 @@ class RunFolder:
         The figures of these go too: they are of a model that is no more.
         """
         stale = (stage, *BUILDS_ON.get(stage, ()))
-        records = _read(self._stages, {})
+        records = self._read(self._stages)
         if any(name in records for name in stale):
-            write_json(self._stages, {name: value for name, value in records.items() if name not in stale})
+            self.write_json(
+                self._stages, {name: value for name, value in records.items() if name not in stale}
+            )
         figures = self.read_metrics()
         if any(name in figures for name in stale):
-            write_json(self.metrics, {name: value for name, value in figures.items() if name not in stale})
+            self.write_json(
+                self.metrics, {name: value for name, value in figures.items() if name not in stale}
+            )
 
     # --- circumstances ----------------------------------------------------------------------------------------
 
     def write_environment(self, **facts: Any) -> None:
         """Adds to environment.json: versions and machine, and what is handed in."""
-        write_json(self.environment, {**_read(self.environment, {}), **describe_environment(), **facts})
+        known = self.read_environment()
+        self.write_json(self.environment, {**known, **describe_environment(), **facts})
 
     def read_environment(self) -> dict[str, Any]:
-        return _read(self.environment, {})
+        return self._read(self.environment)
 
     def read_identity(self) -> dict[str, Any] | None:
         """What the model that was trained here was trained from; None where there is none."""
-        return _read(self.task, {}).get("identity")
+        return self._read(self.task).get("identity")
 
     def read_task(self) -> dict[str, Any]:
         """What a trained model needs to be understood: task.json.
@@ -170,7 +254,22 @@ class RunFolder:
                 where=str(self.path),
                 fix="Train one first: kerasft finetune CONFIG.yaml",
             )
-        return _read(self.task, {})
+        return self._read(self.task)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """What one of the folder's records holds; nothing where it is not there.
+
+        Raises:
+            DamagedError: it is not as it was written.
+            ConfigError: it is no JSON.
+        """
+        if not path.exists():
+            return {}
+        fix = _FIXES.get(path.name, _FIX)
+        try:
+            return json.loads(read_checked(path, fix, self.path))
+        except ValueError as error:
+            raise ConfigError(f"the run's record is damaged: {error}", where=str(path), fix=fix) from error
 
 
 def describe_environment() -> dict[str, Any]:
@@ -218,16 +317,3 @@ def _cores() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _read(path: Path, default: Any) -> Any:
-    if not path.exists():
-        return default
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(
-            f"the run's record is damaged: {error}",
-            where=str(path),
-            fix="Bring back a copy of it; or remove it, and the stages it told of are done again.",
-        ) from error

@@ -13,11 +13,15 @@ from kerasft.data.feed import Feed
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, write_json
+from kerasft.files import compute_fingerprint
+from kerasft.integrity import check_file, check_folder
 from kerasft.progress import Progress
 from kerasft.tasks import load_task_class
 from kerasft.tasks.base import Task
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.run_folder import RETRAIN, RunFolder
+
+_UNREAD = (".weights.h5",)
+"""Of the preset: a trained model has weights of its own."""
 
 
 def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: Path | None) -> Task:
@@ -27,7 +31,7 @@ def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: P
 
 def write_task(run: RunFolder, config: ExperimentConfig, task: Task, **facts: Any) -> None:
     """Notes in task.json what `load_trained` needs."""
-    write_json(
+    run.write_json(
         run.task,
         {
             "task": config.task.model_dump(mode="json"),
@@ -54,7 +58,12 @@ class Trained:
 
     @cached_property
     def model(self) -> Any:
-        """The Keras model of `model.keras`, loaded on first use."""
+        """The Keras model of `model.keras`, loaded on first use.
+
+        Raises:
+            DamagedError: the file is not as it was written.
+        """
+        check_file(self.run.model, RETRAIN)
         return self.task.load_published(self.run.path)
 
 
@@ -67,8 +76,10 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
 
     Raises:
         ConfigError: nothing was trained there, or otherwise than the config's `task` and `model` say.
+        DamagedError: a file that is needed is not as it was written.
     """
     facts = run.read_task()
+    check_folder(run.preset, RETRAIN, besides=_UNREAD)
     if config is not None:
         facts = {**facts, "task": _settle_task(facts, config)}
     task_class = load_task_class(facts["task"]["type"])

@@ -45,7 +45,7 @@ def test_how_rows_were_cut_into_lots_does_not_matter(tmp_path: Path) -> None:
     build_cache(tmp_path / "one", "f", [chunk(rows)])
     build_cache(tmp_path / "many", "f", [chunk([row], index) for index, row in enumerate(rows)])
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["cache.json", "label.values", "token_ids.offsets", "token_ids.values"]
+    assert names == ["cache.json", "hashes.json", "label.values", "token_ids.offsets", "token_ids.values"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 

@@ -12,6 +12,7 @@ from kerasft.config.loading import load_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
+from kerasft.integrity import write_hashes
 from kerasft.models.sources import resolve_model
 from kerasft.stages import evaluate, export, finetune, prepare
 from kerasft.stages import run as run_stage
@@ -188,6 +189,7 @@ def test_a_split_that_is_not_there_is_told(copied: RunFolder, load_experiment) -
     facts = json.loads(manifest.read_text())
     del facts["splits"]["test"]
     manifest.write_text(json.dumps(facts))
+    write_hashes(copied.dataset)
     with pytest.raises(DataError, match="none of the splits test") as caught:
         evaluate.evaluate(config, copied)
     assert "train, validation" in str(caught.value.fix)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.files import compute_fingerprint, compute_sha256, whole_folder, write_json
+from kerasft.integrity import check_folder, write_hashes
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
@@ -22,6 +23,7 @@ from kerasft.models.weight_files import read_safetensors_header
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"
 """The files in an adapter's folder."""
 _FIX = "Name the folder adapter/ of a run that trained with model.adaptation: lora."
+_DAMAGED = "Write it anew from the last checkpoint: kerasft finetune, with the folder of its run."
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def save_adapter(
     with whole_folder(folder) as path:
         save_file(tensors, path / WEIGHTS)
         write_json(path / DESCRIPTION, description)
+        write_hashes(path)
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -158,6 +161,7 @@ def read_adapter(folder: Path) -> Adapter:
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise PresetError(f"The adapter's folder lacks {name}.", where=str(folder), fix=_FIX)
+    check_folder(folder, _DAMAGED)
     try:
         told = json.loads((folder / DESCRIPTION).read_bytes())
         preset, labels = str(told.pop("preset_fingerprint")), tuple(told.pop("label_names"))

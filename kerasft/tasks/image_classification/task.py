@@ -15,7 +15,8 @@ import tensorflow as tf
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.errors import DataError
-from kerasft.files import compute_fingerprint, whole_file, whole_folder
+from kerasft.files import compute_fingerprint, whole_folder
+from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.fast_images import DTYPES, accelerate_image_model
@@ -218,11 +219,12 @@ class ImageClassification(Classifier):
     def publish(self, model: keras.Model, folder: Path) -> None:
         public = self._build(weights="none", seed=0, dtype="float32")
         public.set_weights(model.get_weights())
-        with whole_file(folder / "model.keras") as path:
+        with recorded_file(folder, folder / "model.keras") as path:
             public.save(path)
         with whole_folder(folder / "preset") as path:
             preset = replace(self.preset, image_size_px=self.size_px)
             save_image_preset(get_backbone(public), preset, path)
+            write_hashes(path)
 
     def load_published(self, folder: Path) -> keras.Model:
         model = self._build(weights="none", seed=0, dtype="float32")
