@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.text.ops import collect, compile_method, find_places, find_rows, split_places
+from kerasft.text.ops import compile_method, find_places, find_rows, split_places
 from kerasft.text.vocabulary import WordPieceVocabulary
 from kerasft.text.windows import FRAME, check_windows
 from kerasft.text.wordpiece import WordPiece
@@ -178,24 +178,47 @@ class UnitTokenizer(WordPiece):
 
 def _cut(places, text_units, room, overlap) -> tuple[tf.Tensor, tf.Tensor]:
     """The first units of all windows and those after their last, in order; `places` is where units begin."""
+    units = tf.size(places) - 1
+    of_text = find_rows(tf.range(units), text_units)
 
     def find_end(first):
         return tf.searchsorted(places, tf.gather(places, first) + room, side="right") - 1
 
-    def advance(first, last):
-        rows = tf.stack([first, last], 1)
-        longer = find_places(tf.gather(places, last) - tf.gather(places, first) > room)
-        first, last = tf.gather(first, longer), tf.gather(last, longer)
-        end = find_end(first)
-        earliest = tf.maximum(tf.gather(places, end) - overlap, tf.gather(places, end + 1) - room)
-        earliest = tf.minimum(earliest, tf.gather(places, last) - room)
-        return rows, tf.searchsorted(places, earliest), last
-
-    # Each round found one window of each text that is not yet at its end: sorted, they stand text by text.
-    first, last = collect(advance, (text_units[:-1], text_units[1:]))
+    # Which window would follow one that begins at a unit, for every unit; `units` where that is its text's last.
+    last_place = tf.gather(places, tf.gather(text_units, of_text + 1))
+    end = tf.minimum(find_end(tf.range(units)), units - 1)
+    earliest = tf.maximum(tf.gather(places, end) - overlap, tf.gather(places, end + 1) - room)
+    following = tf.searchsorted(places, tf.minimum(earliest, last_place - room))
+    following = tf.concat([tf.where(last_place - places[:-1] > room, following, units), [units]], 0)
+    follow = _follow(following, tf.gather(following, text_units[:-1]), units, text_units)
+    first = tf.concat([text_units[:-1], follow], 0)
+    last = tf.concat([text_units[1:], tf.gather(text_units, find_rows(follow, text_units) + 1)], 0)
     order = tf.argsort(first + last, stable=True)
     first, last = tf.gather(first, order), tf.gather(last, order)
     return first, tf.minimum(find_end(first), last)
+
+
+def _follow(following, second, units, text_units) -> tf.Tensor:
+    """All windows' first units but those of each text's first window, in any order.
+
+    Each round doubles how far a step leads, and with it how many are found: the rounds grow with the logarithm of the
+    longest text's windows.
+    """
+    # The second window of an empty text would be that of the text after it.
+    second = tf.boolean_mask(second, (text_units[1:] > text_units[:-1]) & (second < units))
+
+    def advance(found, step, _):
+        more = tf.gather(step, found)
+        more = tf.gather(more, find_places(more < units))
+        return tf.concat([found, more], 0), tf.gather(step, step), tf.size(more)
+
+    shapes = (tf.TensorShape([None]), tf.TensorShape([None]), tf.TensorShape([]))
+    return tf.while_loop(
+        lambda _found, _step, more: more > 0,
+        advance,
+        (second, following, tf.size(second)),
+        shape_invariants=shapes,
+    )[0]
 
 
 def _join_rows(values: tf.Tensor, splits: tf.Tensor) -> tf.RaggedTensor:

@@ -43,6 +43,18 @@ def draw_scores(batch: int, units: int, tags: int, seed: int = 0, grid: float = 
     return scores.astype(np.float32), generator.integers(0, units + 1, batch)
 
 
+def in_graph(scores, lengths, rules: TagRules | None) -> np.ndarray:
+    """Padded scores through the form that takes all texts' units one after another, and padded again."""
+    inside = np.arange(scores.shape[1]) < np.asarray(lengths)[:, None]
+    flat = tf.constant(scores[inside], tf.float32)
+    splits = tf.constant(np.cumsum([0, *lengths]), tf.int32)
+    paths = np.zeros(inside.shape, np.int32)
+    paths[inside] = (
+        decode_greedily_in_graph(flat) if rules is None else decode_viterbi_in_graph(flat, splits, rules)
+    )
+    return paths
+
+
 def sum_scores(scores: np.ndarray, path) -> float:
     return float(sum(scores[unit, tag] for unit, tag in enumerate(path)))
 
@@ -89,10 +101,8 @@ def test_whatever_the_scores_the_sequence_is_legal_and_both_forms_agree(scheme, 
     for path, length in zip(paths, lengths, strict=True):
         assert find_faults([tags[tag] for tag in path[:length]], scheme) == []
         assert not path[length:].any()
-    in_graph = decode_viterbi_in_graph(tf.constant(scores), tf.constant(lengths), RULES[scheme])
-    np.testing.assert_array_equal(in_graph, paths)
-    greedy = decode_greedily(scores, lengths)
-    np.testing.assert_array_equal(decode_greedily_in_graph(tf.constant(scores), tf.constant(lengths)), greedy)
+    np.testing.assert_array_equal(in_graph(scores, lengths, RULES[scheme]), paths)
+    np.testing.assert_array_equal(in_graph(scores, lengths, None), decode_greedily(scores, lengths))
 
 
 @pytest.mark.parametrize("grid", [0.0, 1.0])
@@ -100,10 +110,9 @@ def test_tensorflow_gives_numpys_paths_of_long_texts(grid):
     tags = list_tags([f"t{number}" for number in range(12)], "BIOES")
     rules = build_tag_rules(tags, "BIOES")
     scores, lengths = draw_scores(32, 90, len(tags), seed=3, grid=grid)
-    decode = tf.function(lambda s, n: decode_viterbi_in_graph(s, n, rules))
     paths = decode_viterbi(scores, lengths, rules)
     assert paths.dtype == np.int32
-    np.testing.assert_array_equal(decode(scores, lengths), paths)
+    np.testing.assert_array_equal(in_graph(scores, lengths, rules), paths)
     assert (paths != decode_greedily(scores, lengths)).any()
 
 
@@ -135,7 +144,7 @@ def test_logits_and_log_probabilities_give_the_same():
     )
 
 
-@pytest.mark.parametrize("decode", [decode_viterbi, decode_viterbi_in_graph])
+@pytest.mark.parametrize("decode", [decode_viterbi, in_graph])
 def test_rules_without_a_legal_sequence_of_each_length_are_refused(decode):
     rules = build_tag_rules(["B-X", "I-X", "E-X"], "BIOES")
     with pytest.raises(ValueError, match="some lengths have no legal tags"):
@@ -147,14 +156,14 @@ class Served(tf.Module):
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, None, len(TAGS["BIOES"])], tf.float32, name="scores"),
-            tf.TensorSpec([None], tf.int32, name="lengths"),
+            tf.TensorSpec([None, len(TAGS["BIOES"])], tf.float32, name="scores"),
+            tf.TensorSpec([None], tf.int32, name="splits"),
         ]
     )
-    def serve(self, scores, lengths):
+    def serve(self, scores, splits):
         return {
-            "viterbi": decode_viterbi_in_graph(scores, lengths, RULES["BIOES"]),
-            "greedy": decode_greedily_in_graph(scores, lengths),
+            "viterbi": decode_viterbi_in_graph(scores, splits, RULES["BIOES"]),
+            "greedy": decode_greedily_in_graph(scores),
         }
 
 
@@ -169,18 +178,19 @@ def test_a_saved_decoder_holds_core_ops_alone_and_answers_without_this_package(t
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     assert {node.op for node in nodes} <= set(CORE_OPS.split())
     scores, lengths = draw_scores(4, 9, len(TAGS["BIOES"]), seed=7)
-    np.savez(tmp_path / "in.npz", scores=scores, lengths=lengths.astype(np.int32))
+    inside = np.arange(9) < lengths[:, None]
+    np.savez(tmp_path / "in.npz", scores=scores[inside], splits=np.cumsum([0, *lengths]).astype(np.int32))
     program = (
         "import sys, numpy as np, tensorflow as tf\n"
         "decode = tf.saved_model.load(sys.argv[1] + '/m').signatures['serving_default']\n"
         "given = np.load(sys.argv[1] + '/in.npz')\n"
-        "s, n = given['scores'], given['lengths']\n"
-        "np.savez(sys.argv[1] + '/out.npz', **decode(scores=tf.constant(s), lengths=tf.constant(n)))\n"
-        "for s, n in ((s[:0], n[:0]), (s[:, :0], n * 0)):\n"
-        "    assert decode(scores=tf.constant(s), lengths=tf.constant(n))['viterbi'].shape == s.shape[:2]\n"
+        "s, n = given['scores'], given['splits']\n"
+        "np.savez(sys.argv[1] + '/out.npz', **decode(scores=tf.constant(s), splits=tf.constant(n)))\n"
+        "for n in (n[:1], n[:4] * 0):\n"
+        "    assert decode(scores=tf.constant(s[:0]), splits=tf.constant(n))['viterbi'].shape == (0,)\n"
         "assert 'kerasft' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=tmp_path)
     found = np.load(tmp_path / "out.npz")
-    np.testing.assert_array_equal(found["viterbi"], decode_viterbi(scores, lengths, RULES["BIOES"]))
-    np.testing.assert_array_equal(found["greedy"], decode_greedily(scores, lengths))
+    np.testing.assert_array_equal(found["viterbi"], decode_viterbi(scores, lengths, RULES["BIOES"])[inside])
+    np.testing.assert_array_equal(found["greedy"], decode_greedily(scores, lengths)[inside])

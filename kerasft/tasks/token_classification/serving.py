@@ -24,6 +24,8 @@ PROBES = (
     "A Place in Paris . " * 400,
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+_TOKENS_AT_ONCE = 8192
+"""Tokens that run through the net at once, padding included."""
 
 
 class TokenClassifierModule(tf.Module):
@@ -52,7 +54,7 @@ class TokenClassifierModule(tf.Module):
         batch = tf.size(text)
         texts = tf.concat([text, tf.fill([tf.cast(tf.equal(batch, 0), tf.int32)], "")], 0)
         found = self._tokenizer.encode_windows(texts, self._max_length, self._overlap)
-        logits = self._held.model(found.inputs, training=False)
+        logits = self._run_net(found.inputs)
         places = tf.stack([found.windows.flat_values, found.positions.flat_values], 1)
         log_probabilities = tf.nn.log_softmax(tf.gather_nd(logits, places))
         splits = tf.cast(found.windows.row_splits, tf.int32)
@@ -61,20 +63,32 @@ class TokenClassifierModule(tf.Module):
         answer["type"] = tf.gather(self.types, answer["type"])
         return {name: values[:batch] for name, values in answer.items()}
 
+    def _run_net(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """float32 (windows, tokens, tags), of a few windows at once: memory does not follow the longest text."""
+        windows, width = tf.unstack(tf.shape(inputs["token_ids"]))
+        most = tf.maximum(1, _TOKENS_AT_ONCE // width)
+        parts = (windows + most - 1) // most
+        size = (windows + parts - 1) // parts
+
+        def run_part(part: tf.Tensor) -> tf.Tensor:
+            rows = tf.minimum(part * size + tf.range(size), windows - 1)
+            taken = {name: tf.gather(values, rows) for name, values in inputs.items()}
+            return tf.cast(self._held.model(taken, training=False), tf.float32)
+
+        num_tags = self._held.model.output_shape[-1]
+        logits = tf.map_fn(
+            run_part,
+            tf.range(parts),
+            parallel_iterations=1,
+            fn_output_signature=tf.TensorSpec((None, None, num_tags), tf.float32),
+        )
+        return tf.reshape(logits, [parts * size, width, num_tags])[:windows]
+
     def _choose_tags(self, log_probabilities: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
         """int32 (units,): the tags of all texts' units, from float32 (units, tags) and where each text's begin."""
-        lengths = splits[1:] - splits[:-1]
-        longest = tf.reduce_max(lengths)
-        columns = tf.range(longest)[None, :]
-        inside = columns < lengths[:, None]
-        # one row more, so that there is one where no text has any
-        rows = tf.where(inside, splits[:-1, None] + columns, splits[-1])
-        scores = tf.gather(tf.pad(log_probabilities, [[0, 1], [0, 0]]), rows)
         if self._held.rules is None:
-            tags = decode_greedily_in_graph(scores, lengths)
-        else:
-            tags = decode_viterbi_in_graph(scores, lengths, self._held.rules)
-        return tf.boolean_mask(tags, inside)
+            return decode_greedily_in_graph(log_probabilities)
+        return decode_viterbi_in_graph(log_probabilities, splits, self._held.rules)
 
     @property
     def signatures(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -147,8 +148,10 @@ def answer_units(
     """
     found = np.zeros((len(places), num_tags), np.float32)
     found[:, 0] = _CERTAIN
-    for window in np.unique(windows[windows >= 0]):
-        chosen = windows == window
+    order = np.argsort(windows, kind="stable")
+    ends = np.searchsorted(windows[order], np.arange(len(logits) + 1))
+    for window, (start, end) in enumerate(itertools.pairwise(ends)):
+        chosen = order[start:end]
         found[chosen] = logits[window][positions[chosen]]
     return Scores(places, log_softmax(found))
 
