@@ -204,5 +204,11 @@ class DamagedError(DataError):
     exit_code = 9
 
 
+class RefusedInputs(KerasftError):
+    """Some of the inputs could not be used; all others have their answers."""
+
+    exit_code = 10
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: whoever started this process wants it to end now, with what there is saved."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
-import json
+import heapq
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -14,111 +15,223 @@ from kerasft.errors import ConfigError, DataError
 
 Held = Literal["text", "image"]
 """The key of a row's input."""
-Rows = Iterator[dict[str, str]] | list[dict[str, str]]
+TABLES = (".csv", ".tsv", ".jsonl")
+MAX_COLUMNS = 10_000
 
 
-def choose_rows(
-    words: list[str], source: str | None, column: str | None, header: bool, field: Held = "text"
-) -> Rows:
-    """The texts as `{"text": …}`, or the pictures' paths as `{"image": …}`; of files, read while they are consumed.
+@dataclass(frozen=True)
+class Row:
+    """One input.
+
+    Args:
+        value: the text, or the picture's path; None where the row could not be read, or holds something else.
+        columns: what else a table's row holds.
+        where: `file:line`; empty for what was named on the command line.
+        problem: why it cannot be used, where that is known already.
+    """
+
+    value: Any
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    problem: str | None = None
+
+
+Rows = Iterator[Row] | list[Row]
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a file of inputs is read.
+
+    Args:
+        path: the file; None or `-` for standard input.
+        column: a table's column (name, or number from 0) or key that holds the text or path.
+        header: whether the first row of a table names its columns.
+        encoding: of its characters.
+    """
+
+    path: str | None = None
+    column: str | None = None
+    header: bool = True
+    encoding: str = "utf-8"
+
+    @property
+    def is_table(self) -> bool:
+        return self.path is not None and Path(self.path).suffix.lower() in TABLES
+
+
+def choose_rows(words: list[str], source: Source, held: Held = "text") -> Rows:
+    """The inputs; those of files are read while they are consumed.
 
     Raises:
         ConfigError: there are none, or they come from two places.
-        DataError: no picture is where the words say; or (while reading) a file or row cannot be read.
+        DataError: no picture is where the words say; or (while reading) a file cannot be read.
     """
-    inputs = "pictures" if field == "image" else "texts"
-    if words and source:
+    inputs = "pictures" if held == "image" else "texts"
+    if words and source.path:
         raise ConfigError(
             f"{inputs.capitalize()} come from the command line and from --input.",
             fix="Give them in one place.",
         )
+    if source.column is not None and not source.is_table:
+        raise ConfigError(
+            "Only tables have columns.",
+            where="--column",
+            fix="Leave it out, or give a .csv, .tsv or .jsonl file by --input.",
+        )
     if words:
-        return find_pictures(words) if field == "image" else ({"text": text} for text in words)
-    if source is None and sys.stdin.isatty():
-        given = "as file, folder or glob arguments" if field == "image" else 'as "…" arguments'
+        return find_pictures(words) if held == "image" else [Row(text) for text in words]
+    if source.path is None and sys.stdin.isatty():
+        given = "as file, folder or glob arguments" if held == "image" else 'as "…" arguments'
         raise ConfigError(
             f"There are no {inputs}.",
             where="predict",
             fix=f"Give them {given}, by --input FILE, or by a pipe.",
         )
-    if source in (None, "-"):
-        rows, folder = read_lines(sys.stdin.buffer, "standard input", field), Path()
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise DataError("There is no such file.", where=source)
-        folder = path.parent
-        if path.suffix.lower() in (".csv", ".tsv", ".jsonl"):
-            rows = read_table(path, column, header, field)
-        else:
-            rows = read_text_file(path, field)
-    return locate_pictures(rows, folder) if field == "image" else rows
+    rows, folder = _open_source(source, held)
+    return locate_pictures(rows, folder) if held == "image" else rows
 
 
-def read_text_file(path: Path, field: Held = "text") -> Iterator[dict[str, str]]:
+def _open_source(source: Source, held: Held) -> tuple[Iterator[Row], Path]:
+    """The rows, and the folder that paths in them start from."""
+    if source.path in (None, "-"):
+        return read_lines(sys.stdin.buffer, "standard input", held, source.encoding), Path()
+    path = Path(str(source.path))
+    if not os.path.isfile(path):
+        raise DataError("There is no such file.", where=str(path))
+    rows = read_table(path, source, held) if source.is_table else _read_text_file(path, held, source.encoding)
+    return rows, path.parent
+
+
+def _read_text_file(path: Path, held: Held, encoding: str) -> Iterator[Row]:
     with open(path, "rb") as stream:
-        yield from read_lines(stream, str(path), field)
+        yield from read_lines(stream, str(path), held, encoding)
 
 
-def read_lines(stream: BinaryIO, name: str, field: Held = "text") -> Iterator[dict[str, str]]:
+def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str = "utf-8") -> Iterator[Row]:
     """One text or path a line, an empty one where the line is empty: answers keep their line's number.
 
+    A line that the encoding does not allow has a problem; paths may hold any bytes.
+
     Raises:
-        DataError: a line is no UTF-8, or so long that it is no text.
+        DataError: there is no such encoding, or a line is so long that it is no text.
     """
     from kerasft.data.sources.lines import MAX_LINE_BYTES
 
+    codec = _check_encoding(name, encoding)
+    errors = "surrogateescape" if held == "image" and codec == "utf-8" else "strict"
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
+        where = f"{name}:{number}"
         if len(line) > MAX_LINE_BYTES:
             raise DataError(
                 f"The line has more than {MAX_LINE_BYTES >> 20} MiB.",
-                where=f"{name}:{number}",
+                where=where,
                 fix="Put one text on a line; --column reads tables.",
             )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:
-            yield {field: line.decode("utf-8").rstrip("\r\n")}
+            yield Row(line.decode(codec, errors).rstrip("\r\n"), where=where)
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"Byte 0x{line[error.start]:02X} is not UTF-8.",
-                where=f"{name}:{number}",
-                fix="Convert it to UTF-8.",
-            ) from None
+            told = f"byte 0x{line[error.start]:02X} is not {encoding.upper()}: --encoding names the file's"
+            yield Row(None, where=where, problem=told)
 
 
-def read_table(
-    path: Path, column: str | None, header: bool, field: Held = "text"
-) -> Iterator[dict[str, str]]:
-    """The texts or paths of a CSV, TSV or JSON lines file, read as in training; a row that cannot be read ends it."""
-    from kerasft.data.config import CsvSource, JsonLinesSource
+def _check_encoding(name: str, encoding: str) -> str:
+    from kerasft.data.sources.lines import check_encoding
+    from kerasft.data.sources.paths import SourceFile
+
+    try:
+        return check_encoding(SourceFile(Path(name), name), encoding)
+    except DataError as error:
+        raise ConfigError(error.what, where="--encoding", fix=_MORE_ENCODINGS) from error
+
+
+_MORE_ENCODINGS = "Name the file's (utf-8, latin-1, cp1252, gb18030, …), or convert the file to UTF-8."
+
+
+def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]:
+    """The rows of a CSV, TSV or JSON lines file, read as in training, with all their columns.
+
+    Raises:
+        DataError: the column is not there, or the file as a whole cannot be read.
+    """
     from kerasft.data.fields import Field
     from kerasft.data.sources import SourceFile, read_rows
 
-    place: Any = column or (field if header else 0)
-    suffix = path.suffix.lower()
-    config: CsvSource | JsonLinesSource
-    if suffix == ".jsonl":
-        config = JsonLinesSource(format="jsonl", path=str(path), columns={field: place})
-    else:
-        if isinstance(place, str) and place.isdecimal():
-            place = int(place)
-        delimiter = "\t" if suffix == ".tsv" else ","
-        config = CsvSource(
-            format="csv", path=str(path), delimiter=delimiter, header=header, columns={field: place}
-        )
-    batches = read_rows(SourceFile(path, str(path)), config, [Field(field, field)])
+    config, fields = _describe_table(path, source, held), [Field(held, held), Field("", held)]
+    _check_encoding(str(path), source.encoding)
+    batches = read_rows(SourceFile(path, str(path)), config, fields)
+    used = config.columns[held]
     while (batch := _next_batch(batches)) is not None:
-        if batch.rejects:
-            reject = batch.rejects[0]
-            detail = f": {reject.detail}" if reject.detail else ""
+        good = (
+            (number, _make_row(value, whole, used, f"{path}:{number}"))
+            for number, (value, whole) in zip(batch.rows, batch.values, strict=True)
+        )
+        bad = (
+            (reject.row, Row(None, where=f"{path}:{reject.row}", problem=_describe_reject(reject)))
+            for reject in batch.rejects
+        )
+        for _, row in heapq.merge(good, bad, key=lambda numbered: numbered[0]):
+            yield row
+
+
+def list_columns(source: Source, held: Held) -> list[str]:
+    """The names of a table's columns besides the one that is used; JSON lines are read through for them.
+
+    Raises:
+        DataError: as `read_table`; or there are too many for a table.
+    """
+    names: dict[str, None] = {}
+    path = Path(str(source.path))
+    for row in read_table(path, source, held):
+        names |= dict.fromkeys(row.columns)
+        if path.suffix.lower() != ".jsonl" and row.problem is None:
+            break
+        if len(names) > MAX_COLUMNS:
             raise DataError(
-                f"{reject.reason}{detail}", where=f"{path}:{reject.row}", fix=f"It reads: {reject.content}"
+                f"The objects have more than {MAX_COLUMNS:,} different keys.",
+                where=str(path),
+                fix="Write JSON lines: --format jsonl.",
             )
-        for row, (text,) in zip(batch.rows, batch.values, strict=True):
-            if not isinstance(text, str):
-                raise DataError(f"The {field} is {json.dumps(text)}, not a string.", where=f"{path}:{row}")
-            yield {field: text}
+    return list(names)
+
+
+def _describe_table(path: Path, source: Source, held: Held) -> Any:
+    from kerasft.data.config import CsvSource, JsonLinesSource
+
+    place: Any = source.column if source.column is not None else (held if source.header else 0)
+    suffix = path.suffix.lower()
+    if suffix == ".jsonl":
+        return JsonLinesSource(
+            format="jsonl", path=str(path), columns={held: str(place)}, encoding=source.encoding
+        )
+    if isinstance(place, str) and place.isdecimal():
+        place = int(place)
+    return CsvSource(
+        format="csv",
+        path=str(path),
+        delimiter="\t" if suffix == ".tsv" else ",",
+        header=source.header,
+        columns={held: place},
+        encoding=source.encoding,
+    )
+
+
+def _make_row(value: Any, whole: Mapping[str, Any], used: str | int, where: str) -> Row:
+    if isinstance(used, int):
+        used = list(whole)[used]
+    columns = {name: cell for name, cell in whole.items() if name != used}
+    if isinstance(value, str):
+        return Row(value, columns, where)
+    from kerasft.printable import format_json
+
+    return Row(None, columns, where, f"not a string but {format_json(value)[:100]}")
+
+
+def _describe_reject(reject: Any) -> str:
+    told = f"{reject.reason}: {reject.detail}" if reject.detail else str(reject.reason)
+    return f"{told}; --encoding names the file's" if told.startswith("invalid ") else told
 
 
 def _next_batch(batches: Iterator[Any]) -> Any:
@@ -130,13 +243,14 @@ def _next_batch(batches: Iterator[Any]) -> Any:
             "columns: {": "Name the column: --column NAME; by its number, from 0, in a file without a header: "
             "--no-header --column 0.",
             "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
+            "`encoding`": _MORE_ENCODINGS,
         }
         fix = next((told for key, told in fixes.items() if key in (error.fix or "")), error.fix)
         raise DataError(error.what, where=error.where, fix=fix) from error
 
 
-def find_pictures(words: Iterable[str]) -> list[dict[str, str]]:
-    """`{"image": path}` for each file that the words mean, in their order, each once.
+def find_pictures(words: Iterable[str]) -> list[Row]:
+    """A row for each file that the words mean, in their order, each once.
 
     A folder stands for all files in it and below, sorted, without hidden ones. A file that is not there is left for its
     own answer to say.
@@ -169,7 +283,7 @@ def find_pictures(words: Iterable[str]) -> list[dict[str, str]]:
             where=next(iter(found)),
             fix="Name picture files, folders with some, or globs in quotes.",
         )
-    return [{"image": path} for path in found]
+    return [Row(path) for path in found]
 
 
 def _list_files(folder: str) -> list[str]:
@@ -178,9 +292,11 @@ def _list_files(folder: str) -> list[str]:
     return [str(path) for path in list_members(SourceFile(Path(folder), folder))]
 
 
-def locate_pictures(rows: Iterable[dict[str, str]], folder: Path) -> Iterator[dict[str, str]]:
+def locate_pictures(rows: Iterable[Row], folder: Path) -> Iterator[Row]:
     """The pictures of a list, whose paths start from its folder, as those of training data do; empty lines are left
     out."""
     for row in rows:
-        if row["image"].strip():
-            yield {"image": str(folder / row["image"])}
+        if row.value is None:
+            yield row
+        elif row.value.strip():
+            yield Row(str(folder / row.value), row.columns, row.where)

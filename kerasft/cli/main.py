@@ -58,7 +58,8 @@ KEY=VALUE changes it from the command line:
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
 Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 8 run folder in use,
-70 a defect in kerasft, 130 stopped by Ctrl-C, 143 by SIGTERM."""
+9 a damaged file, 10 predict: some inputs could not be used, 70 a defect in kerasft, 130 stopped by Ctrl-C,
+141 nobody reads the output, 143 stopped by SIGTERM."""
 
 app = typer.Typer(
     name="kerasft",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import collections
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
-from kerasft.cli.inputs import Held, Rows, choose_rows
+from kerasft.cli.answers import (
+    CsvWriter,
+    Format,
+    JsonLinesWriter,
+    MarkedTextWriter,
+    Writer,
+    choose_format,
+    open_output,
+)
+from kerasft.cli.inputs import Held, Row, Rows, Source, choose_rows, list_columns
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
@@ -23,9 +29,7 @@ from kerasft.cli.options import (
     load_experiment,
     open_work,
 )
-from kerasft.cli.streams import get_direct
-from kerasft.cli.tables import is_terminal
-from kerasft.errors import ConfigError, DataError
+from kerasft.errors import ConfigError, RefusedInputs
 
 EPILOG = """\b
 Examples:
@@ -45,10 +49,17 @@ A line of output:
   {"text": "Ada in Lisbon", "entities": [{"text": "Lisbon", "start": 7, "end": 13, "type": "place", "score": 0.97}]}
   {"image": "photo.jpg", "label": "tulips", "probabilities": {"roses": 0.01, "tulips": 0.99}}
   {"image": "notes.jpg", "error": "not a picture: a text file"}
+  {"text": " ", "label": "0", "probabilities": {"0": 0.6, "1": 0.4}, "note": "blank text"}
 
-Pictures are named by their files; a folder stands for all files in and below it. One that cannot be used does not stop
-the others: its line says why, and the command ends with exit code 3. The paths of a list in a file start from that
-file's folder.
+A row that cannot be read or used does not stop the others: its answer says why under `error`, and the command ends
+with exit code 10. A blank text has a `note`. A table's other columns stand behind the answer; one named like a key of
+the answer is called input_NAME.
+
+In CSV, text that a spreadsheet would take for a formula (=, +, -, @ first) begins with an apostrophe; numbers and JSON
+lines stay as they are.
+
+Pictures are named by their files; a folder stands for all files in and below it. The paths of a list in a file start
+from that file's folder.
 
 An argument such as train.epochs=1 or seed=2 changes the config, as with the other commands; a text that looks like
 that goes in by --input."""
@@ -56,13 +67,7 @@ that goes in by --input."""
 
 _BATCHES_READ_AHEAD = 16
 _WARNINGS = 20
-
-
-class Format(StrEnum):
-    """How predictions are written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
+_NOUNS = {"text": "text", "image": "picture"}
 
 
 def predict(
@@ -117,6 +122,16 @@ def predict(
             "ends in .html.",
         ),
     ] = False,
+    encoding: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of the characters in --input: utf-8, latin-1, cp1252, gb18030, …"),
+    ] = "utf-8",
+    skip_errors: Annotated[
+        bool,
+        typer.Option(
+            "--skip-errors", help="Leaves what cannot be used out of the output, instead of an `error` there."
+        ),
+    ] = False,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -130,11 +145,49 @@ def predict(
 
     Predictions come in the order of the inputs, while they are read: a pipe without an end is fine.
     """
-    from kerasft.experiment import IMAGE_TASKS, TOKEN_TASKS, ExperimentConfig
+    from kerasft.experiment import IMAGE_TASKS, ExperimentConfig
 
     overrides, words = split_overrides(texts or [], ExperimentConfig.model_fields)
-    task = load_experiment(config, overrides, output)[0].task.type
-    of_pictures = task in IMAGE_TASKS
+    task = load_experiment(config, overrides, output)[0].task
+    _check_options(task.type, format, draw, highlight)
+    held: Held = "image" if task.type in IMAGE_TASKS else "text"
+    given = Source(source, column, header, encoding)
+    rows = choose_rows(words, given, held)
+    chosen = choose_format(format, to)
+    others = list_columns(given, held) if chosen is Format.CSV and not highlight and given.is_table else []
+    if not words and source in (None, "-") and sys.stdin.isatty():
+        batch_size = 1
+    with open_work(config, overrides, output, quiet, results=sys.stderr) as work:
+        from kerasft.stages.predict import Predictor
+
+        predictor = Predictor(work.run, batch_size, work.config)
+        names = predictor.label_names
+        rows, look = _prepare_copies(rows, draw, names, work)
+        # Texts read ahead, those of like length share a batch; read one by one, each is answered as it comes.
+        ahead = batch_size * _BATCHES_READ_AHEAD if held == "text" and batch_size > 1 else batch_size
+        asked = _Asked(rows, held, work, skip_errors)
+        predictions = predictor.predict(asked.feed(), ahead, refuse=lambda row, error: None, look=look)
+        total = len(rows) if isinstance(rows, list) else None
+        with open_output(to) as stream, work.progress.bar("Predicting", total, f"{_NOUNS[held]}s") as bar:
+            keys = _list_keys(held, task)
+            writer: Writer
+            if highlight:
+                as_page = to is not None and to.suffix.lower() in (".html", ".htm")
+                writer = MarkedTextWriter(stream, 1, bar.advance, types=names, as_page=as_page)
+            elif chosen is Format.CSV:
+                writer = CsvWriter(
+                    stream, batch_size, bar.advance, keys=keys, label_names=names, others=others
+                )
+            else:
+                writer = JsonLinesWriter(stream, batch_size, bar.advance, keys=keys)
+            writer.write_all(asked.collect(predictions))
+    asked.raise_refusals()
+
+
+def _check_options(task: str, format: Format | None, draw: Path | None, highlight: bool) -> None:
+    """Raises a ConfigError where options do not suit the task, or each other."""
+    from kerasft.experiment import IMAGE_TASKS, TOKEN_TASKS
+
     if highlight and task not in TOKEN_TASKS:
         raise ConfigError(
             "This run's model finds no entities: there is nothing to mark.",
@@ -145,66 +198,95 @@ def predict(
         raise ConfigError(
             "Marked texts are no table.", where="--format", fix="Leave out --format, or --highlight."
         )
-    if draw is not None and not of_pictures:
+    if draw is not None and task not in IMAGE_TASKS:
         raise ConfigError(
             "This run's model takes texts: there is nothing to draw on.", where="--draw", fix="Leave it out."
         )
-    field: Held = "image" if of_pictures else "text"
-    rows = choose_rows(words, source, column, header, field)
-    if not words and source in (None, "-") and sys.stdin.isatty():
-        batch_size = 1
-    with open_work(config, overrides, output, quiet, results=sys.stderr) as work, _Refusals(work) as refusals:
-        from kerasft.stages.predict import Predictor
-
-        predictor = Predictor(work.run, batch_size, work.config)
-        names = predictor.label_names
-        if of_pictures:
-            rows, look = _prepare_copies(rows, draw, names, work)
-            predictions = predictor.predict(rows, batch_size, refuse=refusals.add, look=look)
-        else:
-            # Read ahead, texts of like length share a batch; read one by one, each is answered as it comes.
-            predictions = predictor.predict(rows, batch_size * _BATCHES_READ_AHEAD if batch_size > 1 else 1)
-        total = len(rows) if isinstance(rows, list) else len(words) or None
-        unit = "pictures" if of_pictures else "texts"
-        with open_output(to) as stream, work.progress.bar("Predicting", total, unit) as bar:
-            if highlight:
-                as_page = to is not None and to.suffix.lower() in (".html", ".htm")
-                write_marked_texts(predictions, stream, names, as_page, bar.advance)
-                return
-            write_predictions(
-                predictions, stream, choose_format(format, to), batch_size, bar.advance, field, names
-            )
 
 
-class _Refusals:
-    """Tells of pictures that cannot be used as they come, and of their number at the end, by raising.
+def _list_keys(held: Held, task: Any) -> list[str]:
+    """The keys that an answer may have, in their order."""
+    from kerasft.experiment import TOKEN_TASKS
+
+    if task.type in TOKEN_TASKS:
+        answer = ["entities"]
+    else:
+        answer = ["labels" if getattr(task, "multi_label", False) else "label", "probabilities"]
+    return [held, *answer, *(["note"] if held == "text" else []), "error"]
+
+
+class _Asked:
+    """What was asked, in its order: puts each answer beside its row, and tells of rows that cannot be used.
 
     Args:
+        rows: texts or pictures.
+        held: which.
         work: whose progress warns.
+        skip_errors: leaves rows without an answer out.
     """
 
-    def __init__(self, work: Work):
+    def __init__(self, rows: Rows, held: Held, work: Work, skip_errors: bool):
+        self._rows, self._held, self._skip = rows, held, skip_errors
         self._warn = work.progress.warn
-        self.count, self.answered = 0, 0
+        self._waiting: collections.deque[Row] = collections.deque()
+        self.count, self.refused, self.blank = 0, 0, 0
 
-    def __enter__(self) -> _Refusals:
-        return self
+    def feed(self) -> Iterator[dict[str, Any]]:
+        """The rows as a `Predictor` takes them."""
+        for row in self._rows:
+            self._waiting.append(row)
+            yield {self._held: row.value}
 
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if self.count and kind is None:
-            pictures = "picture" if self.count == 1 else "pictures"
-            raise DataError(
-                f"{self.count:,} {pictures} could not be used; all others have their answers.",
-                where="predict",
-                fix="What is the matter with each stands in its line, under `error`.",
+    def collect(
+        self, predictions: Iterable[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """(answer, other columns) of each row; an answer holds an `error` where the row cannot be used."""
+        from kerasft.data.fields import INVISIBLE
+
+        for prediction in predictions:
+            row = self._waiting.popleft()
+            self.count += 1
+            answer = dict(prediction)
+            if "error" in answer:
+                if row.problem:
+                    answer["error"] = row.problem
+                self._tell(row, answer["error"])
+                if not self._skip:
+                    yield answer, row.columns
+                continue
+            if self._held == "text" and not row.value.strip(INVISIBLE):
+                self.blank += 1
+                answer["note"] = "blank text"
+            yield answer, row.columns
+        if self.blank:
+            texts = "1 text is" if self.blank == 1 else f"{self.blank:,} texts are"
+            self._warn(f"{texts} blank: what the model says of nothing stands there, with a note.")
+
+    def _tell(self, row: Row, error: str) -> None:
+        self.refused += 1
+        if self.refused <= _WARNINGS:
+            self._warn(
+                ": ".join(filter(None, (row.where, row.value if self._held == "image" else "", error)))
             )
+        if self.refused == _WARNINGS:
+            self._warn(f"Further {_NOUNS[self._held]}s that cannot be used are told of in the answers only.")
 
-    def add(self, row: Mapping[str, Any], error: DataError) -> None:
-        self.count += 1
-        if self.count <= _WARNINGS:
-            self._warn(f"{row['image']}: {error.what}")
-        if self.count == _WARNINGS:
-            self._warn("Further pictures that cannot be used are told of in the answers only.")
+    def raise_refusals(self) -> None:
+        """Raises `RefusedInputs` where some rows have no answer."""
+        if not self.refused:
+            return
+        some = f"{self.refused:,} of {self.count:,} {_NOUNS[self._held]}{'s' * (self.count > 1)}"
+        left = (
+            "They were left out."
+            if self._skip
+            else "What is the matter stands under `error` in their answers."
+        )
+        raise RefusedInputs(
+            f"{some} could not be used"
+            + ("; all others have their answers." if self.refused < self.count else "."),
+            where="predict",
+            fix=left,
+        )
 
 
 def _prepare_copies(
@@ -221,7 +303,7 @@ def _prepare_copies(
     from kerasft.plots.sheets import find_missing_glyphs
 
     rows = list(rows)
-    copies = LabelledCopies(folder, [row["image"] for row in rows])
+    copies = LabelledCopies(folder, [row.value for row in rows if row.value is not None])
     missing = find_missing_glyphs("".join(label_names))
     if missing:
         work.progress.warn(f"No font here has {' '.join(missing[:20])}: boxes are drawn in their place.")
@@ -236,96 +318,3 @@ def split_overrides(words: Iterable[str], sections: Iterable[str]) -> tuple[list
     for word in words:
         (overrides if override.fullmatch(word) else texts).append(word)
     return overrides, texts
-
-
-def choose_format(format: Format | None, to: Path | None) -> Format:
-    """The format asked for, or the one that the file's name ends in."""
-    return format or (Format.CSV if to and to.suffix.lower() == ".csv" else Format.JSONL)
-
-
-@contextmanager
-def open_output(to: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that is there whole or not at all."""
-    if to is None:
-        yield sys.stdout
-        return
-    from kerasft.files import whole_file
-
-    with whole_file(to) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
-        yield stream
-
-
-def write_predictions(
-    predictions: Iterable[dict[str, Any]],
-    stream: TextIO,
-    format: Format,
-    flush_every: int,
-    advance: Callable[[], None],
-    field: Held = "text",
-    label_names: Sequence[str] = (),
-) -> None:
-    """Writes predictions as they come; CSV has a column for each label's probability.
-
-    Args:
-        predictions: of texts, or of pictures, which may hold an `error` in place of an answer.
-        stream: where to.
-        format: how.
-        flush_every: predictions.
-        advance: called after each.
-        field: what they are of.
-        label_names: the columns of a table of pictures; of texts the first prediction says them.
-    """
-    table: Any = None
-    for number, prediction in enumerate(predictions, 1):
-        if format is Format.JSONL:
-            stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")
-        elif "entities" in prediction:
-            if table is None:
-                table = csv.writer(stream, lineterminator="\n")
-                table.writerow([field, "entities"])
-            table.writerow([prediction[field], json.dumps(prediction["entities"], ensure_ascii=False)])
-        else:
-            probabilities = prediction.get("probabilities") or dict.fromkeys(label_names)
-            errors = [prediction.get("error")] if field == "image" else []
-            if table is None:
-                table = csv.writer(stream, lineterminator="\n")
-                columns = [field, "label", *(f"probability_{label}" for label in probabilities)]
-                table.writerow([*columns, *(["error"] if field == "image" else [])])
-            table.writerow([prediction[field], prediction.get("label"), *probabilities.values(), *errors])
-        if number % flush_every == 0:
-            stream.flush()
-        advance()
-    stream.flush()
-
-
-def write_marked_texts(
-    predictions: Iterable[dict[str, Any]],
-    stream: TextIO,
-    types: Sequence[str],
-    as_page: bool,
-    advance: Callable[[], None],
-) -> None:
-    """Writes texts with their entities marked as they come: for a terminal, or as an HTML page.
-
-    Args:
-        predictions: with `text` and `entities`.
-        stream: where to.
-        types: of entities.
-        as_page: whether it becomes HTML.
-        advance: called after each.
-    """
-    from kerasft.plots.highlighting import PAGE, STYLE, highlight_html, highlight_text
-
-    coloured = is_terminal(stream)
-    if as_page:
-        stream.write(PAGE.format(title="Entities", style=STYLE))
-    for prediction in predictions:
-        text, entities = prediction["text"], prediction["entities"]
-        if as_page:
-            stream.write(f'<p dir="auto">{highlight_html(text, entities, types)}</p>\n')
-        else:
-            get_direct(stream).write(highlight_text(text, entities, types, coloured=coloured) + "\n")
-            stream.flush()
-        advance()
-    if as_page:
-        stream.write("</body></html>\n")

@@ -47,16 +47,18 @@ class LabelledCopies:
         Args:
             source: the picture's path.
             data: a JPEG or PNG file with it.
-            answer: holds `label` and `probabilities`.
+            answer: holds `label`, or `labels`, and `probabilities`.
 
         Returns:
             The copy. Where another source has the same name, it has a number too; a source that is neither JPEG, PNG,
             WebP nor BMP becomes PNG.
         """
         path = self.folder / self._choose_name(str(source))
-        label = answer["label"]
-        told = f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%"
-        copy = draw_label(open_upright(data, LONGEST_PX), told)
+        labels = answer["labels"] if "labels" in answer else [answer["label"]]
+        told = ", ".join(
+            f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%" for label in labels
+        )
+        copy = draw_label(open_upright(data, LONGEST_PX), told or "none")
         with whole_file(path) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
         return path

@@ -58,14 +58,21 @@ def choose_colour(types: Sequence[str], name: str) -> str:
 
 
 def highlight_html(text: str, entities: Sequence[Mapping[str, Any]], types: Sequence[str]) -> str:
-    """The text as HTML, escaped, each entity in a `mark` of its type's colour; `STYLE` says how that looks."""
+    """The text as HTML, markup and controls escaped, each entity in a `mark` of its type's colour.
+
+    `STYLE` says how that looks.
+    """
     return "".join(
-        f'<mark style="--type: {choose_colour(types, run.type)}">{html.escape(run.text)}'
-        f"<small>{html.escape(run.type)}</small></mark>"
+        f'<mark style="--type: {choose_colour(types, run.type)}">{_escape(run.text)}'
+        f"<small>{_escape(run.type)}</small></mark>"
         if run.type
-        else html.escape(run.text)
+        else _escape(run.text)
         for run in cut_runs(text, entities)
     )
+
+
+def _escape(text: str) -> str:
+    return html.escape(make_printable(text))
 
 
 def highlight_text(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasft.cli.inputs import choose_rows, find_pictures
+from kerasft.cli.inputs import Source, choose_rows, find_pictures
 from kerasft.errors import ConfigError, DataError
 
 
@@ -24,7 +24,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def find(*words: str) -> list[str]:
-    return [row["image"] for row in find_pictures(words)]
+    return [row.value for row in find_pictures(words)]
 
 
 def test_a_folder_stands_for_all_that_is_not_hidden_in_it(photos: Path) -> None:
@@ -71,29 +71,29 @@ def test_where_nothing_is_meant_that_is_said(photos: Path, words: list[str], mes
 def test_paths_of_a_list_start_from_its_folder(photos: Path, name: str, text: str) -> None:
     path = photos / "photos" / name
     path.write_text(text)
-    rows = choose_rows([], f"photos/{name}", None, True, "image")
-    assert [row["image"] for row in rows] == ["photos/a.png", "photos/sub/c.jpg"]
+    rows = choose_rows([], Source(f"photos/{name}"), "image")
+    assert [row.value for row in rows] == ["photos/a.png", "photos/sub/c.jpg"]
 
 
 def test_absolute_paths_of_a_list_stay(photos: Path) -> None:
     (photos / "list.csv").write_text(f"file\n{photos}/photos/a.png\n")
-    rows = choose_rows([], "list.csv", "file", True, "image")
-    assert [row["image"] for row in rows] == [f"{photos}/photos/a.png"]
+    rows = choose_rows([], Source("list.csv", "file"), "image")
+    assert [row.value for row in rows] == [f"{photos}/photos/a.png"]
 
 
 def test_pictures_come_from_one_place(photos: Path) -> None:
     with pytest.raises(ConfigError, match="Pictures come from the command line and from --input"):
-        choose_rows(["a.jpg"], "list.txt", None, True, "image")
+        choose_rows(["a.jpg"], Source("list.txt"), "image")
 
 
 def test_a_column_that_is_not_there_is_named_by_the_commands_options(tmp_path: Path) -> None:
     table = tmp_path / "new.csv"
     table.write_text("review,rating\ngood,1\n")
     with pytest.raises(DataError, match="no column 'text'") as caught:
-        list(choose_rows([], str(table), None, True))
+        list(choose_rows([], Source(str(table))))
     assert "--column NAME" in str(caught.value.fix)
     assert "columns:" not in str(caught.value.fix)
     table.write_text("text\trating\ngood\t1\n")
     with pytest.raises(DataError, match="one column") as caught:
-        list(choose_rows([], str(table), None, True))
+        list(choose_rows([], Source(str(table))))
     assert "tabs those of a .tsv" in str(caught.value.fix)

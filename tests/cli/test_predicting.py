@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Iterator
-from itertools import count
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.cli.inputs import choose_rows
-from kerasft.cli.predicting import (
-    Format,
-    choose_format,
-    open_output,
-    split_overrides,
-    write_predictions,
-)
+from kerasft.cli.inputs import Source, choose_rows, list_columns
+from kerasft.cli.main import main
+from kerasft.cli.predicting import split_overrides
 from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
 
@@ -29,7 +23,7 @@ SECTIONS = tuple(ExperimentConfig.model_fields)
 
 
 def read(path: Path, column: str | None = None, header: bool = True) -> list[str]:
-    return [row["text"] for row in choose_rows([], str(path), column, header)]
+    return [row.value for row in choose_rows([], Source(str(path), column, header))]
 
 
 def make(name: str, text: str, tmp_path: Path) -> Path:
@@ -81,104 +75,181 @@ def test_tables_are_read_by_column(tmp_path: Path, name: str, text: str, column:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "line"),
+    ("name", "text", "problem"),
     [
-        ("a.jsonl", '{"text": "a"}\n{"text": 5}\n', 2),
-        ("a.jsonl", '{"text": "a"}\n{"text": \n', 2),
-        ("a.csv", "text,label\na,1\nb\n", 3),
+        ("a.jsonl", '{"text": "a"}\n{"text": 5}\n{"text": "c"}\n', "not a string but 5"),
+        ("a.jsonl", '{"text": "a"}\n{"text": \n{"text": "c"}\n', "broken JSON: "),
+        ("a.jsonl", '{"text": "a"}\n{"x": 1}\n{"text": "c"}\n', "missing key: no 'text'; there is x"),
+        ("a.csv", "text,label\na,1\nb\nc,2\n", "wrong column count: expected 2, found 1"),
+        ("a.txt", b"a\ncaf\xe9\nc\n", "byte 0xE9 is not UTF-8: --encoding names the file's"),
+        ("a.csv", b"text\na\ncaf\xe9\nc\n", "invalid UTF-8: byte 0xE9 at byte 3"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, line: int):
-    with pytest.raises(DataError, match=rf"a\.[a-z]+:{line}:"):
-        read(make(name, text, tmp_path))
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(
+    tmp_path: Path, name: str, text: str | bytes, problem: str
+):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    rows = list(choose_rows([], Source(str(path))))
+    assert [row.value for row in rows] == ["a", None, "c"]
+    line = 3 if name.endswith("csv") else 2
+    assert rows[1].where == f"{path}:{line}"
+    assert problem.lower() in str(rows[1].problem).lower()
 
 
-def test_a_line_that_is_no_utf_8_is_named(tmp_path: Path):
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"fine\ncaf\xe9\n")
-    with pytest.raises(DataError, match=r"a\.txt:2: Byte 0xE9"):
-        read(path)
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_a_file_is_read_in_its_encoding(tmp_path: Path, name: str):
+    path = tmp_path / name
+    line = {"a.txt": "café\n", "a.csv": "text\ncafé\n", "a.jsonl": '{"text": "café"}\n'}[name]
+    path.write_bytes(line.encode("latin-1"))
+    assert [row.value for row in choose_rows([], Source(str(path), encoding="latin-1"))] == ["café"]
+    for wrong in ("hex", "nothing-8", "\ud800", "utf-16"):
+        with pytest.raises(ConfigError, match="--encoding"):
+            list(choose_rows([], Source(str(path), encoding=wrong)))
+
+
+def test_a_path_may_hold_any_bytes(tmp_path: Path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"caf\xe9.jpg\n")
+    (row,) = choose_rows([], Source(str(path)), "image")
+    assert os.fsencode(row.value).endswith(b"/caf\xe9.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "column", "columns"),
+    [
+        ("a.csv", "id,text,label\n1,a,x\n", None, {"id": "1", "label": "x"}),
+        ("a.csv", "id,review,id\n1,a,2\n", "review", {"id": "1", "id (2)": "2"}),
+        ("a.jsonl", '{"id": 1, "text": "a", "more": {"b": [2]}}\n', None, {"id": 1, "more": {"b": [2]}}),
+    ],
+)
+def test_a_tables_other_columns_are_kept(
+    tmp_path: Path, name: str, text: str, column: str | None, columns: dict[str, Any]
+):
+    source = Source(str(make(name, text, tmp_path)), column)
+    (row,) = choose_rows([], source)
+    assert (row.value, row.columns) == ("a", columns)
+    assert list_columns(source, "text") == list(columns)
+
+
+def test_columns_without_a_header_are_numbered(tmp_path: Path):
+    source = Source(str(make("a.csv", "1,a,x\n", tmp_path)), "1", header=False)
+    assert next(iter(choose_rows([], source))).columns == {"column_0": "1", "column_2": "x"}
+
+
+def test_objects_of_different_keys_have_all_their_columns(tmp_path: Path):
+    source = Source(str(make("a.jsonl", '{"text": "a", "b": 1}\n5\n{"c": 2, "text": "d"}\n', tmp_path)))
+    assert list_columns(source, "text") == ["b", "c"]
+
+
+def test_lines_have_no_columns(tmp_path: Path):
+    with pytest.raises(ConfigError, match="--column: Only tables have columns"):
+        choose_rows([], Source(str(make("a.txt", "a\n", tmp_path)), "b"))
 
 
 def test_texts_come_from_one_place():
     with pytest.raises(ConfigError, match="from --input"):
-        choose_rows(["a"], "b.txt", None, True)
+        choose_rows(["a"], Source("b.txt"))
     with pytest.raises(DataError, match="no such file"):
-        choose_rows([], "missing.txt", None, True)
+        choose_rows([], Source("missing.txt"))
 
 
-def predictions() -> Iterator[dict[str, Any]]:
-    yield {"text": 'a "b", c', "label": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
-    yield {"text": "ü\n", "label": "no", "probabilities": {"no": 0.5000001, "yes": 0.4999999}}
+class KnownAnswers:
+    """A trained task that answers `good` to all that has a g in it."""
+
+    held = "text"
+    label_names = ("bad", "good")
+
+    def __init__(self, multi_label: bool = False):
+        self.multi_label = multi_label
+
+    def build_forward(self, model: Any) -> Any:
+        return None
+
+    def read_input(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(row["text"], str):
+            raise DataError("the input holds no text but None")
+        return {"text": row["text"]}
+
+    def compute_outputs(self, forward: Any, examples: list[dict[str, Any]], batch_size: int) -> list[float]:
+        return [float("g" in example["text"]) for example in examples]
+
+    def decode(self, outputs: list[float]) -> list[dict[str, Any]]:
+        names = self.label_names
+        return [
+            {"label": names[int(o)], "probabilities": dict(zip(names, (1 - o, o), strict=True))}
+            for o in outputs
+        ]
+
+    def complete(self, example: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        return answer
 
 
-def test_json_lines_hold_what_was_predicted():
-    stream = io.StringIO()
-    write_predictions(predictions(), stream, Format.JSONL, 64, lambda: None)
-    assert [json.loads(line) for line in stream.getvalue().splitlines()] == list(predictions())
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a config `c.yaml` whose model knows its answers."""
+    import kerasft.stages.predict as stage
+
+    def make_predictor(run: Any, batch_size: int, config: Any) -> Any:
+        predictor = object.__new__(stage_predictor)
+        task = KnownAnswers()
+        predictor.__dict__.update(
+            _trained=SimpleNamespace(task=task, model=None), _forward=None, _batch_size=batch_size
+        )
+        return predictor
+
+    stage_predictor = stage.Predictor
+    monkeypatch.setattr(stage, "Predictor", make_predictor)
+    monkeypatch.chdir(tmp_path)
+    make("c.yaml", "name: x\ntask: {type: text_classification}\ndata: {}\nmodel: {preset: y}\n", tmp_path)
+    return tmp_path
 
 
-def test_csv_has_a_column_for_each_label():
-    stream = io.StringIO()
-    write_predictions(predictions(), stream, Format.CSV, 64, lambda: None)
-    rows = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
-    assert rows[0] == ["text", "label", "probability_no", "probability_yes"]
-    assert rows[2] == ["ü\n", "no", "0.5000001", "0.4999999"]
+TABLE = 'id,text,label\n1,good,=x\n2,"   ",b\n3\n4,bad,c\n'
 
 
-def test_a_table_of_pictures_has_a_column_for_what_is_wrong():
-    rows = [
-        {"image": "x.jpg", "error": "cut short: the PNG has 3 bytes"},
-        {"image": "y.jpg", "label": "b", "probabilities": {"a": 0.25, "b": 0.75}},
+def test_predict_goes_on_after_a_bad_row_and_keeps_the_columns(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    make("t.csv", TABLE, trained)
+    assert main(["predict", "c.yaml", "-i", "t.csv"]) == 10
+    shown = capsys.readouterr()
+    assert [json.loads(line) for line in shown.out.splitlines()] == [
+        {
+            **{"text": "good", "label": "good", "probabilities": {"bad": 0.0, "good": 1.0}},
+            **{"id": "1", "input_label": "=x"},
+        },
+        {
+            **{"text": "   ", "label": "bad", "probabilities": {"bad": 1.0, "good": 0.0}},
+            **{"note": "blank text", "id": "2", "input_label": "b"},
+        },
+        {"text": None, "error": "wrong column count: expected 3, found 1"},
+        {
+            **{"text": "bad", "label": "bad", "probabilities": {"bad": 1.0, "good": 0.0}},
+            **{"id": "4", "input_label": "c"},
+        },
     ]
-    stream = io.StringIO()
-    write_predictions(rows, stream, Format.CSV, 64, lambda: None, "image", ("a", "b"))
-    assert list(csv.reader(io.StringIO(stream.getvalue(), newline=""))) == [
-        ["image", "label", "probability_a", "probability_b", "error"],
-        ["x.jpg", "", "", "", "cut short: the PNG has 3 bytes"],
-        ["y.jpg", "b", "0.25", "0.75", ""],
-    ]
+    assert "warning: t.csv:4: wrong column count: expected 3, found 1\n" in shown.err
+    assert "warning: 1 text is blank" in shown.err
+    assert "error: predict: 1 of 4 texts could not be used; all others have their answers." in shown.err
 
 
-def test_predictions_are_written_while_they_come():
-    class Slow(io.StringIO):
-        flushed = 0
-
-        def flush(self) -> None:
-            type(self).flushed += 1
-
-    stream, given = Slow(), []
-
-    def endless() -> Iterator[dict[str, Any]]:
-        for number in count():
-            if number == 10:
-                raise StopAsyncIteration
-            given.append(number)
-            yield {"text": str(number), "label": "a", "probabilities": {"a": 1.0}}
-
-    with pytest.raises(StopAsyncIteration):
-        write_predictions(endless(), stream, Format.JSONL, 4, lambda: None)
-    assert len(stream.getvalue().splitlines()) == len(given) == 10
-    assert Slow.flushed == 2
+def test_predict_writes_a_table_with_all_columns(trained: Path, capsys: pytest.CaptureFixture[str]):
+    make("t.csv", TABLE, trained)
+    assert main(["predict", "c.yaml", "-i", "t.csv", "--to", "a.csv", "--skip-errors", "-q"]) == 10
+    with open("a.csv", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["text", "label", "probability_bad", "probability_good", "note", "error", "id", "input_label"],
+            ["good", "good", "0.0", "1.0", "", "", "1", "'=x"],
+            ["   ", "bad", "1.0", "0.0", "blank text", "", "2", "b"],
+            ["bad", "bad", "1.0", "0.0", "", "", "4", "c"],
+        ]
+    assert "They were left out." in capsys.readouterr().err
 
 
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path):
-    path = tmp_path / "out.jsonl"
-
-    def break_off() -> None:
-        with open_output(path) as stream:
-            stream.write("half")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        break_off()
-    assert list(tmp_path.iterdir()) == []
-    with open_output(path) as stream:
-        stream.write("whole")
-    assert path.read_text() == "whole"
-
-
-def test_the_format_follows_the_files_name():
-    assert choose_format(None, Path("x.csv")) is Format.CSV
-    assert choose_format(None, None) is Format.JSONL
-    assert choose_format(Format.JSONL, Path("x.csv")) is Format.JSONL
+def test_all_is_well_with_0(trained: Path, capsys: pytest.CaptureFixture[str]):
+    (trained / "t.txt").write_bytes("caf\xe9 g\n".encode("latin-1"))
+    assert main(["predict", "c.yaml", "-i", "t.txt", "--encoding", "latin-1"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "café g"
+    assert main(["predict", "c.yaml", "-i", "t.txt"]) == 10
+    assert "t.txt:1: byte 0xE9 is not UTF-8: --encoding names the file's" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from fuzzing import RAW_CONTROLS, Case, Fuzzer, Outcome, run_case
 
 CASES = int(os.environ.get("KERASFT_FUZZ_CASES", "200"))
 SEED = int(os.environ.get("KERASFT_FUZZ_SEED", "0"))
-CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 _SHOWN = 20
 
 

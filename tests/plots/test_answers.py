@@ -31,6 +31,13 @@ def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(copy)[:80], np.asarray(Image.open(io.BytesIO(draw()))))
 
 
+@pytest.mark.parametrize("labels", [[], ["teal"], ["teal", "red"]])
+def test_a_copy_names_any_number_of_labels(tmp_path: Path, labels: list[str]) -> None:
+    answer = {"labels": labels, "probabilities": ANSWER["probabilities"]}
+    path = LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), answer)
+    assert Image.open(path).height > 90
+
+
 def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
     copies = LabelledCopies(tmp_path, ["in/a.jpg"])
     assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER)).width == LONGEST_PX

@@ -118,12 +118,12 @@ def test_the_command_takes_files_folders_and_globs(
         photos / "square" / "square 00.jpg",
     )
     code, answers, said = run_main(capsys, tiny_image_run.path, *words, "--draw", tmp_path / "drawn")
-    assert code == 3
+    assert code == 10
     assert len(answers) == 12 + 6 + 1 + 1
     assert [name for name in ("error", "label") if name in answers[18]] == ["error"]
     assert "cut short" in answers[18]["error"]
     assert f"warning: {tmp_path / 'cut.png'}: cut short" in said
-    assert "1 picture could not be used; all others have their answers" in said
+    assert "1 of 20 pictures could not be used; all others have their answers" in said
     drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
     assert drawn == sorted(Path(answer["image"]).name for answer in answers if "label" in answer)
     with (

@@ -40,7 +40,8 @@ _MAX_READ_TWICE = 32 << 20
 def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
     """Streams the file's rows; empty lines are skipped.
 
-    Without a header, the number of columns is that of most of the first 1,000 rows.
+    Without a header, the number of columns is that of most of the first 1,000 rows. A field without a name stands for
+    the row whole, `{column: cell}`.
 
     Raises:
         DataError: a configured column is not there, or quotes pair up so badly that rows do not end.
@@ -64,22 +65,39 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
                 fix="Mend it, or set quoting: none if quotes are ordinary characters.",
             )
         header = [name.strip() for name in rows.pop(0).cells]
-        count = len(header)
-        indices = [_find_column(file, source, field.name, header) for field in fields]
+        indices = [_find_column(file, source, field.name, header) if field.name else None for field in fields]
+        names = _tell_apart(header)
     else:
         count = _count_columns(rows)
-        indices = [_check_number(file, source, field.name, count) for field in fields] if rows else []
+        indices = [
+            _check_number(file, source, field.name, count) if field.name else None for field in fields if rows
+        ]
+        names = [f"column_{number}" for number in range(count)]
     for part, part_size in chain([(rows, size)], batches):
-        yield _take_columns(part, part_size, count, indices)
+        yield _take_columns(part, part_size, names, indices)
 
 
-def _take_columns(rows: list[_Row], size: int, count: int, indices: list[int]) -> RawBatch:
+def _tell_apart(header: list[str]) -> list[str]:
+    """The columns' names, each once: a second `a` is `a (2)`."""
+    names: dict[str, None] = {}
+    for name in header:
+        number, unique = 1, name
+        while unique in names:
+            number += 1
+            unique = f"{name} ({number})"
+        names[unique] = None
+    return list(names)
+
+
+def _take_columns(rows: list[_Row], size: int, names: list[str], indices: list[int | None]) -> RawBatch:
+    count = len(names)
     batch = RawBatch(size_bytes=size)
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:
                 batch.rows.append(number)
-                batch.values.append(tuple([cells[i] for i in indices]))
+                whole = dict(zip(names, cells, strict=True)) if None in indices else {}
+                batch.values.append(tuple([whole if i is None else cells[i] for i in indices]))
                 continue
             if "\0" in content:
                 problem = ("NUL character", f"at character {content.index(chr(0))} of the row")

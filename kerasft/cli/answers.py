@@ -1,0 +1,234 @@
+"""How `kerasft predict` writes its answers: JSON lines, CSV, texts with entities marked; as they come."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+from kerasft.cli.streams import get_direct
+from kerasft.cli.tables import is_terminal
+from kerasft.printable import format_json, make_line
+
+
+class Format(StrEnum):
+    """How predictions are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def choose_format(format: Format | None, to: Path | None) -> Format:
+    """The format asked for, or the one that the file's name ends in."""
+    return format or (Format.CSV if to and to.suffix.lower() == ".csv" else Format.JSONL)
+
+
+@contextmanager
+def open_output(to: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that is there whole or not at all."""
+    if to is None:
+        yield sys.stdout
+        return
+    from kerasft.files import whole_file
+
+    with (
+        whole_file(to) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        yield stream
+
+
+def merge_columns(
+    answer: Mapping[str, Any], columns: Mapping[str, Any], keys: Iterable[str]
+) -> dict[str, Any]:
+    """An answer with the other columns of its row behind it; a column named like one of an answer's is `input_NAME`.
+
+    Args:
+        answer: what is said of the row.
+        columns: what else the row holds.
+        keys: the names that answers may have.
+    """
+    merged, taken = dict(answer), set(keys)
+    for name, value in columns.items():
+        while name in taken:
+            name = f"input_{name}"
+        taken.add(name)
+        merged[name] = value
+    return merged
+
+
+class Writer:
+    """Writes answers as they come.
+
+    Args:
+        stream: where to.
+        flush_every: answers.
+        advance: called after each.
+    """
+
+    def __init__(self, stream: TextIO, flush_every: int = 1, advance: Callable[[], Any] = lambda: None):
+        self.stream, self._flush_every, self._advance = stream, flush_every, advance
+
+    def write_all(self, answers: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """Writes (answer, the row's other columns) of each row."""
+        for number, (answer, columns) in enumerate(answers, 1):
+            self.write(answer, columns)
+            if number % self._flush_every == 0:
+                self.stream.flush()
+            self._advance()
+        self.stream.flush()
+
+    def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class JsonLinesWriter(Writer):
+    """An object a line, in which everything that could command a terminal is escaped.
+
+    Args:
+        stream, flush_every, advance: as of any.
+        keys: those that an answer may have.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        flush_every: int = 1,
+        advance: Callable[[], Any] = lambda: None,
+        *,
+        keys: Sequence[str] = (),
+    ):
+        super().__init__(stream, flush_every, advance)
+        encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
+        self._keys, self._ascii_only = keys, not encoding.startswith("utf")
+
+    def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        merged = merge_columns(answer, columns, self._keys)
+        self.stream.write(format_json(merged, ascii_only=self._ascii_only) + "\n")
+
+
+class CsvWriter(Writer):
+    """A table: the input, the answer, a column for each label's probability, what is to be said, other columns.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe; numbers stay numbers.
+
+    Args:
+        stream, flush_every, advance: as of any.
+        keys: those that an answer may have, in the order of their columns.
+        label_names: the classes: what the columns are that stand for the key `probabilities`.
+        others: the names of the input's other columns.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        flush_every: int = 1,
+        advance: Callable[[], Any] = lambda: None,
+        *,
+        keys: Sequence[str],
+        label_names: Sequence[str] = (),
+        others: Iterable[str] = (),
+    ):
+        super().__init__(stream, flush_every, advance)
+        self._keys, self._labels, self._others = keys, label_names, list(others)
+        names = [name for key in keys for name in self._name_columns(key)]
+        # what goes into a file is data; on a terminal it is shown
+        self._table = csv.writer(stream if stream.isatty() else get_direct(stream), lineterminator="\n")
+        self._write(merge_columns(dict.fromkeys(names), dict.fromkeys(self._others), names))
+
+    def _name_columns(self, key: str) -> list[str]:
+        return [f"probability_{label}" for label in self._labels] if key == "probabilities" else [key]
+
+    def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        cells: list[Any] = []
+        for key in self._keys:
+            value = answer.get(key)
+            if key == "probabilities":
+                cells += [(value or {}).get(label) for label in self._labels]
+            else:
+                cells.append("|".join(value) if key == "labels" and value is not None else value)
+        self._write([*cells, *(columns.get(name) for name in self._others)])
+
+    def _write(self, cells: Iterable[Any]) -> None:
+        self._table.writerow([guard_cell(cell) for cell in cells])
+
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def guard_cell(value: Any) -> Any:
+    """A table's cell that no spreadsheet takes for a formula.
+
+    Text that begins with `=`, `+`, `-`, `@` (also in their wide forms, or behind white space), a tab or a line end has
+    an apostrophe put before it, by which spreadsheets mark text. Numbers stay, also those written as text (`-1.5`).
+    Lists and sections become JSON.
+    """
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    text = value if isinstance(value, str) else format_json(value)
+    if _NUMBER.fullmatch(text):
+        return text
+    risky = text[:1] in ("\t", "\r", "\n") or text.lstrip()[:1] in (
+        "=",
+        "+",
+        "-",
+        "@",
+        "＝",
+        "＋",
+        "－",
+        "＠",
+    )
+    return f"'{text}" if risky else text
+
+
+class MarkedTextWriter(Writer):
+    """Texts with their entities marked: for a terminal, or as an HTML page.
+
+    Args:
+        stream, flush_every, advance: as of any.
+        types: of entities.
+        as_page: whether it becomes HTML.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        flush_every: int = 1,
+        advance: Callable[[], Any] = lambda: None,
+        *,
+        types: Sequence[str],
+        as_page: bool,
+    ):
+        super().__init__(stream, flush_every, advance)
+        self._types, self._as_page = types, as_page
+        self._coloured = is_terminal(stream)
+
+    def write_all(self, answers: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        if not self._as_page:
+            return super().write_all(answers)
+        from kerasft.plots.highlighting import PAGE, STYLE
+
+        self.stream.write(PAGE.format(title="Entities", style=STYLE))
+        super().write_all(answers)
+        self.stream.write("</body></html>\n")
+
+    def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        from kerasft.plots.highlighting import highlight_html, highlight_text
+
+        error = answer.get("error")
+        text, entities = answer.get("text") or "", answer.get("entities") or ()
+        if self._as_page:
+            shown = highlight_html(f"({error})" if error else text, entities, self._types)
+            self.stream.write(f'<p dir="auto">{shown}</p>\n')
+            return
+        shown = (
+            f"({make_line(error)})"
+            if error
+            else highlight_text(text, entities, self._types, coloured=self._coloured)
+        )
+        get_direct(self.stream).write(shown + "\n")
