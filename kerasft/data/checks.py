@@ -1,8 +1,8 @@
-"""What is looked at before a dataset is published: labels, duplicates, leaks; and what the user is told of it."""
+"""What is looked at before a dataset is published: duplicates and leaks; and what the user is told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,59 +18,6 @@ _QUOTED_CHARACTERS = 60
 
 Describe = Callable[[int], tuple[str, str]]
 """Row → (file:row, text)."""
-
-
-def sort_labels(names: Sequence[str]) -> list[str]:
-    """Numbers by value, anything else by code point."""
-    try:
-        return sorted(names, key=lambda name: (float(name), name))
-    except ValueError:
-        return sorted(names)
-
-
-def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: int = 2) -> None:
-    """Looks at each split's label counts.
-
-    Args:
-        counts: split → label → rows.
-        progress: told of what is odd.
-        fewest: labels that train must have.
-
-    Raises:
-        DataError: it has fewer.
-    """
-    train = counts.get("train")
-    present = [name for name, count in train.items() if count] if train else []
-    if train is not None and len(present) < fewest:
-        none = "No row of train has a label." if fewest > 1 else "No row of train has an entity."
-        raise DataError(
-            f"All rows of train have one label, {present[0]!r}." if present else none,
-            where="data.train",
-            fix="A classifier needs examples of at least two labels: check which column holds the label."
-            if fewest > 1
-            else "Check which columns hold the words and their tags, or the entities.",
-        )
-    for split, labels in counts.items():
-        missing = [name for name, count in labels.items() if not count]
-        if missing:
-            progress.warn(f"{split} has no rows of {_enumerate(missing)}.")
-    if train:
-        least, most = min(present, key=train.__getitem__), max(present, key=train.__getitem__)
-        if train[most] >= 20 * train[least]:
-            progress.warn(
-                f"train is unbalanced: {train[most]:,} rows of {most!r}, {train[least]:,} of {least!r}; "
-                "look at macro F1 besides accuracy."
-            )
-    folded: dict[str, str] = {}
-    for name in next(iter(counts.values()), {}):
-        twin = folded.setdefault(name.casefold(), name)
-        if twin != name:
-            progress.warn(f"The labels {twin!r} and {name!r} differ only in case.")
-
-
-def _enumerate(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return f"{shown} and {len(names) - 5} more labels" if len(names) > 5 else shown
 
 
 def handle_leaks(

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 import kerasft
-from kerasft.data.checks import check_labels, describe_duplicates, handle_leaks, report, sort_labels
+from kerasft.data.checks import describe_duplicates, handle_leaks, report
 from kerasft.data.config import DataConfig
 from kerasft.data.contents import CONTENTS, load_content
 from kerasft.data.cutting import cut, join_rare_sets
 from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
 from kerasft.data.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
+from kerasft.data.label_checks import check_labels, check_roles, sort_labels, warn_of_odd_labels
 from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
 from kerasft.data.prepared import FORMAT, MANIFEST, PreparedDataset, Split, load_prepared_dataset
 from kerasft.data.reading import Labels, RejectsError, SplitCounts, SplitReader, check_rejects
@@ -41,6 +42,7 @@ __all__ = [
 REJECTED = "rejected.jsonl"
 MENDED = "mended.jsonl"
 _WORK = ".work"
+_SHOWN_CHARACTERS = 50
 
 
 def prepare_dataset(
@@ -132,7 +134,8 @@ class _Preparation:
         self.content = load_content(next(f.kind for f in fields if not f.kind.startswith("label")))
         self.files = [(split, file) for split, files in sources.items() for file in files]
         self.labels = Labels(labels)
-        self.label_names = list(labels or ())
+        self.label_names = list(self.labels.numbers)
+        self.labels_are_given = labels is not None
         self.label_sets: np.ndarray | None = None
         """bool (sets, classes), of several labels an example: row's label → which classes it means."""
         self.counts: dict[str, SplitCounts] = {}
@@ -153,7 +156,10 @@ class _Preparation:
                 for number, name in enumerate(SPLITS)
                 if name in self.counts or name in self.cut_splits
             }
-            check_labels(self._count_labels(labels, splits, present), self.progress, least)
+            found = self._count_labels(labels, splits, present)
+            check_labels(found, self.progress, least)
+            if "train" in found and not self.content.labelled and not self.labels_are_given:
+                warn_of_odd_labels(found["train"], self.progress, self.content.noun, self.fields_are_multiple)
             duplicates = Duplicates(groups, pairs, splits, labels)
             describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
             leaks = handle_leaks(
@@ -211,6 +217,8 @@ class _Preparation:
                     self.counts[name] = reader.read(name, getattr(self.config, name), files, self.progress)
                     boundaries.append(len(store))
                     self.labels.closed |= name == "train"
+                    if name == "train" and not self.label_names:
+                        self._check_roles(store)
             check_rejects(self.counts, self.config.max_rejected, kept)
             store.flush()
             if not near:
@@ -220,6 +228,23 @@ class _Preparation:
             return self.content.find_near_pairs(
                 signatures, firsts, boundaries, self.config, store, self.progress
             )
+
+    def _check_roles(self, store: RowStore) -> None:
+        """Looks whether what train's label column holds are labels; see `check_roles`."""
+        if self.content.labelled or self.fields_are_multiple or 2 * len(self.labels.numbers) <= len(store):
+            return
+        store.flush()
+        example = store.read_first_text()[:_SHOWN_CHARACTERS] if self.content.quoted else ""
+        columns = getattr(self.config.train, "columns", {})
+        held, label = sorted(self.fields, key=lambda field: field.kind == "label")
+        check_roles(
+            list(self.labels.numbers),
+            len(store),
+            len(np.unique(store.read_column("keys"))),
+            example,
+            {field.name: columns.get(field.name, field.name) for field in (held, label)},
+            self.content.noun,
+        )
 
     def _name_labels(self, store: RowStore) -> np.ndarray:
         """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""

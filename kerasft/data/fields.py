@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 INVISIBLE = (
@@ -64,7 +67,8 @@ def parse_text(value: Any) -> str:
 
 
 def parse_label(value: Any) -> str:
-    """The label's name: white space around it is dropped; numbers and booleans become what JSON would write.
+    """The label's name: white space around it is dropped, and accents are composed (NFC), since one name may come
+    both ways, from macOS and from elsewhere; numbers and booleans become what JSON would write.
 
     A float without a fraction is written as an integer (1.0 becomes "1"), since tools that know no missing
     integers write integer labels so; true and false become "true" and "false".
@@ -78,6 +82,7 @@ def parse_label(value: Any) -> str:
             raise InvalidValue("missing label")
         if not value.isascii():
             _check_encodable(value, "label")
+            value = unicodedata.normalize("NFC", value)
         if not value.isprintable():
             raise InvalidValue("control character in the label", repr(value[:50]))
         return value
@@ -107,6 +112,29 @@ def parse_labels(value: Any) -> tuple[str, ...]:
             "missing labels" if value is None else "labels are not a list", f"found {describe_value(value)}"
         )
     return tuple(sorted({parse_label(item) for item in value}))
+
+
+_WHOLE_NUMBER = re.compile(r"(-?)0*([0-9]+)\.0+")
+
+
+@lru_cache(maxsize=1 << 12)
+def spell_label(value: str) -> str:
+    """A label of a file that knows text alone, such as CSV, as JSON's number or truth value would be called.
+
+    `0.0` is `0`, `True` and `TRUE` are `true`; what is no such thing stays as it is.
+    """
+    plain = value.strip(INVISIBLE)
+    if plain.lower() in ("true", "false"):
+        return plain.lower()
+    match = _WHOLE_NUMBER.fullmatch(plain)
+    if match is None:
+        return value
+    return match[2] if int(match[2]) == 0 else match[1] + match[2]
+
+
+def spell_labels(value: str) -> str:
+    """The same of labels with `|` between them."""
+    return "|".join(map(spell_label, value.split("|")))
 
 
 def _check_encodable(value: str, name: str) -> None:

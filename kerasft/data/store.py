@@ -104,6 +104,11 @@ class RowStore:
         """The texts that any rows hold."""
         return [read_text(payload) for payload in self.read_payloads(indices)]
 
+    def read_first_text(self) -> str:
+        """The first row's text; also while rows are being appended."""
+        self.flush()
+        return read_text(os.pread(self._payloads.fileno(), int(self.lengths[0]), 0))
+
     def read_names(self, start: int, stop: int) -> list[str]:
         """The names of consecutive rows; none where they have none."""
         return self._names[start:stop]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -78,7 +79,8 @@ def read_tags(tags: Any) -> list[str]:
                 "tag is not a string",
                 f"found {describe_value(tag)}{numbered if isinstance(tag, int) else ''}",
             )
-    return [tag.split(",", 1)[0].strip(INVISIBLE) or tag.strip(INVISIBLE) for tag in tags]
+    firsts = [tag.split(",", 1)[0].strip(INVISIBLE) or tag.strip(INVISIBLE) for tag in tags]
+    return [tag if tag.isascii() else unicodedata.normalize("NFC", tag) for tag in firsts]
 
 
 def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kerasft.data.config import CsvSource
-from kerasft.data.fields import Field
+from kerasft.data.fields import Field, spell_label, spell_labels
 from kerasft.data.sources.lines import LINE_TOO_LONG, Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
@@ -27,7 +28,24 @@ class _Row(NamedTuple):
 
 
 _FINE = ("", "")
+_SPELLINGS: dict[str, Callable[[str], str]] = {"label": spell_label, "labels": spell_labels}
+_HEADER_NAMES = frozenset(
+    [
+        "label",
+        "labels",
+        "class",
+        "classes",
+        "category",
+        "categories",
+        "target",
+        "sentiment",
+        "tag",
+        "tags",
+        "y",
+    ]
+)
 _PROBE_ROWS = 1000
+_FEW_ROWS = 10
 _SHOWN_COLUMNS = 20
 _PROBE_COLUMNS = 1000
 _BATCH_CHARACTERS = 1 << 17
@@ -64,17 +82,19 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
                 where=f"{file.name}:{rows[0].number}",
                 fix="Mend it, or set quoting: none if quotes are ordinary characters.",
             )
-        header = [name.strip() for name in rows.pop(0).cells]
+        header = [unicodedata.normalize("NFC", name.strip()) for name in rows.pop(0).cells]
         indices = [_find_column(file, source, field.name, header) if field.name else None for field in fields]
+        _check_header(file, source, fields, header, rows, indices)
         names = _tell_apart(header)
     else:
         count = _count_columns(rows)
         indices = [
             _check_number(file, source, field.name, count) if field.name else None for field in fields if rows
         ]
+        _check_first_row(file, fields, rows, indices)
         names = [f"column_{number}" for number in range(count)]
     for part, part_size in chain([(rows, size)], batches):
-        yield _take_columns(part, part_size, names, indices)
+        yield _take_columns(part, part_size, names, indices, fields)
 
 
 def _tell_apart(header: list[str]) -> list[str]:
@@ -89,15 +109,21 @@ def _tell_apart(header: list[str]) -> list[str]:
     return list(names)
 
 
-def _take_columns(rows: list[_Row], size: int, names: list[str], indices: list[int | None]) -> RawBatch:
+def _take_columns(
+    rows: list[_Row], size: int, names: list[str], indices: list[int | None], fields: Sequence[Field]
+) -> RawBatch:
     count = len(names)
     batch = RawBatch(size_bytes=size)
+    spellings = [(i, _SPELLINGS[field.kind]) for i, field in enumerate(fields) if field.kind in _SPELLINGS]
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:
                 batch.rows.append(number)
                 whole = dict(zip(names, cells, strict=True)) if None in indices else {}
-                batch.values.append(tuple([whole if i is None else cells[i] for i in indices]))
+                values: list[Any] = [whole if i is None else cells[i] for i in indices]
+                for place, spell in spellings:
+                    values[place] = spell(values[place])
+                batch.values.append(tuple(values))
                 continue
             if "\0" in content:
                 problem = ("NUL character", f"at character {content.index(chr(0))} of the row")
@@ -219,10 +245,50 @@ def _count_columns(rows: list[_Row]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
+def _check_header(
+    file: SourceFile,
+    source: CsvSource,
+    fields: Sequence[Field],
+    header: Sequence[str],
+    rows: Sequence[_Row],
+    indices: Sequence[int | None],
+) -> None:
+    """Refuses a header that is an example: under a column that is named by its number it holds a label of others."""
+    for field, index in zip(fields, indices, strict=True):
+        if field.kind != "label" or not isinstance(source.columns.get(field.name), int):
+            continue
+        found = sum(header[index] == row.cells[index] for row in rows if len(row.cells) == len(header))
+        if found > 1 or (found and len(rows) < _FEW_ROWS):
+            raise DataError(
+                f"The first row is taken for a header, and looks like an example: the column of {field.name!r} holds "
+                f"{shorten(header[index])!r} there, and in {found:,} of the next {len(rows):,} rows.",
+                where=f"{file.name}:1",
+                fix="Set header: false.",
+            )
+
+
+def _check_first_row(
+    file: SourceFile, fields: Sequence[Field], rows: Sequence[_Row], indices: Sequence[int | None]
+) -> None:
+    """Refuses a first row that is a header."""
+    for field, index in zip(fields, indices, strict=False):
+        values = [row.cells[index] for row in rows if index < len(row.cells)]
+        if field.kind == "label" and values and values.count(values[0]) == 1 < len(values):
+            name = values[0].strip().casefold()
+            if name == field.name or name in _HEADER_NAMES:
+                raise DataError(
+                    f"The first row looks like a header: the column of {field.name!r} holds {shorten(values[0])!r} "
+                    f"there, and in none of the next {len(values) - 1:,} rows.",
+                    where=f"{file.name}:{rows[0].number}",
+                    fix="Set header: true.",
+                )
+
+
 def _find_column(file: SourceFile, source: CsvSource, name: str, header: list[str]) -> int:
     column = source.columns.get(name, name)
     if isinstance(column, int):
         return _check_number(file, source, name, len(header))
+    column = unicodedata.normalize("NFC", column)
     if header.count(column) == 1:
         return header.index(column)
     where = f"{file.name}:1"
