@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import heapq
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str =
     """
     from kerasft.data.sources.lines import MAX_LINE_BYTES
 
-    codec = _check_encoding(name, encoding)
+    codec = _check_encoding(encoding)
     errors = "surrogateescape" if held == "image" and codec == "utf-8" else "strict"
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
         where = f"{name}:{number}"
@@ -137,17 +138,13 @@ def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str =
             yield Row(None, where=where, problem=told)
 
 
-def _check_encoding(name: str, encoding: str) -> str:
-    from kerasft.data.sources.lines import check_encoding
-    from kerasft.data.sources.paths import SourceFile
+def _check_encoding(encoding: str) -> str:
+    from kerasft.data.encodings import find_codec
 
     try:
-        return check_encoding(SourceFile(Path(name), name), encoding)
-    except DataError as error:
-        raise ConfigError(error.what, where="--encoding", fix=_MORE_ENCODINGS) from error
-
-
-_MORE_ENCODINGS = "Name the file's (utf-8, latin-1, cp1252, gb18030, …), or convert the file to UTF-8."
+        return find_codec(encoding)
+    except ValueError as error:
+        raise ConfigError(f"It cannot be used: {error}.", where="--encoding") from error
 
 
 def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]:
@@ -159,8 +156,8 @@ def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]
     from kerasft.data.fields import Field
     from kerasft.data.sources import SourceFile, read_rows
 
+    _check_encoding(source.encoding)
     config, fields = _describe_table(path, source, held), [Field(held, held), Field("", held)]
-    _check_encoding(str(path), source.encoding)
     batches = read_rows(SourceFile(path, str(path)), config, fields)
     used = config.columns[held]
     while (batch := _next_batch(batches)) is not None:
@@ -243,9 +240,11 @@ def _next_batch(batches: Iterator[Any]) -> Any:
             "columns: {": "Name the column: --column NAME; by its number, from 0, in a file without a header: "
             "--no-header --column 0.",
             "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
-            "`encoding`": _MORE_ENCODINGS,
+            "Set encoding to": "Name the file's encoding: --encoding NAME.",
         }
         fix = next((told for key, told in fixes.items() if key in (error.fix or "")), error.fix)
+        if named := re.match(r"Set encoding: ([\w-]+)", fix or ""):
+            fix = f"Add --encoding {named[1]}."
         raise DataError(error.what, where=error.where, fix=fix) from error
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from kerasft.config.base import Config, PathField
+from kerasft.data.encodings import find_codec
 
 
 class _FileSource(Config):
@@ -18,6 +19,12 @@ class _FileSource(Config):
 class _TextFileSource(_FileSource):
     encoding: str = "utf-8"
     """Text encoding of the files; a byte order mark is skipped."""
+
+    @pydantic.field_validator("encoding")
+    @classmethod
+    def _is_of_files(cls, encoding: str) -> str:
+        find_codec(encoding)
+        return encoding
 
 
 class CsvSource(_TextFileSource):

@@ -23,6 +23,7 @@ from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
 from kerasft.data.prepared import FORMAT, MANIFEST, PreparedDataset, Split, load_prepared_dataset
 from kerasft.data.reading import Labels, RejectsError, SplitCounts, SplitReader, check_rejects
 from kerasft.data.sources import SourceFile, compute_source_sha256, measure
+from kerasft.data.split_folders import take_split_folders
 from kerasft.data.store import RowStore
 from kerasft.data.writing import write_splits
 from kerasft.errors import ConfigError, DataError
@@ -80,6 +81,7 @@ def prepare_dataset(
     kept = folder.with_name(f"{folder.name}.{REJECTED}")
     kept.unlink(missing_ok=True)
     fetch_sources(config, base, progress)
+    config = take_split_folders(config, base, progress)
     sources = resolve_sources(config, base)
     if not sources:
         raise DataError(
@@ -308,10 +310,13 @@ class _Preparation:
         )
         for name in self.cut_splits:
             if not (splits == SPLITS.index(name)).any():
+                shares = " and ".join(f"data.{cut_split}_share: 0" for cut_split in self.cut_splits)
                 raise DataError(
-                    f"train has too few different {self.content.noun}s to cut {name} from it.",
+                    f"train has too few different {self.content.noun}s to cut {name} from it: {lengths[0]:,} rows, "
+                    f"with {len(self.label_names):,} labels.",
                     where="data",
-                    fix=f"Name files under data.{name}, or set data.{name}_share: 0.",
+                    fix="Add rows: at least 3 of each label, and some 50 to learn from. Or name files under "
+                    f"data.{name}; to go on without, set {shares}.",
                 )
         return splits
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from kerasft.data.config import DataConfig, Source
 from kerasft.data.sources import SourceFile, fetch_source, list_members, resolve_source
+from kerasft.data.split_folders import take_split_folders
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, compute_sha256
-from kerasft.progress import Progress
+from kerasft.progress import Progress, Silent
 
 HASHED_BYTES = 64 << 20
 """Files up to this size are hashed whole."""
@@ -54,7 +55,7 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
     """
     files = {
         split: [(file.name, _identify(file)) for file in files]
-        for split, files in resolve_sources(config, base).items()
+        for split, files in resolve_sources(take_split_folders(config, base, Silent()), base).items()
     }
     return compute_fingerprint({"config": config.model_dump(mode="json"), "files": files})
 

@@ -11,6 +11,8 @@ from kerasft.progress import Progress
 
 FEW_ROWS = 10
 """Of a label in train: what is measured on its share of a test split says next to nothing."""
+SMALL_SPLIT = 30
+"""Rows of a validation or test split, below which figures on it mean little."""
 _MISSING = frozenset(("nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "?", "-"))
 _SHOWN_CHARACTERS = 50
 _JOINTS = ";|,/"
@@ -59,11 +61,32 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: 
                 f"train is unbalanced: {train[most]:,} rows of {most!r}, {train[least]:,} of {least!r}; "
                 "look at macro F1 besides accuracy."
             )
+    if train and fewest > 1:
+        _warn_of_few(counts, progress)
     folded: dict[str, str] = {}
     for name in next(iter(counts.values()), {}):
         twin = folded.setdefault(name.casefold(), name)
         if twin != name:
             progress.warn(f"The labels {twin!r} and {name!r} differ only in case.")
+
+
+def _warn_of_few(counts: dict[str, dict[str, int]], progress: Progress) -> None:
+    few = {name: count for name, count in counts["train"].items() if 0 < count < FEW_ROWS}
+    if few:
+        shown = ", ".join(f"{count:,} of {name!r}" for name, count in list(few.items())[:3])
+        more = f" and as few of {len(few) - 3:,} more labels" if len(few) > 3 else ""
+        progress.warn(
+            f"train has {shown}{more}: too few rows to learn a class from; some 50 of each are a beginning."
+        )
+    rows = {split: sum(labels.values()) for split, labels in counts.items() if split != "train"}
+    small = {split: count for split, count in rows.items() if 0 < count < SMALL_SPLIT}
+    if small:
+        smallest = min(small, key=small.__getitem__)
+        told = " and ".join(f"{split} has {count:,} rows" for split, count in small.items())
+        progress.warn(
+            f"{told}: figures on so few mean little; one answer more changes accuracy by "
+            f"{1 / small[smallest]:.0%}. Add rows, or name a larger file under data.{smallest}."
+        )
 
 
 def _enumerate(names: Sequence[str]) -> str:
@@ -84,8 +107,8 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
         if name.casefold() in _MISSING and len(counts) > 1:
             progress.warn(
                 f"The label {name!r} ({count:,} rows of train) looks like a missing value, and is learned as a class. "
-                "If it is none, take these rows out, or list the real classes in task.labels and raise "
-                "data.max_rejected."
+                "If it is one, take these rows out; or list the real classes alone in task.labels, and set "
+                f"data.max_rejected: {math.ceil(20 * count / sum(counts.values())) / 20:g}, so that they are rejected."
             )
     if joint := find_joint(list(counts)):
         shown = next(name for name in counts if joint in name.strip(joint))

@@ -45,7 +45,6 @@ _HEADER_NAMES = frozenset(
     ]
 )
 _PROBE_ROWS = 1000
-_FEW_ROWS = 10
 _SHOWN_COLUMNS = 20
 _PROBE_COLUMNS = 1000
 _BATCH_CHARACTERS = 1 << 17
@@ -80,11 +79,13 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
             raise DataError(
                 f"The header cannot be read: {': '.join(filter(None, rows[0].problem))}.",
                 where=f"{file.name}:{rows[0].number}",
-                fix="Mend it, or set quoting: none if quotes are ordinary characters.",
+                fix="Set encoding to the file's."
+                if rows[0].problem[0].startswith("invalid ")
+                else "Mend it, or set quoting: none if quotes are ordinary characters.",
             )
         header = [unicodedata.normalize("NFC", name.strip()) for name in rows.pop(0).cells]
+        _check_header(file, source, fields, header, rows)
         indices = [_find_column(file, source, field.name, header) if field.name else None for field in fields]
-        _check_header(file, source, fields, header, rows, indices)
         names = _tell_apart(header)
     else:
         count = _count_columns(rows)
@@ -246,24 +247,33 @@ def _count_columns(rows: list[_Row]) -> int:
 
 
 def _check_header(
-    file: SourceFile,
-    source: CsvSource,
-    fields: Sequence[Field],
-    header: Sequence[str],
-    rows: Sequence[_Row],
-    indices: Sequence[int | None],
+    file: SourceFile, source: CsvSource, fields: Sequence[Field], header: Sequence[str], rows: Sequence[_Row]
 ) -> None:
-    """Refuses a header that is an example: under a column that is named by its number it holds a label of others."""
-    for field, index in zip(fields, indices, strict=True):
-        if field.kind != "label" or not isinstance(source.columns.get(field.name), int):
-            continue
-        found = sum(header[index] == row.cells[index] for row in rows if len(row.cells) == len(header))
-        if found > 1 or (found and len(rows) < _FEW_ROWS):
+    """Refuses a header that is an example: what it holds for a label stands in other rows' column as well.
+
+    The column is the label's where that is told by its number; where the header has none of the task's names, any.
+    """
+    columns = [source.columns.get(field.name, field.name) for field in fields]
+    labels = [column for field, column in zip(fields, columns, strict=True) if field.kind == "label"]
+    if not labels:
+        return
+    unnamed = not any(column in header for column in columns if isinstance(column, str))
+    numbered = [column for column in labels if isinstance(column, int) and column < len(header)]
+    places = numbered or (range(len(header)) if unnamed else ())
+    others = [row for row in rows[:_PROBE_ROWS] if len(row.cells) == len(header)]
+    for place in places:
+        found = sum(header[place] == row.cells[place] for row in others)
+        if found and (10 * found >= len(others) or numbered):
+            told = (
+                ""
+                if numbered
+                else ", and columns: {" + ", ".join(f"{field.name}: …" for field in fields) + "}"
+            )
             raise DataError(
-                f"The first row is taken for a header, and looks like an example: the column of {field.name!r} holds "
-                f"{shorten(header[index])!r} there, and in {found:,} of the next {len(rows):,} rows.",
+                f"The first row is taken for a header, and looks like an example: its {shorten(header[place])!r} "
+                f"stands in the same column of {found:,} of the next {len(others):,} rows.",
                 where=f"{file.name}:1",
-                fix="Set header: false.",
+                fix=f"Set header: false{told + ', by their numbers from 0' if told else ''}.",
             )
 
 

@@ -6,27 +6,36 @@ from collections.abc import Iterator, Sequence
 
 from kerasft.data.config import ImageFolderSource
 from kerasft.data.fields import Field
-from kerasft.data.sources.paths import SourceFile, list_members
+from kerasft.data.sources.paths import SourceFile, list_folders, list_members
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
 
 _BATCH_FILES = 64
+_PICTURES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp"),
+    *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".svg"),
+)
+"""How names of pictures end, whether they can be read or not."""
 
 
 def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
-    """Streams the folder's files, sorted by path: `(path, class)` each; hidden files are skipped.
+    """Streams the folder's files, sorted by path: `(path, class)` each.
+
+    Hidden files are passed over, and those beside the classes' folders that are no pictures, such as a README.
 
     Raises:
         DataError: there is no folder in it.
     """
-    if not any(path.is_dir() and not path.name.startswith(".") for path in file.path.iterdir()):
+    if not list_folders(file.path):
         raise DataError(
             f"{file.name} holds no folders.",
             where=str(file.path),
             fix="Put the pictures of each class into a folder with its name: "
             f"{file.path.name}/cat/1.jpg, {file.path.name}/dog/2.jpg, …",
         )
-    members = list_members(file)
+    members = [
+        path for path in list_members(file) if path.parent != file.path or path.suffix.lower() in _PICTURES
+    ]
     if any(field.kind == "text" for field in fields):
         raise DataError(
             f"{file.name} holds pictures, and the task learns from texts.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
+from kerasft.data.encodings import USUAL, find_codec, guess_encoding, guess_wide
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 
@@ -16,6 +16,14 @@ MAX_LINE_BYTES = 4 << 20
 """Longer lines are not kept in memory: no example is so long, but a file without line ends is."""
 LINE_TOO_LONG = "line too long"
 _SHOWN_BYTES = 1000
+_SHOWN_CHARACTERS = 60
+_WIDE_BYTES = 1 << 12
+_MAX_SAMPLES = 200
+_FEWEST_BROKEN, _ENOUGH_TO_BE_SURE, _ENOUGH_BROKEN = 2, 10, 1000
+"""Lines that are not in the encoding: what is a system and no damage, where another one fits or none does, and when
+the rest of the file is not waited for."""
+_BROKEN_TO_FINE = 4
+"""A file is in another encoding where so many times more lines beyond ASCII are broken than fine."""
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -32,25 +40,6 @@ class Line(NamedTuple):
     """What is the matter in this line."""
 
 
-def check_encoding(file: SourceFile, encoding: str) -> str:
-    """The codec's name.
-
-    Raises:
-        DataError: Python knows no such encoding, or it does not end lines with the byte 0x0A.
-    """
-    fix = "Set `encoding` to the file's (utf-8, latin-1, cp1252, gb18030, …), or convert the file to UTF-8."
-    try:
-        codec = codecs.lookup(encoding)
-        line_end = "\n".encode(codec.name)
-    except (LookupError, ValueError) as error:  # no such name, no text encoding, or no name at all
-        raise DataError(f"There is no encoding {encoding!r}.", where=file.name, fix=fix) from error
-    if codec.name == "utf-8-sig":
-        return "utf-8"
-    if line_end != b"\n" or codec.name in ("idna", "punycode"):
-        raise DataError(f"Files in {encoding} cannot be read line by line.", where=file.name, fix=fix)
-    return codec.name
-
-
 def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], int]]:
     """Yields the file's lines in blocks of about 256 KiB, with each block's size in bytes.
 
@@ -58,13 +47,23 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
     lines' lengths.
 
     Raises:
-        DataError: the encoding is unknown, or the file's lines end in a carriage return alone.
+        DataError: the file is in another encoding, as far as its bytes tell, or its lines end in a carriage return
+            alone.
+        ValueError: there is no such encoding.
     """
-    codec = check_encoding(file, encoding)
+    codec = find_codec(encoding)
     number = 1
+    evidence = _Evidence(file, codec, encoding)
+    waiting: tuple[list[Line], int] | None = None
     with open(file.path, "rb") as stream:
-        if stream.read(3) != UTF8_MARK or codec != "utf-8":
-            stream.seek(0)
+        start = stream.read(_WIDE_BYTES)
+        if wide := guess_wide(start):
+            raise DataError(
+                f"The file looks like {wide}, not {encoding.upper()}.",
+                where=file.name,
+                fix=f"Convert it: iconv -f {wide} -t UTF-8 {shlex.quote(file.name)} > converted.txt",
+            )
+        stream.seek(len(UTF8_MARK) if start.startswith(UTF8_MARK) and codec == "utf-8" else 0)
         for lines, size in _read_blocks(stream):
             if number == 1 and len(lines) == 1 and b"\r" in lines[0].rstrip(b"\r\n"):
                 raise DataError(
@@ -72,8 +71,73 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
                     where=file.name,
                     fix=f"Convert them to line feeds: tr '\\r' '\\n' < {shlex.quote(file.name)} > converted.txt",
                 )
-            yield _decode_lines(lines, number, codec, encoding), size
+            # a small file is looked at whole before its header is
+            if waiting is not None:
+                yield waiting
+            decoded = _decode_lines(lines, number, codec, encoding)
+            evidence.add(lines, decoded)
+            waiting = decoded, size
             number += len(lines)
+    evidence.check()
+    if waiting is not None:
+        yield waiting
+
+
+class _Evidence:
+    """Whether a file's lines are in the encoding that the config says: counts, and the first of those that are not.
+
+    Raises (by `add` and `check`):
+        DataError: nearly all lines with characters beyond ASCII are in another one.
+    """
+
+    def __init__(self, file: SourceFile, codec: str, encoding: str):
+        self._file, self._codec, self._encoding = file, codec, encoding
+        self._fine = self._broken = 0
+        self._first = 0
+        self._samples: list[bytes] = []
+
+    def add(self, lines: Sequence[bytes], decoded: Sequence[Line]) -> None:
+        for raw, line in zip(lines, decoded, strict=True):
+            if raw.isascii() or line.reason == LINE_TOO_LONG:
+                continue
+            broken = bool(line.reason) or (self._codec != "utf-8" and _is_utf8(raw))
+            self._fine += not broken
+            self._broken += broken
+            if broken and len(self._samples) < _MAX_SAMPLES:
+                self._samples.append(
+                    raw[:_SHOWN_BYTES].rsplit(b" ", 1)[0] if len(raw) > _SHOWN_BYTES else raw
+                )
+                self._first = self._first or line.number
+        if self._broken >= _ENOUGH_BROKEN:
+            self.check()
+
+    def check(self) -> None:
+        if self._broken < _FEWEST_BROKEN or self._broken <= _BROKEN_TO_FINE * self._fine:
+            return
+        utf8 = self._codec != "utf-8" and all(map(_is_utf8, self._samples))
+        guess = "utf-8" if utf8 else guess_encoding(self._samples) if self._codec == "utf-8" else None
+        if guess is None and self._broken < _ENOUGH_TO_BE_SURE:
+            return
+        shown = self._samples[0].decode(guess, "replace").strip()[:_SHOWN_CHARACTERS] if guess else ""
+        told = f", as {self._broken:,} lines tell; read so the first is {shown!r}" if shown else ""
+        raise DataError(
+            f"The file looks like {guess}, not {self._encoding}{told}."
+            if guess
+            else f"The file is not in {self._encoding}: so {self._broken:,} lines cannot be read.",
+            where=f"{self._file.name}:{self._first}",
+            fix=f"Set encoding: {guess}"
+            + (", or leave it out." if utf8 else f", beside path: {self._file.name}.")
+            if guess
+            else f"Set encoding to the file's own, beside path (usual ones: {USUAL}).",
+        )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _read_blocks(stream: BinaryIO) -> Iterator[tuple[list[bytes], int]]:
@@ -111,4 +175,7 @@ def _decode_line(line: bytes, number: int, codec: str, encoding: str) -> Line:
         return Line(number, line.decode(codec), "", "")
     except UnicodeDecodeError as error:
         damage = f"byte 0x{line[error.start]:02X} at byte {error.start} of the line: {error.reason}"
+        guess = guess_encoding([line]) if codec == "utf-8" and len(line) <= _SHOWN_BYTES else None
+        if guess is not None:
+            damage += f"; {line[error.start : error.start + 2].decode(guess, 'replace')[:1]!r} in {guess}"
         return Line(number, line.decode(codec, "surrogateescape"), f"invalid {encoding.upper()}", damage)

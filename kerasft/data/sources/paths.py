@@ -26,12 +26,39 @@ class SourceFile(NamedTuple):
     """How messages call it: relative to the config's folder where it lies below, else in full."""
 
 
+_SYSTEM_NAMES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
+"""What file browsers and archivers leave in folders, besides hidden files."""
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, links to folders among them, sorted; hidden ones are left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_left_out(path.name))
+
+
 def list_members(file: SourceFile) -> list[Path]:
-    """The files below a folder, sorted; hidden ones and those in hidden folders are left out."""
+    """The files below a folder, sorted; links are followed.
+
+    Hidden files and folders are left out, and what file browsers leave, such as Thumbs.db.
+
+    Raises:
+        DataError: a link leads to a folder in which it lies itself.
+    """
     found = []
-    for folder, folders, names in os.walk(file.path, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    for folder, folders, names in os.walk(file.path, followlinks=True):
+        folders[:] = sorted(name for name in folders if not _is_left_out(name))
+        for name in folders:
+            path = Path(folder, name)
+            if path.is_symlink() and path.resolve() in [parent.resolve() for parent in path.parents]:
+                raise DataError(
+                    "The link leads to a folder in which it lies itself.",
+                    where=str(path),
+                    fix="Remove the link.",
+                )
+        found += [Path(folder, name) for name in names if not _is_left_out(name)]
     return sorted(found)
 
 
