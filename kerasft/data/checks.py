@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from kerasft.data.contradictions import count_contradictions, find_swapped, sample_rows
 from kerasft.data.duplicates import DROPPED, Duplicates, Leaks
 from kerasft.data.reading import SplitCounts
 from kerasft.errors import DataError
@@ -27,13 +29,14 @@ def handle_leaks(
     describe: Describe,
     progress: Progress,
     noun: str = "text",
+    name_label: Callable[[int], str] = str,
 ) -> dict[str, dict[str, Any]]:
     """Counts leaks between each two splits, and does with those from train as `data.leaks` says.
 
     Rows dropped are marked in `duplicates.splits`.
 
     Returns:
-        "train → test" and so on → {"exact", "near", "dropped", "examples"}.
+        "train → test" and so on → {"exact", "near", "contradicting", "dropped", "examples"}.
 
     Raises:
         DataError: there are leaks from train, and the policy is `refuse`.
@@ -46,13 +49,17 @@ def handle_leaks(
             key = f"{earlier} → {later}"
             leaks = leaks_of[key] = duplicates.find_leaks(splits[earlier], splits[later])
             rows = np.concatenate([leaks.exact[:EXAMPLES], leaks.near[:EXAMPLES]])[: 2 * EXAMPLES]
+            contradicting, pairs = count_contradictions(duplicates, leaks, splits[earlier])
             examples = [_describe_leak(int(row), splits[earlier], duplicates, describe) for row in rows]
             found[key] = {
                 "exact": len(leaks.exact),
                 "near": len(leaks.near),
+                "contradicting": contradicting,
                 "dropped": 0,
                 "examples": examples,
             }
+            if contradicting:
+                progress.warn(_tell_contradiction(key, found[key], pairs, noun, name_label))
     from_train = {
         key: leaks for key, leaks in leaks_of.items() if key.startswith("train → ") and len(leaks.sources)
     }
@@ -70,6 +77,57 @@ def handle_leaks(
         if entry["exact"] + entry["near"] and not entry["dropped"]:
             progress.warn(_explain({key: entry}, noun, shown=3))
     return found
+
+
+def _tell_contradiction(
+    key: str,
+    entry: dict[str, Any],
+    pairs: list[tuple[int, int]],
+    noun: str,
+    name_label: Callable[[int], str],
+) -> str:
+    earlier, later = key.split(" → ")
+    count, total = entry["contradicting"], entry["exact"] + entry["near"]
+    told = f"{earlier} and {later} contradict each other: of {total:,} {noun}s that stand in both"
+    (there, here), often = Counter(pairs).most_common(1)[0] if pairs else ((0, 0), 0)
+    shown = (
+        f"; {often:,} are {name_label(there)!r} in {earlier} and {name_label(here)!r} in {later}"
+        if pairs
+        else ""
+    )
+    swapped = ", and whether the labels of one are swapped" if 2 * count > total else ""
+    return f"{told}, {count:,} have another label in {later}{shown}. Check how each file writes its labels{swapped}."
+
+
+def warn_of_swapped_labels(
+    splits: np.ndarray,
+    labels: np.ndarray,
+    own: dict[str, int],
+    read_texts: Callable[[np.ndarray], list[str]],
+    names: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Tells where two labels of a split mean each other in train, as far as words tell.
+
+    Args:
+        splits: uint8 (rows,), each row's split; train is 0.
+        labels: int32 (rows,).
+        own: the splits that have files of their own, and their numbers.
+        read_texts: of rows.
+        names: the labels'.
+        progress: told of it.
+    """
+    for split, number in own.items():
+        train, other = sample_rows(splits, 0, number)
+        if not len(train) or not len(other):
+            continue
+        for pair in find_swapped(read_texts(train), labels[train], read_texts(other), labels[other]):
+            first, second = names[pair.first], names[pair.second]
+            progress.warn(
+                f"train and {split} contradict each other: {first!r} and {second!r} seem to be swapped in one of them. "
+                f"At least {pair.share:.0%} of the texts of either in {split} have the words of the other's in train. "
+                "Check how each file writes its labels."
+            )
 
 
 def describe_duplicates(duplicates: Duplicates, split: int, describe: Describe) -> dict[str, Any]:

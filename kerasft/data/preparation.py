@@ -1,0 +1,291 @@
+"""The steps of preparing a dataset: reading, naming labels, cutting, checking, writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kerasft
+from kerasft.data.checks import describe_duplicates, handle_leaks, warn_of_swapped_labels
+from kerasft.data.config import DataConfig
+from kerasft.data.contents import load_content
+from kerasft.data.cutting import cut, join_rare_sets
+from kerasft.data.duplicates import Duplicates, group_by_key
+from kerasft.data.fields import Field
+from kerasft.data.fingerprint import SPLITS
+from kerasft.data.label_checks import check_labels, check_roles, sort_labels, warn_of_odd_labels
+from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
+from kerasft.data.prepared import FORMAT
+from kerasft.data.reading import Labels, SplitCounts, SplitReader, check_rejects
+from kerasft.data.sources import SourceFile, compute_source_sha256, measure
+from kerasft.data.store import RowStore
+from kerasft.data.writing import write_splits
+from kerasft.errors import DataError
+from kerasft.files import compute_fingerprint
+from kerasft.progress import Progress, Silent
+
+REJECTED = "rejected.jsonl"
+MENDED = "mended.jsonl"
+_SHOWN_CHARACTERS = 50
+
+
+class Preparation:
+    """The steps of one `prepare_dataset`, with what they share."""
+
+    def __init__(
+        self,
+        config: DataConfig,
+        fields: Sequence[Field],
+        sources: dict[str, list[SourceFile]],
+        seed: int,
+        labels: Sequence[str] | None,
+        progress: Progress,
+    ):
+        self.config = config
+        self.fields = fields
+        self.seed = seed
+        self.progress = progress
+        self.content = load_content(next(f.kind for f in fields if not f.kind.startswith("label")))
+        self.files = [(split, file) for split, files in sources.items() for file in files]
+        self.labels = Labels(labels)
+        self.label_names = list(self.labels.numbers)
+        self.labels_are_given = labels is not None
+        self.label_sets: np.ndarray | None = None
+        """bool (sets, classes), of several labels an example: row's label → which classes it means."""
+        self.counts: dict[str, SplitCounts] = {}
+        self.cut_splits: list[str] = []
+
+    def run(self, folder: Path, work: Path, kept: Path) -> dict[str, Any]:
+        """Writes everything but the manifest into `folder`, and returns the manifest; see `prepare_dataset`."""
+        with RowStore(work) as store:
+            pairs = self._read(store, folder, work, kept)
+            labels = self._name_labels(store)
+            least = 1 if self.content.labelled else 2
+            if not self.label_names:  # nothing could be cut by label
+                check_labels({"train": {}}, self.progress, least)
+            groups = group_by_key(store.read_column("keys"))
+            splits = self._assign(store, groups, pairs, labels)
+            present = {
+                name: number
+                for number, name in enumerate(SPLITS)
+                if name in self.counts or name in self.cut_splits
+            }
+            found = self._count_labels(labels, splits, present)
+            check_labels(found, self.progress, least)
+            if "train" in found and not self.content.labelled and not self.labels_are_given:
+                warn_of_odd_labels(found["train"], self.progress, self.content.noun, self.fields_are_multiple)
+            duplicates = Duplicates(groups, pairs, splits, labels)
+            describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
+            leaks = handle_leaks(
+                duplicates,
+                present,
+                self.config.leaks,
+                describe,
+                self.progress,
+                self.content.noun,
+                self._name_label,
+            )
+            if self.content.quoted and not self.content.labelled and self.label_sets is None:
+                own = {name: number for name, number in present.items() if number and name in self.counts}
+                warn_of_swapped_labels(splits, labels, own, store.read_texts, self.label_names, self.progress)
+            counted = self._count_labels(labels, splits, present)
+            if self.config.leaks == "drop":
+                check_labels({"train": counted["train"]} if "train" in counted else {}, Silent(), least)
+            entries = {
+                name: {
+                    "rows": int((splits == number).sum()),
+                    "cut_from_train": name in self.cut_splits,
+                    "labels": counted[name],
+                    "rejected": dict(self.counts[name].rejected.most_common()) if name in self.counts else {},
+                    "notes": dict(self.counts[name].notes.most_common()) if name in self.counts else {},
+                    "duplicates": describe_duplicates(duplicates, number, describe),
+                }
+                for name, number in present.items()
+            }
+            del duplicates, describe, groups, pairs
+            write_splits(
+                folder, store, self.fields, self.content, self.label_names, self.label_sets, labels, splits,
+                present, self.progress,
+            )  # fmt: skip
+        return self._build_manifest(entries, leaks)
+
+    def _read(self, store: RowStore, folder: Path, work: Path, kept: Path) -> NearPairs:
+        """Reads all splits into the store.
+
+        Returns:
+            Near duplicates among the first rows of each text.
+
+        Raises:
+            RejectsError: too many rows of a split are rejected, or all.
+        """
+        boundaries = [0]
+        numbered = list(enumerate(self.files))
+        near = self.config.near_duplicates
+        with self.content.open_signatures(work) as signatures:
+            with (
+                open(folder / REJECTED, "w", encoding="utf-8") as rejected,
+                open(folder / MENDED, "w", encoding="utf-8") as mended,
+            ):
+                reader = SplitReader(
+                    self.fields,
+                    self.content,
+                    self.labels,
+                    store,
+                    signatures if near else None,
+                    rejected,
+                    mended,
+                )
+                for name in dict.fromkeys(split for split, _ in self.files):
+                    files = {number: file for number, (split, file) in numbered if split == name}
+                    self.counts[name] = reader.read(name, getattr(self.config, name), files, self.progress)
+                    boundaries.append(len(store))
+                    self.labels.closed |= name == "train"
+                    if name == "train" and not self.label_names:
+                        self._check_roles(store)
+            check_rejects(self.counts, self.config.max_rejected, kept)
+            store.flush()
+            if not near:
+                return NO_PAIRS
+            groups = group_by_key(store.read_column("keys"))
+            firsts = np.flatnonzero(groups == np.arange(len(groups))).astype(np.uint32)
+            return self.content.find_near_pairs(
+                signatures, firsts, boundaries, self.config, store, self.progress
+            )
+
+    def _check_roles(self, store: RowStore) -> None:
+        """Looks whether what train's label column holds are labels; see `check_roles`."""
+        if self.content.labelled or self.fields_are_multiple or 2 * len(self.labels.numbers) <= len(store):
+            return
+        store.flush()
+        example = store.read_first_text()[:_SHOWN_CHARACTERS] if self.content.quoted else ""
+        columns = getattr(self.config.train, "columns", {})
+        held, label = sorted(self.fields, key=lambda field: field.kind == "label")
+        check_roles(
+            list(self.labels.numbers),
+            len(store),
+            len(np.unique(store.read_column("keys"))),
+            example,
+            {field.name: columns.get(field.name, field.name) for field in (held, label)},
+            self.content.noun,
+        )
+
+    def _name_labels(self, store: RowStore) -> np.ndarray:
+        """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""
+        self.label_names = self.label_names or sort_labels(list(self.labels.numbers))
+        places = {name: number for number, name in enumerate(self.label_names)}
+        if self.fields_are_multiple:
+            self.label_sets = np.zeros((len(self.labels.sets), len(self.label_names)), bool)
+            for names, number in self.labels.sets.items():
+                self.label_sets[number, [places[name] for name in names]] = True
+            return store.read_column("labels")
+        numbers = np.array([places[name] for name in self.labels.numbers], np.int32)
+        return numbers[store.read_column("labels")]
+
+    def _name_label(self, number: int) -> str:
+        """A row's label in words; several where an example has."""
+        if self.label_sets is None:
+            return self.label_names[number]
+        return " and ".join(self.label_names[i] for i in np.flatnonzero(self.label_sets[number])) or "none"
+
+    @property
+    def fields_are_multiple(self) -> bool:
+        """Whether an example has any number of labels."""
+        return any(field.kind == "labels" for field in self.fields)
+
+    def _count_labels(
+        self, labels: np.ndarray, splits: np.ndarray, present: dict[str, int]
+    ) -> dict[str, dict[str, int]]:
+        counted = {}
+        for split, number in present.items():
+            chosen = labels[splits == number]
+            if self.label_sets is None:
+                counts = np.bincount(chosen, minlength=len(self.label_names))
+            else:
+                counts = np.bincount(chosen, minlength=len(self.label_sets)) @ self.label_sets
+            counted[split] = dict(zip(self.label_names, counts.tolist(), strict=True))
+        return counted
+
+    def _assign(
+        self, store: RowStore, groups: np.ndarray, pairs: NearPairs, labels: np.ndarray
+    ) -> np.ndarray:
+        """uint8 (rows,): each row's split, an index into `SPLITS`; what is missing is cut from train.
+
+        Raises:
+            DataError: train is too small for it.
+        """
+        lengths = [self.counts[name].accepted if name in self.counts else 0 for name in SPLITS]
+        splits = np.repeat(np.arange(len(SPLITS), dtype=np.uint8), lengths)
+        wanted = {"validation": self.config.validation_share, "test": self.config.test_share}
+        self.cut_splits = [
+            name
+            for name, share in wanted.items()
+            if share and name not in self.counts and "train" in self.counts
+        ]
+        if not self.cut_splits:
+            return splits
+        train = slice(0, lengths[0])
+        strata = labels[train]
+        if self.label_sets is not None:
+            strata = join_rare_sets(strata, self.label_sets, min(wanted[name] for name in self.cut_splits))
+        splits[train] = cut(
+            store.read_column("keys")[train],
+            strata,
+            groups[train],
+            connect(groups, pairs)[train],
+            {SPLITS.index(name): wanted[name] for name in self.cut_splits},
+            self.seed,
+        )
+        for name in self.cut_splits:
+            if not (splits == SPLITS.index(name)).any():
+                shares = " and ".join(f"data.{cut_split}_share: 0" for cut_split in self.cut_splits)
+                raise DataError(
+                    f"train has too few different {self.content.noun}s to cut {name} from it: {lengths[0]:,} rows, "
+                    f"with {len(self.label_names):,} labels.",
+                    where="data",
+                    fix="Add rows: at least 3 of each label, and some 50 to learn from. Or name files under "
+                    f"data.{name}; to go on without, set {shares}.",
+                )
+        return splits
+
+    def _build_manifest(self, entries: dict[str, Any], leaks: dict[str, Any]) -> dict[str, Any]:
+        sources = [
+            {
+                "split": split,
+                "file": file.name,
+                "size_bytes": measure(file),
+                "sha256": compute_source_sha256(file),
+                "rows": self.counts[split].files[number],
+            }
+            for number, (split, file) in enumerate(self.files)
+        ]
+        settings = self.config.model_dump(mode="json")
+        content = {
+            "format": FORMAT,
+            "settings": {key: _without_place(value) for key, value in settings.items()},
+            "sources": [(source["split"], source["sha256"]) for source in sources],
+            "fields": [(field.name, field.kind) for field in self.fields],
+            "labels": self.label_names,
+            "seed": self.seed if self.cut_splits else None,
+        }
+        return {
+            "format": FORMAT,
+            "kerasft": kerasft.__version__,
+            "fingerprint": compute_fingerprint(content),
+            "fields": {field.kind: field.name for field in self.fields},
+            "labels": self.label_names,
+            "splits": entries,
+            "leaks": leaks,
+            "sources": sources,
+            "config": settings,
+            "seed": self.seed,
+        }
+
+
+def _without_place(value: Any) -> Any:
+    """A source's settings without where it lies."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in ("path", "data_dir", "download")}

@@ -1,0 +1,83 @@
+"""Splits whose labels contradict each other are told, and splits that agree are not."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from data_makers import csv_source, sentences
+
+from kerasft.data.contradictions import find_swapped
+
+FEELINGS = {
+    "good": ["lovely", "superb", "warm"],
+    "bad": ["dull", "awful", "cold"],
+    "none": ["table", "paper", "list"],
+}
+TEXTS = sentences(random.Random(11), 200)
+
+
+def write(path, rows):
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+
+
+def speak(seed: int, count: int, names=("good", "bad")) -> list[tuple[str, str]]:
+    """Sentences that hold a word of their label's."""
+    chooser = random.Random(seed)
+    labels = [names[i % len(names)] for i in range(count)]
+    texts = sentences(chooser, count, 4, 8)
+    return [
+        (f"{text} {chooser.choice(FEELINGS[label])}", label)
+        for text, label in zip(texts, labels, strict=True)
+    ]
+
+
+def contradictions(progress) -> list[str]:
+    return [message for message in progress.warnings if "contradict" in message]
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_texts_of_two_splits_with_other_labels_contradict(tmp_path, prepare, progress, near):
+    write(tmp_path / "train.csv", [(text, "ab"[i % 2]) for i, text in enumerate(TEXTS)])
+    changed = [f"{text} indeed" if near else text for text in TEXTS[:40]]
+    write(tmp_path / "test.csv", [(text, "ba"[i % 2]) for i, text in enumerate(changed)])
+    dataset = prepare(
+        {"train": csv_source("train.csv"), "test": csv_source("test.csv"), "validation_share": 0}
+    )
+    assert dataset.manifest["leaks"]["train → test"]["contradicting"] == 40
+    (message,) = contradictions(progress)[:1]
+    assert message.startswith(
+        "train and test contradict each other: of 40 texts that stand in both, 40 have another"
+    )
+    assert ("'a' in train and 'b' in test" in message) is not near
+    assert "whether the labels of one are swapped" in message
+
+
+def test_splits_that_agree_do_not_contradict(tmp_path, prepare, progress):
+    write(tmp_path / "train.csv", [(text, "ab"[i % 2]) for i, text in enumerate(TEXTS)])
+    write(tmp_path / "test.csv", [(text, "ab"[i % 2]) for i, text in enumerate(TEXTS[:40])])
+    prepare({"train": csv_source("train.csv"), "test": csv_source("test.csv"), "validation_share": 0})
+    assert contradictions(progress) == []
+
+
+def test_labels_that_mean_each_other_are_told_without_a_text_in_common(tmp_path, prepare, progress):
+    swap = {"good": "bad", "bad": "good", "none": "none"}
+    names = ("good", "bad", "none")
+    write(tmp_path / "train.csv", speak(1, 300, names))
+    write(tmp_path / "validation.csv", speak(2, 120, names))
+    write(tmp_path / "test.csv", [(text, swap[label]) for text, label in speak(3, 120, names)])
+    config = {name: csv_source(f"{name}.csv") for name in ("train", "validation", "test")}
+    prepare({**config, "near_duplicates": False})
+    (message,) = contradictions(progress)
+    assert message.startswith(
+        "train and test contradict each other: 'bad' and 'good' seem to be swapped in one of"
+    )
+
+
+def test_labels_that_words_do_not_tell_are_never_called_swapped():
+    chooser = np.random.default_rng(0)
+    for classes in (2, 5):
+        labels = chooser.integers(0, classes, 200)
+        assert find_swapped(TEXTS[:100], labels[:100], TEXTS[100:], labels[100:]) == []
+    assert find_swapped(TEXTS[:100], np.zeros(100, int), TEXTS[100:], np.zeros(100, int)) == []
