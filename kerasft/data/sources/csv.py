@@ -282,8 +282,10 @@ def _check_first_row(
 ) -> None:
     """Refuses a first row that is a header."""
     for field, index in zip(fields, indices, strict=False):
+        if field.kind != "label" or index is None:
+            continue
         values = [row.cells[index] for row in rows if index < len(row.cells)]
-        if field.kind == "label" and values and values.count(values[0]) == 1 < len(values):
+        if values and values.count(values[0]) == 1 < len(values):
             name = values[0].strip().casefold()
             if name == field.name or name in _HEADER_NAMES:
                 raise DataError(
