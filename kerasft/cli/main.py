@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from kerasft import __version__
+from kerasft.cli.checking import EPILOG as CHECK_EPILOG
+from kerasft.cli.checking import check
 from kerasft.cli.failures import SHOW_TRACEBACKS, end_with, guarded
 from kerasft.cli.options import (
     ConfigArgument,
@@ -234,6 +236,7 @@ def verify_resume(
 
 
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
+app.command(epilog=CHECK_EPILOG)(guarded(check))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
 app.add_typer(presets_app, name="presets")
 app.add_typer(samples_app, name="samples")

@@ -25,10 +25,11 @@ from kerasft.integrity import check_file
 C = TypeVar("C", bound=pydantic.BaseModel)
 
 CONFIG_NAME = "config.yaml"
-_CHANGED = (
+CHANGED = (
     "Bring back a copy of it; or give the command with the config that the run came of, and --output with this folder. "
     "If you changed it yourself: move it elsewhere and name it there, or use KEY=VALUE."
 )
+"""What to do about a run folder's config that is not as it was written."""
 
 __all__ = [
     "CONFIG_NAME",
@@ -83,7 +84,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
                 fix="Name a config file, or the folder of a run.",
             )
     if path.name == CONFIG_NAME and path.is_file():
-        check_file(path, _CHANGED)
+        check_file(path, CHANGED)
     try:
         document = read_document(path, shown)
     except OSError as error:

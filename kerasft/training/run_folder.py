@@ -16,7 +16,7 @@ from typing import Any
 import pydantic
 
 from kerasft import __version__
-from kerasft.config.loading import format_config
+from kerasft.config.loading import CHANGED, format_config
 from kerasft.errors import ConfigError
 from kerasft.files import remove_folder, sweep_leftovers
 from kerasft.integrity import (
@@ -38,12 +38,15 @@ fingerprint of `finetune` tells.)"""
 REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
 
 RETRAIN = "Write it anew from the last checkpoint: kerasft finetune, with the run folder."
-_FIX = "Bring back a copy of it; or remove it, and the stages it told of are done again."
-_FIXES = {
-    "task.json": RETRAIN,
+FIXES = {
+    "config.yaml": CHANGED,
+    "environment.json": "Bring back a copy of it; or remove it: versions and machine are then not told.",
     "metrics.json": "Bring back a copy of it; or remove it, and measure again: kerasft evaluate, with the run folder.",
+    "metrics.jsonl": "Bring back a copy of it; or remove it: the curves are then not shown, or begin later.",
+    "stages.json": "Bring back a copy of it; or remove it, and what is there is done again: kerasft run.",
+    "task.json": RETRAIN,
 }
-_HISTORY_FIX = "Bring back a copy of it; or remove it: the report then shows no curves."
+"""The folder's records → what to do about one that is not as it was written."""
 
 
 class RunFolder:
@@ -142,7 +145,7 @@ class RunFolder:
             DamagedError: metrics.jsonl is not as it was when the training before was over.
         """
         if self.history.exists():
-            check_file(self.history, _HISTORY_FIX, self.path)
+            check_file(self.history, FIXES[self.history.name], self.path)
         forget_files(self.path, (self.history, self.logs))
 
     def record_course(self) -> None:
@@ -164,12 +167,12 @@ class RunFolder:
         """The lines of metrics.jsonl."""
         if not self.history.exists():
             return []
-        lines = read_checked(self.history, _HISTORY_FIX, self.path).decode("utf-8").splitlines()
+        lines = read_checked(self.history, FIXES[self.history.name], self.path).decode("utf-8").splitlines()
         try:
             return [json.loads(line) for line in lines if line]
         except ValueError as error:
             raise ConfigError(
-                f"a line is no JSON: {error}", where=str(self.history), fix=_HISTORY_FIX
+                f"a line is no JSON: {error}", where=str(self.history), fix=FIXES[self.history.name]
             ) from error
 
     # --- what is done -----------------------------------------------------------------------------------------
@@ -265,7 +268,7 @@ class RunFolder:
         """
         if not path.exists():
             return {}
-        fix = _FIXES.get(path.name, _FIX)
+        fix = FIXES[path.name]
         try:
             return json.loads(read_checked(path, fix, self.path))
         except ValueError as error:

@@ -1,0 +1,80 @@
+"""`kerasft check`: whether every file of a run is as it was written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kerasft.cli.options import QuietOption
+from kerasft.cli.tables import print_table
+from kerasft.errors import DamagedError
+from kerasft.printable import make_line
+
+if TYPE_CHECKING:
+    from kerasft.stages.check import Part
+
+EPILOG = """\b
+Examples:
+  kerasft check runs/sst2
+  kerasft check runs/sst2/export/1
+  kerasft check served/1 --quiet && echo whole
+
+Each file is compared with the SHA-256 that was recorded when it was written (hashes.json, in the run folder and in each
+folder that may travel alone). A damaged file is named, with the command that makes it anew; those of which nothing is
+recorded (your own, and all of a run that an older version made) are counted. Nothing is written.
+
+Exit codes: 0 nothing is damaged, 9 a file is damaged, or a part of something is missing, 2 no such folder."""
+
+_SHOWN = 10
+
+
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a preset, dataset or export of one.")
+    ],
+    quiet: QuietOption = False,
+) -> None:
+    """Compares every file of a run with the hash that was recorded when it was written."""
+    from kerasft.stages.check import advise
+    from kerasft.stages.check import check as check_files
+
+    found = check_files(folder)
+    if not quiet:
+        rows = [
+            [part.name, part.files, round(part.size_bytes / 1e6, 2), _describe(part)] for part in found.parts
+        ]
+        print_table(sys.stdout, f"Files of {folder}", ["part", "whole", "MB", "state"], rows)
+        for name in [name for part in found.parts for name in part.missing][:_SHOWN]:
+            print(f"{make_line(name)} is not there any more; nothing depends on it.")
+        for name in [name for part in found.parts for name in part.unrecorded][:_SHOWN]:
+            print(f"{make_line(name)} is in no record.")
+        if not found.is_recorded:
+            print(
+                "This run was made by a version that recorded no hashes: only its checkpoints can be checked."
+            )
+    for name, told in found.damaged.items():
+        print(make_line(f"{name}: {told}. {advise(folder, name)}"))
+    if found.damaged:
+        count = len(found.damaged)
+        raise DamagedError(
+            f"{count:,} {'file is' if count == 1 else 'files are'} not as written: {', '.join(list(found.damaged)[:3])}"
+            + (", …" if count > 3 else ""),
+            where=str(folder),
+            fix="What to do about each stands on its line.",
+        )
+
+
+def _describe(part: Part) -> str:
+    told = [
+        f"{len(names):,} {state}"
+        for names, state in (
+            (part.damaged, "damaged"),
+            (part.missing, "removed"),
+            (part.unrecorded, "not recorded"),
+        )
+        if names
+    ]
+    return ", ".join(told) or "whole"
