@@ -242,8 +242,8 @@ class Preparation:
             if not (splits == SPLITS.index(name)).any():
                 shares = " and ".join(f"data.{cut_split}_share: 0" for cut_split in self.cut_splits)
                 raise DataError(
-                    f"train has too few different {self.content.noun}s to cut {name} from it: {lengths[0]:,} rows, "
-                    f"with {len(self.label_names):,} labels.",
+                    f"train has too few different {self.content.noun}s to cut {name} from it: "
+                    f"{len(np.unique(groups[train])):,}, in {lengths[0]:,} rows with {len(self.label_names):,} labels.",
                     where="data",
                     fix="Add rows: at least 3 of each label, and some 50 to learn from. Or name files under "
                     f"data.{name}; to go on without, set {shares}.",

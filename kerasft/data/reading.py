@@ -266,6 +266,31 @@ class SplitReader:
             self._signatures.append(signatures)
 
 
+_CAUSES = {
+    "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have. ",
+    "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
+    "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label. ",
+    "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
+    "unknown label": "Write the labels of data.SPLIT as those of train and task.labels are written. ",
+    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns. ",
+    "broken JSON": "Write one JSON object a line, or set data.SPLIT's format to what the file is. ",
+    "missing file": "Write paths that start from the list's own folder, or absolute ones. ",
+    "tag is not a string": "Write the tags' names in place of numbers. ",
+}
+"""What to do where one reason is that of nearly all rows: then it is the config, and not the rows, that is wrong."""
+_NEARLY_ALL = 0.9
+
+
+def _suggest(split: SplitCounts, name: str) -> str:
+    (reason, count), *_ = split.rejected.most_common(1)
+    told = (
+        _CAUSES.get(reason, "")
+        if split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
+        else ""
+    )
+    return told.replace("SPLIT", name)
+
+
 class RejectsError(DataError):
     """Too many rows cannot be used."""
 
@@ -291,5 +316,5 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
             raise RejectsError(
                 f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
                 f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
-                fix=f"All are listed in {rejected}. Mend them, or raise data.max_rejected.",
+                fix=f"{_suggest(split, name)}All are listed in {rejected}. Mend them, or raise data.max_rejected.",
             )

@@ -124,7 +124,7 @@ def test_few_rows_are_told_with_the_cause(tmp_path, prepare, progress):
     )
     write(tmp_path / "a.csv", ["a", "b"], texts=TEXTS[:4])
     with pytest.raises(
-        DataError, match=r"too few different texts to cut validation from it: 4 rows, with 2"
+        DataError, match=r"too few different texts to cut validation from it: 4, in 4 rows with 2"
     ) as error:
         prepare({"train": csv_source("a.csv"), "near_duplicates": False})
     assert "data.validation_share: 0 and data.test_share: 0" in error.value.fix

@@ -115,13 +115,17 @@ def _take_columns(
 ) -> RawBatch:
     count = len(names)
     batch = RawBatch(size_bytes=size)
+    whole = None in indices
     spellings = [(i, _SPELLINGS[field.kind]) for i, field in enumerate(fields) if field.kind in _SPELLINGS]
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:
                 batch.rows.append(number)
-                whole = dict(zip(names, cells, strict=True)) if None in indices else {}
-                values: list[Any] = [whole if i is None else cells[i] for i in indices]
+                values: list[Any] = [cells[i] for i in indices if i is not None]
+                if whole:
+                    values = [
+                        dict(zip(names, cells, strict=True)) if i is None else cells[i] for i in indices
+                    ]
                 for place, spell in spellings:
                     values[place] = spell(values[place])
                 batch.values.append(tuple(values))

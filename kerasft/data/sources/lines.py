@@ -97,6 +97,9 @@ class _Evidence:
         self._samples: list[bytes] = []
 
     def add(self, lines: Sequence[bytes], decoded: Sequence[Line]) -> None:
+        if self._codec == "utf-8" and not any(line.reason for line in decoded):
+            self._fine += len(lines) - sum(map(bytes.isascii, lines))
+            return
         for raw, line in zip(lines, decoded, strict=True):
             if raw.isascii() or line.reason == LINE_TOO_LONG:
                 continue
