@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_recorded_text
+from kerasft.printable import format_json
 from kerasft.progress import Progress
 from kerasft.training.run_folder import RunFolder
 
@@ -52,17 +53,18 @@ class Run:
             self._predictor = Predictor(self.folder)
         return self._predictor
 
-    def predict(self, inputs: Sequence[str | Path] | str | Path) -> Any:
+    def predict(self, inputs: Iterable[str | Path] | str | Path) -> Any:
         """`{"text", "label", "probabilities"}` for each text, in their order; for one string, one of them.
 
         A model of pictures takes the paths of files, and answers `{"image", "label", "probabilities"}`.
 
         Raises:
+            ConfigError: `inputs` is neither a string nor a list, or the like, of some.
             DataError: an item is no string, or its picture cannot be used.
         """
-        predictor = self._load()
         single = isinstance(inputs, str | Path)
-        given: Sequence[Any] = [inputs] if isinstance(inputs, str | Path) else inputs
+        given: list[Any] = [inputs] if single else _list(inputs, "inputs", "kerasft.Run.predict")
+        predictor = self._load()
         if predictor.held == "image":
             given = [str(path) if isinstance(path, Path) else path for path in given]
         answers = list(predictor.predict([{predictor.held: item} for item in given]))
@@ -89,10 +91,10 @@ def finetune(
     *,
     task: str = "text_classification",
     preset: str | None = None,
-    texts: Sequence[str] | None = None,
-    labels: Sequence[Any] | None = None,
-    validation: tuple[Sequence[str], Sequence[Any]] | None = None,
-    test: tuple[Sequence[str], Sequence[Any]] | None = None,
+    texts: Iterable[str] | None = None,
+    labels: Iterable[Any] | None = None,
+    validation: tuple[Iterable[str], Iterable[Any]] | None = None,
+    test: tuple[Iterable[str], Iterable[Any]] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -112,7 +114,7 @@ def finetune(
         config: a YAML file; then only `output`, `overrides`, `restart` and `progress` may be given besides.
         task: what is learned.
         preset: the pre-trained encoder, as `model.preset`.
-        texts: what it learns from.
+        texts: what it learns from: a list, an array, a pandas Series, or whatever else yields strings.
         labels: a string, number or truth value for each text.
         validation, test: (texts, labels); where missing, a tenth of the texts each, but none of fewer than 20.
         epochs, batch_size, learning_rate: as in `train`; by default 3, 32 (or fewer, for few texts), 5e-5.
@@ -131,14 +133,16 @@ def finetune(
         ConfigError: arguments that do not fit together.
         KerasftError: as the stages do.
     """
+    overrides = _list(overrides, "overrides", "kerasft.finetune")
     if config is None:
         if preset is None or texts is None or labels is None:
             raise ConfigError("give a config file, or preset, texts and labels", where="kerasft.finetune")
         name = name or "finetuned"
+        splits = _read_splits({"train": (texts, labels), "validation": validation, "test": test})
+        examples = len(splits["train"][0])
         document = _build_document(
-            task, preset, epochs, batch_size, learning_rate, name, seed or 0, len(texts)
+            task, str(preset), epochs, batch_size, learning_rate, name, seed or 0, examples
         )
-        splits = {"train": (texts, labels), "validation": validation, "test": test}
         run = RunFolder(output or Path("runs", name))
         with run.owned():
             config = _write_inputs(run, document, splits, restart)
@@ -209,28 +213,75 @@ def _build_document(
     }
 
 
-def _write_inputs(run: RunFolder, document: dict[str, Any], splits: Mapping[str, Any], restart: bool) -> Path:
+_SPLIT = "kerasft.finetune: {}"
+
+
+def _read_splits(given: Mapping[str, Any]) -> dict[str, tuple[list[Any], list[Any]]]:
+    """(texts, labels) of each split that is given, as lists of one length.
+
+    Raises:
+        ConfigError: they are none.
+    """
+    splits = {}
+    for split, pair in given.items():
+        if pair is None:
+            continue
+        where = _SPLIT.format(split)
+        if isinstance(pair, str | bytes | Mapping) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ConfigError(
+                "expected two lists, of texts and of labels", where=where, fix=f"{split}=(texts, labels)"
+            )
+        texts, labels = (
+            _list(pair[0], "texts", where),
+            [_plain(label) for label in _list(pair[1], "labels", where)],
+        )
+        if len(texts) != len(labels):
+            raise ConfigError(f"{len(texts):,} texts and {len(labels):,} labels", where=where)
+        splits[split] = texts, labels
+    return splits
+
+
+def _list(values: Any, name: str, where: str) -> list[Any]:
+    """The items of a list, array, Series, generator or the like, in their order.
+
+    Raises:
+        ConfigError: it is one text, or has no order, or not one dimension.
+    """
+    single = isinstance(values, str | bytes | Path)
+    unordered = isinstance(values, Mapping | Set)
+    if not single and not unordered and getattr(values, "ndim", 1) == 1:
+        try:
+            return list(values)
+        except TypeError:
+            pass
+    got = f"{values!r:.60}" if single else f"{type(values).__name__}"
+    raise ConfigError(
+        f"`{name}` is to be a list, an array or a Series of one dimension; got {got}",
+        where=where,
+        fix=f"{name}=[…]" if single else None,
+    )
+
+
+def _write_inputs(
+    run: RunFolder,
+    document: dict[str, Any],
+    splits: Mapping[str, tuple[list[Any], list[Any]]],
+    restart: bool,
+) -> Path:
     """Lists become JSON lines in the run folder, so that the run can be repeated from its config.
 
     Returns:
         The config's path.
 
     Raises:
-        ConfigError: a training there has learned from other inputs.
+        ConfigError: an item is nothing that JSON can hold, or a training there has learned from other inputs.
     """
     folder = run.path / "inputs"
     files: dict[str, str] = {}
-    for split, given in splits.items():
-        if given is None:
-            continue
-        texts, labels = list(given[0]), [_plain(label) for label in given[1]]
-        if len(texts) != len(labels):
-            raise ConfigError(
-                f"{len(texts)} texts and {len(labels)} labels", where=f"kerasft.finetune: {split}"
-            )
+    for split, (texts, labels) in splits.items():
         rows = (
-            json.dumps({"text": text, "label": label}, ensure_ascii=False)
-            for text, label in zip(texts, labels, strict=True)
+            _format_row(number, text, label, split)
+            for number, (text, label) in enumerate(zip(texts, labels, strict=True))
         )
         files[f"{split}.jsonl"] = "".join(f"{row}\n" for row in rows)
         document["data"][split] = {"format": "jsonl", "path": f"{split}.jsonl"}
@@ -249,13 +300,23 @@ def _write_inputs(run: RunFolder, document: dict[str, Any], splits: Mapping[str,
     return folder / "config.yaml"
 
 
+def _format_row(number: int, text: Any, label: Any, split: str) -> str:
+    if not isinstance(text, str):
+        raise ConfigError(f"text {number} is no string but {text!r:.60}", where=_SPLIT.format(split))
+    try:
+        return format_json({"text": text, "label": label})
+    except (TypeError, ValueError) as error:
+        told = f"label {number} is neither string, number nor truth value but {label!r:.60}"
+        raise ConfigError(told, where=_SPLIT.format(split)) from error
+
+
 def _read_text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _plain(value: Any) -> Any:
     """NumPy's numbers as Python's."""
-    return value.item() if hasattr(value, "item") else value
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
 
 
 def _progress(progress: Progress | None) -> Progress:

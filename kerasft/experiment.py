@@ -65,14 +65,19 @@ class ExperimentConfig(Config):
         return self
 
     @classmethod
-    def choose(cls, data: Any) -> type[ExperimentConfig]:
-        """The schema of a document's kind of task; of the nearest, where the document names none that is known."""
+    def choose(cls, data: Any) -> list[type[ExperimentConfig]]:
+        """The schema of a document's kind of task; where it names none that is known, all, the nearest first."""
         task = data.get("task") if isinstance(data, dict) else None
         named = str(task.get("type")) if isinstance(task, dict) else ""
-        nearest = difflib.get_close_matches(named, [*TEXT_TASKS, *IMAGE_TASKS], n=1, cutoff=0.0)
-        if nearest and nearest[0] in IMAGE_TASKS:
-            return ImageExperimentConfig
-        return TokenExperimentConfig if nearest and nearest[0] in TOKEN_TASKS else TextExperimentConfig
+        kinds: dict[str, type[ExperimentConfig]] = {
+            **dict.fromkeys(TEXT_TASKS, TextExperimentConfig),
+            **dict.fromkeys(TOKEN_TASKS, TokenExperimentConfig),
+            **dict.fromkeys(IMAGE_TASKS, ImageExperimentConfig),
+        }
+        if named in kinds:
+            return [kinds[named]]
+        nearest = difflib.get_close_matches(named, kinds, n=len(kinds), cutoff=0.0)
+        return list(dict.fromkeys(kinds[name] for name in nearest))
 
 
 class TextExperimentConfig(ExperimentConfig):

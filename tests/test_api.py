@@ -11,7 +11,10 @@ import tensorflow as tf
 from tiny_bert import write_experiment, write_texts
 
 import kerasft
+from kerasft.api import _read_splits
+from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError, KerasftError
+from kerasft.experiment import ExperimentConfig
 
 
 def test_lists_in_a_model_out(tmp_path: Path, tiny_preset: Path) -> None:
@@ -70,6 +73,63 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
     with pytest.raises(KerasftError, match=message) as caught:
         kerasft.finetune(output=tmp_path / "run", **arguments)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"texts": "abc"}, "`texts` is to be a list, an array or a Series of one dimension; got 'abc'"),
+        ({"texts": b"abc"}, "`texts` is to be a list"),
+        ({"labels": "010"}, "`labels` is to be a list"),
+        ({"labels": {"a": 1, "b": 0}}, "`labels` is to be a list, an array .*; got dict"),
+        ({"texts": {"a", "b"}}, "got set"),
+        ({"texts": np.array([["a"], ["b"]])}, "got ndarray"),
+        ({"texts": np.array("a")}, "got ndarray"),
+        ({"labels": 3}, "got int"),
+        ({"texts": ["a", 5]}, "text 1 is no string but 5"),
+        ({"labels": [1, object()]}, "label 1 is neither string, number nor truth value"),
+        ({"validation": "ab"}, "validation: expected two lists"),
+        ({"test": (["a"], "b")}, "test: `labels` is to be a list"),
+        ({"validation": (["a"], [1, 2])}, "validation: 1 texts and 2 labels"),
+        ({"overrides": "train.epochs=1"}, "`overrides` is to be a list"),
+    ],
+)
+def test_what_is_no_list_is_refused_before_anything_is_written(tmp_path: Path, arguments, message) -> None:
+    given = {"preset": "x", "texts": ["a", "b"], "labels": [1, 0], **arguments}
+    with pytest.raises(ConfigError, match=message):
+        kerasft.finetune(output=tmp_path / "run", **given)
+    assert not (tmp_path / "run" / "inputs").exists()
+
+
+class Column:
+    """Yields its items and has one dimension, as a pandas Series does."""
+
+    ndim = 1
+
+    def __init__(self, items: list) -> None:
+        self.items = items
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+@pytest.mark.parametrize(
+    "make", [list, tuple, iter, np.array, Column, lambda items: (item for item in items)]
+)
+def test_whatever_yields_items_is_a_list(make) -> None:
+    splits = _read_splits({"train": (make(["a", "b"]), make([1, 0])), "test": None})
+    assert splits == {"train": (["a", "b"], [1, 0])}
+
+
+def test_a_string_in_place_of_overrides_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="overrides are a list"):
+        load_config(ExperimentConfig, tmp_path / "x.yaml", "train.epochs=1")
+
+
+@pytest.mark.parametrize("inputs", [b"abc", {"a": 1}, np.array([["a"]]), 5])
+def test_only_lists_of_texts_are_predicted(tiny_run, inputs) -> None:
+    with pytest.raises(ConfigError, match="`inputs` is to be a list"):
+        kerasft.load_run(tiny_run.path).predict(inputs)
 
 
 @pytest.mark.parametrize(

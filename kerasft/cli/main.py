@@ -22,6 +22,7 @@ from kerasft.cli.options import (
     QuietOption,
     RestartOption,
     YesOption,
+    check_destination,
     confirm_restart,
     open_work,
     print_results,
@@ -188,6 +189,8 @@ def export(
 
     It is loaded again in a clean process and asked real examples; if its answers differ, nothing is published.
     """
+    if to is not None:
+        check_destination(to, "--to")
     with open_work(config, overrides, output, quiet) as work:
         from kerasft.stages import export as stage
 

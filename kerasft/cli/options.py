@@ -58,7 +58,27 @@ def load_experiment(
     from kerasft.experiment import ExperimentConfig
 
     loaded = load_config(ExperimentConfig, path, overrides or ())
-    return loaded.config, output or loaded.run_folder or Path("runs", loaded.config.name)
+    folder = output or loaded.run_folder or Path("runs", loaded.config.name)
+    return loaded.config, check_destination(folder, "--output")
+
+
+def check_destination(path: Path, option: str) -> Path:
+    """The path of something that is to be written.
+
+    Raises:
+        ConfigError: the libraries that write there could not name it.
+    """
+    try:
+        usable = b"\0" not in str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        usable = False
+    if usable:
+        return path
+    raise ConfigError(
+        "This path is no UTF-8 text, and TensorFlow can name no other.",
+        where=f"{option} {path}",
+        fix="Rename it.",
+    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from kerasft.cli.environment import prepare_environment
 from kerasft.cli.failures import guarded
-from kerasft.cli.options import QuietOption
+from kerasft.cli.options import QuietOption, check_destination
 from kerasft.cli.progress import open_progress
 from kerasft.cli.tables import print_table
 
@@ -66,6 +66,7 @@ def fetch_command(
     quiet: QuietOption = False,
 ) -> None:
     """Copies a preset whole into a folder, which can be carried to a machine without a network."""
+    check_destination(to, "--to")
     prepare_environment()
     from kerasft.models.fetching import fetch_preset
 

@@ -68,10 +68,14 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
             new value in YAML; laid over the file in their order. Paths in them are relative to the config file.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or `overrides` is no list.
         DamagedError: it is a run's, and not as kerasft wrote it.
         InvalidConfig: everything that is wrong with it.
     """
+    if isinstance(overrides, str):
+        raise ConfigError(
+            "overrides are a list of KEY=VALUE", where=overrides, fix=f"overrides=[{overrides!r}]"
+        )
     path, shown = Path(path), str(path)
     run_folder = path if path.is_dir() else None
     if run_folder:

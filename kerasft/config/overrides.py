@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pydantic
 
+from kerasft.config.base import Config, fill_from_default
 from kerasft.config.document import Document, KeyPath, parse_yaml
 from kerasft.config.problems import Problem, format_key
 
@@ -118,13 +119,11 @@ def _fill_from_default(data: Any, schema: type[pydantic.BaseModel], path: KeyPat
             default = field.get_default(call_default_factory=True) if field else None
         else:
             default = getattr(default, str(part), None)
-        if not isinstance(default, pydantic.BaseModel):
+        if not isinstance(default, Config):
             return
-    values = default.model_dump(mode="json", exclude_unset=True)
     for key, field in type(default).model_fields.items():
         # A field with one possible value is the tag of a kind of section.
         is_tag = get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
-        if is_tag and data.get(key, values.get(key)) != values.get(key):
+        if is_tag and data.get(key, getattr(default, key)) != getattr(default, key):
             return
-    for key, value in values.items():
-        data.setdefault(key, value)
+    fill_from_default(data, default)

@@ -27,7 +27,7 @@ def resolve_path(text: str, base: Path, field: PathField) -> str:
     if not text or _NO_PATH.match(text):
         return text
     inside = Path(base, os.path.expanduser(text))
-    if field.may_be_name and not re.match(r"(\.{0,2}|~[^/]*)(/|$)", text) and not inside.exists():
+    if field.may_be_name and not re.match(r"(\.{0,2}|~[^/]*)(/|\Z)", text) and not inside.exists():
         return text
     return os.path.abspath(inside)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
+import unicodedata
 from typing import Any, TypeVar
 
 import pydantic
@@ -32,16 +33,32 @@ def validate(schema: type[C], document: Document) -> C:
     Raises:
         InvalidConfig: the document's own problems, and all that the schema says against it.
 
-    Where the schema has variants, it says by `choose` which one a document is checked against.
+    Where the schema has variants, it says by `choose` which a document may be meant for, the likeliest first: where
+    there are several, a mistake is what is one for all of them.
     """
-    schema = getattr(schema, "choose", lambda data: schema)(document.data)
+    likeliest, *others = getattr(schema, "choose", lambda data: [schema])(document.data)
     try:
-        config = schema.model_validate(document.data)
+        config = likeliest.model_validate(document.data)
     except pydantic.ValidationError as error:
-        raise InvalidConfig(_sort(document, _find_problems(schema, document, error))) from None
+        found = _find_problems(likeliest, document, error)
+        for other in others:
+            found = _keep_common(found, other, document)
+        raise InvalidConfig(_sort(document, found)) from None
     if document.problems:
         raise InvalidConfig(_sort(document, {}))
     return config
+
+
+def _keep_common(
+    found: dict[KeyPath, Problem], schema: type[pydantic.BaseModel], document: Document
+) -> dict[KeyPath, Problem]:
+    """The problems that a document has with another schema as well."""
+    try:
+        schema.model_validate(document.data)
+    except pydantic.ValidationError as error:
+        common = _find_problems(schema, document, error)
+        return {path: problem for path, problem in found.items() if path in common}
+    return {}
 
 
 def _sort(document: Document, found: dict[KeyPath, Problem]) -> list[Problem]:
@@ -63,6 +80,7 @@ def _find_problems(
     data = copy.deepcopy(document.data)
     found: dict[KeyPath, Problem] = {}
     removed: set[KeyPath] = set()
+    guessed: set[KeyPath] = set()
     for _ in range(_ROUNDS):
         located = [
             (
@@ -73,12 +91,15 @@ def _find_problems(
             for path, place, detail in _locate_all(root, error.errors(include_url=False))
             if not any(path[: len(known)] == known for known in found if known or not path)
             and not (path in removed and detail["type"] == "missing")
+            and not _follows_from_guess(root, path, detail, guessed)
         ]
         for path, place, detail in located:
             if path not in found:
                 found[path] = _tell(root, place, path, detail, data, document)
         for path, place, detail in located:
             removed |= _mend(data, path, place, detail)
+            if detail["type"].startswith("union_tag"):
+                guessed.add(path[:-1])
         if not located or not isinstance(data, dict):
             break
         try:
@@ -89,14 +110,31 @@ def _find_problems(
     return found
 
 
+def _follows_from_guess(root: Place, path: KeyPath, detail: ErrorDetails, guessed: set[KeyPath]) -> bool:
+    """Whether a mistake may be none: the section's kind is not known, and another may have the key, or lack it."""
+    for around in guessed:
+        if path[: len(around)] == around and len(path) > len(around):
+            section, key = _find_place(root, {}, around), str(path[len(around)])
+            known = [key in section.choose(tag).keys for tag in section.tags]
+            wrong = not any(known) if detail["type"] == "extra_forbidden" else all(known)
+            return detail["type"] == "missing" or not wrong
+    return False
+
+
 def _locate_all(root: Place, details: list[ErrorDetails]) -> list[tuple[KeyPath, Place, ErrorDetails]]:
     """Each error's place. A value that may be of several kinds has an error for each: the deepest one is kept."""
     located = [(*_locate(root, detail), detail) for detail in details]
     return [
         (path, place, detail)
         for path, place, union, detail in located
-        if union is None or not any(other == union and len(p) > len(path) for p, _, other, _ in located)
+        if (union is None or not any(other == union and len(p) > len(path) for p, _, other, _ in located))
+        # of a list, pydantic counts the items that are right
+        and not (detail["type"] == "too_short" and any(_is_below(p, path) for p, _, _, _ in located))
     ]
+
+
+def _is_below(path: KeyPath, around: KeyPath) -> bool:
+    return len(path) > len(around) and path[: len(around)] == around
 
 
 def _locate(root: Place, detail: ErrorDetails) -> tuple[KeyPath, Place, KeyPath | None]:
@@ -179,7 +217,17 @@ def _tell(
         fix = f"did you mean {_OLD_TRUTHS[value]}?"
     elif kind == "string_type" and isinstance(value, int | float):
         fix = f'as text it goes in quotes: "{show(value)}"'
+    elif kind == "string_pattern_mismatch" and (spelling := _respell(value, place)):
+        fix = f"did you mean {spelling}?"
     return Problem(where, key, f"expected {place.describe()}, got {_show_value(value)}", fix)
+
+
+def _respell(value: str, place: Place) -> str | None:
+    """The text as the place's pattern takes it: without accents, other characters as `_`."""
+    pattern = place.core.node.get("pattern")
+    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+    spelling = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")
+    return spelling if pattern and re.search(pattern, spelling) else None
 
 
 def _find_named_key(told: str, data: Any) -> KeyPath:

@@ -137,6 +137,26 @@ def spell_labels(value: str) -> str:
     return "|".join(map(spell_label, value.split("|")))
 
 
+def read_label_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The labels that a config names, as `parse_label` reads the data's; None stays.
+
+    Raises:
+        ValueError: two are the same, or one is no label.
+    """
+    if names is None:
+        return None
+    read: dict[str, str] = {}
+    for name in names:
+        try:
+            label = parse_label(name)
+        except InvalidValue as error:
+            raise ValueError(f"{name!r} is no label: {error.reason}") from error
+        if label in read:
+            raise ValueError(f"{read[label]!r} and {name!r} are the same label")
+        read[label] = name
+    return tuple(read)
+
+
 def _check_encodable(value: str, name: str) -> None:
     try:
         value.encode("utf-8")

@@ -33,6 +33,8 @@ class ParameterGroupConfig(Config):
 
 
 class _OwnOptimizer(Config):
+    alternatives = (("clipnorm", "global_clipnorm", "clipvalue"),)
+
     learning_rate: float = pydantic.Field(gt=0.0)
     """The peak learning rate; `schedule` says how it is reached and left."""
     weight_decay: float = pydantic.Field(0.0, ge=0.0)
@@ -104,6 +106,8 @@ OptimizerConfig = Annotated[
 
 class ScheduleConfig(Config):
     """How the learning rate rises to its peak and falls from it, over all steps of the training."""
+
+    alternatives = (("warmup", "warmup_steps"),)
 
     type: Literal["constant", "linear", "cosine", "polynomial"] = "linear"
     """The shape of the fall."""

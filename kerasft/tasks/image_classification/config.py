@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.config.base import Config
-from kerasft.data.fields import Field
+from kerasft.data.fields import Field, read_label_names
 from kerasft.vision.config import AugmentationConfig
 
 FIELDS = (Field("image", "image"), Field("label", "label"))
@@ -31,6 +31,11 @@ class ImageClassificationConfig(Config):
     """How training pictures are varied while the whole net learns; the head's own phase sees them as they are."""
     test_time_augmentation: Literal["none", "flip"] = "none"
     """`flip`: answers are the mean of a picture's and its mirror image's logits, at twice the time; exports too."""
+
+    @pydantic.field_validator("labels")
+    @classmethod
+    def _read_labels(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return read_label_names(labels)
 
     @property
     def fields(self) -> tuple[Field, ...]:

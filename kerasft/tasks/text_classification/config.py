@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.config.base import Config
-from kerasft.data.fields import Field
+from kerasft.data.fields import Field, read_label_names
 
 FIELDS = (Field("text", "text"), Field("label", "label"))
 
@@ -24,6 +24,11 @@ class TextClassificationConfig(Config):
     pooling: Literal["auto", "cls", "mean"] = "auto"
     """How tokens become one vector: BERT's pooled [CLS] output, or the mean over the text's tokens. `auto`: as
     the preset was trained (the mean where a Sentence Transformers preset says so), else the pooled output."""
+
+    @pydantic.field_validator("labels")
+    @classmethod
+    def _read_labels(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return read_label_names(labels)
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import pydantic
 
 from kerasft.config.base import Config
-from kerasft.data.fields import Field
+from kerasft.data.fields import Field, read_label_names
 
 FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), Field("types", "labels"))
 
@@ -32,6 +32,11 @@ class TokenClassificationConfig(Config):
     overlap: float = pydantic.Field(0.25, ge=0.0, le=0.5)
     """A text of more than `model.max_length` tokens is cut into windows that share this part of their length; each unit
     is answered by the window in whose middle it stands best."""
+
+    @pydantic.field_validator("labels")
+    @classmethod
+    def _read_labels(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return read_label_names(labels)
 
     @property
     def fields(self) -> tuple[Field, ...]:
