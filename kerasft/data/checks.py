@@ -75,7 +75,8 @@ def handle_leaks(
         )
     for key, entry in found.items():
         if entry["exact"] + entry["near"] and not entry["dropped"]:
-            progress.warn(_explain({key: entry}, noun, shown=3))
+            told, lines = _explain_one(key, entry, noun, shown=3)
+            progress.warn(f"{told} {'; '.join(lines)}.")
     return found
 
 
@@ -161,19 +162,25 @@ def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Des
     }
 
 
-def _explain(found: dict[str, dict[str, Any]], noun: str, shown: int = EXAMPLES) -> str:
+def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
     parts = []
     for key, entry in found.items():
-        earlier, later = key.split(" → ")
-        lines = [
-            f"Of {later}, {entry['exact']:,} {noun}s stand in {earlier} as well, and {entry['near']:,} nearly do:"
-        ]
-        for example in entry["examples"][:shown]:
-            how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
-            quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
-            lines.append(f"    {example['row']} {how} {example['stands_in']}{quoted}")
-        parts.append("\n".join(lines))
+        told, lines = _explain_one(key, entry, noun, EXAMPLES)
+        parts.append("\n".join([told, *(f"    {line}" for line in lines)]))
     return "\n".join(parts)
+
+
+def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
+    earlier, later = key.split(" → ")
+    told = (
+        f"Of {later}, {entry['exact']:,} {noun}s stand in {earlier} as well, and {entry['near']:,} nearly do:"
+    )
+    lines = []
+    for example in entry["examples"][:shown]:
+        how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
+        quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
+        lines.append(f"{example['row']} {how} {example['stands_in']}{quoted}")
+    return told, lines
 
 
 def report(

@@ -137,7 +137,7 @@ def test_few_rows_are_told_with_the_cause(tmp_path, prepare, progress):
             "",
             {},
             "its 'b' stands in the same column of 59 of the next 119 rows",
-            "header: false, and columns: {text: …",
+            "header: false, and columns: {text: 0, label: 1}",
         ),
         ("", {"columns": {"text": 0, "label": 1}}, "its 'b' stands in the same column", "Set header: false."),
         (

@@ -246,4 +246,5 @@ def test_the_command_leaves_with_3_and_no_dataset(tmp_path: Path) -> None:
     assert {name for name in list_tree(folder) if name.startswith("runs/lie/")} <= {
         "runs/lie/config.yaml",
         "runs/lie/dataset.rejected.jsonl",
+        "runs/lie/hashes.json",
     }

@@ -268,16 +268,16 @@ def _check_header(
     for place in places:
         found = sum(header[place] == row.cells[place] for row in others)
         if found and (10 * found >= len(others) or numbered):
-            told = (
-                ""
-                if numbered
-                else ", and columns: {" + ", ".join(f"{field.name}: …" for field in fields) + "}"
-            )
+            others_place = 1 - place if len(header) == 2 else "…"
+            numbers = [place if field.kind == "label" else others_place for field in fields]
+            told = ", ".join(f"{field.name}: {number}" for field, number in zip(fields, numbers, strict=True))
             raise DataError(
                 f"The first row is taken for a header, and looks like an example: its {shorten(header[place])!r} "
                 f"stands in the same column of {found:,} of the next {len(others):,} rows.",
                 where=f"{file.name}:1",
-                fix=f"Set header: false{told + ', by their numbers from 0' if told else ''}.",
+                fix="Set header: false."
+                if numbered
+                else f"Set header: false, and columns: {{{told}}} (their numbers, from 0).",
             )
 
 

@@ -121,8 +121,8 @@ class _Evidence:
         guess = "utf-8" if utf8 else guess_encoding(self._samples) if self._codec == "utf-8" else None
         if guess is None and self._broken < _ENOUGH_TO_BE_SURE:
             return
-        shown = self._samples[0].decode(guess, "replace").strip()[:_SHOWN_CHARACTERS] if guess else ""
-        told = f", as {self._broken:,} lines tell; read so the first is {shown!r}" if shown else ""
+        shown = _show_beyond_ascii(self._samples[0].decode(guess, "replace")) if guess else ""
+        told = f", as {self._broken:,} lines tell; read so the first of them has {shown!r}" if shown else ""
         raise DataError(
             f"The file looks like {guess}, not {self._encoding}{told}."
             if guess
@@ -133,6 +133,13 @@ class _Evidence:
             if guess
             else f"Set encoding to the file's own, beside path (usual ones: {USUAL}).",
         )
+
+
+def _show_beyond_ascii(text: str) -> str:
+    """A few words around the first character that is no ASCII."""
+    place = next((i for i, character in enumerate(text) if not character.isascii()), 0)
+    start = max(0, place - _SHOWN_CHARACTERS // 2)
+    return text[start : start + _SHOWN_CHARACTERS].strip()
 
 
 def _is_utf8(line: bytes) -> bool:
