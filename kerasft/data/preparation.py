@@ -52,7 +52,6 @@ class Preparation:
         self.files = [(split, file) for split, files in sources.items() for file in files]
         self.labels = Labels(labels)
         self.label_names = list(self.labels.numbers)
-        self.labels_are_given = labels is not None
         self.label_sets: np.ndarray | None = None
         """bool (sets, classes), of several labels an example: row's label → which classes it means."""
         self.counts: dict[str, SplitCounts] = {}
@@ -64,7 +63,7 @@ class Preparation:
             pairs = self._read(store, folder, work, kept)
             labels = self._name_labels(store)
             least = 1 if self.content.labelled else 2
-            if not self.label_names:  # nothing could be cut by label
+            if "train" in self.counts and not self.label_names:  # nothing could be cut by label
                 check_labels({"train": {}}, self.progress, least)
             groups = group_by_key(store.read_column("keys"))
             splits = self._assign(store, groups, pairs, labels)
@@ -75,8 +74,6 @@ class Preparation:
             }
             found = self._count_labels(labels, splits, present)
             check_labels(found, self.progress, least)
-            if "train" in found and not self.content.labelled and not self.labels_are_given:
-                warn_of_odd_labels(found["train"], self.progress, self.content.noun, self.fields_are_multiple)
             duplicates = Duplicates(groups, pairs, splits, labels)
             describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
             leaks = handle_leaks(
@@ -143,8 +140,8 @@ class Preparation:
                     self.counts[name] = reader.read(name, getattr(self.config, name), files, self.progress)
                     boundaries.append(len(store))
                     self.labels.closed |= name == "train"
-                    if name == "train" and not self.label_names:
-                        self._check_roles(store)
+                    if name == "train" and not self.label_names and len(store):
+                        self._look_at_labels(store)
             check_rejects(self.counts, self.config.max_rejected, kept)
             store.flush()
             if not near:
@@ -155,22 +152,29 @@ class Preparation:
                 signatures, firsts, boundaries, self.config, store, self.progress
             )
 
-    def _check_roles(self, store: RowStore) -> None:
-        """Looks whether what train's label column holds are labels; see `check_roles`."""
-        if self.content.labelled or self.fields_are_multiple or 2 * len(self.labels.numbers) <= len(store):
+    def _look_at_labels(self, store: RowStore) -> None:
+        """Looks whether what train's label column holds are labels, before other splits lack them."""
+        if self.content.labelled:
             return
         store.flush()
-        example = store.read_first_text()[:_SHOWN_CHARACTERS] if self.content.quoted else ""
-        columns = getattr(self.config.train, "columns", {})
-        held, label = sorted(self.fields, key=lambda field: field.kind == "label")
-        check_roles(
-            list(self.labels.numbers),
-            len(store),
-            len(np.unique(store.read_column("keys"))),
-            example,
-            {field.name: columns.get(field.name, field.name) for field in (held, label)},
-            self.content.noun,
-        )
+        rows = np.bincount(store.read_column("labels")).tolist()
+        counts = dict(zip(self.labels.numbers, rows, strict=False))
+        if self.fields_are_multiple:
+            counts = dict.fromkeys(self.labels.numbers, 0)
+            for names, number in self.labels.sets.items():
+                counts.update((name, counts[name] + rows[number]) for name in names)
+        elif 2 * len(counts) > len(store):
+            columns = getattr(self.config.train, "columns", {})
+            held, label = sorted(self.fields, key=lambda field: field.kind == "label")
+            check_roles(
+                list(counts),
+                len(store),
+                len(np.unique(store.read_column("keys"))),
+                store.read_first_text()[:_SHOWN_CHARACTERS] if self.content.quoted else "",
+                {field.name: columns.get(field.name, field.name) for field in (held, label)},
+                self.content.noun,
+            )
+        warn_of_odd_labels(counts, self.progress, self.content.noun, self.fields_are_multiple)
 
     def _name_labels(self, store: RowStore) -> np.ndarray:
         """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""

@@ -266,14 +266,20 @@ class SplitReader:
             self._signatures.append(signatures)
 
 
+_ONE_A_LINE = (
+    "Write one JSON object a line (jq -c '.[]' OLD > NEW makes that of an array), or set data.SPLIT's format to what "
+    "the file is. "
+)
 _CAUSES = {
     "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have. ",
     "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
     "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label. ",
     "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
-    "unknown label": "Write the labels of data.SPLIT as those of train and task.labels are written. ",
+    "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
+    "or task.labels are written. ",
     "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns. ",
-    "broken JSON": "Write one JSON object a line, or set data.SPLIT's format to what the file is. ",
+    "broken JSON": _ONE_A_LINE,
+    "not an object": _ONE_A_LINE,
     "missing file": "Write paths that start from the list's own folder, or absolute ones. ",
     "tag is not a string": "Write the tags' names in place of numbers. ",
 }

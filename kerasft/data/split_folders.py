@@ -73,7 +73,6 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
         if split == "train":
             wanted += [name for name in SPLITS[1:] if name in found and getattr(config, name) is None]
         for name in wanted:
-            # joined as text, so that package: paths stay such
             path = f"{source.path.rstrip('/')}/{found[name].name}"
             taken[name] = source.model_copy(update={"path": path})
     if not taken:

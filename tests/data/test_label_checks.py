@@ -157,3 +157,32 @@ def test_a_header_taken_for_a_row_and_a_row_for_a_header_are_told(
     assert what in error.value.what
     assert error.value.where == "a.csv:1"
     assert fix in error.value.fix
+
+
+def test_measurements_are_told_before_other_splits_lack_them(tmp_path, prepare, progress):
+    write(tmp_path / "train.csv", [f"{i / 10:.1f}" for i in range(40)])
+    write(tmp_path / "test.csv", [f"{i / 10 + 0.05:.2f}" for i in range(40)])
+    with pytest.raises(DataError, match="unknown label") as error:
+        prepare({"train": csv_source("train.csv"), "test": csv_source("test.csv"), **OWN})
+    assert "40 different numbers as labels look like measurements" in progress.warnings[0]
+    assert error.value.fix.startswith("Check data.test's columns (are text and label swapped?)")
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (
+            '{"review": "good", "stars": 1}\n' * 9,
+            "Set columns: {FIELD: KEY}, beside data.train's path, to the keys",
+        ),
+        (
+            '[{"text": "good", "label": 1}]\n',
+            "Write one JSON object a line (jq -c '.[]' OLD > NEW makes that of",
+        ),
+    ],
+)
+def test_a_reason_of_nearly_all_rows_is_told_with_what_to_set(tmp_path, prepare, content, fix):
+    (tmp_path / "a.jsonl").write_text(content)
+    with pytest.raises(DataError) as error:
+        prepare({"train": {"format": "jsonl", "path": "a.jsonl"}, **OWN})
+    assert error.value.fix.startswith(fix)

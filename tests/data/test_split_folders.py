@@ -106,3 +106,10 @@ def test_a_split_that_the_folder_lacks_is_told_and_others_stay_as_named(tmp_path
         DataError, match="holds the splits train, validation, with folders of classes, and no test"
     ):
         take_split_folders(DataConfig(test=both), tmp_path, progress)
+
+
+def test_one_of_several_folders_that_holds_splits_is_told(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"all/{split}/{label}/1.png" for split in ("train", "val") for label in "ab"))
+    with pytest.raises(DataError, match="all holds the splits train, validation") as error:
+        read(tmp_path / "all")
+    assert error.value.fix.endswith("all/train")

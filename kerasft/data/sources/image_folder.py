@@ -8,6 +8,7 @@ from kerasft.data.config import ImageFolderSource
 from kerasft.data.fields import Field
 from kerasft.data.sources.paths import SourceFile, list_folders, list_members
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
+from kerasft.data.split_folders import find_split_folders
 from kerasft.errors import DataError
 
 _BATCH_FILES = 64
@@ -32,6 +33,12 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
             where=str(file.path),
             fix="Put the pictures of each class into a folder with its name: "
             f"{file.path.name}/cat/1.jpg, {file.path.name}/dog/2.jpg, …",
+        )
+    if inside := find_split_folders(file.path):
+        raise DataError(
+            f"{file.name} holds the splits {', '.join(inside)}, with folders of classes.",
+            where=str(file.path),
+            fix=f"Set path to one of them, for example {inside['train']}",
         )
     members = [
         path for path in list_members(file) if path.parent != file.path or path.suffix.lower() in _PICTURES

@@ -26,6 +26,8 @@ class SourceFile(NamedTuple):
     """How messages call it: relative to the config's folder where it lies below, else in full."""
 
 
+MAX_LINKS = 10_000
+"""To folders, below one: links to folders of links can multiply without end."""
 _SYSTEM_NAMES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
 """What file browsers and archivers leave in folders, besides hidden files."""
 
@@ -45,19 +47,25 @@ def list_members(file: SourceFile) -> list[Path]:
     Hidden files and folders are left out, and what file browsers leave, such as Thumbs.db.
 
     Raises:
-        DataError: a link leads to a folder in which it lies itself.
+        DataError: a link leads to a folder in which it lies itself, or there are too many.
     """
     found = []
+    links = 0
     for folder, folders, names in os.walk(file.path, followlinks=True):
         folders[:] = sorted(name for name in folders if not _is_left_out(name))
         for name in folders:
             path = Path(folder, name)
-            if path.is_symlink() and path.resolve() in [parent.resolve() for parent in path.parents]:
-                raise DataError(
-                    "The link leads to a folder in which it lies itself.",
-                    where=str(path),
-                    fix="Remove the link.",
+            if not path.is_symlink():
+                continue
+            links += 1
+            is_loop = path.resolve() in [parent.resolve() for parent in path.parents]
+            if is_loop or links > MAX_LINKS:
+                what = (
+                    "leads to a folder in which it lies itself"
+                    if is_loop
+                    else f"comes after {MAX_LINKS:,} others"
                 )
+                raise DataError(f"The link {what}.", where=str(path), fix="Remove the link.")
         found += [Path(folder, name) for name in names if not _is_left_out(name)]
     return sorted(found)
 
