@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +75,14 @@ class Run:
         """Measures validation and test, writes metrics.json and report.html; figures by split."""
         from kerasft.stages import run as stage
 
-        with self.folder.owned():
-            return stage.evaluate(self.config, self.folder, _progress(progress))
+        return stage.evaluate(self.config, self.folder, _progress(progress))
 
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
         """Writes a SavedModel from raw strings or encoded pictures to labels; see `kerasft.stages.export.export`."""
         from kerasft.stages import export as stage
 
         target = None if destination is None else Path(destination)
-        with self.folder.owned():
+        with self.folder.owned() if target is None else nullcontext():
             return stage.export(self.config, self.folder, _progress(progress), target)
 
 

@@ -98,8 +98,8 @@ def _find_stage(module: str, verb: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"kerasft.stages.{module}"), verb)
 
 
-def _add_stage(verb: str, explanation: str, *examples: str) -> None:
-    """Makes a command of `kerasft.stages.run.<verb>(config, run, progress)`."""
+def _add_stage(verb: str, explanation: str, *examples: str, is_owner: bool = True) -> None:
+    """Makes a command of `kerasft.stages.run.<verb>(config, run, progress)`; see `open_work` for `is_owner`."""
 
     def command(
         config: ConfigArgument,
@@ -107,7 +107,7 @@ def _add_stage(verb: str, explanation: str, *examples: str) -> None:
         output: OutputOption = None,
         quiet: QuietOption = False,
     ) -> None:
-        with open_work(config, overrides, output, quiet) as work:
+        with open_work(config, overrides, output, quiet, is_owner=is_owner) as work:
             _find_stage("run", verb)(work.config, work.run, work.progress)
 
     _register(verb, command, explanation, examples)
@@ -159,9 +159,15 @@ _add_training(
 )
 _add_stage(
     "evaluate",
-    "Measures the model, with 95 % intervals, and writes report.html.",
+    """Measures the model, with 95 % intervals, and writes report.html.
+
+    Other test data are measured where data.test names them: they are prepared aside, and their figures are kept under a
+    name of their own. Where the run folder is read-only or in use, the figures are shown and not kept.
+    """,
     "kerasft evaluate sst2.yaml",
     "kerasft evaluate runs/sst2 evaluate.splits='[test]' evaluate.bootstrap_samples=10000",
+    "kerasft evaluate runs/sst2 data.test.path=reviews-2024.csv",
+    is_owner=False,
 )
 
 
@@ -191,7 +197,7 @@ def export(
     """
     if to is not None:
         check_destination(to, "--to")
-    with open_work(config, overrides, output, quiet) as work:
+    with open_work(config, overrides, output, quiet, is_owner=to is None) as work:
         from kerasft.stages import export as stage
 
         print(stage.export(work.config, work.run, work.progress, to))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -88,8 +88,16 @@ def open_work(
     output: Path | None,
     quiet: bool,
     results: TextIO | None = None,
+    *,
+    is_owner: bool = True,
 ) -> Iterator[Work]:
-    """Loads the config, and says on Ctrl-C what is kept."""
+    """Loads the config, and says on Ctrl-C what is kept.
+
+    Args:
+        path, overrides, output, quiet: as they were given.
+        results: where the command's own output does not go.
+        is_owner: whether the run folder is held against other processes; reading it needs no lock.
+    """
     config, folder = load_experiment(path, overrides, output)
     prepare_environment()
     from kerasft.training.run_folder import RunFolder
@@ -97,7 +105,7 @@ def open_work(
     with open_progress(quiet, results) as progress, ending_in_order():
         try:
             run = RunFolder(folder)
-            with run.owned(progress.note):
+            with run.owned(progress.note) if is_owner else nullcontext():
                 yield Work(config, run, progress)
         except KeyboardInterrupt as stop:
             kept = f"what was finished is kept in {folder}; the same command goes on from there."

@@ -157,7 +157,7 @@ def predict(
     others = list_columns(given, held) if chosen is Format.CSV and not highlight and given.is_table else []
     if not words and source in (None, "-") and sys.stdin.isatty():
         batch_size = 1
-    with open_work(config, overrides, output, quiet, results=sys.stderr) as work:
+    with open_work(config, overrides, output, quiet, results=sys.stderr, is_owner=False) as work:
         from kerasft.stages.predict import Predictor
 
         predictor = Predictor(work.run, batch_size, work.config)

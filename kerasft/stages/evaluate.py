@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import Any
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
-from kerasft.errors import DataError
+from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint
+from kerasft.files import compute_fingerprint, whole_file
 from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Task
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.run_folder import OTHER, RunFolder
+
+if TYPE_CHECKING:
+    from kerasft.training.trained import Trained
+
+PATIENCE_SECONDS = 30.0
+"""How long figures wait for the folder's owner, before they are shown alone."""
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 SHOWN = (
     "accuracy", "f1", "precision", "recall", "macro_f1", "partial_f1", "token_accuracy", "hamming_loss",
@@ -32,67 +45,146 @@ def evaluate(
     config: ExperimentConfig,
     run: RunFolder,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    other: tuple[str, PreparedDataset] | None = None,
+    afterwards: Callable[[], Any] = lambda: None,
 ) -> dict[str, Any]:
     """Measures the trained model on the splits that the config names.
 
+    Reading needs no lock: the run folder is taken only to be written to, when all is measured. Where it cannot be (it
+    is read-only, or in use for longer), the figures are shown, and it is said that they are not kept.
+
+    Args:
+        config: the experiment.
+        run: where the trained model is.
+        progress: where to report.
+        other: examples that are not the run's own, and the name that their figures are kept under; of these `test` is
+            measured.
+        afterwards: called while the folder is still held, once they are kept.
+
     Returns:
-        `{split: {figure: {"value": …, "low": …, "high": …}}}`, also written to metrics.json.
+        `{split: {figure: {"value": …, "low": …, "high": …}}}`, also written to metrics.json; of other examples
+        `{name: {figure: …}}`.
 
     Raises:
         ConfigError: nothing was trained, or otherwise than the config says.
+        DamagedError: a file that is needed is not as it was written.
         DataError: none of the splits is there.
     """
-    from kerasft.training.streams import MeasuredSplit
-    from kerasft.training.trained import load_trained, open_feed
+    from kerasft.training.trained import load_trained
 
-    dataset = load_prepared_dataset(run.dataset)
+    name, dataset = other or ("", load_prepared_dataset(run.dataset))
     trained = load_trained(run, config)
-    splits = [name for name in config.evaluate.splits if name in dataset.splits]
+    wanted = ["test"] if other else config.evaluate.splits
+    splits = [split for split in wanted if split in dataset.splits]
     if not splits:
         raise DataError(
-            f"none of the splits {', '.join(config.evaluate.splits)} is there",
+            f"none of the splits {', '.join(wanted)} is there",
             where="evaluate.splits",
             fix=f"The dataset has {', '.join(dataset.splits)}.",
         )
-    run.mark_begun("evaluate")
-    forward = trained.task.build_forward(trained.model)
-    figures: dict[str, Any] = {}
-    for name in splits:
-        feed = open_feed(trained.task, dataset, name, run.cache, progress)
-        with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
-            outputs = MeasuredSplit(feed, config.train.evaluation_batch_size).predict(forward, bar.advance)
-        figures[name] = trained.task.evaluate(
-            outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
-        )
-        split = dataset.split(name)
-        _write_predictions(run, name, trained.task, outputs, split)
-        _write_sheet(run, name, trained.task.draw_mistakes(split, outputs, feed.references))
-    run.write_figures("evaluate", figures)
-    show_figures(figures, progress)
+    with tempfile.TemporaryDirectory(prefix="kerasft-") as place:
+        work = Path(place)
+        measured = {
+            name or split: _measure(config, trained, dataset, split, work, progress) for split in splits
+        }
+        show_figures(measured, progress)
+        try:
+            with run.owned(progress.note, patience_seconds=PATIENCE_SECONDS):
+                _keep(config, run, trained, dataset, measured, work, name)
+                afterwards()
+        except (RunLockedError, StorageError) as error:
+            if isinstance(error, StorageError) and error.errno not in READ_ONLY:
+                raise
+            progress.warn(f"The figures are shown, and not kept: {error.where}: {error.what}")
+    return measured
+
+
+def _measure(
+    config: ExperimentConfig,
+    trained: Trained,
+    dataset: PreparedDataset,
+    name: str,
+    work: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """A split's figures; its predictions and the sheet of mistakes go to `work`."""
+    from kerasft.training.streams import MeasuredSplit
+    from kerasft.training.trained import open_feed
+
+    run, task, split = trained.run, trained.task, dataset.split(name)
+    with ExitStack() as stack:
+        cache = work / "cache"
+        if dataset.folder == run.dataset:
+            with suppress(RunLockedError, StorageError):  # then what is encoded is kept nowhere
+                stack.enter_context(run.owned(progress.note))
+                cache = run.cache
+        feed = open_feed(task, dataset, name, cache, progress)
+    with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
+        batches = MeasuredSplit(feed, config.train.evaluation_batch_size)
+        outputs = batches.predict(trained.forward, bar.advance)
+    figures = task.evaluate(
+        outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
+    )
+    _write_predictions(work / f"{name}.jsonl", task, outputs, split)
+    _write_sheet(work / f"{name}.mistakes.png", task.draw_mistakes(split, outputs, feed.references))
+    return dict(figures)
+
+
+def _keep(
+    config: ExperimentConfig,
+    run: RunFolder,
+    trained: Trained,
+    dataset: PreparedDataset,
+    measured: Mapping[str, Any],
+    work: Path,
+    other: str,
+) -> None:
+    """Puts figures and predictions into the run folder.
+
+    Raises:
+        RunLockedError: the model there is another by now.
+    """
+    if run.read_task().get("fingerprint") != trained.facts.get("fingerprint"):
+        raise RunLockedError("the model was trained anew meanwhile", where=str(run.path))
+    if not other:
+        run.mark_begun("evaluate")
+    for name in measured:
+        for ending in ("jsonl", "mistakes.png"):
+            written, path = (
+                work / f"{'test' if other else name}.{ending}",
+                run.predictions / f"{name}.{ending}",
+            )
+            if not written.exists():
+                run.discard(path)  # there are no mistakes
+                continue
+            with run.open_file(path) as temporary:
+                shutil.copyfile(written, temporary)
+    if other:
+        run.write_figures(OTHER, {**run.read_metrics().get(OTHER, {}), **measured})
+        return
+    run.write_figures("evaluate", measured)
     fingerprint = compute_evaluate_fingerprint(config, trained.facts["fingerprint"], dataset)
     run.mark_done("evaluate", fingerprint)
-    return figures
 
 
-def _write_predictions(run: RunFolder, name: str, task: Task, outputs: np.ndarray, split: Split) -> None:
+def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split) -> None:
     predictions = iter(task.decode(outputs))
-    path = run.predictions / f"{name}.jsonl"
-    with run.open_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         rows = (row for chunk in split.iterate(100) for row in chunk)
         for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
             line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _write_sheet(run: RunFolder, name: str, figure: Any) -> None:
+def _write_sheet(path: Path, figure: Any) -> None:
     """Writes a figure as PNG; without one, an earlier one goes."""
-    path = run.predictions / f"{name}.mistakes.png"
     if figure is None:
-        run.discard(path)
+        path.unlink(missing_ok=True)
         return
     from kerasft.plots.style import figure_to_png
 
-    with run.open_file(path) as temporary:
+    with whole_file(path) as temporary:
         temporary.write_bytes(figure_to_png(figure))
 
 

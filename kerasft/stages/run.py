@@ -13,7 +13,8 @@ from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
 from kerasft.stages import prepare as prepare_stage
 from kerasft.training.identity import compare_values, find_beginning, refuse_changes
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.other_data import names_other_test, prepare_other_test
+from kerasft.training.run_folder import OTHER, RunFolder
 
 
 def run(
@@ -73,20 +74,36 @@ def finetune(
 
 
 def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> dict[str, Any]:  # noqa: B008
-    """Measures the trained model anew and writes the report.
+    """Measures the trained model anew and writes the report; a config that names other test data, on those.
+
+    Other examples are prepared aside, and their figures kept under a name of their own: what the run holds stays. A
+    folder that is read-only, or in use by another process, is read all the same.
 
     Raises:
         ConfigError: nothing was trained, or on other data than the config names now.
+        DataError: other examples have labels that the model does not know.
     """
     from kerasft.report.from_run import write_run_report
     from kerasft.training.trained import check_trained_on
 
     run.read_task()
-    _prepare(config, run, progress)
+    if names_other_test(config, run):
+        with prepare_other_test(config, run, progress) as (name, other):
+            place = f"{OTHER}.{name} in {run.metrics}; predictions: {run.predictions / name}.jsonl"
+            return evaluate_stage.evaluate(
+                config,
+                run,
+                progress,
+                other=(name, other),
+                afterwards=lambda: progress.note(f"Kept as {place}"),
+            )
+    if not run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config)):
+        with run.owned(progress.note):
+            _prepare(config, run, progress)
     check_trained_on(run, load_prepared_dataset(run.dataset))
-    figures = evaluate_stage.evaluate(config, run, progress)
-    progress.note(f"Report: {write_run_report(run)}")
-    return figures
+    return evaluate_stage.evaluate(
+        config, run, progress, afterwards=lambda: progress.note(f"Report: {write_run_report(run)}")
+    )
 
 
 def prepare(

@@ -6,8 +6,9 @@ import json
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ import pydantic
 
 from kerasft import __version__
 from kerasft.config.loading import CHANGED, format_config
-from kerasft.errors import ConfigError
+from kerasft.errors import ConfigError, RunLockedError
 from kerasft.files import remove_folder, sweep_leftovers
 from kerasft.integrity import (
     check_file,
@@ -32,7 +33,9 @@ from kerasft.integrity import (
 )
 from kerasft.training.lock import owned
 
-BUILDS_ON = {"finetune": ("evaluate", "export")}
+OTHER = "evaluate_other"
+"""In metrics.json: figures on examples that are not the run's own, by a name of their own."""
+BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
 """A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
 fingerprint of `finetune` tells.)"""
 REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
@@ -75,22 +78,47 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.report = self.path / "report.html"
         self._stages = self.path / "stages.json"
+        self._is_owned = False
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
     @contextmanager
-    def owned(self, report: Callable[[str], Any] = lambda message: None) -> Iterator[None]:
+    def owned(
+        self, report: Callable[[str], Any] = lambda message: None, *, patience_seconds: float = 0
+    ) -> Iterator[None]:
         """Holds the folder against other processes, and clears away what killed ones left; see `training.lock`.
+
+        Whoever holds it already, through this object, goes on holding it. Reading needs no lock.
+
+        Args:
+            report: told where a dead owner's lock was taken over.
+            patience_seconds: how long to wait for another owner.
 
         Raises:
             RunLockedError: another process holds it.
         """
-        with owned(self.path, report):
+        if self._is_owned:
+            yield
+            return
+        with ExitStack() as stack:
+            self._take(stack, report, time.monotonic() + patience_seconds)
+            self._is_owned = True
+            stack.callback(setattr, self, "_is_owned", False)
             phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
             for folder in (self.path, self.cache, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
             yield
+
+    def _take(self, stack: ExitStack, report: Callable[[str], Any], until: float) -> None:
+        while True:
+            try:
+                stack.enter_context(owned(self.path, report))
+                return
+            except RunLockedError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.1)
 
     # --- its files, with their hashes -------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,11 @@ class Trained:
         check_file(self.run.model, RETRAIN)
         return self.task.load_published(self.run.path)
 
+    @cached_property
+    def forward(self) -> Callable[[Any], Any]:
+        """Its inference: a batch of inputs → outputs."""
+        return self.task.build_forward(self.model)
+
 
 def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trained:
     """Opens a run folder's trained model.
@@ -90,10 +95,13 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
 def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
     """The `task` section as it was trained, with what may differ afterwards as the config has it."""
     free = getattr(config.task, "after_training", ())
+    names = list(facts["label_names"])
     for section in ("task", "model"):
         for key, asked in getattr(config, section).model_dump(mode="json").items():
             trained = facts[section].get(key)
-            if asked != trained and not (section == "task" and key in free):
+            if section == "task" and (key in free or (key == "labels" and asked == names)):
+                continue
+            if asked != trained:
                 raise ConfigError(
                     f"the model was trained with {section}.{key}: {json.dumps(trained)}, not {json.dumps(asked)}",
                     where=f"{section}.{key}",

@@ -1,0 +1,90 @@
+"""Examples that a trained model has nothing to do with yet, prepared aside to be measured on."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kerasft.data.dataset import prepare_dataset
+from kerasft.data.prepared import PreparedDataset
+from kerasft.data.reading import RejectsError
+from kerasft.errors import DataError
+from kerasft.experiment import ExperimentConfig
+from kerasft.progress import Progress
+from kerasft.training.identity import compare_values
+from kerasft.training.run_folder import RunFolder
+
+_FREE = ("data.test", "data.max_rejected")
+"""Keys that may be others where a config still names what the model was trained on."""
+
+
+def names_other_test(config: ExperimentConfig, run: RunFolder) -> bool:
+    """Whether a config asks for other test data than those a run was prepared with, and for nothing else.
+
+    It does where it names test data alone, or where nothing of its `data` section differs but `test`.
+    """
+    identity = run.read_identity()
+    if config.data.test is None or identity is None:
+        return False
+    now = config.data.model_dump(mode="json")
+    changes = [key for key, _, _ in compare_values(identity["config"]["data"], now, "data")]
+    if config.data.train is None:
+        return bool(changes)
+    others = [key for key in changes if not any(key == free or key.startswith(f"{free}.") for free in _FREE)]
+    return not others and any(key.startswith("data.test") for key in changes)
+
+
+@contextmanager
+def prepare_other_test(
+    config: ExperimentConfig, run: RunFolder, progress: Progress
+) -> Iterator[tuple[str, PreparedDataset]]:
+    """The test data that a config names, prepared outside the run folder, and a name for them.
+
+    The name is that of the file or folder, and 8 digits of what it holds: `reviews-1f3a90c2`. It is the same whenever
+    the same file is measured.
+
+    Raises:
+        DataError: they cannot be used, or have labels that the model does not know.
+    """
+    names = tuple(run.read_task()["label_names"])
+    data = config.data.model_copy(update={"train": None, "validation": None})
+    with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
+        try:
+            dataset = prepare_dataset(
+                data,
+                config.task.fields,
+                Path(folder, "dataset"),
+                base=Path(),
+                seed=config.seed,
+                labels=names,
+                progress=progress,
+            )
+        except RejectsError as error:
+            fix = f"Mend them, or raise data.max_rejected. The model's labels: {_list(names)}."
+            raise DataError(error.what, where="data.test", fix=fix) from error
+        unknown = dataset.manifest["splits"]["test"]["rejected"].get("unknown label", 0)
+        if unknown:
+            first = next(
+                line
+                for line in Path(folder, "dataset", "rejected.jsonl").read_text("utf-8").splitlines()
+                if '"unknown label"' in line
+            )
+            raise DataError(
+                f"{unknown:,} rows have labels that the model does not know; the first: {first[:300]}",
+                where="data.test",
+                fix=f"Mend or remove them. The model's labels: {_list(names)}.",
+            )
+        yield f"{_name(dataset)}-{dataset.fingerprint[:8]}", dataset
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+
+
+def _name(dataset: PreparedDataset) -> str:
+    """The first file's or folder's name without its ending, as a file may be called anywhere."""
+    stem = Path(dataset.manifest["sources"][0]["file"]).stem
+    return re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")[:40] or "test"
