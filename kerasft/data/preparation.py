@@ -17,9 +17,10 @@ from kerasft.data.duplicates import Duplicates, group_by_key
 from kerasft.data.fields import Field
 from kerasft.data.fingerprint import SPLITS
 from kerasft.data.label_checks import check_labels, check_roles, sort_labels, warn_of_odd_labels
+from kerasft.data.labels import Labels
 from kerasft.data.near_duplicates import NO_PAIRS, NearPairs, connect
 from kerasft.data.prepared import FORMAT
-from kerasft.data.reading import Labels, SplitCounts, SplitReader, check_rejects
+from kerasft.data.reading import SplitCounts, SplitReader, check_rejects
 from kerasft.data.sources import SourceFile, compute_source_sha256, measure
 from kerasft.data.store import RowStore
 from kerasft.data.writing import write_splits

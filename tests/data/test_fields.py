@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kerasft.data.fields import InvalidValue, parse_label, parse_text
+from kerasft.data.fields import InvalidValue, parse_label, parse_text, spell_label
 
 
 @pytest.mark.parametrize("text", ["a", "  spaces stay ", "line\nbreak", "你好", "😀", "!!!", "\x07 bell"])
@@ -68,3 +68,16 @@ def test_what_is_no_label_is_refused_with_a_reason(value, reason):
     with pytest.raises(InvalidValue) as error:
         parse_label(value)
     assert error.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("0.0", "0"), ("-0.0", "0"), ("-2.00", "-2"), ("TRUE", "true"), (" False ", "false"), ("1.50", "1.50"),
+     ("1e3", "1e3"), ("v1.0", "v1.0"), ("truer", "truer"), ("1.", "1.")],
+)  # fmt: skip
+def test_labels_of_csv_are_spelled_as_json_would(written, name):
+    assert spell_label(written) == name
+
+
+def test_accents_of_labels_are_composed():
+    assert parse_label("cafe\u0301") == parse_label("caf\u00e9") == "caf\u00e9"

@@ -159,6 +159,12 @@ def test_a_header_taken_for_a_row_and_a_row_for_a_header_are_told(
     assert fix in error.value.fix
 
 
+def test_a_header_of_numbers_is_one(tmp_path, prepare):
+    write(tmp_path / "a.csv", ["1", "2"], "0,1\n")
+    source = csv_source("a.csv", columns={"text": 0, "label": 1})
+    assert len(prepare({"train": source, **OWN}).split("train")) == len(TEXTS)
+
+
 def test_measurements_are_told_before_other_splits_lack_them(tmp_path, prepare, progress):
     write(tmp_path / "train.csv", [f"{i / 10:.1f}" for i in range(40)])
     write(tmp_path / "test.csv", [f"{i / 10 + 0.05:.2f}" for i in range(40)])
