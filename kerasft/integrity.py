@@ -24,6 +24,7 @@ from typing import Any
 
 from kerasft.errors import DamagedError
 from kerasft.files import whole_file, write_text
+from kerasft.printable import format_json
 from kerasft.untrusted import open_plain, parse_json, read_bytes
 
 HASHES = "hashes.json"
@@ -216,7 +217,7 @@ def write_recorded_text(folder: Path, path: Path, text: str) -> None:
 
 def write_recorded_json(folder: Path, path: Path, value: Any) -> None:
     """Writes indented JSON (NaN refused) whole or not at all, and records its hash; see `recorded_file`."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = format_json(value, indent=2, allow_nan=False) + "\n"
     write_recorded_text(folder, path, text)
 
 

@@ -13,6 +13,7 @@ _UNSAFE = (
 )
 _CONTROLS = re.compile(f"[{_UNSAFE}]")
 _CONTROLS_AND_BREAKS = re.compile(f"[\t\n{_UNSAFE}]")
+_OUT_OF_PAGES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 _BREAKS = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
@@ -28,6 +29,14 @@ def make_printable(text: str) -> str:
 def make_line(text: str) -> str:
     """The same for what is one line: line feeds and tabs are written as `\\n` and `\\t`, too."""
     return _CONTROLS_AND_BREAKS.sub(_escape, text)
+
+
+def make_page(text: str) -> str:
+    """HTML or Markdown without controls, overrides of the writing's direction and lone surrogates, which are escaped.
+
+    Other marks of direction stay: there they reach no further than their paragraph.
+    """
+    return _OUT_OF_PAGES.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_row
 from kerasft.data.sources.rows import shorten
 from kerasft.data.store import RowStore
 from kerasft.errors import DataError
+from kerasft.printable import format_json
 from kerasft.progress import Progress
 
 SHOWN_REJECTS = 5
@@ -119,7 +119,7 @@ class SplitReader:
             if len(counts.shown) < SHOWN_REJECTS:
                 counts.shown.append(f"{self._locate(reject, file)}: {reject.reason}{detail}")
             line = {"split": split, "file": file.name, **reject._asdict()}
-            self._rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._rejected.write(format_json(line) + "\n")
         if not parsed.held:
             return
         counts.accepted += len(parsed.held)
@@ -127,7 +127,7 @@ class SplitReader:
         for one, row in zip(parsed.held, parsed.rows, strict=True):
             if one.mended:
                 line = {"split": split, "file": file.name, "row": row, "what": one.mended}
-                self._mended.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._mended.write(format_json(line) + "\n")
         names = [
             one.name or f"{file.name}:{row}"
             for one, row in zip(parsed.held, parsed.rows, strict=True)

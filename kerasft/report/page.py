@@ -10,6 +10,7 @@ import jinja2
 import kerasft
 from kerasft.files import write_text
 from kerasft.plots.highlighting import STYLE
+from kerasft.printable import make_page
 from kerasft.report.content import ReportContent, Section
 from kerasft.report.sections import AFTER, BEFORE
 
@@ -30,7 +31,7 @@ def render_report(content: ReportContent) -> str:
     """The page as HTML text.
 
     Everything that is not markup of this package is escaped, and the page forbids scripts and foreign addresses
-    (Content-Security-Policy): texts and labels may be hostile.
+    (Content-Security-Policy): texts and labels may be hostile. Control characters are shown escaped.
     """
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
@@ -55,8 +56,7 @@ def render_report(content: ReportContent) -> str:
         style=(_FOLDER / "style.css").read_text(encoding="utf-8") + STYLE,
         version=kerasft.__version__,
     )
-    # Lone surrogates, which JSON can smuggle in, have no UTF-8; other controls are for the parser to replace.
-    return page.encode("utf-8", "replace").decode("utf-8")
+    return make_page(page)
 
 
 def write_report(path: Path, content: ReportContent) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
+
+from kerasft.printable import make_line, make_page
 
 SHOWN = (
     "f1", "precision", "recall", "partial_f1", "token_accuracy",
@@ -41,7 +44,7 @@ def write_model_card(
     lines = [
         f"# {name}",
         "",
-        f"{task.replace('_', ' ').capitalize()}, fine-tuned from `{_name_preset(preset)}` with kerasft.",
+        f"{task.replace('_', ' ').capitalize()}, fine-tuned from {_quote(_name_preset(preset))} with kerasft.",
         "",
         "## In and out",
         "",
@@ -49,7 +52,7 @@ def write_model_card(
         "",
         *outputs,
         "",
-        f"Classes, in the order of the outputs: {', '.join(f'`{label}`' for label in label_names)}.",
+        f"Classes, in the order of the outputs: {', '.join(map(_quote, label_names))}.",
         explained[1],
         "",
         "## Measured",
@@ -77,7 +80,14 @@ def write_model_card(
         ", ".join(f"{package} {version}" for package, version in versions.items()),
         "",
     ]
-    return "\n".join(lines)
+    return make_page("\n".join(lines))
+
+
+def _quote(text: str) -> str:
+    """As code in Markdown, whatever is in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    padding = " " if "`" in text else ""
+    return f"{fence}{padding}{make_line(text)}{padding}{fence}"
 
 
 def _name_preset(preset: str) -> str:

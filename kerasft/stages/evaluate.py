@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, whole_file
+from kerasft.printable import format_json
 from kerasft.progress import Progress, Silent
 from kerasft.tasks.base import Task
 from kerasft.training.run_folder import OTHER, RunFolder
@@ -174,7 +174,7 @@ def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split
         rows = (row for chunk in split.iterate(100) for row in chunk)
         for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
             line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(format_json(line) + "\n")
 
 
 def _write_sheet(path: Path, figure: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasft.printable import make_page
 from kerasft.training.history import cut_back
 
 
@@ -90,7 +91,7 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"epoch/{figure}", float(value))
         with self._writer("validation").as_default(step=self._step):
             for tag, text in self._texts().items():
-                tf.summary.text(tag, text)
+                tf.summary.text(tag, make_page(text))
         # the last epoch's in any case
         if (self.params["epochs"] - 1 - epoch) % math.ceil(self.params["epochs"] / self._most_images) == 0:
             self.write_images(self._images())

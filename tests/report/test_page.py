@@ -118,6 +118,13 @@ def test_hostile_texts_labels_and_names_stay_text(build_content, predict):
     assert "49" not in "".join(part for part in found.text if "raw" in part)
 
 
+def test_control_characters_are_shown_and_not_sent(build_content):
+    odd = "a\x1b[31m\x9b\x00\u202eb\ud800"
+    html = page.render_report(build_content(title=odd, usage=[(odd, odd)], config_text=odd))
+    assert r"a\x1b[31m\x9b\x00\u202eb\ud800" in html
+    assert not set(odd) - set("a[31mb") & set(html)
+
+
 def test_only_the_first_four_fields_are_needed():
     content = ReportContent(
         title="bare",

@@ -38,6 +38,12 @@ def test_the_card_names_classes_length_data_and_versions():
         assert part in card
 
 
+def test_names_from_elsewhere_stay_names():
+    card = write(label_names=("a`b", "\x1b[31m\nred", "``"), preset="[x](y)\u202e")
+    assert "`` a`b ``, `\\x1b[31m\\nred`, ``` `` ```" in card
+    assert "fine-tuned from `[x](y)\\u202e` with" in card
+
+
 def test_figures_stand_by_split_with_their_intervals():
     figures = {
         "validation": {"accuracy": {"value": 0.91234, "low": 0.9, "high": 0.92}, "examples": {"value": 40}},
