@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kerasft.data.config import ConllSource
-from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.fields import INVISIBLE, Field, InvalidValue
 from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
@@ -23,6 +23,7 @@ MAX_WORDS_OF_A_FILE = 300
 _COLUMNS = {"words": 0, "tags": -1}
 _BLANKS = " \t"
 """All that parts columns. No-break spaces, form feeds and their like are characters of words."""
+_ODD_SPACES = frozenset(INVISIBLE) - set(_BLANKS)
 _RUN_OF_BLANKS = re.compile(r"[ \t]+")
 _KEY_AND_VALUE = re.compile(r"#[ \t]*[A-Za-z][\w.:-]*[ \t]*=(?:[ \t]|$)")
 """A comment of CoNLL-U, `# sent_id = 3`, whatever the number of columns."""
@@ -91,6 +92,11 @@ def _build_endless_error(where: str, words: str) -> DataError:
     )
 
 
+def _tell_odd_space(text: str) -> str:
+    odd = next((character for character in text.strip(_BLANKS + "\r\n") if character in _ODD_SPACES), None)
+    return f"; U+{ord(odd):04X} parts no columns, blanks and tabs do" if odd else ""
+
+
 class _SentenceReader:
     """Takes sentences' columns apart.
 
@@ -115,7 +121,7 @@ class _SentenceReader:
             if not line.reason and not line.text.startswith("#") and line.text.strip(_BLANKS + "\r\n")
         ]
         tabbed = [line for line in plain if "\t" in line.text.strip(_BLANKS + "\r\n")]
-        self._tabbed = 2 * len(tabbed) > len(plain)
+        self._tabbed = bool(tabbed) and 2 * len(tabbed) >= len(plain)
         self._known_tags: set[str] = set()
         rows = [self._split(line) for line in (tabbed if self._tabbed else plain)]
         counts = Counter(map(len, rows))
@@ -188,7 +194,7 @@ class _SentenceReader:
         """
         if _KEY_AND_VALUE.match(line.text):
             return True
-        return count > 0 and (len(row) != count or not self._may_be_word(row))
+        return len(row) < 2 or (count > 0 and len(row) != count) or not self._may_be_word(row)
 
     def _may_be_word(self, row: Sequence[str]) -> bool:
         """Whether what stands in a row's column of tags is one of the file's, or looks like one."""
@@ -199,11 +205,13 @@ class _SentenceReader:
         return tag in OUTSIDE_TAGS or lettered or tag in self._known_tags or tag == row[self._word]
 
     def _check_columns(self, sentence: Sequence[Line], rows: Sequence[Sequence[str]]) -> None:
-        count = len(rows[0])
+        counts = [len(cells) for cells in rows]
+        count = self._usual_count if self._usual_count in counts else counts[0]
         for line, cells in zip(sentence, rows, strict=True):
             place = f"line {line.number}"
             if len(cells) != count:
-                raise InvalidValue("wrong column count", f"{place}: expected {count}, found {len(cells)}")
+                told = f"{place}: expected {count}, found {len(cells)}{_tell_odd_space(line.text)}"
+                raise InvalidValue("wrong column count", told)
             if any(not -count <= index < count for index in self._indices):
                 wanted = next(index for index in self._indices if not -count <= index < count)
                 raise InvalidValue("wrong column count", f"{place}: no column {wanted} of {count}")

@@ -133,3 +133,30 @@ def test_a_file_without_empty_lines_is_told(read):
     with pytest.raises(DataError, match=r"400 words: no empty line.*\n.*Put an empty line after each"):
         read(content)
     assert len(words_of(read(content + "\n\nword O\n"))) == 2
+
+
+def test_the_odd_line_is_told_and_a_space_that_parts_no_columns(read):
+    rows, rejects = read("a\u00a0O\nb O\n\nc O\n\u3000\nd O\n\ne O\n")
+    assert [words for _, words, _ in rows] == [["e"]]
+    assert [detail for _, _, detail in rejects] == [
+        "line 1: expected 2, found 1; U+00A0 parts no columns, blanks and tabs do",
+        "line 5: expected 2, found 1; U+3000 parts no columns, blanks and tabs do",
+    ]
+
+
+def test_a_file_of_comments_has_no_rows(read):
+    assert read("# a b c\n# x\n#\n\n# y = z\n") == ([], [])
+    assert words_of(read("#a O\n#b B-x\n")) == [["#a", "#b"]]
+
+
+def test_a_tag_that_is_empty_is_left_for_the_check_of_words(read):
+    assert read("a\tO\nb\t\n")[0] == [(1, ["a", "b"], ["O", ""])]
+
+
+def test_a_blank_inside_of_a_word_parts_nothing_where_tabs_do(read):
+    assert words_of(read("New York\tB-x\n1 000\tO\n\nin\tO\nMalmo B-x\n")) == [
+        ["New York", "1 000"],
+        ["in", "Malmo"],
+    ]
+    _, rejects = read("Ada\tB-x\nran\tO\nNew York\n")
+    assert rejects == [(1, "wrong column count", "line 3: expected 2, found 1")]
