@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.sources import resolve_model
 from kerasft.progress import Progress, Silent
@@ -97,13 +98,25 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
                 other=(name, other),
                 afterwards=lambda: progress.note(f"Kept as {place}"),
             )
-    if not run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config)):
+    if not _stands_prepared(config, run, progress):
         with run.owned(progress.note):
             _prepare(config, run, progress)
     check_trained_on(run, load_prepared_dataset(run.dataset))
     return evaluate_stage.evaluate(
         config, run, progress, afterwards=lambda: progress.note(f"Report: {write_run_report(run)}")
     )
+
+
+def _stands_prepared(config: ExperimentConfig, run: RunFolder, progress: Progress) -> bool:
+    """Whether the folder's dataset is of what the config names; of files that are gone, as far as the config tells."""
+    try:
+        return run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config))
+    except DataError as error:
+        identity = run.read_identity()
+        if identity is None or identity["config"]["data"] != config.data.model_dump(mode="json"):
+            raise
+        progress.note(f"{error.where}: {error.what} The dataset that was prepared of it is measured.")
+        return True
 
 
 def prepare(

@@ -106,6 +106,20 @@ def test_labels_that_the_model_does_not_know_are_refused(
     assert read_tree(copied.path) == before
 
 
+def test_a_run_whose_data_files_are_gone_is_measured_on_its_dataset(copied: RunFolder) -> None:
+    config = load_config(ExperimentConfig, copied.path).config
+    figures = copied.read_metrics()["evaluate"]
+    path = Path(str(config.data.train.path))
+    path.rename(path.with_suffix(".away"))
+    try:
+        assert stage.evaluate(config, copied) == figures
+        other = load_config(ExperimentConfig, copied.path, ["data.leaks=drop"]).config
+        with pytest.raises(DataError, match="No file matches"):
+            stage.evaluate(other, copied)
+    finally:
+        path.with_suffix(".away").rename(path)
+
+
 def test_other_training_data_are_refused_as_before(copied: RunFolder, other_test: Path) -> None:
     config = load_config(ExperimentConfig, copied.path, [f"data.train.path={other_test}"]).config
     with pytest.raises(ConfigError, match=r"data\.train\.path"):
