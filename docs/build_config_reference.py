@@ -35,6 +35,8 @@ Code and others). How it works:
   is loaded.
 - Relative paths start from the config file's folder.
 - `KEY=VALUE` on the command line changes any key: `train.epochs=1`, `data.leaks=drop`, `evaluate.splits='[test]'`.
+- A section without its `type` is the default's kind with changes: `optimizer: {learning_rate: 2e-4}` is AdamW at
+  another rate, its weight decay as by default. With its `type` it starts from that kind's own defaults.
 - The run folder's `config.yaml` is the whole config, defaults filled in and paths absolute; it runs again as it is.
 
 A key without a default must be given.

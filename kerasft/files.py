@@ -8,13 +8,14 @@ import json
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import storage_error
+from kerasft.errors import StorageError, storage_error
 from kerasft.printable import format_json
 
 
@@ -45,9 +46,10 @@ def whole_file(
     Raises:
         StorageError: it cannot be written; `path` is as it was.
     """
-    path = Path(path)
+    path = _name_itself(path)
     temporary = path.with_name(f".{path.name}.{_make_token()}.tmp{path.suffix}")
     with _told_as(path, temporary):
+        _refuse_what_is_no_file(path)
         make_folder(path.parent)
         try:
             yield temporary
@@ -57,6 +59,24 @@ def whole_file(
             fsync_folder(path.parent)
         finally:
             _remove(temporary)
+
+
+def _name_itself(path: str | Path) -> Path:
+    """The path with a name at its end, which `.` and `..` have not."""
+    path = Path(path)
+    return path if path.name not in ("", "..") else Path(os.path.abspath(path))
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A folder has no file put in its place, nor has a device such as /dev/null."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise StorageError("is a device or a pipe, not a file.", where=str(path), fix="Name a file.")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -86,7 +106,7 @@ def whole_folder(path: str | Path, *, replace: bool = True) -> Iterator[Path]:
         FileExistsError: something stands at `path`, and is not to be replaced.
         StorageError: it cannot be written; `path` is as it was.
     """
-    path = Path(path)
+    path = _name_itself(path)
     token = _make_token()
     temporary = path.with_name(f".{path.name}.{token}.tmp")
     with _told_as(path, temporary):

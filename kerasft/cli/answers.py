@@ -30,12 +30,16 @@ def choose_format(format: Format | None, to: Path | None) -> Format:
 
 @contextmanager
 def open_output(to: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that is there whole or not at all."""
+    """Standard output, a device or pipe, or a file that is there whole or not at all."""
     if to is None:
         yield sys.stdout
         return
     from kerasft.files import whole_file
 
+    if to.exists() and not to.is_file() and not to.is_dir():  # a device or a pipe, such as /dev/stdout
+        with open(to, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream
+        return
     with (
         whole_file(to) as temporary,
         open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,

@@ -64,8 +64,13 @@ class _QuietTensorFlowFinder(MetaPathFinder):
 def _noise_held_back() -> Iterator[None]:
     """Collects what is written to file descriptor 2 and hands on at the end what is no log line below an error."""
     sys.stderr.flush()
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # no place for temporary files: nothing is held back
+        yield
+        return
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with held:
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -8,6 +8,7 @@ rest checked again, until nothing new comes up.
 from __future__ import annotations
 
 import copy
+import math
 import re
 import unicodedata
 from typing import Any, TypeVar
@@ -217,9 +218,25 @@ def _tell(
         fix = f"did you mean {_OLD_TRUTHS[value]}?"
     elif kind == "string_type" and isinstance(value, int | float):
         fix = f'as text it goes in quotes: "{show(value)}"'
+    elif place.tag and (near := find_nearest(value, place.tags)):
+        fix = f"did you mean {{{place.tag}: {near}}}?"
+    elif number := _find_number(value, place):
+        fix = f"did you mean {number}?"
     elif kind == "string_pattern_mismatch" and (spelling := _respell(value, place)):
         fix = f"did you mean {spelling}?"
     return Problem(where, key, f"expected {place.describe()}, got {_show_value(value)}", fix)
+
+
+def _find_number(value: Any, place: Place) -> str | None:
+    """The number that was meant by one in quotes (`"1e-4"`), or by a whole one with a fraction (`32.0`, `1e3`)."""
+    kinds = {option.node.get("type") for option in place.options}
+    try:
+        number = float(value) if isinstance(value, str | float) else math.nan
+    except ValueError:
+        return None
+    if "number" in kinds and isinstance(value, str) and math.isfinite(number):
+        return value.strip()
+    return str(int(number)) if "integer" in kinds and number.is_integer() else None
 
 
 def _respell(value: str, place: Place) -> str | None:

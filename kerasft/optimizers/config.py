@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -97,6 +98,15 @@ class KerasOptimizerConfig(Config):
     """The peak learning rate."""
     arguments: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Further arguments of the class."""
+
+    @pydantic.field_validator("arguments")
+    @classmethod
+    def _are_finite(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(arguments, allow_nan=False)
+        except ValueError as error:
+            raise ValueError("every number must be finite") from error
+        return arguments
 
 
 OptimizerConfig = Annotated[

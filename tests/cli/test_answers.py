@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -169,6 +170,16 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with open_output(path) as stream:
         stream.write("whole \ud800")
     assert path.read_text() == r"whole \ud800"
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with open_output(tmp_path / "pipe") as stream:
+        stream.write("é")
+    assert os.read(reader, 10) == "é".encode()
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_format_follows_the_files_name() -> None:

@@ -64,11 +64,22 @@ MISTAKES = [
         "sst2.yaml:3: task.labels: '\\x1b[31m' is no label: control character in the label"),
     ("text_classification}", "text_classification, labels: [0, b]}",
         'sst2.yaml:3: task.labels[0]: expected text, got 0; as text it goes in quotes: "0"'),
+    ("epochs: 3", "epochs: 1e3", "sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got 1000.0; "
+        "did you mean 1000?"),
+    ("learning_rate: 5.0e-5", "learning_rate: '1e-4'", 'sst2.yaml:12: train.optimizer.learning_rate: expected a '
+        'number > 0.0, got "1e-4"; did you mean 1e-4?'),
+    ("{type: text_classification}", "text_clasification", 'sst2.yaml:3: task: expected a section with type: '
+        'image_classification | text_classification | token_classification, got "text_clasification"; did you mean '
+        '{type: text_classification}?'),
+    ("{type: adamw, learning_rate: 5.0e-5, weight_decay: 0.01}",
+        "{type: keras, class_name: Lion, learning_rate: 1.0, arguments: {beta_1: .nan}}",
+        "sst2.yaml:12: train.optimizer.arguments: every number must be finite"),
     ("export:", "evaluate: {splits: [tst]}\nexport:", 'sst2.yaml:14: evaluate.splits[0]: expected one of "train", '
         '"validation", "test", got "tst"; did you mean test?'),
     ("epochs: 3", "epoch: 3", "sst2.yaml:10: train.epoch: unknown key; did you mean train.epochs?"),
     ("epochs: 3", "epochs: three", 'sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got "three"'),
-    ("epochs: 3", "epochs: 3.0", "sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got 3.0"),
+    ("epochs: 3", "epochs: 3.0", "sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got 3.0; "
+        "did you mean 3?"),
     ("epochs: 3", "epochs: null", "sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got null (nothing)"),
     ("epochs: 3", "learning_rate: 3",
         "sst2.yaml:10: train.learning_rate: unknown key; did you mean train.optimizer.learning_rate?"),
