@@ -67,11 +67,8 @@ def prepare_other_test(
             raise DataError(error.what, where="data.test", fix=fix) from error
         unknown = dataset.manifest["splits"]["test"]["rejected"].get("unknown label", 0)
         if unknown:
-            first = next(
-                line
-                for line in Path(folder, "dataset", "rejected.jsonl").read_text("utf-8").splitlines()
-                if '"unknown label"' in line
-            )
+            with open(Path(folder, "dataset", "rejected.jsonl"), encoding="utf-8") as lines:
+                first = next(line.rstrip("\n") for line in lines if '"unknown label"' in line)
             raise DataError(
                 f"{unknown:,} rows have labels that the model does not know; the first: {first[:300]}",
                 where="data.test",

@@ -195,7 +195,7 @@ class RunFolder:
         """The lines of metrics.jsonl."""
         if not self.history.exists():
             return []
-        lines = read_checked(self.history, FIXES[self.history.name], self.path).decode("utf-8").splitlines()
+        lines = read_checked(self.history, FIXES[self.history.name], self.path).decode("utf-8").split("\n")
         try:
             return [json.loads(line) for line in lines if line]
         except ValueError as error:
