@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,9 +102,8 @@ def _tell_contradiction(
 
 def warn_of_swapped_labels(
     splits: np.ndarray,
-    labels: np.ndarray,
     own: dict[str, int],
-    read_texts: Callable[[np.ndarray], list[str]],
+    read: Callable[[np.ndarray], Iterator[tuple[str, int]]],
     names: Sequence[str],
     progress: Progress,
 ) -> None:
@@ -112,9 +111,8 @@ def warn_of_swapped_labels(
 
     Args:
         splits: uint8 (rows,), each row's split; train is 0.
-        labels: int32 (rows,).
         own: the splits that have files of their own, and their numbers.
-        read_texts: of rows.
+        read: of rows, the texts and the numbers of their labels, or the entities and those of their types.
         names: the labels'.
         progress: told of it.
     """
@@ -122,11 +120,11 @@ def warn_of_swapped_labels(
         train, other = sample_rows(splits, 0, number)
         if not len(train) or not len(other):
             continue
-        for pair in find_swapped(read_texts(train), labels[train], read_texts(other), labels[other]):
+        for pair in find_swapped(read(train), read(other), len(names)):
             first, second = names[pair.first], names[pair.second]
             progress.warn(
                 f"train and {split} contradict each other: {first!r} and {second!r} seem to be swapped in one of them. "
-                f"At least {pair.share:.0%} of the texts of either in {split} have the words of the other's in train. "
+                f"At least {pair.share:.0%} of what is either in {split} has the words of the other in train. "
                 "Check how each file writes its labels."
             )
 

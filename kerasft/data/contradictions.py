@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -88,26 +88,26 @@ def sample_rows(splits: np.ndarray, train: int, other: int) -> tuple[np.ndarray,
 
 
 def find_swapped(
-    train_texts: Sequence[str], train_labels: np.ndarray, texts: Sequence[str], labels: np.ndarray
+    train: Iterable[tuple[str, int]], other: Iterable[tuple[str, int]], classes: int
 ) -> list[Swapped]:
     """Pairs of labels of which each one's texts have the words of the other one's texts in train.
 
     By naive Bayes over the words that a text has: most of the texts of either label must look like the other one's.
 
     Args:
-        train_texts, train_labels: int (rows,).
-        texts, labels: of the other split.
+        train: (text, number of its label), or (what an entity says, number of its type).
+        other: likewise of another split.
+        classes: how many labels there are.
     """
-    classes = int(max(train_labels.max(initial=0), labels.max(initial=0))) + 1
     if not 2 <= classes <= _MAX_CLASSES:
         return []
     counts = np.ones((classes, _BUCKETS), np.float32)
-    for text, label in zip(train_texts, train_labels.tolist(), strict=True):
+    for text, label in train:
         counts[label, _find_buckets(text)] += 1
     weights = np.log(counts / counts.sum(axis=1, keepdims=True))
-    guessed = [int(weights[:, _find_buckets(text)].sum(axis=1).argmax()) for text in texts]
     confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, np.array(guessed, np.int64)), 1)
+    for text, label in other:
+        confusion[label, weights[:, _find_buckets(text)].sum(axis=1).argmax()] += 1
     rows = confusion.sum(axis=1)
     shares = confusion / np.maximum(rows, 1)[:, None]
     enough = rows >= _FEWEST_ROWS

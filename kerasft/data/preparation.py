@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from kerasft.progress import Progress, Silent
 REJECTED = "rejected.jsonl"
 MENDED = "mended.jsonl"
 _SHOWN_CHARACTERS = 50
+_READ_CHARACTERS = 2000
+"""Of a text, of which the words are counted."""
 
 
 class Preparation:
@@ -86,9 +89,10 @@ class Preparation:
                 self.content.noun,
                 self._name_label,
             )
-            if self.content.quoted and not self.content.labelled and self.label_sets is None:
+            if self.content.quoted and (self.content.labelled or self.label_sets is None):
                 own = {name: number for name, number in present.items() if number and name in self.counts}
-                warn_of_swapped_labels(splits, labels, own, store.read_texts, self.label_names, self.progress)
+                read = partial(self._read_labelled, store, labels)
+                warn_of_swapped_labels(splits, own, read, self.label_names, self.progress)
             counted = self._count_labels(labels, splits, present)
             if self.config.leaks == "drop":
                 check_labels({"train": counted["train"]} if "train" in counted else {}, Silent(), least)
@@ -188,6 +192,17 @@ class Preparation:
             return store.read_column("labels")
         numbers = np.array([places[name] for name in self.labels.numbers], np.int32)
         return numbers[store.read_column("labels")]
+
+    def _read_labelled(
+        self, store: RowStore, labels: np.ndarray, rows: np.ndarray
+    ) -> Iterator[tuple[str, int]]:
+        """(text, number of its label), or of each entity in it (text, number of its type); row by row, since a text may
+        have megabytes."""
+        places = {name: number for number, name in enumerate(self.label_names)}
+        for row in rows.tolist():
+            (payload,) = store.read_payloads([row])
+            for text, name in self.content.list_labelled(payload, self._name_label(labels[row])):
+                yield text[:_READ_CHARACTERS], places[name]
 
     def _name_label(self, number: int) -> str:
         """A row's label in words; several where an example has."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
 from data_makers import csv_source, sentences
 
+from kerasft.data.config import DataConfig
 from kerasft.data.contradictions import find_swapped
+from kerasft.data.dataset import prepare_dataset
+from kerasft.tasks.token_classification.config import FIELDS as TAGGED
 
 FEELINGS = {
     "good": ["lovely", "superb", "warm"],
@@ -75,9 +77,34 @@ def test_labels_that_mean_each_other_are_told_without_a_text_in_common(tmp_path,
     )
 
 
+def test_types_of_entities_that_mean_each_other_are_told(tmp_path, progress):
+    names = {"person": ["Ada Brandt", "Otto Lind", "Iris Vale"], "place": ["Malmo", "Cork", "Ghent"]}
+    swap = {"person": "place", "place": "person"}
+    for split, kinds in (("train", {}), ("test", swap)):
+        lines = []
+        for number in range(90):
+            kind = ("person", "place")[number % 2]
+            words = names[kind][number % 3].split()
+            told = kinds.get(kind, kind)
+            lines += [f"{word} {'BI'[place > 0]}-{told}" for place, word in enumerate(words)]
+            lines += [f"{split}{number} O", ""]
+        (tmp_path / f"{split}.conll").write_text("\n".join(lines))
+    config = DataConfig.model_validate(
+        {
+            "train": {"format": "conll", "path": "train.conll"},
+            "test": {"format": "conll", "path": "test.conll"},
+            "validation_share": 0,
+            "near_duplicates": False,
+        }
+    )
+    prepare_dataset(config, TAGGED, tmp_path / "dataset", base=tmp_path, seed=0, progress=progress)
+    (message,) = contradictions(progress)
+    assert "'person' and 'place' seem to be swapped in one of them" in message
+
+
 def test_labels_that_words_do_not_tell_are_never_called_swapped():
-    chooser = np.random.default_rng(0)
+    chooser = random.Random(0)
     for classes in (2, 5):
-        labels = chooser.integers(0, classes, 200)
-        assert find_swapped(TEXTS[:100], labels[:100], TEXTS[100:], labels[100:]) == []
-    assert find_swapped(TEXTS[:100], np.zeros(100, int), TEXTS[100:], np.zeros(100, int)) == []
+        pairs = [(text, chooser.randrange(classes)) for text in TEXTS]
+        assert find_swapped(pairs[:100], pairs[100:], classes) == []
+    assert find_swapped([(text, 0) for text in TEXTS], [(text, 0) for text in TEXTS], 1) == []

@@ -111,6 +111,10 @@ class Content(abc.ABC):
     ) -> NearPairs:
         """Near duplicates among some rows; see `data.near_duplicates.find_near_pairs`."""
 
+    def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
+        """What has a label in a row, as text, and its label; nothing of what is no text."""
+        return []
+
     def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
         """The TFDS features it is stored as, by name; by default the one that `build_feature` tells."""
         return {name: self.build_feature()}

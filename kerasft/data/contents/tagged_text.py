@@ -111,6 +111,11 @@ class TaggedTextContent(TextContent):
         labels = tuple(sorted({name for _, _, name in tagged.entities}))
         return Held(_pack(tagged), note=tagged.note, labels=labels, mended=tagged.mended)
 
+    def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
+        text, _, rest = payload.partition(b"\0")
+        characters = text.decode("utf-8")
+        return [(characters[start:end], kind) for start, end, kind in json.loads(rest)[1]]
+
     def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 

@@ -49,6 +49,9 @@ class TextContent(Content):
         similarity = config.near_duplicate_similarity or SIMILARITY
         return find_near_pairs(signatures.files, rows, boundaries, similarity, store, progress)
 
+    def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
+        return [(read_text(payload), label)]
+
     def build_feature(self) -> Any:
         import tensorflow_datasets as tfds
 
