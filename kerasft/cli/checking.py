@@ -43,10 +43,8 @@ def check(
 
     found = check_files(folder)
     if not quiet:
-        rows = [
-            [part.name, part.files, round(part.size_bytes / 1e6, 2), _describe(part)] for part in found.parts
-        ]
-        print_table(sys.stdout, f"Files of {folder}", ["part", "whole", "MB", "state"], rows)
+        rows = [[part.name, part.files, part.size_bytes, _describe(part)] for part in found.parts]
+        print_table(sys.stdout, f"Files of {folder}", ["part", "whole files", "bytes", "state"], rows)
         for name in [name for part in found.parts for name in part.missing][:_SHOWN]:
             print(f"{make_line(name)} is not there any more; nothing depends on it.")
         for name in [name for part in found.parts for name in part.unrecorded][:_SHOWN]:
