@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -273,9 +274,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return end_with(error)
 
 
+@functools.cache
+def _build_command() -> Any:
+    """What the app's functions and their annotations make; it takes longer than most of what it is asked to do."""
+    return typer.main.get_command(app)
+
+
 def _run(words: list[str]) -> int:
     try:
-        app(words, prog_name="kerasft", standalone_mode=True)
+        _build_command()(words, prog_name="kerasft", standalone_mode=True)
     except SystemExit as end_of_command:
         code = end_of_command.code
         sys.stdout.flush()

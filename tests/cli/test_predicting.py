@@ -6,12 +6,12 @@ import csv
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from known_answers import answer_without_a_model
 
 from kerasft.cli.inputs import Source, choose_rows, list_columns
 from kerasft.cli.main import main
@@ -154,52 +154,10 @@ def test_texts_come_from_one_place():
         choose_rows([], Source("missing.txt"))
 
 
-class KnownAnswers:
-    """A trained task that answers `good` to all that has a g in it."""
-
-    held = "text"
-    label_names = ("bad", "good")
-
-    def __init__(self, multi_label: bool = False):
-        self.multi_label = multi_label
-
-    def build_forward(self, model: Any) -> Any:
-        return None
-
-    def read_input(self, row: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(row["text"], str):
-            raise DataError("the input holds no text but None")
-        return {"text": row["text"]}
-
-    def compute_outputs(self, forward: Any, examples: list[dict[str, Any]], batch_size: int) -> list[float]:
-        return [float("g" in example["text"]) for example in examples]
-
-    def decode(self, outputs: list[float]) -> list[dict[str, Any]]:
-        names = self.label_names
-        return [
-            {"label": names[int(o)], "probabilities": dict(zip(names, (1 - o, o), strict=True))}
-            for o in outputs
-        ]
-
-    def complete(self, example: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        return answer
-
-
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with a config `c.yaml` whose model knows its answers."""
-    import kerasft.stages.predict as stage
-
-    def make_predictor(run: Any, batch_size: int, config: Any) -> Any:
-        predictor = object.__new__(stage_predictor)
-        task = KnownAnswers()
-        predictor.__dict__.update(
-            _trained=SimpleNamespace(task=task, model=None), _forward=None, _batch_size=batch_size
-        )
-        return predictor
-
-    stage_predictor = stage.Predictor
-    monkeypatch.setattr(stage, "Predictor", make_predictor)
+    answer_without_a_model(monkeypatch)
     monkeypatch.chdir(tmp_path)
     make("c.yaml", "name: x\ntask: {type: text_classification}\ndata: {}\nmodel: {preset: y}\n", tmp_path)
     return tmp_path

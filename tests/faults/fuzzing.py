@@ -123,13 +123,13 @@ ODD_VALUES: list[Any] = [
         [1, "a", {}],
     ),
 ]
+# verify-resume starts processes
 VERBS = [
     "prepare",
     "finetune",
     "evaluate",
     "export",
     "run",
-    "verify-resume",
     "predict",
     "schema",
     "presets",
@@ -463,6 +463,8 @@ class Fuzzer:
                     ["--format", self.random.choice(["csv", "jsonl", "x"])],
                     ["--to", self.random.choice(["a.csv", "a.jsonl", "a.html", "/dev/full", "/proc/x"])],
                     ["--encoding", self.text()],
+                    ["--skip-errors"],
+                    ["--output", self.text()],
                     ["--batch-size", self.random.choice(["0", "1", "x", "1e9"])],
                 ]
             )

@@ -1,0 +1,54 @@
+"""A trained model that needs no training: `predict` in milliseconds, with nothing heavy imported."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kerasft.errors import DataError
+
+
+class KnownAnswers:
+    """A trained task that answers `good` to all that has a g in it."""
+
+    held = "text"
+    label_names = ("bad", "good")
+
+    def build_forward(self, model: Any) -> Any:
+        return None
+
+    def read_input(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(row["text"], str):
+            raise DataError("the input holds no text but None")
+        return {"text": row["text"]}
+
+    def compute_outputs(self, forward: Any, examples: list[dict[str, Any]], batch_size: int) -> list[float]:
+        return [float("g" in example["text"]) for example in examples]
+
+    def decode(self, outputs: list[float]) -> list[dict[str, Any]]:
+        names = self.label_names
+        return [
+            {"label": names[int(o)], "probabilities": dict(zip(names, (1 - o, o), strict=True))}
+            for o in outputs
+        ]
+
+    def complete(self, example: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        return answer
+
+
+def answer_without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts `KnownAnswers` in the place of whatever model `predict` would load."""
+    import kerasft.stages.predict as stage
+
+    usual = stage.Predictor
+
+    def make_predictor(run: Any, batch_size: int, config: Any) -> Any:
+        predictor = object.__new__(usual)
+        predictor.__dict__.update(
+            _trained=SimpleNamespace(task=KnownAnswers(), model=None), _forward=None, _batch_size=batch_size
+        )
+        return predictor
+
+    monkeypatch.setattr(stage, "Predictor", make_predictor)
