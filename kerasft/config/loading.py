@@ -21,6 +21,7 @@ from kerasft.config.problems import InvalidConfig, Problem
 from kerasft.config.validation import validate
 from kerasft.errors import ConfigError
 from kerasft.integrity import check_file
+from kerasft.untrusted import check_tree
 
 C = TypeVar("C", bound=pydantic.BaseModel)
 
@@ -81,6 +82,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
     if run_folder:
         path = run_folder / CONFIG_NAME
         shown = str(path)
+        check_tree(run_folder, ConfigError)
         if not path.is_file():
             raise ConfigError(
                 f"The folder holds no {CONFIG_NAME}, so it is no run folder.",

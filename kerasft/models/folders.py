@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import json
 import os
 import stat
 from pathlib import Path
@@ -18,6 +17,7 @@ from kerasft.errors import PresetError
 from kerasft.files import compute_sha256
 from kerasft.integrity import check_folder
 from kerasft.models.weight_files import is_cut_short, read_safetensors_header
+from kerasft.untrusted import load_json, naming
 
 WEIGHT_PATTERNS = ("model.safetensors", "model-*.safetensors", "model.weights.h5", "model_*.weights.h5")
 VOCABULARY_FILES = (
@@ -117,16 +117,9 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         PresetError: it is not one.
     """
-    if path.stat().st_size > _MAX_JSON_BYTES:
-        raise PresetError(
-            f"is {path.stat().st_size // 2**20} MB: no preset's JSON file is so large.",
-            where=str(path),
-            fix="Fetch the preset again.",
-        )
-    try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise PresetError(f"is not JSON: {error}", where=str(path), fix="Fetch the preset again.") from error
+    with naming(path, PresetError, "Fetch the preset again."):
+        # a hub's cache holds links; where they lead, `check_links` has looked at
+        value = load_json(path, Any, max_bytes=_MAX_JSON_BYTES, follow_links=True)
     if not isinstance(value, dict):
         raise PresetError("is not a JSON object.", where=str(path), fix=ACCEPTED)
     return value

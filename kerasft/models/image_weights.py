@@ -18,7 +18,6 @@ from kerasft.models.weight_files import check_finite, check_h5_file, naming_dama
 
 _WEIGHTS = "model.weights.h5"
 _IN_FOLDER = ("model.keras", "preset/model.weights.h5", _WEIGHTS)
-_MAX_ITEMS = 100_000
 _MAX_OVERHEAD_BYTES = 64 << 20
 """Of HDF5 and of a head, beside the weights, which are counted twice."""
 FORMS = (
@@ -90,35 +89,10 @@ def _load_h5(backbone: Any, path: Path) -> None:
         raise ValueError("it is neither HDF5 nor a Keras archive")
     check_h5_file(path)
     with h5py.File(path, "r") as file:
-        check_no_links(file)
         if is_legacy(file):
             load_legacy_weights(backbone, file)
         else:
             _load_from_group(backbone, _find_backbone_group(backbone, file))
-
-
-def check_no_links(file: Any) -> None:
-    """Refuses an HDF5 file with links to elsewhere, or with more groups and datasets than any net has.
-
-    Raises:
-        ValueError: it has.
-    """
-    import h5py
-
-    groups, items = [file], 0
-    while groups:
-        group = groups.pop()
-        for name in group:
-            items += 1
-            if items > _MAX_ITEMS:
-                raise ValueError(f"it has more than {_MAX_ITEMS:,} groups and datasets")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{group.name}/{name} is a link to elsewhere, which is not followed")
-            # a hard link may lead back up: each group is opened once by its depth
-            if group.get(name, getclass=True) is h5py.Group:
-                if group.name.count("/") > 32:
-                    raise ValueError("its groups stand inside each other too deep")
-                groups.append(group[name])
 
 
 def _find_backbone_group(backbone: Any, file: Any) -> Any:

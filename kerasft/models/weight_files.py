@@ -16,6 +16,8 @@ import numpy as np
 
 from kerasft.errors import PresetError, storage_error
 
+_MAX_ITEMS = 100_000
+"""Groups and datasets of an HDF5 file; no net has so many."""
 MAX_HEADER_BYTES = 8 << 20
 """Of a safetensors file; a thousand tensors take about a hundredth of it."""
 
@@ -91,9 +93,34 @@ def check_h5_file(path: Path) -> None:
 
     try:
         with h5py.File(path, "r") as file:
+            _check_no_links(file)
             file.visititems(check)
     except (OSError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _check_no_links(file: Any) -> None:
+    """Refuses an HDF5 file with links to elsewhere, or with more groups and datasets than any net has.
+
+    Raises:
+        ValueError: it has.
+    """
+    import h5py
+
+    groups, items = [file], 0
+    while groups:
+        group = groups.pop()
+        for name in group:
+            items += 1
+            if items > _MAX_ITEMS:
+                raise ValueError(f"it has more than {_MAX_ITEMS:,} groups and datasets")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{group.name}/{name} is a link to elsewhere, which is not followed")
+            # a hard link may lead back up: each group is opened once by its depth
+            if group.get(name, getclass=True) is h5py.Group:
+                if group.name.count("/") > 32:
+                    raise ValueError("its groups stand inside each other too deep")
+                groups.append(group[name])
 
 
 def check_finite(model: Any, where: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,14 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
+from kerasft.errors import ConfigError
 from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions, TaggedText
 from kerasft.report.page import write_report
+from kerasft.training.records import Parity, Prediction, TaggedPrediction
 from kerasft.training.run_folder import RunFolder
+from kerasft.untrusted import iterate_json_lines, naming, read_bytes, read_json, read_text
+
+_EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."
 
 
 def write_run_report(run: RunFolder) -> Path | None:
@@ -26,7 +30,7 @@ def write_run_report(run: RunFolder) -> Path | None:
     names = facts["label_names"]
     tagged = "tagged_text" in dataset.manifest["fields"]
     export = run.stage_record("export").get("version")
-    config_text = run.config.read_text(encoding="utf-8") if run.config.exists() else None
+    config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
     content = ReportContent(
         title=run.path.resolve().name,
         task=facts["task"]["type"],
@@ -44,7 +48,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         environment=run.read_environment(),
         export=_describe_export(run.export / export) if export else None,
         usage=_list_usage(run, dataset.manifest["fields"]),
-        augmentation=run.augmentation.read_bytes() if run.augmentation.exists() else None,
+        augmentation=read_bytes(run.augmentation, error=ConfigError) if run.augmentation.exists() else None,
     )
     with run.open_file(run.report) as temporary:
         write_report(temporary, content)
@@ -69,9 +73,9 @@ def _read_predictions(
 ) -> SplitPredictions:
     index = {name: number for number, name in enumerate(names)}
     probabilities, labels, texts, origins = [], [], [], []
-    with open(run.predictions / f"{split}.jsonl", encoding="utf-8") as file:
-        for line in file:
-            row: Mapping[str, Any] = json.loads(line)
+    path = run.predictions / f"{split}.jsonl"
+    with naming(path, ConfigError, _EVALUATE_AGAIN):
+        for row in iterate_json_lines(path, Prediction, error=ConfigError, fix=_EVALUATE_AGAIN):
             probabilities.append([row["probabilities"][name] for name in names])
             labels.append(index[row["label"]])
             texts.append(row.get("text", ""))
@@ -87,17 +91,19 @@ def _read_predictions(
 
 
 def _read_tagged_texts(run: RunFolder, split: str) -> list[TaggedText]:
-    with open(run.predictions / f"{split}.jsonl", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+    path = run.predictions / f"{split}.jsonl"
     return [
-        TaggedText(**{key: row[key] for key in ("text", "entities", "predicted", "origin")}) for row in rows
+        TaggedText(**{key: row[key] for key in ("text", "entities", "predicted", "origin")})
+        for row in iterate_json_lines(path, TaggedPrediction, error=ConfigError, fix=_EVALUATE_AGAIN)
     ]
 
 
 def _describe_export(folder: Path) -> ExportedModel | None:
     if not folder.exists():
         return None
-    parity = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
+    parity = read_json(
+        folder / "parity.json", Parity, error=ConfigError, fix="Export it anew: kerasft export."
+    )
     return ExportedModel(path=str(folder), parity=parity)
 
 

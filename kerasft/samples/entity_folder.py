@@ -48,6 +48,8 @@ def _holds(folder: Path, contents: dict[str, bytes]) -> bool:
     """Whether the folder has these files, to the byte, and nothing else."""
     found = {path.name for path in folder.iterdir()}
     return found == set(contents) and all(
-        (folder / name).is_file() and (folder / name).read_bytes() == content
+        (folder / name).is_file()
+        and not (folder / name).is_symlink()
+        and (folder / name).read_bytes() == content
         for name, content in contents.items()
     )

@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from kerasft.errors import ConfigError, KerasftError
+from kerasft.errors import ConfigError, DataError, KerasftError
 from kerasft.files import compute_sha256, whole_folder, write_json
 from kerasft.progress import Bar, Progress, Silent
 from kerasft.samples.folders import is_written
 from kerasft.samples.scenes import MAX_OBJECTS, SUPPORTED_SIZES_PX, Classes, Scene, draw_scene, list_classes
+from kerasft.untrusted import check_tree, load_json
 
 SPLITS = ("train", "validation", "test")
 SCENES_FILE = "scenes.jsonl"
@@ -142,9 +143,10 @@ def _check_settings(settings: SceneSettings, workers: int) -> None:
 def _holds(folder: Path, settings: SceneSettings) -> bool:
     """Whether the folder has these scenes, to the byte, and nothing else."""
     try:
-        told = json.loads((folder / SETTINGS_FILE).read_bytes())
+        check_tree(folder)
+        told = load_json(folder / SETTINGS_FILE)
         scenes = (folder / SCENES_FILE).read_bytes()
-    except (OSError, ValueError):
+    except (OSError, ValueError, DataError):
         return False
     if told != _describe_settings(settings, scenes):
         return False

@@ -87,7 +87,7 @@ def _find_start(
     if before is None:
         return None
     changes = compare_identities(before, identity)
-    state = checkpoint.load_state() if checkpoint else {}
+    state = checkpoint.load_training_state() if checkpoint else {}
     begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
     # with blocks unfrozen one after another, the epochs decide what learns when
     if config.train.epochs < begun or config.model.adaptation.type == "gradual":
@@ -150,7 +150,7 @@ def _train(
         progress.note(f"Precision {precision.reason}")
     else:
         # what `auto` found on the first day holds for the whole run
-        precision = Precision(**checkpoint.load_state()["precision"])
+        precision = Precision(**checkpoint.load_training_state()["precision"])
         progress.note(_describe_start(checkpoint))
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     progress.note(
@@ -245,7 +245,7 @@ def _begin(
 
 
 def _describe_start(checkpoint: Checkpoint) -> str:
-    state = checkpoint.load_state()
+    state = checkpoint.load_training_state()
     place = f"epoch {state.get('first_epoch', 0) + state['epoch'] + 1}"
     if state["phase"] != "finetune" and not state["phase"].startswith("gradual-"):
         place += f" of the {state['phase']}"

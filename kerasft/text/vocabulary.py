@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasft.errors import PresetError
 from kerasft.files import compute_fingerprint, write_json, write_text
+from kerasft.untrusted import parse_json
 
 MAX_FILE_BYTES = 64 << 20
 """Of a vocabulary or a tokenizer's description; those of many languages have about 20 MB."""
@@ -251,8 +252,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = json.loads(_read_bytes(path).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(_read_bytes(path), Any)
+    except ValueError as error:
         raise PresetError(f"Not JSON: {error}.", where=str(path), fix=_FETCH) from error
     if not isinstance(value, dict):
         raise PresetError("A JSON object was expected.", where=str(path), fix=_FETCH)

@@ -10,7 +10,6 @@ A checkpoint comes into being by the rename of a finished folder. Nothing is pic
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,10 +21,13 @@ import safetensors.numpy
 
 from kerasft.errors import DataError, TrainingError
 from kerasft.files import compute_sha256, remove_folder, whole_folder, write_json
+from kerasft.training.records import BestStep, CheckpointManifest, TrainingState
+from kerasft.untrusted import load_json, naming, read_json
 
 TENSORS, STATE, MANIFEST = "state.safetensors", "state.json", "MANIFEST"
 FORMAT = 1
 """Raised when what is written changes: older checkpoints are then refused by name."""
+_START_AFRESH = "Bring back a copy of it, or start afresh: --restart."
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,29 @@ class Checkpoint:
 
     def load_tensors(self, prefix: str = "") -> dict[str, np.ndarray]:
         """The tensors whose names begin with `prefix`."""
-        with safetensors.safe_open(self.path / TENSORS, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+        path = self.path / TENSORS
+        with naming(path, DataError, _START_AFRESH):
+            try:
+                with safetensors.safe_open(path, framework="numpy") as file:
+                    return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+            except safetensors.SafetensorError as error:
+                raise ValueError(error) from error
 
-    def load_state(self) -> dict[str, Any]:
-        """What `state.json` holds."""
-        return json.loads((self.path / STATE).read_text(encoding="utf-8"))
+    def load_state(self, schema: Any = dict[str, Any]) -> dict[str, Any]:
+        """What `state.json` holds.
+
+        Raises:
+            DataError: it is not of the schema's shape.
+        """
+        return read_json(self.path / STATE, schema, fix=_START_AFRESH)
+
+    def load_training_state(self) -> dict[str, Any]:
+        """What `state.json` holds in the middle of a training: see `kerasft.training.records.TrainingState`.
+
+        Raises:
+            DataError: it holds something else.
+        """
+        return self.load_state(TrainingState)
 
 
 def write_checkpoint(
@@ -76,7 +95,7 @@ def write_checkpoint(
 def find_damage(path: Path) -> str | None:
     """What is wrong with the checkpoint in `path`, in words; None where all of it is as it was written."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = load_json(path / MANIFEST, CheckpointManifest)
         if manifest["format"] != FORMAT:
             return f"{MANIFEST} is of format {manifest['format']}, this version reads {FORMAT}"
         facts = {name: manifest["files"][name] for name in (TENSORS, STATE)}
@@ -129,7 +148,7 @@ def find_checkpoint(folder: Path, report: Callable[[str], Any] = lambda message:
         damage = damage_of(step)
         if damage is None:
             checkpoint = Checkpoint(step, folder / str(step))
-            best = checkpoint.load_state().get("best_step")
+            best = _read_best_step(checkpoint.path)
             if best is None or best == step or damage_of(best) is None:
                 return checkpoint
             damage = f"the best epoch's checkpoint {folder / str(best)}, which it needs, is damaged: {damages[best]}"
@@ -161,8 +180,8 @@ def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
 
 def _read_best_step(path: Path) -> int | None:
     try:
-        return json.loads((path / STATE).read_text(encoding="utf-8")).get("best_step")
-    except (OSError, ValueError, AttributeError):
+        return load_json(path / STATE, BestStep).get("best_step")
+    except (OSError, ValueError):
         return None  # damaged: nothing can be gone on from there
 
 

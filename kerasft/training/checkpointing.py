@@ -27,6 +27,7 @@ from kerasft.training.state import (
     restore_variables,
     take_snapshot,
 )
+from kerasft.untrusted import naming
 
 LEAD = 0.1
 """The share of `every_steps` that is left for writing beside the training before it has to wait."""
@@ -176,7 +177,12 @@ class Checkpointer(keras.callbacks.Callback):
         Raises:
             DataError: the checkpoint is of another model or another order of batches.
         """
-        state, tensors = checkpoint.load_state(), checkpoint.load_tensors()
+        with naming(checkpoint.path):
+            return self._restore(checkpoint, checkpoint.load_training_state(), checkpoint.load_tensors())
+
+    def _restore(
+        self, checkpoint: Checkpoint, state: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+    ) -> tuple[int, int]:
         self._epoch, self._done, self._step = state["epoch"], state["steps_of_epoch"], checkpoint.step
         self._saved_step, self._best_step = checkpoint.step, state["best_step"]
         self._writer.written_step = checkpoint.step

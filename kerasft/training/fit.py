@@ -140,7 +140,7 @@ def train(
         )
         checkpointer.bind(model)
         epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
-        if checkpoint and checkpoint.load_state()["stopped_early"]:
+        if checkpoint and checkpoint.load_training_state()["stopped_early"]:
             epoch, steps = config.epochs, 0
         result = TrainingResult(model, learning_share=learning_share)
         try:
@@ -192,7 +192,7 @@ class _Clock:
 
     def __init__(self, started: float | None, checkpoint: Checkpoint | None):
         self._started = time.perf_counter() if started is None else started
-        self._before = checkpoint.load_state()["seconds"] if checkpoint else 0.0
+        self._before = checkpoint.load_training_state()["seconds"] if checkpoint else 0.0
 
     def read(self) -> float:
         return self._before + time.perf_counter() - self._started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -16,12 +17,13 @@ import numpy as np
 from kerasft.errors import DamagedError
 from kerasft.progress import Progress
 from kerasft.training.callbacks import StepLoss
+from kerasft.untrusted import naming, open_in_place, open_plain
 
 
 def cut_back(path: Path, size: int) -> None:
     """Shortens a file that was appended to; one that is missing or no longer is left as it is."""
     if path.exists() and path.stat().st_size > size:
-        with open(path, "rb+") as file:
+        with open_in_place(path, create=False) as file:
             file.truncate(size)
             os.fsync(file.fileno())
 
@@ -71,7 +73,7 @@ class History(keras.callbacks.Callback):
         cut_back(self._path, state["bytes"])
         if not self._path.exists():
             return
-        with open(self._path, "rb") as file:
+        with naming(self._path), open_plain(self._path) as file:
             self._hash = hashlib.file_digest(file, "sha256")
         if self._hash.hexdigest() != state.get("sha256", self._hash.hexdigest()):
             raise DamagedError(
@@ -82,7 +84,9 @@ class History(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._path, "a" if self._goes_on else "w", encoding="utf-8")  # noqa: SIM115
+        file = open_in_place(self._path)
+        file.seek(0, os.SEEK_END) if self._goes_on else file.truncate()
+        self._file = io.TextIOWrapper(file, encoding="utf-8", write_through=True)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self._epoch = self._before + epoch + 1

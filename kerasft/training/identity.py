@@ -95,7 +95,9 @@ def find_beginning(
         DataError: there are checkpoints, and none can be used.
     """
     found = [find_checkpoint(run.checkpoints / phase, report) for phase in run.list_phases()]
-    states = [(checkpoint, checkpoint.load_state()) for checkpoint in found if checkpoint is not None]
+    states = [
+        (checkpoint, checkpoint.load_training_state()) for checkpoint in found if checkpoint is not None
+    ]
     if not states:
         return None, run.read_identity(), "trained"
     checkpoint, state = max(states, key=lambda pair: (pair[1]["steps_before"], pair[0].step))

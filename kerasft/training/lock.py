@@ -17,6 +17,7 @@ from typing import Any
 
 from kerasft.errors import RunLockedError, storage_error
 from kerasft.files import make_folder
+from kerasft.untrusted import open_in_place, parse_json
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -74,7 +75,8 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
 def _open_locked(path: Path) -> int:
     """A locked descriptor of the file that stands at `path` now, not of one that was removed meanwhile."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with open_in_place(path) as file:
+            descriptor = os.dup(file.fileno())
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -116,10 +118,9 @@ def _describe(owner: dict[str, Any]) -> str:
 
 def _read_owner(descriptor: int) -> dict[str, Any]:
     try:
-        owner = json.loads(os.pread(descriptor, 1 << 16, 0) or b"{}")
+        return parse_json(os.pread(descriptor, 1 << 16, 0) or b"{}")
     except ValueError:
         return {}
-    return owner if isinstance(owner, dict) else {}
 
 
 def _write_owner(descriptor: int) -> None:

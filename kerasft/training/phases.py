@@ -22,6 +22,7 @@ from kerasft.training.checkpoint import (
 from kerasft.training.config import TrainConfig
 from kerasft.training.fit import TrainingResult, train
 from kerasft.training.precision import Precision
+from kerasft.training.records import PhaseRecord
 from kerasft.training.run_folder import RunFolder
 from kerasft.training.state import name_weights, restore_variables, take_snapshot
 
@@ -132,6 +133,6 @@ def _load_result(run: RunFolder, name: str, model: keras.Model, progress: Progre
                 key.removeprefix(_BEST): tensors.pop(key) for key in list(tensors) if key.startswith(_BEST)
             }
             restore_variables(name_weights(model), tensors)
-            return TrainingResult(model, **found.load_state()["result"], best_weights=best or None)
+            return TrainingResult(model, **found.load_state(PhaseRecord)["result"], best_weights=best or None)
         progress.warn(f"{folder / str(step)} is passed over, and the phase ended once more: {damage}.")
     return None

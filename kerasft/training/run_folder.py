@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
@@ -32,6 +31,8 @@ from kerasft.integrity import (
     write_recorded_text,
 )
 from kerasft.training.lock import owned
+from kerasft.training.records import Environment, Metrics, StageRecords, TaskRecord
+from kerasft.untrusted import check_tree, iterate_json_lines, naming, parse_json
 
 OTHER = "evaluate_other"
 """In metrics.json: figures on examples that are not the run's own, by a name of their own."""
@@ -54,6 +55,9 @@ FIXES = {
 
 class RunFolder:
     """Paths and records of one run. Creates nothing until something is written.
+
+    The folder may come from someone else: before the first of its records is read, it is made sure that no links,
+    pipes or devices lie in it, and each record is checked for its shape.
 
     Args:
         path: the folder, existing or not.
@@ -79,6 +83,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self._stages = self.path / "stages.json"
         self._is_owned = False
+        self._checked = False
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -101,6 +106,7 @@ class RunFolder:
         if self._is_owned:
             yield
             return
+        self.check()
         with ExitStack() as stack:
             self._take(stack, report, time.monotonic() + patience_seconds)
             self._is_owned = True
@@ -109,6 +115,16 @@ class RunFolder:
             for folder in (self.path, self.cache, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
             yield
+
+    def check(self) -> None:
+        """Makes sure, once, that there are plain files and folders alone in and below the folder.
+
+        Raises:
+            ConfigError: something else lies there.
+        """
+        if not self._checked:
+            check_tree(self.path, ConfigError)
+            self._checked = True
 
     def _take(self, stack: ExitStack, report: Callable[[str], Any], until: float) -> None:
         while True:
@@ -185,7 +201,7 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
         """`{stage: {split: {figure: {"value": …}}}}`; empty before any stage."""
-        return self._read(self.metrics)
+        return self._read(self.metrics, Metrics)
 
     def write_figures(self, stage: str, figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         """Puts a stage's figures, by split, in place of what stood there for it."""
@@ -193,15 +209,12 @@ class RunFolder:
 
     def read_history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
+        self.check()
         if not self.history.exists():
             return []
-        lines = read_checked(self.history, FIXES[self.history.name], self.path).decode("utf-8").split("\n")
-        try:
-            return [json.loads(line) for line in lines if line]
-        except ValueError as error:
-            raise ConfigError(
-                f"a line is no JSON: {error}", where=str(self.history), fix=FIXES[self.history.name]
-            ) from error
+        # it is small: a line a few steps
+        read_checked(self.history, FIXES[self.history.name], self.path)
+        return list(iterate_json_lines(self.history, error=ConfigError, fix=FIXES[self.history.name]))
 
     # --- what is done -----------------------------------------------------------------------------------------
 
@@ -211,11 +224,11 @@ class RunFolder:
 
     def stage_record(self, stage: str) -> dict[str, Any]:
         """What was noted when the stage was finished; empty if it was not."""
-        return self._read(self._stages).get(stage, {})
+        return self._read(self._stages, StageRecords).get(stage, {})
 
     def mark_done(self, stage: str, fingerprint: str, **facts: Any) -> None:
         """Notes that a stage is finished."""
-        records = self._read(self._stages)
+        records = self._read(self._stages, StageRecords)
         records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
         self.write_json(self._stages, records)
 
@@ -248,7 +261,7 @@ class RunFolder:
         The figures of these go too: they are of a model that is no more.
         """
         stale = (stage, *BUILDS_ON.get(stage, ()))
-        records = self._read(self._stages)
+        records = self._read(self._stages, StageRecords)
         if any(name in records for name in stale):
             self.write_json(
                 self._stages, {name: value for name, value in records.items() if name not in stale}
@@ -267,11 +280,11 @@ class RunFolder:
         self.write_json(self.environment, {**known, **describe_environment(), **facts})
 
     def read_environment(self) -> dict[str, Any]:
-        return self._read(self.environment)
+        return self._read(self.environment, Environment)
 
     def read_identity(self) -> dict[str, Any] | None:
         """What the model that was trained here was trained from; None where there is none."""
-        return self._read(self.task).get("identity")
+        return self._read(self.task, TaskRecord).get("identity")
 
     def read_task(self) -> dict[str, Any]:
         """What a trained model needs to be understood: task.json.
@@ -285,22 +298,21 @@ class RunFolder:
                 where=str(self.path),
                 fix="Train one first: kerasft finetune CONFIG.yaml",
             )
-        return self._read(self.task)
+        return self._read(self.task, TaskRecord)
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path, schema: Any) -> dict[str, Any]:
         """What one of the folder's records holds; nothing where it is not there.
 
         Raises:
             DamagedError: it is not as it was written.
-            ConfigError: it is no JSON.
+            ConfigError: it is no JSON, or of another shape.
         """
+        self.check()
         if not path.exists():
             return {}
         fix = FIXES[path.name]
-        try:
-            return json.loads(read_checked(path, fix, self.path))
-        except ValueError as error:
-            raise ConfigError(f"the run's record is damaged: {error}", where=str(path), fix=fix) from error
+        with naming(path, ConfigError, fix):
+            return parse_json(read_checked(path, fix, self.path), schema)
 
 
 def describe_environment() -> dict[str, Any]:

@@ -59,9 +59,9 @@ class TensorBoardLog(keras.callbacks.Callback):
         for path in self._folder.rglob("*"):
             if path.is_file():
                 size = state["bytes"].get(path.relative_to(self._folder).as_posix())
-                if size is None:
+                if size is None and "tfevents" in path.name:
                     path.unlink()
-                else:
+                elif size is not None:
                     cut_back(path, size)
 
     def _writer(self, name: str) -> Any:

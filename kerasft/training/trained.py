@@ -19,6 +19,7 @@ from kerasft.progress import Progress
 from kerasft.tasks import load_task_class
 from kerasft.tasks.base import Task
 from kerasft.training.run_folder import RETRAIN, RunFolder
+from kerasft.untrusted import naming
 
 _UNREAD = (".weights.h5",)
 """Of the preset: a trained model has weights of its own."""
@@ -87,8 +88,11 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
     check_folder(run.preset, RETRAIN, besides=_UNREAD)
     if config is not None:
         facts = {**facts, "task": _settle_task(facts, config)}
-    task_class = load_task_class(facts["task"]["type"])
-    config, model_config = task_class.parse_configs(facts["task"], facts["model"])
+    with naming(
+        run.task, ConfigError, "Bring back a copy of it, or train anew: kerasft run CONFIG.yaml --restart."
+    ):
+        task_class = load_task_class(facts["task"]["type"])
+        config, model_config = task_class.parse_configs(facts["task"], facts["model"])
     return Trained(run, task_class(config, model_config, facts["label_names"], run.preset), facts)
 
 

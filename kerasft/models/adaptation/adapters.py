@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
 from kerasft.models.folders import compute_preset_fingerprint
 from kerasft.models.weight_files import read_safetensors_header
+from kerasft.untrusted import load_json
 
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"
 """The files in an adapter's folder."""
@@ -163,7 +163,7 @@ def read_adapter(folder: Path) -> Adapter:
             raise PresetError(f"The adapter's folder lacks {name}.", where=str(folder), fix=_FIX)
     check_folder(folder, _DAMAGED)
     try:
-        told = json.loads((folder / DESCRIPTION).read_bytes())
+        told = load_json(folder / DESCRIPTION, follow_links=True)
         preset, labels = str(told.pop("preset_fingerprint")), tuple(told.pop("label_names"))
         config = LoraConfig.model_validate(told)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
