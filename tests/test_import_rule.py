@@ -22,6 +22,7 @@ ROOMS = (
     "files",
     "untrusted",
     "integrity",
+    "packages",
     "network",
     "progress",
     "config",
@@ -132,7 +133,7 @@ def is_allowed(found: Import) -> bool:
         return True
     if found.imported == "kerasft/":
         return True  # `from kerasft import __version__`; see the test of it below
-    if importer in APART and imported in ("errors", "files", "progress"):
+    if importer in APART and imported in ("errors", "files", "untrusted", "progress"):
         return True
     if importer == "cli" and imported in APART:
         return True

@@ -17,7 +17,8 @@ from kerasft.models.folders import compute_preset_bytes, read_json
 from kerasft.models.hubs import HuggingFacePreset, parse_hub_preset
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
 from kerasft.models.imagenet_files import name_imagenet_file
-from kerasft.models.packages import MINILM, find_module_folders, find_package_licence
+from kerasft.models.packages import MINILM, find_package_licence
+from kerasft.packages import find_module_folders
 
 PRESET_SCHEMES = """\
 bert_base_en_uncased                    a keras-hub name, fetched from Kaggle

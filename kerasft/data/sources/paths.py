@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import glob
 import hashlib
-import importlib.resources
-import importlib.util
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from kerasft.errors import DataError
 from kerasft.files import compute_sha256
+from kerasft.packages import find_module_folders
 
 PACKAGE = "package:"
 
@@ -164,18 +164,13 @@ def _suggest(path: Path) -> str:
 def _locate_package(pattern: str) -> tuple[Path, str]:
     module, _, relative = pattern[len(PACKAGE) :].partition("/")
     fix = "Write package:module/file, and install the package that holds it."
-    if not module or not relative:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module) or not relative:
         raise DataError(f"{pattern} names no file in a package.", fix=fix)
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
-        raise DataError(f"The package {module} cannot be found: {error}", where=pattern, fix=fix) from error
-    if spec is None or spec.submodule_search_locations is None:
+    roots = find_module_folders(module)
+    if not roots:
         raise DataError(f"There is no installed package {module}.", where=pattern, fix=fix)
-    root = importlib.resources.files(module)
-    if not isinstance(root, Path):
-        raise DataError(f"The package {module} does not lie in a plain folder.", where=pattern, fix=fix)
-    return root, relative
+    found = next((root for root in roots if (root / relative).exists()), roots[0])
+    return found, relative
 
 
 def _compute_name(path: Path, base: Path) -> str:

@@ -1,6 +1,7 @@
 """From patterns to files."""
 
 import importlib
+import sys
 
 import pytest
 
@@ -67,12 +68,18 @@ def test_a_folder_is_not_a_file(folder):
 def test_package_files_are_found(folder, monkeypatch):
     package = folder / "some_reviews"
     package.mkdir()
-    (package / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
     (package / "train.jsonl").write_text("{}")
     monkeypatch.syspath_prepend(folder)
     importlib.invalidate_caches()
+    (package / "inner").mkdir()
+    (package / "inner" / "__init__.py").write_text("raise SystemExit('imported')")
+    (package / "inner" / "test.jsonl").write_text("{}")
     (found,) = resolve_files("package:some_reviews/train.jsonl", folder / "parts")
     assert found.path == package / "train.jsonl"
+    (found,) = resolve_files("package:some_reviews.inner/test.jsonl", folder / "parts")
+    assert found.path == package / "inner" / "test.jsonl"
+    assert "some_reviews" not in sys.modules
 
 
 @pytest.mark.parametrize("pattern", ["package:no_such_package_here/x.csv", "package:json", "package:/x"])
