@@ -298,7 +298,9 @@ def parse_json(content: bytes, schema: Any = dict[str, Any]) -> Any:
     try:
         value = json.loads(content.decode("utf-8-sig"))
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("it is not JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from error
     check_depth(value)
     if b"\\ud" in content or b"\\uD" in content:
         # half a pair stands for no character, and could not be written again

@@ -1,4 +1,4 @@
-"""The commit that the working folder stands at, from git's files as data: git itself may run hooks, and is not started."""
+"""The commit that the working folder stands at, read from git's files: git, which may run hooks, is not started."""
 
 from __future__ import annotations
 
