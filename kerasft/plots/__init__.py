@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import sys
@@ -12,4 +13,4 @@ if "matplotlib" not in sys.modules and os.path.lexists("matplotlibrc"):
     # matplotlib would take settings from a file of the working folder, and some of them start programs (usetex)
     _spec = importlib.util.find_spec("matplotlib")
     with contextlib.chdir(Path(_spec.origin).parent) if _spec and _spec.origin else contextlib.nullcontext():
-        import matplotlib  # noqa: F401
+        importlib.import_module("matplotlib")

@@ -91,7 +91,7 @@ def test_a_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = make_preset(tmp_path / "preset")
     (folder / "config.json").unlink()
     (folder / "config.json").mkdir()
-    with pytest.raises(PresetError, match=r"config.json: cannot be read: Is a directory"):
+    with pytest.raises(PresetError, match=r"config.json: is damaged: it is a folder"):
         check_preset_folder(folder)
 
 
