@@ -20,6 +20,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,7 +81,7 @@ def _refuse(path: str | Path, mode: int) -> str:
     return f"is {told}, not a plain file."
 
 
-def open_plain(path: str | Path, *, follow_links: bool = False) -> BinaryIO:
+def open_plain(path: str | Path, *, follow_links: bool = False) -> BufferedReader:
     """Opens a plain file for reading, and waits for nobody.
 
     Args:
