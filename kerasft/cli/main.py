@@ -7,15 +7,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from kerasft import __version__
 from kerasft.cli.checking import EPILOG as CHECK_EPILOG
 from kerasft.cli.checking import check
-from kerasft.cli.failures import SHOW_TRACEBACKS, end_with, guarded
+from kerasft.cli.failures import INTERRUPTED, SHOW_TRACEBACKS, TERMINATED, end_with, guarded
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
@@ -269,9 +270,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.insert(0, "--traceback")
     with standard_streams():
         try:
-            return _run(words)
+            code = _run(words)
         except (Exception, KeyboardInterrupt) as error:
-            return end_with(error)
+            code = end_with(error)
+        if arguments is None and code in (INTERRUPTED, TERMINATED):
+            _end_process(code)
+    return code
+
+
+def _end_process(code: int) -> NoReturn:
+    """Ends it without TensorFlow's own end, which may take as long as all the rest: somebody is waiting."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 @functools.cache

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
-import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from kerasft.errors import Terminated
+from kerasft.training.interruption import SignalRequests
 
 PATIENCE_SECONDS = 8.0
 """How long an end in good order (a step, a checkpoint) may take after SIGTERM: whoever sends it (a scheduler, a cloud
 about to take the machine) seldom waits longer than ten seconds."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def ending_in_order() -> Iterator[None]:
+def ending_in_order(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """SIGTERM leaves by exception, as Ctrl-C does.
 
-    A second signal ends the process at once, and so does SIGTERM when `PATIENCE_SECONDS` have gone by, even where a
-    training step or another call does not return. What was written before stays whole.
+    A second request (see `SignalRequests`: what comes right after the first signal is part of it) ends the process at
+    once, and so does SIGTERM when `PATIENCE_SECONDS` have gone by, even where a training step or another call does not
+    return. What was written before stays whole.
+
+    Args:
+        clock: () → seconds, by which signals are told apart.
 
     Raises:
         Terminated: SIGTERM came.
@@ -36,25 +43,36 @@ def ending_in_order() -> Iterator[None]:
     # Python runs a handler between two of its own instructions, so not within a long step; the byte that is written
     # here comes at once, and the thread watches the time
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    before = signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_watch, args=(reader,), name="kerasft-signals", daemon=True).start()
+    SignalRequests.active = requests = SignalRequests(clock)
+
+    def leave(number: int, frame: Any) -> None:
+        # the rest of a request must not disturb the end in good order that it has begun
+        if requests.take():
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, leave)}
+    # a job in the background ignores Ctrl-C, and goes on ignoring it
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, leave)
+    watch = threading.Thread(
+        target=_watch, args=(reader, SignalRequests(clock)), name="kerasft-signals", daemon=True
+    )
+    watch.start()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
+        SignalRequests.active = None
         writer.close()
 
 
-def _leave(number: int, frame: Any) -> None:
-    raise Terminated
-
-
-def _watch(reader: socket.socket) -> None:
+def _watch(reader: socket.socket, requests: SignalRequests) -> None:
     """Until the other end is closed."""
-    first: int | None = None
+    deadline: float | None = None
     while True:
-        reader.settimeout(PATIENCE_SECONDS if first == signal.SIGTERM else None)
+        reader.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
         try:
             received = reader.recv(16)
         except TimeoutError:
@@ -63,14 +81,18 @@ def _watch(reader: socket.socket) -> None:
             reader.close()
             return
         for number in received:
-            if number in (signal.SIGTERM, signal.SIGINT):
-                if first is not None:
-                    _end_at_once(number, "a second signal")
-                first = number
+            if number not in _SIGNALS:
+                continue
+            if requests.take() and requests.count > 1:
+                _end_at_once(number, "a second signal")
+            if number == signal.SIGTERM and deadline is None:
+                deadline = time.monotonic() + PATIENCE_SECONDS
 
 
-def _end_at_once(number: int, why: str) -> None:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"\nstopped at once ({why}): what was finished before is kept.\n")
-        sys.stderr.flush()
+def _end_at_once(number: int, why: str) -> NoReturn:
+    told = f"\nstopped at once ({why}): what was finished before is kept.\n"
+    with contextlib.suppress(OSError, ValueError):
+        # not through sys.stderr, whose lock the main thread may hold; nor into a pipe that nobody empties
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, told.encode())
     os._exit(128 + number)

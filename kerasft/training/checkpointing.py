@@ -216,6 +216,7 @@ class Checkpointer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._done += 1
         self._step += 1
+        self._stop.has_news = True
         if self._stop.requested:
             self.save_and_leave()
         # the last step's state is saved with the epoch's end, right after it

@@ -163,6 +163,7 @@ def train(
         except TrainingError as error:
             result.error, result.stopped = error, str(error.what)
         except KeyboardInterrupt as error:
+            stop.has_news = True  # what comes now is saving
             result.error, result.stopped = error, "interrupted"
             if checkpointer.step != checkpointer.saved_step:
                 checkpointer.save()
@@ -180,6 +181,8 @@ def train(
                 writer.wait()
     result.seconds = clock.read()
     if isinstance(result.error, Terminated):
+        if not checkpointer.step:
+            raise Terminated("no step was done yet; the same command begins again.")
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
     _conclude(result, parts, checkpointer, config, stream, phase)
     if before is not None:

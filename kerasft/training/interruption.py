@@ -4,20 +4,63 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from kerasft.errors import Terminated
+
+GRACE_SECONDS = 2.0
+"""Signals that come so soon after the first are the same request: `timeout` and job schedulers signal a process and
+then its group, a terminal's Ctrl-C reaches it beside a supervisor's own signal."""
+
+
+class SignalRequests:
+    """Counts requests to stop, not signals.
+
+    Args:
+        clock: () → seconds.
+
+    Attributes:
+        count: of requests: 0, 1, or more where somebody has lost patience.
+        active: that of the command that is running; every handler in the process counts with it.
+    """
+
+    active: ClassVar[SignalRequests | None] = None
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._first: float | None = None
+        self.count = 0
+
+    def take(self) -> bool:
+        """Counts a signal that has come; False where it is part of the first request."""
+        now = self._clock()
+        if self._first is not None and now - self._first < GRACE_SECONDS:
+            return False
+        self._first = now if self._first is None else self._first
+        self.count += 1
+        return True
 
 
 class StopRequest:
     """Holds SIGTERM and Ctrl-C back until training can be saved; a context manager.
 
-    A signal is heeded at the next `check`; a second one does what it would without this. Outside the main thread, where
-    Python takes no signals, nothing is held back.
+    A signal is heeded at the next `check`; a second request does what it would without this. SIGTERM leaves at once
+    while there is nothing to save: before the first step of the process, which takes the longest, is done. Outside the
+    main thread, where Python takes no signals, nothing is held back.
+
+    Args:
+        requests: what counts them; by default the running command's.
+
+    Attributes:
+        has_news: whether there is something to save, to be set by whoever saves it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, requests: SignalRequests | None = None) -> None:
+        self.has_news = False
+        self._requests = requests or SignalRequests.active or SignalRequests()
         self._signal: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -51,7 +94,11 @@ class StopRequest:
             raise KeyboardInterrupt
 
     def _note(self, number: int, frame: Any) -> None:
+        if not self._requests.take():
+            return
         if self._signal is not None:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
         self._signal = number
+        if number == signal.SIGTERM and not self.has_news:
+            raise Terminated
