@@ -190,6 +190,11 @@ def _remove(path: Path) -> None:
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>\.[^.]+)?", re.DOTALL)
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name is what a killed process left of one that was to be whole."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
 def remove_folder(path: Path) -> None:
     """Deletes a folder; it is out of sight first, so that no half of it is ever seen."""
     hidden = path.with_name(f".{path.name}.{_make_token()}.tmp")

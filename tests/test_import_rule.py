@@ -22,6 +22,7 @@ ROOMS = (
     "files",
     "untrusted",
     "integrity",
+    "foreign",
     "packages",
     "network",
     "progress",

@@ -268,6 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # It belongs before the verb; whoever adds it to a failed command writes it at the end.
         words.remove("--traceback")
         words.insert(0, "--traceback")
+    if arguments is None:
+        # processes that are started (to draw scenes, say) import nothing from the working folder
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
     with standard_streams():
         try:
             code = _run(words)

@@ -27,8 +27,8 @@ C = TypeVar("C", bound=pydantic.BaseModel)
 
 CONFIG_NAME = "config.yaml"
 CHANGED = (
-    "Bring back a copy of it; or give the command with the config that the run came of, and --output with this folder. "
-    "If you changed it yourself: move it elsewhere and name it there, or use KEY=VALUE."
+    "If you changed it yourself: move it elsewhere and name it there, or use KEY=VALUE. If not: bring back a copy of "
+    "it; or remove it, and give the command with the config that the run came of, and --output with this folder."
 )
 """What to do about a run folder's config that is not as it was written."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasft.errors import DamagedError, DataError
 from kerasft.files import whole_folder, write_json
+from kerasft.foreign import check_replaceable
 from kerasft.integrity import check_folder, write_hashes
 from kerasft.untrusted import load_json
 
@@ -144,6 +145,8 @@ def build_caches(
             caches = [ArrayCache(folder) for folder in folders]
             if all(cache.fingerprint == fingerprint for cache in caches):
                 return caches
+    for folder in folders:
+        check_replaceable(folder)
     with ExitStack() as stack:
         writers = [_Writer(stack.enter_context(whole_folder(folder))) for folder in folders]
         for lots in chunks:

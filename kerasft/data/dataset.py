@@ -18,6 +18,7 @@ from kerasft.data.reading import RejectsError
 from kerasft.data.split_folders import take_split_folders
 from kerasft.errors import ConfigError, DataError
 from kerasft.files import whole_folder, write_json
+from kerasft.foreign import check_replaceable
 from kerasft.integrity import write_hashes
 from kerasft.progress import Progress, Silent
 
@@ -55,7 +56,8 @@ def prepare_dataset(
         progress: told of what is found.
 
     Raises:
-        ConfigError: `columns` names something that examples do not have.
+        ConfigError: `columns` names something that examples do not have, or `folder` holds something else than a
+            dataset.
         DataError: the files cannot be used; nothing is written then, except that `<folder>.rejected.jsonl` lists the
             rejected rows where they are too many.
     """
@@ -65,6 +67,7 @@ def prepare_dataset(
     _check_columns(config, fields)
     folder = Path(folder)
     progress = progress or Silent()
+    check_replaceable(folder)
     kept = folder.with_name(f"{folder.name}.{REJECTED}")
     kept.unlink(missing_ok=True)
     fetch_sources(config, base, progress)

@@ -236,6 +236,7 @@ def _begin(
     checkpoint: Checkpoint | None,
 ) -> None:
     """Writes down what is about to be done, and removes what an unusable beginning has left."""
+    run.check_trained()
     run.mark_begun("finetune")
     run.forget_course()
     if checkpoint is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -15,9 +16,13 @@ from typing import Any
 from kerasft.config.loading import dump_config
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.experiment import ExperimentConfig
+from kerasft.foreign import list_contents
 from kerasft.progress import Progress, Silent
 from kerasft.training.checkpoint import Checkpoint, list_steps
 from kerasft.training.run_folder import RunFolder
+from kerasft.untrusted import open_in_place
+
+TRIALS = ("straight", "killed", "again")
 
 TIMES = ("examples_per_second",)
 """Figures of metrics.jsonl that are times, and so never the same."""
@@ -66,7 +71,9 @@ def verify_resume(
             fix=f"Set --steps to {2 * (kills + 1)} or more, or --kills lower.",
         )
     folder = run.path / "verify-resume"
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
+    if not run.config.exists():
+        run.write_config(config)  # so that the folder is known as a run's
     trial = _Trial(config, folder, steps, progress)
     straight, _ = trial.train("straight")
     trial.steps = straight.read_last_step()
@@ -87,7 +94,7 @@ def verify_resume(
             f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are the same to the bit "
             f"after {happened} kills in {trial.steps} steps"
         )
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder)
         return
     progress.note("The runs differ; training straight once more, to see whether that is the kills' doing")
     again, _ = trial.train("again")
@@ -99,6 +106,23 @@ def verify_resume(
         where=str(folder),
         fix=explain(difference, repeatable=find_difference(straight, again) is None),
     )
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier trial left.
+
+    Raises:
+        ConfigError: something else lies there.
+    """
+    known = [f"{name}{ending}" for name in TRIALS for ending in ("", ".yaml", ".log")]
+    strange = [name for name in list_contents(folder) if name not in known]
+    if strange:
+        raise ConfigError(
+            f"the folder would be removed, and holds what kerasft did not write: {', '.join(strange[:3])}",
+            where=str(folder),
+            fix="Move that elsewhere, or use another folder: --output DIR.",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -267,6 +291,7 @@ class _Trial:
         folder = run.path
         command = [
             sys.executable,
+            "-P",  # nothing of the working folder is imported
             "-m",
             "kerasft",
             "finetune",
@@ -275,7 +300,9 @@ class _Trial:
             str(folder),
             "--quiet",
         ]
-        with open(folder / "output.log", "ab") as log:
+        output = folder.with_name(f"{folder.name}.log")
+        with open_in_place(output) as log:
+            log.seek(0, os.SEEK_END)
             child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             while child.poll() is None:
@@ -286,10 +313,8 @@ class _Trial:
                         return True
                 time.sleep(0.002)
             if child.returncode:
-                output = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
-                raise TrainingError(
-                    f"a child ended with code {child.returncode}: {output.strip()[-500:]}", where=str(folder)
-                )
+                told = output.read_text(encoding="utf-8", errors="replace").strip()[-500:]
+                raise TrainingError(f"a child ended with code {child.returncode}: {told}", where=str(folder))
         finally:
             if child.poll() is None:
                 child.kill()

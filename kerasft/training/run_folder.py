@@ -18,6 +18,7 @@ from kerasft import __version__
 from kerasft.config.loading import CHANGED, format_config
 from kerasft.errors import ConfigError, RunLockedError
 from kerasft.files import remove_folder, sweep_leftovers
+from kerasft.foreign import check_replaceable, check_run_folder, check_unchanged
 from kerasft.integrity import (
     check_file,
     find_damage,
@@ -101,16 +102,19 @@ class RunFolder:
             patience_seconds: how long to wait for another owner.
 
         Raises:
+            ConfigError: it is not empty and not a run's, or somebody has changed what would be replaced.
             RunLockedError: another process holds it.
         """
         if self._is_owned:
             yield
             return
         self.check()
+        check_run_folder(self.path)
         with ExitStack() as stack:
             self._take(stack, report, time.monotonic() + patience_seconds)
             self._is_owned = True
             stack.callback(setattr, self, "_is_owned", False)
+            check_unchanged(self.path)
             phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
             for folder in (self.path, self.cache, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
@@ -240,6 +244,15 @@ class RunFolder:
         )  # fmt: skip
         return [place for place in places if place.exists()]
 
+    def check_trained(self) -> None:
+        """Refuses to replace a preset or an adapter among whose files other people's lie.
+
+        Raises:
+            ConfigError: they do.
+        """
+        for place in (self.preset, self.adapter):
+            check_replaceable(place)
+
     def list_phases(self) -> list[str]:
         """The phases of a training that have checkpoints here, by name."""
         if not self.checkpoints.is_dir():
@@ -249,7 +262,12 @@ class RunFolder:
         )
 
     def clear_training(self) -> None:
-        """Removes the training and what was measured on it; prepared data and exports stay."""
+        """Removes the training and what was measured on it; prepared data and exports stay.
+
+        Raises:
+            ConfigError: something else lies among it.
+        """
+        self.check_trained()
         self.mark_begun("finetune")
         # what the others hang on goes first: without it the rest is taken for nothing
         for place in sorted(self.list_trained(), key=lambda place: place != self.task):

@@ -1,0 +1,108 @@
+"""What is not kerasft's stays: a folder of somebody else is no run folder, and what was changed is not replaced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kerasft.errors import ConfigError
+from kerasft.files import is_leftover
+from kerasft.integrity import HASHES, find_damage, read_hashes, record_files
+
+_STAGES = "stages.json"
+_MARKS = ("config.yaml", "inputs/", _STAGES)
+"""What is written into a run folder first; the record of its hashes, which is written before, names one of them."""
+_LANDMARKS = ("manifest.json", "config.json", "cache.json", "adapter.json")
+"""A dataset, a preset, a cache or an adapter from before there were records has one of these."""
+_FOR_PEOPLE = ("config.yaml", "report.html")
+"""What people change in a run folder. (Of what only kerasft reads, another hash is damage, and told as that.)"""
+_WRITTEN_ALONE = (
+    "config.yaml", "environment.json", "metrics.json", _STAGES, "task.json", "model.keras", "report.html",
+    "augmentation.png",
+)  # fmt: skip
+_OTHERS = ("lost+found",)
+_MOST_NAMES = 3
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuses a folder that holds something and is no run's, before anything is written into it.
+
+    A run's folder has a record of what kerasft wrote there: hashes.json, or stages.json from before there was one.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    found = list_contents(folder)
+    if not found or _is_run(folder):
+        return
+    shown = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
+    raise ConfigError(
+        f"the folder is not empty, and not a run's: it holds {shown}. Nothing was written.",
+        where=str(folder),
+        fix="Name a new or empty folder: --output DIR.",
+    )
+
+
+def list_contents(folder: Path) -> list[str]:
+    """What a folder holds, less hidden files and what a file system itself puts there; sorted."""
+    if not folder.is_dir():
+        return []
+    names = sorted(os.listdir(folder))
+    return [name for name in names if not name.startswith(".") and name not in _OTHERS]
+
+
+def _is_run(folder: Path) -> bool:
+    known = read_hashes(folder)
+    return (folder / _STAGES).is_file() if known is None else any(name.startswith(_MARKS) for name in known)
+
+
+def check_unchanged(folder: Path) -> None:
+    """Refuses to replace what somebody has changed in a run folder, or put there, in the place of kerasft's own files.
+
+    The files of a run from before there was a record are taken up into one as they are.
+
+    Raises:
+        ConfigError: one is not as kerasft wrote it.
+        DamagedError: the record is damaged.
+    """
+    known = read_hashes(folder)
+    if known is None:
+        if (folder / _STAGES).is_file():
+            record_files(folder, [folder / name for name in _WRITTEN_ALONE if (folder / name).is_file()])
+        return
+    for name in _FOR_PEOPLE:
+        strange = name not in known and os.path.lexists(folder / name)
+        if strange or find_damage(folder, name, known) not in (None, "it is missing"):
+            raise ConfigError(
+                f"the file {'is not' if strange else 'was changed, and is no longer'} as kerasft wrote it, "
+                "and would be replaced",
+                where=str(folder / name),
+                fix=f"Keep it under another name (mv {folder / name} …), or use another folder: --output DIR.",
+            )
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuses to replace a whole folder that holds something which kerasft did not write there.
+
+    Args:
+        folder: such as a run's dataset/, which has a record of its own, and is about to be made anew.
+
+    Raises:
+        ConfigError: it holds something else.
+        DamagedError: its record is damaged.
+    """
+    known = read_hashes(folder)
+    if known is None:
+        strange = list_contents(folder)
+        if any(name in strange for name in _LANDMARKS):
+            return
+    else:
+        inside = (path for path in folder.rglob("*") if not path.is_dir() and not is_leftover(path.name))
+        names = sorted(path.relative_to(folder).as_posix() for path in inside)
+        strange = [name for name in names if name not in known and name != HASHES]
+    if strange:
+        raise ConfigError(
+            f"the folder would be replaced, and holds what kerasft did not write: {', '.join(strange[:_MOST_NAMES])}",
+            where=str(folder),
+            fix="Move that elsewhere, or use another folder: --output DIR.",
+        )
