@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -23,8 +24,10 @@ _NOISE = re.compile(
 
 def prepare_environment() -> None:
     """Makes Keras take the TensorFlow backend, and keeps TensorFlow's start-up lines from users who have not asked
-    for them by `TF_CPP_MIN_LOG_LEVEL`."""
+    for them by `TF_CPP_MIN_LOG_LEVEL`; starts no program."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    # libraries ask for the processor's name, for which Python would start a program (`uname -p`)
+    vars(platform.uname()).setdefault("processor", platform.machine())
     if _LOG_LEVEL not in os.environ:
         os.environ[_LOG_LEVEL] = "3"
         if "tensorflow" not in sys.modules:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from kerasft.errors import PresetError, StorageError
 from kerasft.files import whole_folder
+from kerasft.foreign import list_contents
+from kerasft.integrity import HASHES, find_damage, list_files, read_hashes, write_hashes
 from kerasft.models.catalogue import (
     PRESET_SCHEMES,
     PresetRow,
@@ -99,7 +101,8 @@ def fetch_preset(name: str, to: Path, progress: Progress, *, base: Path | None =
         `to`, absolute.
 
     Raises:
-        PresetError: as `resolve_preset`; or `to` holds other files; or the disk is too small.
+        PresetError: as `resolve_preset`; or `to` holds other files, or a preset that kerasft did not write; or the disk
+            is too small.
     """
     to = Path(to).expanduser().resolve()
     _check_target(to)
@@ -119,6 +122,7 @@ def fetch_preset(name: str, to: Path, progress: Progress, *, base: Path | None =
     ):
         progress.note(f"{to} already holds {name} ({size / 1e6:.1f} MB).")
         return to
+    _check_own(to)
     _copy_preset(name, folder, to, size, progress)
     progress.note(f"{name}: {size / 1e6:.1f} MB in {to}. Use it with model.preset: {to}")
     return to
@@ -144,6 +148,7 @@ def _copy_preset(name: str, folder: Path, to: Path, size: int, progress: Progres
                 for licence in list_licence_files(module):
                     if not (temporary / licence.name).exists():
                         shutil.copyfile(licence, temporary / licence.name)
+            write_hashes(temporary)
     except StorageError:
         raise
     except OSError as error:
@@ -164,11 +169,25 @@ def _check_target(to: Path) -> None:
     others = [
         path.relative_to(to).as_posix()
         for path in sorted(to.rglob("*"))
-        if not path.is_dir() and path.relative_to(to).as_posix() not in known
+        if not path.is_dir() and path.relative_to(to).as_posix() not in (*known, HASHES)
     ]
     if others or (known and find_missing(to)):
         raise PresetError(
             f"is not empty, and not a preset alone: it holds {', '.join((others or sorted(known))[:5])}.",
+            where=str(to),
+            fix="Name a new or an empty folder.",
+        )
+
+
+def _check_own(to: Path) -> None:
+    """Refuses to replace a preset that kerasft did not write, or that was changed since."""
+    if not list_contents(to):
+        return
+    known = read_hashes(to) or {}
+    names = list_files(to)
+    if not set(names) <= set(known) or any(find_damage(to, name, known) for name in names):
+        raise PresetError(
+            "holds another preset, which kerasft did not write, or which was changed since.",
             where=str(to),
             fix="Name a new or an empty folder.",
         )

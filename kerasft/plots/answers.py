@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pydantic
 
 from kerasft.errors import ConfigError
 from kerasft.files import whole_file
 from kerasft.plots.pictures import open_upright
 from kerasft.plots.sheets import draw_label
 from kerasft.plots.style import shorten_label
+from kerasft.untrusted import iterate_json_lines, open_in_place, read_bytes
+
+_RECORD = ".kerasft-copies.jsonl"
 
 LONGEST_PX = 1600
 """The longer side of a copy: a larger picture is reduced to it."""
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
 
 
+class _Copy(pydantic.BaseModel):
+    name: str
+    sha256: str
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
 class LabelledCopies:
     """Writes copies into a folder, each under its source's name.
 
     Args:
-        folder: made where it is missing. Copies of an earlier time are written over.
+        folder: made where it is missing. Copies of an earlier time, which a hidden file lists with their hashes, are
+            written over where nobody has changed them.
         sources: all pictures that will be copied.
 
     Raises:
-        ConfigError: one of them lies in the folder itself.
+        ConfigError: one of them lies in the folder itself, or another file would be written over.
     """
 
     def __init__(self, folder: Path, sources: Iterable[str | Path]):
         self.folder = folder
+        sources = list(sources)
         self._sources_of: dict[str, str] = {}
         inside = os.path.realpath(folder)
         for source in sources:
@@ -40,6 +58,26 @@ class LabelledCopies:
                     where=f"--draw {folder}",
                     fix="Name another folder.",
                 )
+        known = self._read_record()
+        for name in dict.fromkeys(self._choose_name(str(source)) for source in sources):
+            path = folder / name
+            if os.path.lexists(path) and (path.is_symlink() or known.get(name) != _hash(path)):
+                raise ConfigError(
+                    f"{name} is no copy that kerasft made, or was changed since, and would be written over",
+                    where=f"--draw {folder}",
+                    fix="Name a new or empty folder, or move that file elsewhere.",
+                )
+
+    def _read_record(self) -> dict[str, str]:
+        path = self.folder / _RECORD
+        return (
+            {row["name"]: row["sha256"] for row in iterate_json_lines(path, _Copy)} if path.exists() else {}
+        )
+
+    def _record(self, path: Path) -> None:
+        with open_in_place(self.folder / _RECORD) as file:
+            file.seek(0, os.SEEK_END)
+            file.write((json.dumps({"name": path.name, "sha256": _hash(path)}) + "\n").encode())
 
     def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any]) -> Path:
         """Writes one copy: upright, as large as the picture, a line with label and probability below it.
@@ -61,6 +99,7 @@ class LabelledCopies:
         copy = draw_label(open_upright(data, LONGEST_PX), told or "none")
         with whole_file(path) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
+        self._record(path)
         return path
 
     def _choose_name(self, source: str) -> str:

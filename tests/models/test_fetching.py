@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from preset_makers import COMMIT, build_hugging_face_hub, make_keras_hub_preset, make_preset, serve
 
-from kerasft.errors import PresetError
+from kerasft.errors import KerasftError, PresetError
 from kerasft.files import compute_sha256
 from kerasft.models.fetching import compute_preset_fingerprint, fetch_preset, list_presets, resolve_preset
 from kerasft.progress import Silent
@@ -543,6 +543,7 @@ def test_fetch_copies_what_counts_and_the_licence(tmp_path: Path) -> None:
     assert sorted(path.name for path in to.iterdir()) == [
         "LICENSE",
         "config.json",
+        "hashes.json",
         "model.safetensors",
         "vocab.txt",
     ]
@@ -568,6 +569,12 @@ def test_fetch_replaces_another_preset_but_nothing_else(tmp_path: Path) -> None:
     assert (to / "thesis.txt").exists()
     with pytest.raises(PresetError, match="own folder"):
         fetch_preset("first", first, Silent(), base=tmp_path)
+    with pytest.raises(PresetError, match="another preset, which kerasft did not write"):
+        fetch_preset("second", first, Silent(), base=tmp_path)
+    (to / "thesis.txt").unlink()
+    (to / "config.json").write_text((to / "config.json").read_text() + " ")
+    with pytest.raises(KerasftError, match="damaged"):
+        fetch_preset("first", to, Silent(), base=tmp_path)
 
 
 def test_fetch_that_fails_leaves_nothing(tmp_path: Path) -> None:

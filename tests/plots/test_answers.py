@@ -75,3 +75,15 @@ def test_a_folder_that_holds_a_source_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"a\.png lies in that folder itself"):
             LabelledCopies(folder, ["elsewhere/b.png", str(source)])
     LabelledCopies(source.parent / "out", [str(source)])
+
+
+def test_other_files_and_changed_copies_are_not_written_over(tmp_path: Path) -> None:
+    copy = LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
+    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER)
+    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
+    (tmp_path / "mine.png").write_bytes(draw())
+    with pytest.raises(ConfigError, match=r"mine\.png is no copy that kerasft made"):
+        LabelledCopies(tmp_path, ["in/a.png", "in/mine.png"])
+    copy.write_bytes(draw(40))
+    with pytest.raises(ConfigError, match=r"a\.png is no copy that kerasft made, or was changed"):
+        LabelledCopies(tmp_path, ["in/a.png"])
