@@ -62,7 +62,7 @@ def check_tree(root: str | Path, error: type[KerasftError] = DataError) -> None:
     while folders:
         try:
             with os.scandir(folders.pop()) as entries:
-                found = [(entry.path, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
+                found = [(entry.path, _read_mode(entry)) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
             continue
         for path, mode in found:
@@ -70,6 +70,13 @@ def check_tree(root: str | Path, error: type[KerasftError] = DataError) -> None:
                 folders.append(path)
             elif not stat.S_ISREG(mode):
                 raise error(_refuse(path, mode), where=path, fix=REMOVE_IT)
+
+
+def _read_mode(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_mode
+    except FileNotFoundError:  # somebody is at work there
+        return stat.S_IFREG
 
 
 def _refuse(path: str | Path, mode: int) -> str:
