@@ -63,12 +63,13 @@ def variable_path(variable: Any) -> str:
 
 
 def variable_kind(variable: Any) -> Kind:
-    """What a variable is, by its path: `bias`, `norm`, `embedding` or `weight` (all else).
+    """What a variable is, by its path and shape: `bias`, `norm`, `embedding` or `weight`.
 
     `norm` is the scale and offset of any normalisation: a name that is or ends with "gamma" or "beta", and
-    `scale`, `offset`, `weight` or `bias` in a layer whose name contains "norm". `bias` is any other name that
-    is or ends with "bias". `embedding` is a table: a name with "embedding" or "embeddings" as one of its words
-    (`position_embeddings`).
+    `scale`, `offset`, `weight` or `bias` in a layer whose name contains "norm"; all of a layer scale (ConvNeXt's),
+    whatever its shape; and any other vector or single number of a layer that is no bias: these scale features without
+    mixing them. `bias` is any other name that is or ends with "bias". `embedding` is a table: a name with "embedding"
+    or "embeddings" as one of its words (`position_embeddings`). `weight` is what is left.
     """
     parts = variable_path(variable).split("/")
     name, layer = parts[-1], parts[-2] if len(parts) > 1 else ""
@@ -76,11 +77,14 @@ def variable_kind(variable: Any) -> Kind:
         return "norm"
     if name in ("scale", "weight", "bias", "offset") and "norm" in layer.lower():
         return "norm"
+    if re.search(r"(^|_)layer_?scale(_|$)", layer.lower()):
+        return "norm"
     if re.search(r"(^|_)bias$", name):
         return "bias"
     if re.search(r"(^|_)embeddings?(_|$)", name):
         return "embedding"
-    return "weight"
+    shape = getattr(variable, "shape", None)
+    return "norm" if layer and shape is not None and len(shape) <= 1 else "weight"
 
 
 def resolve_settings(
