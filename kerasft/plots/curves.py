@@ -16,7 +16,6 @@ from kerasft.plots.style import (
     GREEN,
     MUTED,
     PALETTE,
-    PAPER,
     VERMILION,
     draw_grid,
     in_house_style,
@@ -25,6 +24,10 @@ from kerasft.plots.style import (
 )
 
 _VALIDATION = "validation_"
+_LOSSES = (f"{_VALIDATION}loss", f"{_VALIDATION}log_loss")
+"""What stands beside the training loss, on its scale; the first that there is."""
+_SMOOTHED_FROM = 40
+"""From how many values on the training loss is smoothed."""
 _FIRST = ("accuracy", "f1", "macro_f1", "precision", "recall", "partial_f1", "token_accuracy")
 """Validation figures that come first, where there are more than colours."""
 
@@ -68,13 +71,13 @@ def _list_validation_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {key: None for row in history for key in row if key.startswith(_VALIDATION)}
     first = [f"{_VALIDATION}{name}" for name in _FIRST]
     ordered = sorted(names, key=lambda name: first.index(name) if name in first else len(first))
-    return [name for name in ordered if name != f"{_VALIDATION}loss" and len(select_series(history, name)[0])]
+    return [name for name in ordered if name not in _LOSSES and len(select_series(history, name)[0])]
 
 
 def list_learning_curve_panels(history: Sequence[Mapping[str, Any]]) -> list[str]:
     """Which of the panels `loss`, `validation` and `learning_rate` the history has data for."""
     found = {
-        "loss": any(len(select_series(history, key)[0]) for key in ("loss", f"{_VALIDATION}loss")),
+        "loss": any(len(select_series(history, key)[0]) for key in ("loss", *_LOSSES)),
         "validation": bool(_list_validation_figures(history)),
         "learning_rate": len(select_series(history, "learning_rate")[0]) > 0,
     }
@@ -98,7 +101,7 @@ def build_learning_curves_figure(
         phase_ends: the last step of each part of the training but the last part; these are on shaded ground.
     """
     panels = list_learning_curve_panels(history) if panels is None else panels
-    figure = new_figure(3.7 * max(len(panels), 1), 3.0)
+    figure = new_figure(3.7 * max(len(panels), 1), 3.5)
     draw = {"loss": _draw_loss, "validation": _draw_validation, "learning_rate": _draw_learning_rate}
     for position, name in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), position + 1)
@@ -110,8 +113,16 @@ def build_learning_curves_figure(
         if best_step is not None and name != "learning_rate":
             axes.axvline(best_step, color=MUTED, linewidth=1.0, dashes=(2, 2), label="chosen")
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="best", frameon=True, framealpha=0.75, edgecolor="none", facecolor=PAPER)
+            # below the axes: within, with several curves, there is no place where it hides none
+            axes.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False, columnspacing=1.2
+            )
     return figure
+
+
+def is_smoothed(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the training loss is drawn smoothed, over a thin line of what was measured."""
+    return len(select_series(history, "loss")[1]) >= _SMOOTHED_FROM
 
 
 def _shade_phases(axes: Axes, phases: Sequence[float]) -> None:
@@ -129,13 +140,15 @@ def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     axes.set_title("Loss")
     steps, values = select_series(history, "loss")
     if len(values):
-        window = max(1, len(values) // 20) | 1
+        window = len(values) // 20 | 1 if is_smoothed(history) else 1
         if window > 1:
             axes.plot(steps, values, color=BLUE, linewidth=0.8, alpha=0.3)
         axes.plot(steps, smooth_values(values, window), color=BLUE, label="train")
-    steps, values = select_series(history, f"{_VALIDATION}loss")
-    if len(values):
-        axes.plot(steps, values, "o-", color=VERMILION, markersize=5, label="validation")
+    for key in _LOSSES:
+        steps, values = select_series(history, key)
+        if len(values):
+            axes.plot(steps, values, "o-", color=VERMILION, markersize=5, label="validation")
+            break
     axes.set_ylim(bottom=0.0 if axes.get_ylim()[0] >= 0 else None)
 
 

@@ -99,6 +99,7 @@ class ReportContent:
         export: the exported model.
         usage: (caption, command) pairs shown before those for the export.
         augmentation: a sheet of training pictures as they are varied, PNG.
+        label_smoothing: share of the training target that was spread over all labels.
         mistakes: how many mistakes are shown.
         sections: more parts, after the mistakes.
         templates: name → Jinja source of their templates, where this package lacks them.
@@ -120,6 +121,7 @@ class ReportContent:
     export: ExportedModel | None = None
     usage: Sequence[tuple[str, str]] = ()
     augmentation: bytes | None = None
+    label_smoothing: float = 0.0
     mistakes: int = 20
     sections: Sequence[Section] = ()
     templates: Mapping[str, str] = field(default_factory=dict)

@@ -41,6 +41,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         else {split: _read_predictions(run, split, names, dataset) for split in figures},
         tagged_texts={split: _read_tagged_texts(run, split) for split in figures} if tagged else {},
         training=run.read_metrics().get("finetune", {}).get("train", {}),
+        label_smoothing=float(facts["task"].get("label_smoothing") or 0.0),
         history=run.read_history(),
         best_step=facts.get("best_step"),
         manifest=dataset.manifest,

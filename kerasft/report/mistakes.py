@@ -8,7 +8,7 @@ from typing import Any
 from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.pictures import build_data_uri, open_upright
 from kerasft.report.content import ReportContent, Section, SplitPredictions
-from kerasft.report.wording import format_percent
+from kerasft.report.wording import format_percent, name_label
 
 THUMBNAIL_PX = 160
 """The longer side of a picture, as it is shown and, where it is no smaller, embedded."""
@@ -28,8 +28,8 @@ def build_mistakes_section(content: ReportContent, split: str) -> Section | None
         label, prediction = int(found.labels[index]), int(predicted[index])
         mistakes.append(
             {
-                "label": content.label_names[label],
-                "predicted": content.label_names[prediction],
+                "label": name_label(content.label_names[label]),
+                "predicted": name_label(content.label_names[prediction]),
                 "sure": format_percent(float(found.probabilities[index, prediction])),
                 "label_probability": format_percent(float(found.probabilities[index, label])),
                 "origin": found.origins[index] if len(found.origins) else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from kerasft.plots.curves import build_learning_curves_figure, list_learning_curve_panels
+from kerasft.plots.curves import build_learning_curves_figure, is_smoothed, list_learning_curve_panels
 from kerasft.plots.style import figure_to_svg
 from kerasft.report.content import ReportContent, Section
 from kerasft.report.wording import format_duration, format_figure, format_percent
@@ -15,6 +15,7 @@ _FACTS = {
     "examples_per_second": "Examples a second",
     "padding_share": "Padding among tokens",
     "learning_share": "Parameters that learn",
+    "best_epoch": "Kept epoch",
     "peak_memory_mb": "Peak memory",
 }
 _PHASES = {"head": "the head alone", "finetune": "the whole net"}
@@ -38,15 +39,38 @@ def build_training_section(content: ReportContent, split: str) -> Section | None
     told |= {"epochs", "examples_per_second"} if phases else set()
     told |= {"padding_share"} if content.of_pictures else set()
     facts = [
-        (_FACTS.get(name, name.replace("_", " ").capitalize()), _format_fact(name, float(figure["value"])))
+        (
+            _FACTS.get(name, name.replace("_", " ").capitalize()),
+            _name_epoch(content, int(figure["value"]))
+            if name == "best_epoch"
+            else _format_fact(name, float(figure["value"])),
+        )
         for name, figure in content.training.items()
         if name not in told
     ]
     sheet = None if content.augmentation is None else _embed_sheet(content.augmentation)
     if not curves and not facts and not sheet:
         return None
-    data = {"curves": curves, "facts": facts, "phases": phases, "shaded": bool(ends), "sheet": sheet}
+    data = {
+        "curves": curves,
+        "facts": facts,
+        "phases": phases,
+        "shaded": bool(ends),
+        "smoothed": is_smoothed(content.history),
+        "sheet": sheet,
+    }
     return Section(heading="Training", template="section_training.html", data=data)
+
+
+def _name_epoch(content: ReportContent, epoch: int) -> str:
+    """An epoch, counted from 1 over all phases, as its own phase counts it."""
+    for name in _PHASES:
+        if f"{name}_epochs" in content.training:
+            epochs = int(content.training[f"{name}_epochs"]["value"])
+            if epoch <= epochs:
+                return f"{epoch} of {_PHASES[name]}"
+            epoch -= epochs
+    return str(epoch)
 
 
 def _list_phases(content: ReportContent) -> list[dict[str, Any]]:

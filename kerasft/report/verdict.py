@@ -63,7 +63,7 @@ def build_verdict(content: ReportContent, split: str) -> list[Statement]:
     found = _compare_with_majority(figures, content.label_names)
     found += _judge_rare_labels(figures)
     if predictions is not None:
-        found += _judge_calibration(figures, predictions)
+        found += _judge_calibration(figures, predictions, content)
         found += _name_confusions(predictions, content.label_names)
     found += _judge_data(content, split)
     if "examples" in figures and figures["examples"]["value"] < _FEW_EXAMPLES:
@@ -118,7 +118,9 @@ def _judge_rare_labels(figures: Figures) -> list[Statement]:
     ]
 
 
-def _judge_calibration(figures: Figures, predictions: SplitPredictions) -> list[Statement]:
+def _judge_calibration(
+    figures: Figures, predictions: SplitPredictions, content: ReportContent
+) -> list[Statement]:
     if "low" not in figures.get("ece", {}):
         return []
     ece = figures["ece"]
@@ -134,7 +136,15 @@ def _judge_calibration(figures: Figures, predictions: SplitPredictions) -> list[
         ]
     kind = "over-confident" if sure > right else "under-confident"
     tone: Tone = "bad" if ece["value"] > 0.15 else "fair"
-    return [Statement(tone, f"It is {kind}: {average} ({off}).")]
+    cause = ""
+    smoothing = content.label_smoothing
+    if smoothing and sure < right:
+        most = 1 - smoothing + smoothing / len(content.label_names)
+        cause = (
+            f" Label smoothing makes it so: it was taught to be {format_percent(most)} sure and no more "
+            f"(task.label_smoothing: {smoothing:g})."
+        )
+    return [Statement(tone, f"It is {kind}: {average} ({off}).{cause}")]
 
 
 def _name_confusions(predictions: SplitPredictions, label_names: Any) -> list[Statement]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kerasft.plots.style import shorten_label
 
 _THIN = "\u202f"  # narrow no-break space
+
+_NUMBER = re.compile(r"[+\-−]?[\d.,:/\s]*\d\s*%?")
 
 SHARES = ("accuracy", "token_accuracy", "ece")
 """Figures that are shown as percentages; so is every precision, recall and F1, overall and of single labels."""
@@ -52,6 +55,11 @@ def format_interval(name: str, figure: Mapping[str, float]) -> str:
 def quote_label(name: str, length: int = 60) -> str:
     """The label in quotes, isolated so that its writing direction stays its own."""
     return f"“\u2068{shorten_label(name, length)}\u2069”"
+
+
+def name_label(name: str) -> str:
+    """A label that stands beside numbers: in quotes where it is one itself."""
+    return quote_label(name) if _NUMBER.fullmatch(name) else name
 
 
 def format_duration(seconds: float) -> str:

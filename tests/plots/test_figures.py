@@ -137,6 +137,39 @@ def test_what_a_model_is_chosen_by_is_drawn_first_where_figures_are_many():
     assert len(drawn) < len(names)
 
 
+def test_the_legend_lies_below_the_axes_where_it_hides_no_curve():
+    names = ["f1", "recall", "precision", "token_accuracy", "macro_f1"]
+    history = [
+        *HISTORY,
+        *({"epoch": epoch, **{f"validation_{name}": 0.5 for name in names}} for epoch in (1, 2)),
+    ]
+    figure = curves.build_learning_curves_figure(history, best_step=30)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        legend, plot = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert legend.y1 < plot.y0
+        assert legend.y0 >= 0
+
+
+def test_what_the_note_says_of_a_thin_line_is_so():
+    def count_lines(steps):
+        history = [{"step": step, "loss": 1.0 / (1 + step)} for step in range(steps)]
+        (axes,) = curves.build_learning_curves_figure(history).axes
+        assert curves.is_smoothed(history) == (len(axes.lines) == 2)
+        return len(axes.lines)
+
+    assert count_lines(12) == 1
+    assert count_lines(39) == 1
+    assert count_lines(40) == 2
+
+
+def test_log_loss_stands_beside_the_training_loss():
+    history = [*HISTORY[:3], {"epoch": 2, "step": 30, "validation_log_loss": 0.6, "validation_accuracy": 0.8}]
+    loss, validation, _ = curves.build_learning_curves_figure(history).axes
+    assert loss.get_legend_handles_labels()[1] == ["train", "validation"]
+    assert validation.get_legend_handles_labels()[1] == ["accuracy"]
+
+
 def test_earlier_phases_lie_on_shaded_ground():
     for axes in curves.build_learning_curves_figure(HISTORY, phase_ends=[7]).axes:
         (shade,) = axes.patches

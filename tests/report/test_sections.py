@@ -4,6 +4,8 @@ import numpy as np
 
 from kerasft.report import sections
 from kerasft.report.content import ExportedModel, SplitPredictions
+from kerasft.report.page import render_report
+from kerasft.report.training import build_training_section
 
 
 def test_mistakes_are_the_surest_wrong_answers(build_content):
@@ -24,6 +26,40 @@ def test_mistakes_are_the_surest_wrong_answers(build_content):
     ]
     assert (data["total"], data["examples"]) == (3, 4)
     assert data["mistakes"][0]["label_probability"] == "1.0\u202f%"
+
+
+def test_names_that_are_numbers_stand_in_quotes_beside_numbers(build_content):
+    found = SplitPredictions(probabilities=np.array([[0.1, 0.9]]), labels=np.array([0]), texts=["x"])
+    for names, shown in (
+        (("5", "1990s"), ("“\u20685\u2069”", "1990s")),
+        (("−1.5 %", "a 5"), ("“\u2068−1.5 %\u2069”", "a 5")),
+    ):
+        (mistake,) = sections.build_mistakes_section(
+            build_content(names, predictions={"test": found}), "test"
+        ).data["mistakes"]
+        assert (mistake["label"], mistake["predicted"]) == shown
+
+
+def test_the_kept_epoch_is_named_as_its_phase_counts_it(build_content):
+    def tell(epoch, **figures):
+        figures = {"epochs": 55, "best_epoch": epoch, "seconds": 9.0, "examples_per_second": 5.0} | figures
+        training = {name: {"value": value} for name, value in figures.items()}
+        facts = build_training_section(build_content(training=training), "test").data["facts"]
+        assert "Best epoch" not in dict(facts)
+        return dict(facts)["Kept epoch"]
+
+    head = {"head_epochs": 30, "head_seconds": 4.0, "head_examples_per_second": 50.0}
+    assert tell(47, **head) == "17"
+    assert tell(3, **head) == "3 of the head alone"
+    assert tell(47) == "47"
+
+
+def test_nothing_is_said_of_a_thin_line_that_is_not_drawn(build_content):
+    history = [{"step": step, "epoch": 1, "loss": 1.0 / step} for step in range(1, 20)]
+    page = render_report(build_content(history=history))
+    assert "thin line" not in page
+    assert "The dotted line marks" in page
+    assert "thin line" in render_report(build_content())
 
 
 def test_bars_of_a_row_share_a_scale(build_content):

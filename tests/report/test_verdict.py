@@ -57,6 +57,19 @@ def test_confidence_is_judged_both_ways(build_content, predict):
     assert find(fair, "taken at their word")[1] == "good"
 
 
+def test_label_smoothing_is_named_where_it_makes_a_model_unsure(build_content, predict):
+    unsure, over_sure = predict(2000, scale=0.3), predict(2000, scale=4.0)
+    text, _ = find(
+        verdict_of(build_content(predictions={"test": unsure}, label_smoothing=0.1)), "under-confident"
+    )
+    assert "taught to be 95.0\u202f% sure and no more (task.label_smoothing: 0.1)" in text
+    for others in (
+        build_content(predictions={"test": unsure}),
+        build_content(predictions={"test": over_sure}, label_smoothing=0.1),
+    ):
+        assert not [text for text in verdict_of(others) if "smoothing" in text]
+
+
 def test_the_most_frequent_confusion_is_named_with_its_share(build_content):
     labels = np.array([0] * 10 + [1] * 10)
     predictions = np.array([1] * 4 + [0] * 6 + [1] * 9 + [0])
