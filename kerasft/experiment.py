@@ -64,6 +64,17 @@ class ExperimentConfig(Config):
             self.__dict__["train"] = settled
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _has_the_monitored_figure(self) -> ExperimentConfig:
+        monitor, names = self.train.monitor, [*self.task.figure_names, "loss"]
+        if monitor not in names:
+            near = difflib.get_close_matches(monitor, names, 1) or [name for name in names if monitor in name]
+            raise ValueError(
+                f"train.monitor: {self.task.type} has no figure {monitor!r} to choose the best epoch by; "
+                f"{f'did you mean {near[0]}? it' if near else 'it'} has {', '.join(names)}"
+            )
+        return self
+
     @classmethod
     def choose(cls, data: Any) -> list[type[ExperimentConfig]]:
         """The schema of a document's kind of task; where it names none that is known, all, the nearest first."""

@@ -46,6 +46,7 @@ def measure_entities(
     types: Sequence[str],
     *,
     token_hits: np.ndarray | None = None,
+    token_log_losses: np.ndarray | None = None,
     bootstrap_samples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
@@ -55,6 +56,7 @@ def measure_entities(
         macro_…                  their means over the types that occur, gold or predicted; 0/0 counts as 0
         exact_…, partial_…, ent_type_…    precision, recall and F1 of the other measures
         token_accuracy           share of the tokens whose tag is right; with `token_hits` alone
+        log_loss                 −ln of the probability of a token's tag, nats a token; with `token_log_losses`
         examples, entities       sentences, and gold entities in them
 
     Besides, for each type, strict `precision/<type>`, `recall/<type>`, `f1/<type>` and `support/<type>`. Never NaN: a
@@ -68,6 +70,7 @@ def measure_entities(
         predicted: of the same sentences.
         types: names of the type ids, all different.
         token_hits: int (sentences, 2), rightly tagged tokens and all tokens of each sentence.
+        token_log_losses: float (sentences,), the sum of −ln p over each sentence's tokens; needs `token_hits`.
         bootstrap_samples: resamples behind the intervals; 0 for values alone.
         seed: the resamples follow from it.
 
@@ -78,7 +81,10 @@ def measure_entities(
     sums = _sum_sentences(gold, predicted, types, token_hits)
     values = _name_figures(sums.sum(axis=0, dtype=np.float64), types)
     trials = _count_trials(sums, types)
-    resampled = _resample(sums, types, bootstrap_samples, seed) if bootstrap_samples else {}
+    losses = None if token_log_losses is None else np.asarray(token_log_losses, np.float64)
+    if losses is not None and token_hits is not None:
+        values |= _name_log_loss(losses.sum(), sums[:, -1].sum())
+    resampled = _resample(sums, losses, types, bootstrap_samples, seed) if bootstrap_samples else {}
     support = sums[:, len(types) : 2 * len(types)].sum(axis=0)
     figures: dict[str, Figure] = {"examples": {"value": len(gold)}, "entities": {"value": int(support.sum())}}
     for name, value in values.items():
@@ -280,14 +286,27 @@ def _count_trials(sums: np.ndarray, types: Sequence[str]) -> dict[str, float]:
     return {name: float(np.count_nonzero(counts)) for name, counts in trials.items()}
 
 
-def _resample(sums: np.ndarray, types: Sequence[str], samples: int, seed: int) -> dict[str, np.ndarray]:
+def _name_log_loss(losses: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {"log_loss": np.asarray(losses / tokens)}
+
+
+def _resample(
+    sums: np.ndarray, losses: np.ndarray | None, types: Sequence[str], samples: int, seed: int
+) -> dict[str, np.ndarray]:
     """Each figure of each resample, float64 (samples,)."""
     # Sentences that add the same stand side by side, and are counted together before anything is multiplied.
-    kinds, sizes = np.unique(sums, axis=0, return_counts=True)
+    kinds, places, sizes = np.unique(sums, axis=0, return_inverse=True, return_counts=True)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    if losses is not None:
+        losses = losses[np.argsort(places.ravel(), kind="stable")]
+    lost = []
     terms = np.ascontiguousarray(kinds.T, np.float64)
     totals = []
     for counts in iterate_resample_counts(len(sums), samples, seed):
         # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
         totals.append(np.einsum("bn,kn->bk", np.add.reduceat(counts, starts, axis=1), terms))
-    return _name_figures(np.concatenate(totals), types)
+        if losses is not None:
+            lost.append(np.einsum("bn,n->b", counts, losses))
+    total = np.concatenate(totals)
+    return _name_figures(total, types) | (_name_log_loss(np.concatenate(lost), total[:, -1]) if lost else {})

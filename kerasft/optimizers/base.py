@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasft.optimizers.denominators import take_denominator
 from kerasft.optimizers.fused import FusedUpdate, Scalars, Slot
-from kerasft.optimizers.gradients import Gradient, clipping_factors, sum_duplicates
+from kerasft.optimizers.gradients import Gradient, clipping_factors, scale, sum_duplicates
 from kerasft.optimizers.groups import KINDS, GroupSettings, ParameterGroup, resolve_settings
 
 # Picks this device's own copy of a variable or a tensor.
@@ -23,7 +24,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     A step takes the gradients g of the batch and does, in this order:
 
         1. g ← g / loss_scale_factor, summed over replicas, repeated rows of an `IndexedSlices` summed
-        2. accumulation: g ← mean of the last k batches' g; the rest happens on every k-th batch only
+        2. accumulation: g ← Σ d·g / Σ d over k batches; what follows happens on every k-th batch only
         3. clipping: clipnorm, global_clipnorm or clipvalue
         4. decoupled weight decay: θ ← θ − η·s·λ·θ
         5. the subclass' equation with the rate η·s
@@ -36,6 +37,12 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     applied, summed over replicas, where Keras clips each replica's share. Rows that an embedding's
     gradient names twice are summed before they are squared. With accumulation the moving average
     moves once an update, where Keras moves it on every batch: so k batches of n come to one of k·n.
+
+    d is what a batch's loss was divided by (its examples, tokens or weights), where the loss tells it: kerasft's own
+    losses do, see `kerasft.optimizers.denominators`. So k batches of any sizes, and parts of a batch on several
+    replicas, come to the one batch of them all. Of other losses d is 1: each batch weighs the same, as in Keras, and
+    so does each replica's part. Batches that are left at the end of `fit`, no multiple of k, make a last update
+    with the rate of the last of them.
 
     `iterations` counts updates; a schedule is asked with the number of batches (Keras' convention).
 
@@ -130,6 +137,11 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     # Keras' interface
 
     @property
+    def iterations(self) -> Any:
+        """Updates done: an integer variable."""
+        return self._iterations if self._state.updates is None else self._state.updates
+
+    @property
     def global_gradient_norm(self) -> Any:
         """√Σ g² over all variables in the last update, before clipping: a float32 variable.
 
@@ -151,9 +163,16 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         )
         state.settings = [self.group_settings(variable) for variable in variables]
         if self.measure_gradient_norm or self.global_clipnorm or self.clipnorm:
-            state.norm = self.add_variable(
-                (), dtype="float32", aggregation="only_first_replica", name="global_gradient_norm"
-            )
+            state.norm = self._add_scalar("float32", "global_gradient_norm")
+        if self.gradient_accumulation_steps:
+            state.updates = self._add_scalar("int32", "updates")
+            state.batches = self._add_scalar("int32", "accumulated_batches")
+            state.denominator = self._add_scalar("float32", "accumulated_denominator")
+
+    def _add_scalar(self, dtype: str, name: str) -> Any:
+        return self.add_variable(
+            (), dtype=dtype, initializer="zeros", aggregation="only_first_replica", name=name
+        )
 
     def group_settings(self, variable: Any) -> GroupSettings:
         """The rate scale and decay that hold for a variable."""
@@ -175,6 +194,33 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             batch = tf.convert_to_tensor(self._iterations) + 1
             self._apply_on_replicas(gradients, variables, rate, batch)
         self._iterations.assign_add(1)
+
+    def apply_accumulated(self) -> None:
+        """Makes an update of the batches that are accumulated and too few for one; nothing where there are none.
+
+        With the learning rate of the last of them. Eager, between steps; `fit` does it at its end.
+        """
+        state = self._state
+        if state.batches is None or not keras.ops.convert_to_numpy(state.batches):
+            return
+        rate = self._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = rate(tf.convert_to_tensor(self._iterations) - 1)
+        else:
+            rate = self.learning_rate
+        rate = tf.cast(tf.convert_to_tensor(rate), tf.float32)
+        # with a loss scale that let no step through, nothing was traced and nothing accumulated
+        places = state.places or list(range(len(self._trainable_variables)))
+        variables = [self._trainable_variables[place] for place in places]
+        strategy = getattr(_unwrap(variables[0]), "distribute_strategy", None)
+        for pick, device in _list_copies(strategy, variables[0]):
+            with tf.device(device):
+                self._update_accumulated(pick, places, rate)
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """What `fit` calls at its end: an update of what is accumulated, then Keras' own, the moving average."""
+        self.apply_accumulated()
+        super().finalize_variable_values(var_list)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -203,49 +249,69 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def _apply_on_replicas(self, grads: list[Any], variables: list[Any], rate, batch) -> None:
         """The step on each device that holds a copy of the variables, with the same gradients on all."""
         if not tf.distribute.has_strategy():
-            self._apply_on_device(lambda value: value, grads, variables, rate, batch)
+            # one batch is its own mean
+            denominator = take_denominator() if self.gradient_accumulation_steps else None
+            self._apply_on_device(lambda value: value, grads, variables, rate, batch, denominator)
             return
 
-        def on_all(strategy, grads, rate, batch):
-            copies = strategy.experimental_local_results(_unwrap(variables[0]))
-            for place, copy in enumerate(copies):
-
-                def pick(value, place=place):
-                    results = strategy.experimental_local_results(value)
-                    return results[place] if len(results) > 1 else results[0]
-
-                with tf.device(copy.device):
+        def on_all(strategy, grads, rate, batch, denominator):
+            for pick, device in _list_copies(strategy, variables[0]):
+                with tf.device(device):
                     picked = [pick(gradient) for gradient in grads]
-                    self._apply_on_device(pick, picked, variables, pick(rate), pick(batch))
+                    own = None if denominator is None else pick(denominator)
+                    self._apply_on_device(pick, picked, variables, pick(rate), pick(batch), own)
 
         replica = tf.distribute.get_replica_context()
         if replica is None:
-            on_all(tf.distribute.get_strategy(), grads, rate, batch)
+            on_all(tf.distribute.get_strategy(), grads, rate, batch, None)
             return
+        denominator = take_denominator()
+        if denominator is not None:
+            own, denominator = denominator, replica.all_reduce(tf.distribute.ReduceOp.SUM, denominator)
+            # each replica's loss is divided by their number, as Keras does
+            share = replica.num_replicas_in_sync * tf.math.divide_no_nan(own, denominator)
+            grads = [scale(_as_gradient(gradient), share) for gradient in grads]
         grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        replica.merge_call(on_all, args=(grads, rate, batch))
+        replica.merge_call(on_all, args=(grads, rate, batch, denominator))
 
-    def _apply_on_device(self, pick: _Pick, grads: list[Any], variables: list[Any], rate, batch) -> None:
+    def _apply_on_device(
+        self, pick: _Pick, grads: list[Any], variables: list[Any], rate, batch, denominator
+    ) -> None:
+        state = self._state
         places = [self._get_variable_index(variable) for variable in variables]
         gradients: list[Gradient] = [sum_duplicates(_as_gradient(gradient)) for gradient in grads]
-        steps = self.gradient_accumulation_steps
-        factor = 1.0 / float(self.loss_scale_factor or 1.0)
-        if not steps:
+        if not self.gradient_accumulation_steps:
+            factor = 1.0 / float(self.loss_scale_factor or 1.0)
             self._update_all(pick, places, gradients, factor, rate, batch)
             return
+        state.places = places
+        for place, gradient in zip(places, gradients, strict=True):
+            total = pick(_unwrap(self._accumulated_gradients[place]))
+            state.fused.accumulate(total, gradient, denominator)
+        pick(_unwrap(state.denominator)).assign_add(tf.ones([]) if denominator is None else denominator)
+        batches = pick(_unwrap(state.batches))
+        batches.assign_add(1)
+
+        def update() -> tf.Tensor:
+            self._update_accumulated(pick, places, rate)
+            return tf.constant(0)
+
+        tf.cond(batches >= self.gradient_accumulation_steps, update, lambda: tf.constant(0))
+
+    def _update_accumulated(self, pick: _Pick, places: list[int], rate) -> None:
+        """One update of all that is accumulated on one device, after which nothing is."""
+        state = self._state
         sums = [pick(_unwrap(self._accumulated_gradients[place])) for place in places]
-        for total, gradient in zip(sums, gradients, strict=True):
-            if isinstance(gradient, tf.IndexedSlices):
-                total.scatter_add(tf.IndexedSlices(tf.cast(gradient.values, total.dtype), gradient.indices))
-            else:
-                total.assign_add(tf.cast(gradient, total.dtype))
+        denominator, batches, updates = (
+            pick(_unwrap(each)) for each in (state.denominator, state.batches, state.updates)
+        )
+        factor = tf.math.divide_no_nan(1.0, denominator * float(self.loss_scale_factor or 1.0))
+        updates.assign_add(1)
+        self._update_all(pick, places, sums, factor, rate, updates.read_value())
+        denominator.assign(0.0)
+        batches.assign(0)
 
-        def update():
-            self._update_all(pick, places, sums, factor / steps, rate, batch // steps)
-
-        tf.cond(tf.equal(batch % steps, 0), lambda: _nothing(update()), lambda: tf.constant(0))
-
-    def _update_all(self, pick: _Pick, places, gradients, factor: float, rate, number) -> None:
+    def _update_all(self, pick: _Pick, places, gradients, factor, rate, number) -> None:
         """Clipping, decay, the equation, the average and the constraints for all variables on one device."""
         state = self._state
         factors, norm = clipping_factors(
@@ -339,6 +405,28 @@ class _State:
         self.slots: list[list[Any]] = []
         self.settings: list[GroupSettings] = []
         self.norm: Any = None
+        # With accumulation: updates done, and batches and denominators since the last.
+        self.updates: Any = None
+        self.batches: Any = None
+        self.denominator: Any = None
+        # Of the variables that have gradients.
+        self.places: list[int] = []
+
+
+def _list_copies(strategy: Any, variable: Any) -> list[tuple[_Pick, str | None]]:
+    """For each device with a copy of the variables: what picks its own copy of anything, and its name."""
+    if strategy is None:
+        return [(lambda value: value, None)]
+
+    def picker(place: int) -> _Pick:
+        def pick(value):
+            results = strategy.experimental_local_results(value)
+            return results[place] if len(results) > 1 else results[0]
+
+        return pick
+
+    copies = strategy.experimental_local_results(_unwrap(variable))
+    return [(picker(place), copy.device) for place, copy in enumerate(copies)]
 
 
 def _moved_average(average: tf.Tensor, value: tf.Tensor, scalars: Scalars) -> tf.Tensor:
@@ -353,7 +441,3 @@ def _unwrap(variable: Any) -> Any:
 
 def _as_gradient(gradient: Any) -> Gradient:
     return gradient if isinstance(gradient, tf.IndexedSlices) else tf.convert_to_tensor(gradient)
-
-
-def _nothing(_: None) -> tf.Tensor:
-    return tf.constant(0)

@@ -59,6 +59,26 @@ def build_schedule(
     )
 
 
+def check_accumulation(config: OptimizerConfig, total_steps: int) -> None:
+    """Refuses to accumulate more batches than a training has.
+
+    Args:
+        config: the `optimizer` section.
+        total_steps: batches of the training, all epochs.
+
+    Raises:
+        ConfigError: there would never be enough for one update.
+    """
+    accumulated = getattr(config, "gradient_accumulation_steps", None)
+    if accumulated and accumulated > total_steps:
+        raise ConfigError(
+            f"gradients of {accumulated} batches are to be accumulated before each update, "
+            f"but the training has only {total_steps:,} batches in all",
+            where="train.optimizer.gradient_accumulation_steps",
+            fix="accumulate fewer, or train for more epochs",
+        )
+
+
 def build_optimizer(
     config: OptimizerConfig,
     schedule_config: ScheduleConfig | None,
@@ -80,9 +100,10 @@ def build_optimizer(
         One of ours, which measures the gradient's norm, or one of Keras' own.
 
     Raises:
-        ConfigError: Keras has no such optimizer, it does not take these arguments, or `layer_decay`
-            is asked of a model that does not tell its layers' depths.
+        ConfigError: Keras has no such optimizer, it does not take these arguments, `layer_decay`
+            is asked of a model that does not tell its layers' depths, or more batches are accumulated than there are.
     """
+    check_accumulation(config, total_steps)
     rate: Any = config.learning_rate
     if schedule_config is not None:
         rate = build_schedule(schedule_config, config.learning_rate, total_steps, first_step)

@@ -53,7 +53,7 @@ class _OwnOptimizer(Config):
     clipvalue: float | None = pydantic.Field(None, gt=0.0)
     """Clips each element of the gradients."""
     gradient_accumulation_steps: int | None = pydantic.Field(None, ge=2)
-    """Averages the gradients of this many batches before each update."""
+    """Makes one update of this many batches: the one that a single batch of all their examples would make."""
     use_ema: bool = False
     """Keeps an exponential moving average of the weights and ends with it."""
     ema_momentum: float = pydantic.Field(0.99, ge=0.0, le=1.0)
@@ -97,7 +97,17 @@ class KerasOptimizerConfig(Config):
     learning_rate: float = pydantic.Field(gt=0.0)
     """The peak learning rate."""
     arguments: dict[str, Any] = pydantic.Field(default_factory=dict)
-    """Further arguments of the class."""
+    """Further arguments of the class, but for `gradient_accumulation_steps`."""
+
+    @pydantic.field_validator("arguments")
+    @classmethod
+    def _accumulates_nothing(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if "gradient_accumulation_steps" in arguments:
+            raise ValueError(
+                "Keras' own optimizers average batches of unequal sizes as if they were equal, and leave out those at "
+                "the end; gradient_accumulation_steps is a key of adamw and gradient_descent"
+            )
+        return arguments
 
     @pydantic.field_validator("arguments")
     @classmethod

@@ -82,6 +82,21 @@ class FusedUpdate:
         for pack in packs.values():
             self._update_pack(pack)
 
+    def accumulate(self, total: tf.Variable, gradient: Any, weight: tf.Tensor | None) -> None:
+        """total ← total + weight · gradient, in one pass; without a weight it is 1. Rows must not repeat."""
+        if isinstance(gradient, tf.IndexedSlices):
+            values = tf.cast(gradient.values, total.dtype)
+            if weight is not None:
+                values = values * tf.cast(weight, total.dtype)
+            total.scatter_add(tf.IndexedSlices(values, gradient.indices))
+        elif weight is None:
+            total.assign_add(tf.cast(gradient, total.dtype))
+        elif int(total.shape.num_elements()) < PACK_BELOW:
+            _add_weighted(total, gradient, weight)
+        else:
+            key = ("add", tuple(total.shape), total.dtype, gradient.dtype)
+            self._function(key, _add_weighted)(total, gradient, weight)
+
     def _update(self, slot: Slot, gradient: tf.Tensor | None) -> None:
         def update(variable, gradient, slots, average, scalars):
             value, new_slots, new_average = self._advance(
@@ -154,6 +169,10 @@ class FusedUpdate:
 
 def _read(gradient: Any) -> Any:
     return gradient.read_value() if isinstance(gradient, tf.Variable) else gradient
+
+
+def _add_weighted(total: tf.Variable, gradient: tf.Tensor, weight: tf.Tensor) -> None:
+    total.assign_add(tf.cast(gradient, total.dtype) * tf.cast(weight, total.dtype))
 
 
 def _clear(gradient: tf.Variable) -> None:

@@ -24,6 +24,14 @@ def sum_duplicates(gradient: Gradient) -> Gradient:
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
+def scale(gradient: Gradient, factor: tf.Tensor) -> Gradient:
+    """A gradient times a float32 scalar, dense or not as it was."""
+    if isinstance(gradient, tf.IndexedSlices):
+        values = gradient.values * tf.cast(factor, gradient.values.dtype)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient * tf.cast(factor, gradient.dtype)
+
+
 def squared_norm(gradient: Gradient) -> tf.Tensor:
     """Σ g² in float32 (float64 for float64). Rows must not repeat: see `sum_duplicates`."""
     values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
@@ -40,7 +48,7 @@ def global_norm_factor(norm: tf.Tensor, limit: float) -> tf.Tensor:
 
 def clipping_factors(
     gradients: Sequence[Gradient],
-    factor: float,
+    factor: float | tf.Tensor,
     *,
     clipnorm: float | None,
     global_clipnorm: float | None,
@@ -53,7 +61,8 @@ def clipping_factors(
 
     Args:
         gradients: without repeated rows.
-        factor: what the gradients are multiplied by before their norms are taken (1 / accumulation steps).
+        factor: what the gradients are multiplied by before their norms are taken; a tensor where only the step knows it
+            (1 / what accumulated losses are divided by).
         clipnorm: largest norm of each gradient.
         global_clipnorm: largest norm of all gradients together.
         measure: whether the norm is wanted where clipping does not need it.
@@ -62,7 +71,10 @@ def clipping_factors(
         One float32 scalar a gradient (None: leave it alone), and the float32 norm of all gradients together,
         after `factor` and before clipping (None unless measured).
     """
-    unchanged = tf.constant(factor, tf.float32) if factor != 1.0 else None
+    if isinstance(factor, tf.Tensor):
+        unchanged = factor
+    else:
+        unchanged = tf.constant(factor, tf.float32) if factor != 1.0 else None
     if not (clipnorm or global_clipnorm or measure):
         return [unchanged] * len(gradients), None
     squares = [squared_norm(gradient) for gradient in gradients]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
-from kerasft.experiment import ExperimentConfig
+from kerasft.experiment import TOKEN_TASKS, ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
@@ -63,16 +63,14 @@ def finetune(
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
     source = resolve_model(config.model)
     fingerprint = compute_finetune_fingerprint(config, dataset, source)
-    if restart:
-        run.clear_training()
-    elif run.is_done("finetune", fingerprint):
+    if not restart and run.is_done("finetune", fingerprint):
         damage = run.find_damage(run.model, run.task, run.preset, run.adapter)
         if damage is None:
             progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
             return
         anew = "written anew from its last checkpoint" if run.list_phases() else "trained anew"
         progress.warn(f"{damage} The model is {anew}.")
-    _train(config, run, dataset, source, fingerprint, progress, started)
+    _train(config, run, dataset, source, fingerprint, progress, started, restart=restart)
 
 
 def _find_start(
@@ -121,11 +119,12 @@ def _train(
     fingerprint: str,
     progress: Progress,
     started: float,
+    *,
+    restart: bool,
 ) -> None:
     import keras
     import tensorflow as tf
 
-    from kerasft.training.callback_set import check_monitor
     from kerasft.training.memory import keep_freed_memory
     from kerasft.training.phases import train_phases
     from kerasft.training.precision import Precision, choose_precision
@@ -140,8 +139,9 @@ def _train(
             "kerasft verify-resume tells."
         )
     task = build_task(config, dataset.label_names, source.path)
-    if "validation" in dataset.splits:
-        check_monitor(task, config.train.monitor)
+    _check_accumulation(config, len(dataset.split("train")))
+    if restart:
+        run.clear_training()
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = _find_start(run, config, identity, progress)
     _begin(config, run, dataset, source, checkpoint)
@@ -196,6 +196,23 @@ def _train(
     if result.best_epoch is not None:
         kept = _name_epoch(result.best_epoch, earlier)
         progress.note(f"Kept {kept}: {config.train.monitor} {result.best_value:.4f} on validation")
+
+
+def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
+    """Refuses to accumulate more batches than there are, before anything is encoded or trained.
+
+    Of entities only the encoded texts tell how many windows there are: they are looked at when training begins.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    from kerasft.data.batching import count_batches
+    from kerasft.optimizers.build import check_accumulation
+    from kerasft.training.fit import count_steps
+
+    train = config.train
+    if train.epochs and config.task.type not in TOKEN_TASKS:
+        check_accumulation(train.optimizer, count_steps(train, count_batches(examples, train.batch_size)))
 
 
 def _name_epoch(epoch: int, earlier: dict[str, TrainingResult]) -> str:

@@ -44,10 +44,9 @@ class Answers(abc.ABC):
     ) -> dict[str, Any]:
         """Named figures; references as `Split.labels` gives them."""
 
-    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
-        """(outputs, references) of an example of each class."""
-        ones = np.eye(len(self.label_names), dtype=np.float32)
-        return ones, ones.argmax(-1).astype(np.int32)
+    @abc.abstractmethod
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        """Logits that answer as the references say."""
 
     @abc.abstractmethod
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
@@ -99,6 +98,9 @@ class OneLabel(Answers):
             seed=seed,
         )
 
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        return 9.0 * np.eye(len(self.label_names), dtype=np.float32)[references]
+
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         matrix = compute_confusion_matrix(self.probabilities(outputs), references)
         return {"confusion_matrix": build_confusion_matrix_figure(matrix, self.label_names)}
@@ -139,9 +141,8 @@ class AnyLabels(Answers):
             seed=seed,
         )
 
-    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
-        outputs, _ = super().make_specimens()
-        return outputs, outputs.astype(np.uint8)
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        return np.where(references, 9.0, -9.0).astype(np.float32)
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         sums = compute_label_sums(self.probabilities(outputs), references, THRESHOLD)

@@ -171,8 +171,8 @@ class Task(abc.ABC):
         """Named figures, with intervals where `bootstrap_samples` > 0."""
 
     @abc.abstractmethod
-    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
-        """(outputs, references) of a few examples, of which `evaluate` tells every figure that there is."""
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        """Outputs that answer every example as its reference says: what `evaluate` can tell of a split at all."""
 
     @abc.abstractmethod
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,8 +250,3 @@ def make_phase(
     return Phase(
         name, model, feed, validation, changes, depths, rung.final, train.epochs, rung.first_epoch
     )  # fmt: skip
-
-
-def higher_is_better(figure: str) -> bool:
-    """Whether a figure's larger value is the better one."""
-    return figure not in ("loss", "log_loss", "brier", "ece", "hamming_loss")

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.optimizers.denominators import CountedLoss
 from kerasft.tasks.answers import Answers, OneLabel, measure_probabilities
 from kerasft.tasks.base import Task
 
@@ -48,8 +49,8 @@ class Classifier(Task):
     ) -> dict[str, Any]:
         return self.answers.evaluate(outputs, references, bootstrap_samples=bootstrap_samples, seed=seed)
 
-    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.answers.make_specimens()
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        return self.answers.answer_rightly(references)
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         return self.answers.draw(outputs, references)
@@ -68,7 +69,12 @@ class Classifier(Task):
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
-class SmoothedCrossentropy(keras.losses.Loss):
+class SparseCrossentropy(CountedLoss, keras.losses.SparseCategoricalCrossentropy):
+    """Keras' cross-entropy of integer labels, which tells the optimizer how many examples it averaged."""
+
+
+@keras.saving.register_keras_serializable(package="kerasft")
+class SmoothedCrossentropy(CountedLoss):
     """Cross-entropy against (1 − ε)·one-hot + ε/classes, from integer labels and logits.
 
     Args:

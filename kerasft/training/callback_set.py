@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -18,9 +17,10 @@ from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
+from kerasft.metrics.names import higher_is_better, is_overall
 from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
-from kerasft.tasks.base import Phase, Task, higher_is_better
+from kerasft.tasks.base import Phase, Task
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
 from kerasft.training.run_folder import RunFolder
@@ -108,6 +108,7 @@ class CallbackSet:
             callbacks.EpochSetter(stream),
             self.step_loss,
             self.throughput,
+            callbacks.LastUpdate(),
         ]
         if setting.phase.validation is not None:
             self._add_validation(setting.phase.validation)
@@ -149,10 +150,12 @@ class CallbackSet:
 
         def compute(outputs: np.ndarray) -> dict[str, float]:
             figures = setting.task.evaluate(outputs, self._references, bootstrap_samples=0, seed=setting.seed)
-            return {name: float(figure["value"]) for name, figure in figures.items() if _is_overall(name)}
+            return {name: float(figure["value"]) for name, figure in figures.items() if is_overall(name)}
 
         self.validation = selection.ValidationFigures(predict, compute)
+        # without label smoothing and weights: what is measured is how good the answers are
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
+        self._check_monitor(monitor)
         better = higher_is_better(monitor)
         error = None
         if config.keep_epoch == "latest" and monitor == "accuracy" and config.early_stopping is None:
@@ -174,6 +177,19 @@ class CallbackSet:
             )
             self.in_order.append(stopping)
             self.stateful["early_stopping"] = stopping
+
+    def _check_monitor(self, monitor: str) -> None:
+        """Refuses a figure that the validation split leaves undefined, however good the model."""
+        setting, references = self._setting, self._references
+        answers = setting.task.answer_rightly(references)
+        figures = setting.task.evaluate(answers, references, bootstrap_samples=0, seed=setting.seed)
+        if monitor not in figures:
+            raise ConfigError(
+                f"the validation split has no {monitor} to choose the best epoch by: it is undefined where all "
+                "examples are of one class, or nothing is to be found in them",
+                where="train.monitor",
+                fix="Choose another figure, or give a validation split that has all classes.",
+            )
 
     def step_figures(self) -> dict[str, float]:
         """Figures of the step that just ended."""
@@ -266,27 +282,3 @@ def _last_learning_rate(optimizer: Any) -> float:
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         return float(schedule(optimizer._iterations - 1))
     return float(optimizer.learning_rate.numpy())
-
-
-def check_monitor(task: Task, monitor: str) -> None:
-    """Refuses a figure that the task does not have.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    outputs, references = task.make_specimens()
-    known = task.evaluate(outputs, references, bootstrap_samples=0, seed=0)
-    names = sorted({name for name in known if _is_overall(name)} | {"loss"})
-    if monitor not in names:
-        near = difflib.get_close_matches(monitor, names, 1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise ConfigError(
-            f"there is no figure {monitor!r} to choose the best epoch by",
-            where="train.monitor",
-            fix=f"{hint}One of: {', '.join(names)}.",
-        )
-
-
-def _is_overall(figure: str) -> bool:
-    """Whether a figure is of the whole split and tells how good the model is."""
-    return "/" not in figure and figure not in ("examples", "entities")

@@ -11,6 +11,7 @@ import keras
 
 from kerasft.data.pipeline import BatchStream
 from kerasft.errors import TrainingError
+from kerasft.optimizers import GroupedOptimizer
 
 
 class Stateful(Protocol):
@@ -126,6 +127,19 @@ class Throughput(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self._start = 0.0
+
+
+class LastUpdate(keras.callbacks.Callback):
+    """Makes an update of the batches that are accumulated when training ends, before its last epoch is measured.
+
+    Stands before all that looks at an epoch's weights.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if last and isinstance(optimizer, GroupedOptimizer):
+            optimizer.apply_accumulated()
 
 
 class EpochCounter(keras.callbacks.Callback):

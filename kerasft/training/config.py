@@ -88,7 +88,8 @@ class TrainConfig(Config):
     group_lengths: bool = True
     """Puts texts of like length into one batch, so that little is padding."""
     monitor: str = "accuracy"
-    """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
+    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
+    without label smoothing or weights."""
     keep_epoch: Literal["latest", "best"] = "latest"
     """`best`: the epoch with the best figure. `latest`: with `accuracy`, the latest that is no more than one standard
     error below the best, so that an example or two do not decide; with other figures or `early_stopping`, as `best`."""
@@ -103,12 +104,23 @@ class TrainConfig(Config):
     tensorboard: TensorBoardConfig = TensorBoardConfig()
     """What is written for TensorBoard."""
 
+    @pydantic.model_validator(mode="after")
+    def _reaches_an_update(self) -> TrainConfig:
+        accumulated = getattr(self.optimizer, "gradient_accumulation_steps", None)
+        if accumulated and self.max_steps is not None and accumulated > self.max_steps:
+            raise ValueError(
+                f"optimizer.gradient_accumulation_steps ({accumulated}) is more than max_steps ({self.max_steps}): "
+                "there would not be enough batches for one update. Accumulate fewer, or set more steps"
+            )
+        return self
+
 
 class TokenTrainConfig(TrainConfig):
     """How a model of entities in texts learns."""
 
     monitor: str = "f1"
-    """The validation figure by which the epoch that is kept is chosen: a metric's name, or `loss`."""
+    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
+    without label smoothing or weights."""
     optimizer: OptimizerConfig = AdamWConfig(
         type="adamw", learning_rate=5e-5, weight_decay=0.01, global_clipnorm=1.0
     )

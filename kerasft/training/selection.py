@@ -167,6 +167,15 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def set_state(self, state: Mapping[str, Any]) -> None:
         self._state = dict(state)
 
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.monitor in (logs or {}):
+            super().on_epoch_end(epoch, logs)
+            return
+        # an epoch that leaves the figure undefined is no improvement; Keras would pass it over
+        self.wait += 1
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch, self.model.stop_training = epoch, True
+
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         super().on_train_begin(logs)
         for name, value in self._state.items():

@@ -130,6 +130,12 @@ MISTAKES = [
         'did you mean text_classification?'),
     ("{type: text_classification}", "{type: text_classification, labels: [a]}",
         "sst2.yaml:3: task.labels: expected a list of at least 2 (text), or null, got a list of 1"),
+    ("epochs: 3", "monitor: acuracy", "sst2.yaml:10: train.monitor: text_classification has no figure 'acuracy' to "
+        "choose the best epoch by; did you mean accuracy? it has accuracy, macro_f1, weighted_f1, mcc, roc_auc, "
+        "log_loss, brier, ece, loss"),
+    ("epochs: 3", "monitor: f1", "sst2.yaml:10: train.monitor: text_classification has no figure 'f1' to choose the "
+        "best epoch by; did you mean macro_f1? it has accuracy, macro_f1, weighted_f1, mcc, roc_auc, log_loss, brier, "
+        "ece, loss"),
     ("model: {", "mdoel: {", None),
 ]  # fmt: skip
 

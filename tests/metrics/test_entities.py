@@ -17,7 +17,7 @@ from tag_makers import TYPES, change_spans, draw_spans, draw_tags
 
 from kerasft.errors import DataError
 from kerasft.metrics.entities import explain_missing_entity_figures, measure_entities
-from kerasft.tasks.base import higher_is_better
+from kerasft.metrics.names import ENTITIES, higher_is_better, is_overall
 from kerasft.text.tags import find_spans
 
 KINDS = ("precision", "recall", "f1")
@@ -95,8 +95,9 @@ def test_figures_worked_by_hand():
     # right; wrong type; cut short; missed; made up
     gold = [[(0, 2, 0), (4, 6, 1)], [(0, 3, 0), (7, 8, 2)], []]
     predicted = [[(0, 2, 0), (4, 6, 0)], [(1, 3, 0)], [(2, 3, 1)]]
+    hits, losses = np.array([[4, 6], [7, 9], [2, 3]]), np.array([1.5, 3.0, 0.9])
     figures = measure_entities(
-        gold, predicted, TYPES, token_hits=np.array([[4, 6], [7, 9], [2, 3]]), bootstrap_samples=0
+        gold, predicted, TYPES, token_hits=hits, token_log_losses=losses, bootstrap_samples=0
     )
     expected = {
         "examples": 3,
@@ -121,8 +122,13 @@ def test_figures_worked_by_hand():
         "macro_recall": 1 / 6,
         "macro_f1": 2 / 15,
         "token_accuracy": 13 / 18,
+        "log_loss": 5.4 / 18,
     }
     assert_holds(figures, expected)
+    assert {name for name in figures if is_overall(name)} == set(ENTITIES)
+    resampled = measure_entities(gold, predicted, TYPES, token_hits=hits, token_log_losses=losses)
+    # the mean of any of the sentences lies between the least and the most of them
+    assert 1.5 / 6 <= resampled["log_loss"]["low"] < 5.4 / 18 < resampled["log_loss"]["high"] <= 3.0 / 9
     assert "precision/A-B" not in figures
     assert all("low" not in figure for figure in figures.values())
     json.dumps(figures, allow_nan=False)

@@ -14,7 +14,7 @@ from sklearn import metrics as oracle
 from kerasft.errors import DataError
 from kerasft.metrics.average_precision import AveragePrecision
 from kerasft.metrics.multi_label import compute_multi_label_figures
-from kerasft.tasks.base import higher_is_better
+from kerasft.metrics.names import MULTI_LABEL, higher_is_better, is_overall
 
 
 def name_labels(count: int) -> list[str]:
@@ -179,6 +179,12 @@ def test_resamples_of_many_examples_are_right_to_first_order():
 def test_what_cannot_be_measured_is_refused(probabilities, references, error):
     with pytest.raises(error):
         compute_multi_label_figures(probabilities, references, ["a", "b"])
+
+
+def test_every_figure_that_an_epoch_can_be_chosen_by_is_computed():
+    probabilities, references = draw(40, 3)
+    figures = compute_multi_label_figures(probabilities, references, name_labels(3), bootstrap_samples=0)
+    assert {name for name in figures if is_overall(name)} == set(MULTI_LABEL)
 
 
 def test_of_a_loss_less_is_better():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import keras
+import pydantic
 import pytest
 from pydantic import TypeAdapter
 
@@ -75,6 +76,16 @@ def test_keras_optimizers_by_their_class_name():
     optimizer = build_optimizer(config, None, 10)
     assert isinstance(optimizer, keras.optimizers.Lion)
     assert optimizer.beta_1 == 0.8
+
+
+def test_accumulation_needs_enough_batches_and_an_optimizer_of_ours():
+    config = read(type="gradient_descent", learning_rate=0.1, gradient_accumulation_steps=10)
+    assert build_optimizer(config, None, 10).gradient_accumulation_steps == 10
+    with pytest.raises(ConfigError, match="only 9 batches") as error:
+        build_optimizer(config, None, 9)
+    assert error.value.where == "train.optimizer.gradient_accumulation_steps"
+    with pytest.raises(pydantic.ValidationError, match="average batches of unequal sizes"):
+        read(type="keras", class_name="Lion", learning_rate=0.1, arguments={"gradient_accumulation_steps": 2})
 
 
 def test_unknown_keras_optimizer_names_the_nearest():

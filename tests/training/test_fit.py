@@ -129,17 +129,28 @@ def test_nets_of_pictures_refuse_to_be_computed_twice(load_image_experiment) -> 
         load_image_experiment("train.remat=true")
 
 
-def test_an_unknown_figure_to_choose_by_is_refused_before_texts_are_encoded(
+def test_more_accumulation_than_batches_is_refused_before_texts_are_encoded_or_a_training_removed(
     tiny_run, load_experiment, tmp_path: Path
 ) -> None:
     run = RunFolder(tmp_path / "run")
-    shutil.copytree(tiny_run.dataset, run.dataset)
-    with pytest.raises(ConfigError, match="no figure 'acuracy'") as caught:
-        finetune(load_experiment("train.monitor=acuracy"), run)
-    assert caught.value.where == "train.monitor"
-    assert "Did you mean accuracy?" in str(caught.value.fix)
-    assert "loss" in str(caught.value.fix)
+    shutil.copytree(tiny_run.path, run.path, ignore=shutil.ignore_patterns("cache"))
+    # 4 epochs of 8 batches
+    config = load_experiment("train.optimizer.gradient_accumulation_steps=33")
+    with pytest.raises(ConfigError, match="only 32 batches in all") as caught:
+        finetune(config, run, restart=True)
+    assert caught.value.where == "train.optimizer.gradient_accumulation_steps"
     assert not run.cache.exists()
+    assert run.model.exists()
+    with pytest.raises(ConfigError, match=r"gradient_accumulation_steps \(25\) is more than max_steps \(9\)"):
+        load_experiment("train.optimizer.gradient_accumulation_steps=25", "train.max_steps=9")
+
+
+def test_batches_left_at_the_end_are_learned_from_before_the_last_epoch_is_measured(fit_tiny) -> None:
+    # one epoch of 8 batches: one update of 5, one of 3
+    settings = ("train.optimizer.gradient_accumulation_steps=5", "train.epochs=1", CONSTANT)
+    result, _, task, feeds = fit_tiny(*settings)
+    assert int(result.model.optimizer.iterations) == 2
+    assert measure(result, task, feeds)["accuracy"] == result.best_value
 
 
 def test_exceptions_for_variables_that_are_not_there_are_refused(fit_tiny) -> None:

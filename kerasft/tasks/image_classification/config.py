@@ -8,6 +8,7 @@ import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.fields import Field, read_label_names
+from kerasft.metrics.names import CLASSIFICATION, MULTI_LABEL
 from kerasft.vision.config import AugmentationConfig
 
 FIELDS = (Field("image", "image"), Field("label", "label"))
@@ -41,3 +42,8 @@ class ImageClassificationConfig(Config):
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
         return MULTI_LABEL_FIELDS if self.multi_label else FIELDS
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """What an epoch can be chosen by."""
+        return MULTI_LABEL if self.multi_label else CLASSIFICATION

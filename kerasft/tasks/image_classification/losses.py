@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.optimizers.denominators import CountedLoss
 
-class _WeightedLoss(keras.losses.Loss):
+
+class _WeightedLoss(CountedLoss):
     def __init__(self, smoothing: float = 0.0, class_weights: Sequence[float] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.smoothing = smoothing

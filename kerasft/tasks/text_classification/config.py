@@ -8,6 +8,7 @@ import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.fields import Field, read_label_names
+from kerasft.metrics.names import CLASSIFICATION
 
 FIELDS = (Field("text", "text"), Field("label", "label"))
 
@@ -34,3 +35,8 @@ class TextClassificationConfig(Config):
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
         return FIELDS
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """What an epoch can be chosen by."""
+        return CLASSIFICATION

@@ -21,7 +21,7 @@ from kerasft.models.config import TextModelConfig
 from kerasft.models.presets import load_pooling
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
-from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy
+from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy, SparseCrossentropy
 from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.text_classification.feed import FeatureFeed, TextFeed
@@ -128,7 +128,7 @@ class TextClassification(TextEncoderTask, Classifier):
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
         if not smoothing:
-            return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            return SparseCrossentropy(from_logits=True)
         return SmoothedCrossentropy(len(self.label_names), smoothing)
 
     def metrics(self) -> list[Any]:

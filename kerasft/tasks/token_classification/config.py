@@ -8,6 +8,7 @@ import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.fields import Field, read_label_names
+from kerasft.metrics.names import ENTITIES
 
 FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), Field("types", "labels"))
 
@@ -42,3 +43,8 @@ class TokenClassificationConfig(Config):
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
         return FIELDS
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """What an epoch can be chosen by."""
+        return ENTITIES

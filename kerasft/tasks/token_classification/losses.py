@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasft.optimizers.denominators import tell_denominator
+
 UNTAGGED = -1
 """The label of a token that carries no tag: a word's further pieces, [CLS], [SEP], padding."""
 
@@ -16,18 +18,29 @@ class TokenCrossentropy(keras.losses.Loss):
     """The mean cross-entropy of a batch's tagged tokens.
 
     From labels int32 (batch, tokens), `UNTAGGED` where there is none, and logits (batch, tokens, tags). Each token
-    counts the same, whichever text it is of.
+    counts the same, whichever text it is of, and whichever of the batches that make one update. Sample weights,
+    (batch,) or (batch, tokens), weigh a token's loss and not the number that it is divided by, as in Keras.
     """
 
     def __init__(self, name: str = "token_crossentropy", **kwargs: Any):
         super().__init__(name=name, **kwargs)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        y_true = tf.cast(y_true, tf.int32)  # Keras makes floats of labels
-        tagged = tf.not_equal(y_true, UNTAGGED)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(y_true, 0), y_pred)
-        count = tf.maximum(tf.reduce_sum(tf.cast(tagged, losses.dtype)), 1)
-        return tf.reduce_sum(tf.where(tagged, losses, 0)) / count
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        with tf.name_scope(self.name):
+            y_true = tf.cast(y_true, tf.int32)  # Keras makes floats of labels
+            tagged = tf.not_equal(y_true, UNTAGGED)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                tf.maximum(y_true, 0), tf.cast(y_pred, self.dtype)
+            )
+            if sample_weight is not None:
+                weights = tf.cast(sample_weight, losses.dtype)
+                losses *= weights if weights.shape.rank == 2 else tf.reshape(weights, (-1, 1))
+            count = tf.reduce_sum(tf.cast(tagged, losses.dtype))
+            tell_denominator(self, tf.cast(count, tf.float32))
+            loss = tf.reduce_sum(tf.where(tagged, losses, 0)) / tf.maximum(count, 1)
+            # as Keras does with its own, so that gradients can be summed over replicas
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            return loss / replicas if replicas > 1 else loss
 
 
 class TokenAccuracy(keras.metrics.Metric):

@@ -26,7 +26,6 @@ from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrosse
 from kerasft.tasks.token_classification.serving import PROBES, TokenClassifierModule
 from kerasft.tasks.token_classification.spans import (
     Entity,
-    Gold,
     Scores,
     TagSet,
     answer_units,
@@ -165,24 +164,28 @@ class TokenClassification(TextEncoderTask):
             (int((tags == gold.tags).sum()), len(gold.tags))
             for (tags, _), gold in zip(decoded, references, strict=True)
         ]
+        log_losses = [
+            -float(scores.log_probabilities[np.arange(len(gold.tags)), gold.tags].sum(dtype=np.float64))
+            for scores, gold in zip(outputs, references, strict=True)
+        ]
         return measure_entities(
             [gold.entities for gold in references],
             [[(one.start, one.end, one.type) for one in entities] for _, entities in decoded],
             self.label_names,
             token_hits=np.array(hits),
+            token_log_losses=np.array(log_losses),
             bootstrap_samples=bootstrap_samples,
             seed=seed,
         )
 
-    def make_specimens(self) -> tuple[np.ndarray, np.ndarray]:
-        outputs, references = [], []
-        for kind in range(len(self.label_names)):
-            logits = np.zeros((2, len(self.tag_set)), np.float32)
-            logits[0, 1 + 2 * kind] = logits[1, 0] = 9
-            places = np.array([[0, 1], [1, 2]], np.int32)
-            outputs.append(Scores(places, log_softmax(logits)))
-            references.append(Gold(logits.argmax(1).astype(np.int32), ((0, 1, kind),)))
-        return collect(outputs), collect(references)
+    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+        """With units of one character each: where they stand is no part of a reference."""
+        ones = 9.0 * np.eye(len(self.tag_set), dtype=np.float32)
+        outputs = []
+        for gold in references:
+            start = np.arange(len(gold.tags), dtype=np.int32)
+            outputs.append(Scores(np.stack([start, start + 1], 1), log_softmax(ones[gold.tags])))
+        return collect(outputs)
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         text = example["text"]
