@@ -197,6 +197,8 @@ _CAUSES = {
     "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns. ",
     "broken JSON": _ONE_A_LINE,
     "not an object": _ONE_A_LINE,
+    "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
+    "task.multi_label: true. ",
     "missing file": "Write paths that start from the list's own folder, or absolute ones. ",
     "tag is not a string": "Write the tags' names in place of numbers. ",
 }

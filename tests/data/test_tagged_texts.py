@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.config import ConllSource, DataConfig, JsonLinesSource
+from kerasft.data.config import ConllSource, DataConfig, JsonLinesSource, TfdsSource
 from kerasft.data.dataset import prepare_dataset
 from kerasft.data.fields import Field, InvalidValue
 from kerasft.data.sources import SourceFile, read_rows
@@ -211,6 +211,17 @@ def test_keys_of_ones_own_are_named_by_columns(tmp_path: Path) -> None:
     assert prepare(tmp_path, alone(source)).split("train")[0]["entities"] == [(0, 3, 0)]
     with pytest.raises(DataError, match="not told where the entities are"):
         prepare(tmp_path, alone(JsonLinesSource(format="jsonl", path=path, columns={"text": "doc.body"})))
+
+
+def test_what_was_prepared_is_read_again_as_a_tfds_dataset(tmp_path: Path) -> None:
+    first = prepare(tmp_path, alone(ConllSource(format="conll", path=write(tmp_path / "a.conll", CONLL))))
+    columns = {"text": "text", "entities": "entities"}
+    again = TfdsSource(format="tfds", path=str(first.folder), split="train", columns=columns)
+    second = prepare_dataset(alone(again), FIELDS, tmp_path / "again", base=tmp_path, seed=0)
+    for before, after in zip(
+        first.split("train").take([0, 1]), second.split("train").take([0, 1]), strict=True
+    ):
+        assert name_entities(first, before) == name_entities(second, after)
 
 
 def test_a_table_cannot_hold_entities(tmp_path: Path) -> None:
