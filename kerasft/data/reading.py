@@ -185,22 +185,22 @@ class SplitReader:
 
 _ONE_A_LINE = (
     "Write one JSON object a line (jq -c '.[]' OLD > NEW makes that of an array), or set data.SPLIT's format to what "
-    "the file is. "
+    "the file is."
 )
 _CAUSES = {
-    "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have. ",
-    "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
-    "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label. ",
-    "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text. ",
+    "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have.",
+    "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
+    "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label.",
+    "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
     "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
-    "or task.labels are written. ",
-    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns. ",
+    "or task.labels are written.",
+    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns.",
     "broken JSON": _ONE_A_LINE,
     "not an object": _ONE_A_LINE,
     "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
-    "task.multi_label: true. ",
-    "missing file": "Write paths that start from the list's own folder, or absolute ones. ",
-    "tag is not a string": "Write the tags' names in place of numbers. ",
+    "task.multi_label: true.",
+    "missing file": "Write paths that start from the list's own folder, or absolute ones.",
+    "tag is not a string": "Write the tags' names in place of numbers.",
 }
 """What to do where one reason is that of nearly all rows: then it is the config, and not the rows, that is wrong."""
 _NEARLY_ALL = 0.9
@@ -241,5 +241,5 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
             raise RejectsError(
                 f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
                 f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
-                fix=f"{_suggest(split, name)}All are listed in {rejected}. Mend them, or raise data.max_rejected.",
+                fix=f"All are listed in {rejected}. {_suggest(split, name)}",
             )

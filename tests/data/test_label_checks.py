@@ -171,7 +171,7 @@ def test_measurements_are_told_before_other_splits_lack_them(tmp_path, prepare, 
     with pytest.raises(DataError, match="unknown label") as error:
         prepare({"train": csv_source("train.csv"), "test": csv_source("test.csv"), **OWN})
     assert "40 different numbers as labels look like measurements" in progress.warnings[0]
-    assert error.value.fix.startswith("Check data.test's columns (are text and label swapped?)")
+    assert "Check data.test's columns (are text and label swapped?)" in error.value.fix
 
 
 @pytest.mark.parametrize(
@@ -191,4 +191,4 @@ def test_a_reason_of_nearly_all_rows_is_told_with_what_to_set(tmp_path, prepare,
     (tmp_path / "a.jsonl").write_text(content)
     with pytest.raises(DataError) as error:
         prepare({"train": {"format": "jsonl", "path": "a.jsonl"}, **OWN})
-    assert error.value.fix.startswith(fix)
+    assert fix in error.value.fix
