@@ -117,7 +117,8 @@ def test_each_layer_that_is_missing_in_keras_hubs_form_is_refused(hub: Path) -> 
         file.visititems(lambda name, item: groups.append(name) if isinstance(item, h5py.Dataset) else None)
     weights = [name for name in groups if "seed_generator" not in name]
     assert len(weights) == len(load_text_backbone(hub).weights)
-    for name in weights:
+    # the second layer is another of the first's kind
+    for name in [name for name in weights if "transformer_encoder_1/" not in name]:
         (hub / "model.weights.h5").write_bytes(whole)
         with h5py.File(hub / "model.weights.h5", "r+") as file:
             del file[name]

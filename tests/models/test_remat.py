@@ -24,9 +24,7 @@ def compute_steps(
     remat: bool, shape: tuple[int | None, ...] = UNKNOWN, steps: int = 2, **settings
 ) -> tuple[list[list[np.ndarray]], list[np.ndarray]]:
     """Gradients of a classifier's loss at several steps, dropout on, and the generators' states after them."""
-    model = build_fast_classifier(
-        build_backbone(seed=1, dropout=0.2, num_layers=3), 3, dropout=0.1, seed=7, **settings
-    )
+    model = build_fast_classifier(build_backbone(seed=1, dropout=0.2), 3, dropout=0.1, seed=7, **settings)
     set_remat(model, remat)
     inputs = make_inputs(6, 24)
 

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import pytest
@@ -12,9 +14,19 @@ def list_rates(net: keras.Model) -> list[float]:
     return [layer.rate for layer in net.layers if isinstance(layer, keras.layers.Dropout)]
 
 
-@pytest.fixture
-def efficientnet() -> keras.Model:
+@pytest.fixture(scope="module")
+def built() -> keras.Model:
     return build_image_backbone("efficientnet_b0", size_px=32, weights="none")
+
+
+@pytest.fixture
+def efficientnet(built: keras.Model) -> Iterator[keras.Model]:
+    """A net whose rates are as they were built; what a test sets is taken back."""
+    rates = list_rates(built)
+    yield built
+    dropouts = [layer for layer in built.layers if isinstance(layer, keras.layers.Dropout)]
+    for layer, rate in zip(dropouts, rates, strict=True):
+        layer.rate = rate
 
 
 def test_rates_keep_their_proportions(efficientnet: keras.Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -61,6 +63,7 @@ def make_variables(dtype="float32"):
     return variables
 
 
+@functools.cache
 def make_gradients(step, sparse=True):
     """Random gradients of one step; the embeddings' name 24 rows, several of them twice or more."""
     random = np.random.default_rng([1, step])
@@ -217,7 +220,8 @@ def test_four_accumulated_batches_equal_one_of_four_times_the_size(name):
         optimizer = OURS[name](
             0.005, weight_decay=0.01, global_clipnorm=0.2, use_ema=True, ema_momentum=0.5, **options
         )
-        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, jit_compile=False)
         random = np.random.default_rng(0)
         inputs, labels = random.integers(0, 3000, (320, 5)), random.integers(0, 3, 320)
         model.fit(inputs, labels, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)

@@ -100,21 +100,21 @@ def test_chosen_texts_have_the_offsets_of_tokenizers(vocabulary, words, text):
     assert_offsets_of_tokenizers(vocabulary, words, [text])
 
 
-@given(texts=st.lists(TEXTS, max_size=6))
-@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(TEXTS, min_size=6, max_size=24))
+@settings(max_examples=10, deadline=None)
 def test_any_text_has_the_offsets_of_tokenizers(vocabulary, words, texts):
     assert_offsets_of_tokenizers(vocabulary, words, texts)
 
 
-@given(texts=st.lists(ANY_TEXTS, max_size=3))
-@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(ANY_TEXTS, min_size=3, max_size=12))
+@settings(max_examples=10, deadline=None)
 def test_units_are_in_order_and_hold_just_what_their_pieces_came_from(words, characters, texts):
     assert_units_are_sound(words, texts)
     assert_units_are_sound(characters, texts)
 
 
-@given(texts=st.lists(ANY_TEXTS, max_size=6))
-@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(ANY_TEXTS, min_size=6, max_size=24))
+@settings(max_examples=10, deadline=None)
 def test_units_have_the_pieces_that_tokenizing_gives(words, characters, texts):
     batch = tf.constant(texts, tf.string, shape=[len(texts)])
     assert [u.token_ids.tolist() for u in words.encode(texts)] == words.tokenizer.tokenize(batch).to_list()
@@ -155,8 +155,12 @@ def test_the_white_space_that_is_removed_is_known(lowercase, strip_accents):
     assert tuple(code for code in removed if chr(code).isspace()) == REMOVED_SPACES
 
 
-@given(texts=st.lists(st.one_of(st.binary(max_size=16), TEXTS.map(lambda t: t.encode()[1:])), max_size=6))
-@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(
+        st.one_of(st.binary(max_size=16), TEXTS.map(lambda t: t.encode()[1:])), min_size=6, max_size=24
+    )
+)
+@settings(max_examples=15, deadline=None)
 def test_bytes_that_are_not_utf_8_count_as_python_replaces_them(uncased, texts):
     found = uncased.tokenizer.find_units(tf.constant(texts, tf.string, shape=[len(texts)]))
     decoded = [text.decode("utf-8", "replace") for text in texts]
@@ -207,7 +211,7 @@ def assert_same_windows(encoder: UnitEncoder, texts: list[str], max_length: int,
 
 
 @given(texts=st.lists(TEXTS, max_size=6), max_length=st.integers(3, 16), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_windows_in_a_graph_are_those_of_training(uncased, texts, max_length, data):
     overlap = data.draw(st.one_of(st.none(), st.integers(0, max_length - 3)))
     assert_same_windows(uncased, texts, max_length, overlap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tiny_bert import build_backbone, make_inputs
 
 from kerasft.errors import ConfigError, PresetError
+from kerasft.integrity import HASHES
 from kerasft.models.adaptation.adapters import begin_adapters, load_adapter, read_adapter, save_adapter
 from kerasft.models.adaptation.config import FullConfig, LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
@@ -101,14 +103,22 @@ def test_a_rank_above_a_layers_width_is_refused() -> None:
         add_lora(build(), make_config(rank=33), seed=0)
 
 
-@pytest.fixture
-def adapter(tmp_path: Path, tiny_preset: Path) -> Path:
-    """An adapter that learned on the tiny preset, its head too."""
+@pytest.fixture(scope="module")
+def saved_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Path:
+    """An adapter that learned on the tiny preset, its head too; to be read only."""
+    folder = tmp_path_factory.mktemp("adapters") / "adapter"
     model = build(seed=7)
     add_lora(model, make_config(), seed=0)
     learn(model)
-    save(model, tmp_path / "adapter", compute_preset_fingerprint(tiny_preset))
-    return tmp_path / "adapter"
+    save(model, folder, compute_preset_fingerprint(tiny_preset))
+    return folder
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, saved_adapter: Path) -> Path:
+    """A copy of it without the hashes of its files, as from someone else: what is changed there is not told by them."""
+    ignored = shutil.ignore_patterns(HASHES)
+    return Path(shutil.copytree(saved_adapter, tmp_path / "adapter", ignore=ignored))
 
 
 def save(model: keras.Model, folder: Path, preset: str) -> None:
