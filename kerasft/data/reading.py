@@ -208,12 +208,9 @@ _NEARLY_ALL = 0.9
 
 def _suggest(split: SplitCounts, name: str) -> str:
     (reason, count), *_ = split.rejected.most_common(1)
-    told = (
-        _CAUSES.get(reason, "")
-        if split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
-        else ""
-    )
-    return told.replace("SPLIT", name)
+    nearly_all = split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
+    told = _CAUSES.get(reason) if nearly_all else None
+    return (told or "Mend them, or raise data.max_rejected.").replace("SPLIT", name)
 
 
 class RejectsError(DataError):

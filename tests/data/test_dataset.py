@@ -97,7 +97,7 @@ def test_too_many_rejects_stop_with_counts_and_places_and_leave_the_list(tmp_pat
     assert "train.csv:101: wrong column count: expected 2, found 1" in message
     assert error.value.exit_code == 3
     kept = tmp_path / "prepared.rejected.jsonl"
-    assert str(kept) in message
+    assert error.value.fix == f"All are listed in {kept}. Mend them, or raise data.max_rejected."
     assert len(kept.read_text().splitlines()) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prepared.rejected.jsonl", "train.csv"]
 
