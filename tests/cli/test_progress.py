@@ -16,6 +16,7 @@ from kerasft.cli import progress as module
 from kerasft.cli.progress import (
     PlainProgress,
     QuietProgress,
+    TerminalProgress,
     format_count,
     format_rate,
     format_seconds,
@@ -118,6 +119,23 @@ def test_work_that_is_broken_off_says_how_far_it_came(capsys: pytest.CaptureFixt
     with pytest.raises(ZeroDivisionError):
         break_off()
     assert capsys.readouterr().err == "Reading: 7/100 rows (7 %), stopped after 0.0 s\n"
+
+
+@pytest.mark.parametrize("kind", [PlainProgress, TerminalProgress])
+def test_nothing_that_is_told_commands_the_terminal(
+    kind: type[QuietProgress], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    hostile, shown = "a\x1b]0;evil\x07\nb\u202e[red]", r"a\x1b]0;evil\x07\nb\u202e[red]"
+    with kind(io.StringIO()) as progress:
+        progress.note(hostile)
+        progress.warn(hostile)
+        with progress.bar(hostile, 3, hostile) as bar:
+            bar.advance(3)
+    told = capsys.readouterr().err
+    assert told.count(shown) >= 2
+    assert "\x1b]" not in told
+    assert not {"\x07", "\u202e"} & set(told)
 
 
 def test_quiet_shows_tables_only(capsys: pytest.CaptureFixture[str]):

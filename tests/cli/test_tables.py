@@ -78,3 +78,19 @@ def test_plain_text_can_be_asked_for(monkeypatch: pytest.MonkeyPatch, name: str,
     monkeypatch.setenv(name, value)
     assert not is_terminal(Terminal())
     assert not is_terminal(io.StringIO())
+
+
+HOSTILE = "a\x1b]0;evil\x07\nb\u202e[red]"
+SHOWN = r"a\x1b]0;evil\x07\nb\u202e[red]"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_no_cell_commands_the_terminal_or_breaks_its_row(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    print_table(stream, HOSTILE, [HOSTILE], [[HOSTILE]])
+    shown = stream.getvalue()
+    assert shown.count(SHOWN) == 3
+    assert "\x1b]" not in shown
+    assert not {"\x07", "\u202e"} & set(shown)
