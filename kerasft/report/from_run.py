@@ -11,13 +11,15 @@ import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import ConfigError
+from kerasft.integrity import check_file
 from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions, TaggedText
 from kerasft.report.page import write_report
 from kerasft.training.records import Parity, Prediction, TaggedPrediction
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.run_folder import FIXES, RunFolder
 from kerasft.untrusted import iterate_json_lines, naming, read_bytes, read_json, read_text
 
 _EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."
+_PARITY = "parity.json"
 
 
 def write_run_report(run: RunFolder) -> Path | None:
@@ -30,6 +32,7 @@ def write_run_report(run: RunFolder) -> Path | None:
     names = facts["label_names"]
     tagged = "tagged_text" in dataset.manifest["fields"]
     export = run.stage_record("export").get("version")
+    _check_shown(run, run.export / export if export else None)
     config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
     content = ReportContent(
         title=run.path.resolve().name,
@@ -54,6 +57,22 @@ def write_run_report(run: RunFolder) -> Path | None:
     with run.open_file(run.report) as temporary:
         write_report(temporary, content)
     return run.report
+
+
+def _check_shown(run: RunFolder, export: Path | None) -> None:
+    """Refuses to show what is not as it was written.
+
+    Raises:
+        DamagedError: it is not.
+    """
+    remove = "Bring back a copy of it; or remove it: it is then not shown."
+    for path, fix in ((run.config, FIXES[run.config.name]), (run.augmentation, remove)):
+        if path.exists():
+            check_file(path, fix)
+    if export is not None and (export / _PARITY).exists():
+        check_file(
+            export / _PARITY, "Export it anew, as the next version: kerasft export, with the run folder."
+        )
 
 
 class _Pictures(Sequence[bytes]):
@@ -102,9 +121,7 @@ def _read_tagged_texts(run: RunFolder, split: str) -> list[TaggedText]:
 def _describe_export(folder: Path) -> ExportedModel | None:
     if not folder.exists():
         return None
-    parity = read_json(
-        folder / "parity.json", Parity, error=ConfigError, fix="Export it anew: kerasft export."
-    )
+    parity = read_json(folder / _PARITY, Parity, error=ConfigError, fix="Export it anew: kerasft export.")
     return ExportedModel(path=str(folder), parity=parity)
 
 

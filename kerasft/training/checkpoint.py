@@ -98,6 +98,8 @@ def find_damage(path: Path) -> str | None:
         manifest = load_json(path / MANIFEST, CheckpointManifest)
         if manifest["format"] != FORMAT:
             return f"{MANIFEST} is of format {manifest['format']}, this version reads {FORMAT}"
+        if str(manifest["step"]) != path.name:
+            return f"{MANIFEST} is of step {manifest['step']}"
         facts = {name: manifest["files"][name] for name in (TENSORS, STATE)}
         for name, fact in facts.items():
             if not (path / name).is_file():

@@ -91,17 +91,16 @@ def test_each_damage_to_each_file_is_named_and_the_one_before_used(
     assert name in told[0] or "SHA-256" in told[0]
 
 
-def test_every_single_bit_of_a_manifest_matters_or_changes_nothing(three: Path) -> None:
+def test_every_bit_of_a_manifest_counts(three: Path) -> None:
     path = three / "100" / "MANIFEST"
     whole = path.read_bytes()
-    for bit in range(8 * len(whole)):
-        data = bytearray(whole)
-        data[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(data)
-        found = find_checkpoint(three)
-        assert found is not None
-        # a flipped space or case of a letter may leave the manifest's meaning; then the files are as it says
-        assert found.step == 10 or found.load_tensors()["optimizer/iteration"] == 100
+    for bit in range(0, 8 * len(whole), 3):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        assert find_damage(three / "100") is not None, (bit, bytes(content))
+    path.write_bytes(whole)
+    assert find_damage(three / "100") is None
 
 
 def test_where_none_is_whole_that_is_an_error_and_no_new_beginning(three: Path) -> None:
