@@ -58,7 +58,8 @@ class FastConvolution(FastLayer):
         else:
             y = tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper())
         if layer.use_bias:
-            y = tf.nn.bias_add(y, self.convert(layer.bias))
+            add = operations.add_bias if training else tf.nn.bias_add
+            y = add(y, self.convert(layer.bias))
         return layer.activation(y)
 
 
@@ -70,7 +71,8 @@ class FastDepthwiseConvolution(FastLayer):
         kernel = self.convert(layer.kernel)
         y = operations.depthwise_convolution(x, kernel, layer.strides[0], layer.padding.upper())
         if layer.use_bias:
-            y = tf.nn.bias_add(y, self.convert(layer.bias))
+            add = operations.add_bias if training else tf.nn.bias_add
+            y = add(y, self.convert(layer.bias))
         return layer.activation(y)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasft.models.number_formats import adds_bfloat16_in_float32
+
 Gradient = Callable[..., Any]
 
 # oneDNN normalises other numbers of channels in bfloat16 by a reference routine, some twenty times as slow.
@@ -77,7 +79,24 @@ def mean_pixels(x: tf.Tensor) -> tf.Tensor:
     Returns:
         (batch, 1, 1, channels), of x's dtype.
     """
+    if x.dtype != tf.float32:  # TensorFlow's own pooling adds up in x's dtype: in bfloat16 256 + 1 is 256
+        return tf.reduce_mean(x, (1, 2), keepdims=True)
     return tf.nn.avg_pool2d(x, x.shape[1:3], 1, "VALID")
+
+
+@tf.custom_gradient
+def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    """x + bias, whose gradient is added up in float32; `tf.nn.bias_add`'s is added up in x's dtype.
+
+    Args:
+        x: (batch, height, width, channels).
+        bias: (channels,), of x's dtype.
+    """
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return upstream, tf.reduce_sum(upstream, (0, 1, 2))
+
+    return tf.nn.bias_add(x, bias), gradient
 
 
 def _pixels(x: tf.Tensor) -> tf.Tensor:
@@ -85,13 +104,14 @@ def _pixels(x: tf.Tensor) -> tf.Tensor:
 
 
 def pointwise_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """A 1 × 1 convolution as a matrix product: its gradients are the faster ones in float32.
+    """A 1 × 1 convolution as a matrix product: its gradients are the faster ones in float32, and the closer ones where
+    TensorFlow's own kernels compute in bfloat16.
 
     Args:
         x: (batch, height, width, in).
         kernel: (1, 1, in, out), of x's dtype.
     """
-    if x.dtype != tf.float32:
+    if x.dtype == tf.bfloat16 and adds_bfloat16_in_float32():
         return tf.nn.conv2d(x, kernel, 1, "VALID")
     product = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel[0, 0])
     return tf.reshape(product, tf.concat([tf.shape(x)[:3], tf.shape(kernel)[3:]], 0))
@@ -135,6 +155,9 @@ def _gradient_of_input(x, kernel, upstream, strides: list[int], padding: str) ->
 def _gradient_of_kernel(x, kernel, upstream, strides: list[int], padding: str) -> tf.Tensor:
     """The kernel's columns by threes, each against the part of the picture that it meets."""
     height, width, channels, multiplier = kernel.shape
+    dtype = x.dtype
+    if dtype == tf.bfloat16 and not adds_bfloat16_in_float32():  # as fast there, and right
+        x, upstream = tf.cast(x, tf.float32), tf.cast(upstream, tf.float32)
 
     def of_columns(x: tf.Tensor, columns: int, padding: str) -> tf.Tensor:
         return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
@@ -146,7 +169,7 @@ def _gradient_of_kernel(x, kernel, upstream, strides: list[int], padding: str) -
         )
 
     if width <= WIDEST_FAST_GRADIENT:
-        return of_columns(x, width, padding)
+        return tf.cast(of_columns(x, width, padding), dtype)
     if padding == "SAME":
         sides = [_same_padding(x.shape[axis], kernel.shape[axis - 1], strides[axis]) for axis in (1, 2)]
         x = tf.pad(x, [(0, 0), *sides, (0, 0)])
@@ -157,7 +180,7 @@ def _gradient_of_kernel(x, kernel, upstream, strides: list[int], padding: str) -
         part = of_columns(x[:, :, start : x.shape[2] - beyond], WIDEST_FAST_GRADIENT, "VALID")
         parts.append(part[:, done - start :])
         done = start + WIDEST_FAST_GRADIENT
-    return tf.concat(parts, 1)
+    return tf.cast(tf.concat(parts, 1), dtype)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -127,7 +127,7 @@ def _train(
 
     from kerasft.training.memory import keep_freed_memory
     from kerasft.training.phases import train_phases
-    from kerasft.training.precision import Precision, choose_precision
+    from kerasft.training.precision import Precision, check_precision, choose_precision
     from kerasft.training.trained import build_task, open_feed, write_task
 
     keep_freed_memory()
@@ -151,6 +151,7 @@ def _train(
     else:
         # what `auto` found on the first day holds for the whole run
         precision = Precision(**checkpoint.load_training_state()["precision"])
+        check_precision(precision.policy)
         progress.note(_describe_start(checkpoint))
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     progress.note(

@@ -8,6 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from kerasft.errors import ConfigError
+from kerasft.models.number_formats import adds_bfloat16_in_float32, find_bfloat16_limit
+
 MARGIN = 1.25
 """How much faster bfloat16 products must be before `auto` takes it. Processors with instructions for it gain some 1.7
 times (AVX-512) to 4 (AMX), those without lose: a choice that other work on the machine could tip would not be the
@@ -30,16 +33,45 @@ class Precision:
 
 
 def choose_precision(precision: str) -> Precision:
-    """Settles `train.precision`; `auto` times float32 against bfloat16 products of a transformer's sizes."""
+    """Settles `train.precision`; `auto` times float32 against bfloat16 products of a transformer's sizes.
+
+    Raises:
+        ConfigError: this process cannot compute in what is asked for.
+    """
+    limit = find_bfloat16_limit()
+    if precision == "auto" and limit is not None:
+        return Precision("float32", "float32", f"float32: {limit} leaves no kernels for bfloat16")
     if precision != "auto":
+        check_precision(precision)
         dtype = precision.removeprefix("mixed_")
-        return Precision(precision, dtype, f"{precision}, as asked for")
+        reason = f"{precision}, as asked for"
+        if precision == "mixed_bfloat16" and not adds_bfloat16_in_float32():
+            reason += (
+                ". TensorFlow has no fast bfloat16 kernels for this machine: train.precision: float32 is likely "
+                "to be faster, and its sums are more exact"
+            )
+        return Precision(precision, dtype, reason)
     rates = _time_matmuls()
     ratio = rates["bfloat16"] / rates["float32"]
     told = f"bfloat16 products ran at {ratio:.2f} times float32's rate here"
     if ratio >= MARGIN:
         return Precision("mixed_bfloat16", "bfloat16", f"mixed_bfloat16: {told}")
     return Precision("float32", "float32", f"float32: {told}")
+
+
+def check_precision(precision: str) -> None:
+    """Whether this process can compute in a policy that was asked for, or that a run began with.
+
+    Raises:
+        ConfigError: an environment variable leaves no kernels for it.
+    """
+    limit = find_bfloat16_limit()
+    if precision == "mixed_bfloat16" and limit is not None:
+        raise ConfigError(
+            f"mixed_bfloat16 cannot be computed under {limit}, which leaves oneDNN no bfloat16 kernels",
+            where="train.precision",
+            fix=f"Unset {limit.partition('=')[0]}, set TF_ENABLE_ONEDNN_OPTS=0, or use train.precision: float32.",
+        )
 
 
 @lru_cache(maxsize=1)
