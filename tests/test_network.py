@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
+import threading
 
 import pytest
 from preset_makers import serve
@@ -51,26 +51,44 @@ def test_an_endpoint_that_accepts_is_reachable() -> None:
         assert seen == []  # nothing is asked of it
 
 
-def test_a_refused_connection_is_told_at_once(free_port: int) -> None:
-    start = time.monotonic()
-    assert "refused" in str(find_why_unreachable(f"http://127.0.0.1:{free_port}", 5.0))
-    assert time.monotonic() - start < 1.0
+def test_a_refused_connection_is_told_as_such(free_port: int) -> None:
+    assert "refused" in str(find_why_unreachable(f"http://127.0.0.1:{free_port}", 600.0))
 
 
-def test_a_connection_that_hangs_costs_no_more_than_allowed(silent_port: int) -> None:
-    start = time.monotonic()
-    why = find_why_unreachable(f"http://127.0.0.1:{silent_port}", 0.3)
-    assert why is not None
-    assert 0.2 < time.monotonic() - start < 0.8
+def test_a_connection_that_hangs_is_given_up(silent_port: int) -> None:
+    assert find_why_unreachable(f"http://127.0.0.1:{silent_port}", 0.3) is not None
 
 
-def test_a_name_server_that_hangs_costs_no_more_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **settings: time.sleep(2) or [])
-    start = time.monotonic()
-    assert (
-        find_why_unreachable("http://example.invalid", 0.2) == "no answer from example.invalid within 0.2 s"
-    )
-    assert time.monotonic() - start < 0.6
+@pytest.fixture
+def never():
+    """An event that nobody waits for beyond the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_connection_is_given_no_more_time_than_allowed_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, never: threading.Event
+) -> None:
+    allowed: list[float] = []
+
+    def hang(address, timeout):
+        allowed.append(timeout)
+        never.wait()
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", hang)
+    assert find_why_unreachable("http://127.0.0.1:1", 0.3) == "no answer from 127.0.0.1 within 0.3 s"
+    assert len(allowed) == 1
+    assert allowed[0] <= 0.3
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, never: threading.Event
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **settings: never.wait() and [])
+    why = find_why_unreachable("http://example.invalid", 0.2)
+    assert why == "no answer from example.invalid within 0.2 s"
 
 
 def test_a_proxy_is_asked_in_place_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -466,10 +466,8 @@ def test_a_killed_run_leaves_no_dataset(tmp_path):
         """
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
-    deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".prepared.*/prepared-train*")):
         assert process.poll() is None, "it ended before it began to write"
-        assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 import warnings
 
 import numpy as np
@@ -241,12 +240,3 @@ def test_each_figure_is_the_better_the_larger():
 def test_what_cannot_be_measured_is_refused(gold, predicted, error, message):
     with pytest.raises(error, match=message):
         measure_entities(gold, predicted, TYPES)
-
-
-@pytest.mark.slow
-def test_100_000_sentences_and_1000_resamples_take_seconds():
-    gold, predicted = draw_entities(100_000)
-    start = time.monotonic()
-    figures = measure_entities(gold, predicted, TYPES, bootstrap_samples=1000)
-    assert "low" in figures["f1"]
-    assert time.monotonic() - start < 30.0

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from preset_makers import COMMIT, build_hugging_face_hub, make_keras_hub_preset,
 
 from kerasft.errors import KerasftError, PresetError
 from kerasft.files import compute_sha256
+from kerasft.models import fetching
 from kerasft.models.fetching import compute_preset_fingerprint, fetch_preset, list_presets, resolve_preset
 from kerasft.progress import Silent
 
@@ -177,13 +177,20 @@ def test_a_package_says_what_it_holds_and_an_absent_one_how_to_install_it(packag
         ("hf://google-bert/bert-base-uncased@v1", "hugging_face_cache"),
     ],
 )
-def test_offline_a_missing_preset_fails_at_once_and_says_what_to_do(
-    tmp_path: Path, name: str, cache: str
+def test_offline_a_missing_preset_fails_at_the_first_attempt_and_says_what_to_do(
+    tmp_path: Path, name: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = time.monotonic()
+    allowed: list[float] = []
+
+    def ask(endpoint: str, seconds: float) -> str:
+        allowed.append(seconds)
+        return "nobody answers"
+
+    monkeypatch.setattr(fetching, "find_why_unreachable", ask)
     with pytest.raises(PresetError) as caught:
         resolve_preset(name)
-    assert time.monotonic() - start < 2.0
+    assert len(allowed) == 1
+    assert allowed[0] <= 1.0
     message = str(caught.value)
     assert "is not in the cache" in message
     assert f"kerasft presets fetch {name} --to DIR" in message
@@ -192,15 +199,16 @@ def test_offline_a_missing_preset_fails_at_once_and_says_what_to_do(
 
 
 _OFFLINE_SCRIPT = """
-import sys, time
-start = time.monotonic()
+import sys
+attempts = []
+sys.addaudithook(lambda event, _: event in ("socket.connect", "socket.getaddrinfo") and attempts.append(event))
 from kerasft.errors import PresetError
 from kerasft.models.fetching import resolve_preset
 try:
     resolve_preset(sys.argv[1])
 except PresetError as error:
     print(error)
-    print("SECONDS", time.monotonic() - start)
+    print("ATTEMPTS", len(attempts))
     print("HEAVY", [name for name in ("tensorflow", "keras", "keras_hub", "torch") if name in sys.modules])
 """
 # Packets for anywhere go to the loopback device, which drops them: connections and name servers time out.
@@ -209,7 +217,7 @@ _SWALLOW = "ip link set lo up && ip addr add 10.99.0.2/32 dev lo && ip route add
 
 @pytest.mark.parametrize("name", ["bert_base_en_uncased", "hf://owner/name"])
 @pytest.mark.parametrize("kind", ["no interfaces", "packets vanish"])
-def test_in_a_network_namespace_a_missing_preset_fails_within_two_seconds(
+def test_in_a_network_namespace_a_missing_preset_fails_after_one_attempt(
     tmp_path: Path, name: str, kind: str
 ) -> None:
     prepare = "" if kind == "no interfaces" else _SWALLOW
@@ -223,19 +231,17 @@ def test_in_a_network_namespace_a_missing_preset_fails_within_two_seconds(
     environment.pop("KAGGLE_API_ENVIRONMENT")
     script = tmp_path / "resolve.py"
     script.write_text(_OFFLINE_SCRIPT)
-    start = time.monotonic()
     done = subprocess.run(
         [*enter, f'{prepare} exec "$@"', "sh", sys.executable, str(script), name],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
-    seconds = time.monotonic() - start
     assert "kerasft presets fetch" in done.stdout, done.stderr
     assert "HEAVY []" in done.stdout
-    assert seconds < 2.5, done.stdout  # the whole process; the bound that is promised is on SECONDS
-    assert float(done.stdout.split("SECONDS ")[1].split()[0]) < 2.0
+    # one name and its addresses, of the newer and of the older protocol
+    assert int(done.stdout.split("ATTEMPTS ")[1].split()[0]) <= 3
 
 
 def test_the_offline_switch_is_obeyed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +411,7 @@ def test_a_full_disk_is_told_and_so_is_what_to_do(tmp_path: Path) -> None:
             | {"HF_ENDPOINT": url, "HF_HOME": "small_disk/hf", "KAGGLEHUB_CACHE": "small_disk/kaggle"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert done.stdout.count("the disk is full: the download is not complete") == 2, done.stdout + done.stderr
     assert "KAGGLEHUB_CACHE names another" in done.stdout

@@ -167,5 +167,5 @@ def test_the_config_and_the_table_import_no_framework() -> None:
         "import sys; import kerasft.models.config, kerasft.models.image_nets, kerasft.models.imagenet_files;"
         "print([name for name in ('tensorflow', 'keras', 'numpy', 'h5py') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "[]", done.stderr

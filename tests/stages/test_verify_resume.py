@@ -88,6 +88,6 @@ def test_the_command_says_match_and_leaves_nothing_behind(tmp_path: Path, tiny_p
     assert done.returncode == 0, done.stderr
     assert re.search(r"match: \d+ checkpoints of up to \d+ tensors.*after 2 kills in 20 steps", done.stderr)
     assert not (tmp_path / "run").exists()
-    few = subprocess.run([*command, "--steps", "5"], capture_output=True, text=True, timeout=60)
+    few = subprocess.run([*command, "--steps", "5"], capture_output=True, text=True, timeout=300)
     assert few.returncode == 2
     assert "too few for 5 kills" in few.stderr

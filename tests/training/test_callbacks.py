@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kerasft.errors import TrainingError
 from kerasft.progress import Silent, SilentBar
+from kerasft.training import callbacks
 from kerasft.training.callbacks import EpochCounter, StepLoss, StopAfter, Throughput
 from kerasft.training.history import History, ShowProgress
 from kerasft.training.selection import BestWeights, ValidationFigures
@@ -135,20 +136,26 @@ def test_validation_figures_reach_the_callbacks_after_them() -> None:
     np.testing.assert_array_equal(figures.outputs, [1.0, 2.0])
 
 
-def test_throughput_leaves_out_the_first_step_and_the_time_between_epochs() -> None:
+def test_throughput_leaves_out_the_first_step_and_the_time_between_epochs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: now))
     throughput = Throughput(lambda step: SIZES[step])
     assert throughput.examples_per_second == 0.0
 
     class Wait(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
-            time.sleep(0.01)
+            nonlocal now
+            now += 0.25
 
         def on_epoch_end(self, epoch, logs=None):
-            time.sleep(0.5)
+            nonlocal now
+            now += 64.0
 
     build_model().fit(build_batches()[0], epochs=2, verbose=0, callbacks=[throughput, Wait()])
     assert throughput.examples == 2 * sum(SIZES) - SIZES[0]
-    assert 9 * 0.01 < throughput.seconds < 0.5 * 2
+    assert throughput.seconds == 0.25 * (2 * len(SIZES) - 1)
     assert throughput.examples_per_second == throughput.examples / throughput.seconds
 
 
