@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tolerances import rounding
 
 from kerasft.config.loading import load_config
 from kerasft.data.feed import Feed, Moment
@@ -32,6 +33,10 @@ EXPERIMENTS = {
     "image_classification": "tiny_image_run",
 }
 """A task → the fixture that gives a run folder of it, all stages done."""
+
+SUMS = {"text_classification": 16, "token_classification": 16, "image_classification": 54}
+"""How many sums follow one another from input to logits: BERT of 2 layers has 7 a layer, MobileNet 27 convolutions,
+each with its normalisation."""
 
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
@@ -65,6 +70,17 @@ def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]
     version = next(path for path in trained.run.export.iterdir() if path.name == "1")
     probes = trained.task.list_probes()
     return replay(version, [example[trained.task.held] for example in examples] + probes), probes
+
+
+def allow(trained: Trained, outputs: np.ndarray) -> float:
+    """What two computations of these outputs (other batches, another graph) may differ by.
+
+    No sum has more than 256 terms.
+    """
+    parts = [part for output in outputs for part in (output if outputs.dtype == object else [output])]
+    values = [np.abs(part[np.isfinite(part)]) for part in parts if part.dtype.kind == "f"]
+    scale = max(1.0, *(float(value.max(initial=0.0)) for value in values))
+    return rounding("float32", terms=256, layers=SUMS[trained.facts["task"]["type"]], scale=scale)
 
 
 def assert_alike(one: np.ndarray, other: np.ndarray, atol: float) -> None:
@@ -150,17 +166,19 @@ def test_depths_cover_the_model_from_0_up(trained: Trained) -> None:
     assert sorted(set(depths.values())) == list(range(max(depths.values()) + 1))
 
 
+@pytest.mark.numerical
 def test_answers_do_not_depend_on_batches(trained: Trained, examples, outputs) -> None:
     forward = trained.task.build_forward(trained.model)
     for batch_size in (1, 7):
         again = trained.task.compute_outputs(forward, examples, batch_size)
-        assert_alike(again, outputs, atol=1e-5)
+        assert_alike(again, outputs, atol=allow(trained, outputs))
     assert trained.task.compute_outputs(forward, []).shape == (0, *outputs.shape[1:])
 
 
+@pytest.mark.numerical
 def test_the_prepared_way_answers_as_the_raw_one(trained: Trained, feed: Feed, outputs) -> None:
     cached = MeasuredSplit(feed, 5).predict(trained.task.build_forward(trained.model))
-    assert_alike(cached, outputs, atol=1e-5)
+    assert_alike(cached, outputs, atol=allow(trained, outputs))
 
 
 def test_published_and_found_again_it_answers_the_same(trained: Trained, examples, outputs, tmp_path) -> None:
@@ -168,10 +186,12 @@ def test_published_and_found_again_it_answers_the_same(trained: Trained, example
     model = task.build_model(seed=3, matmul_dtype="float32")
     expected = task.compute_outputs(task.build_forward(model), examples)
     with pytest.raises(AssertionError):
-        assert_alike(expected, outputs, atol=1e-3)
+        assert_alike(expected, outputs, atol=allow(trained, outputs))
     task.publish(model, tmp_path)
     found = task.load_published(tmp_path)
-    assert_alike(task.compute_outputs(task.build_forward(found), examples), expected, atol=1e-5)
+    assert_alike(
+        task.compute_outputs(task.build_forward(found), examples), expected, atol=allow(trained, expected)
+    )
     # the preset that was written beside it feeds another training
     again = build_task_on(trained, tmp_path / "preset").build_model(seed=3, matmul_dtype="float32")
     depths = task.compute_depths(model)
@@ -189,6 +209,7 @@ def build_task_on(trained: Trained, preset) -> Task:
     return type(trained.task)(config, model_config, trained.facts["label_names"], preset)
 
 
+@pytest.mark.numerical
 def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, outputs, served) -> None:
     task = trained.task
     answers, probes = served
@@ -197,7 +218,8 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
     expected = np.concatenate([outputs, odd])
     differences, equal = task.measure_answers(answers, expected)
     assert differences.shape == equal.shape == (len(expected),)
-    assert differences.max() < 1e-5
+    # probabilities move by half of what logits do, at most
+    assert differences.max() < allow(trained, expected) / 2
     assert equal.all()
 
 

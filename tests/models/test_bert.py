@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_bert import PIECES, build_backbone
+from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.models.bert import (
     _pairs,
@@ -16,6 +17,8 @@ from kerasft.models.bert import (
 )
 from kerasft.models.operations import byte_dropout, gelu, layer_norm
 from kerasft.optimizers.groups import variable_kind
+
+pytestmark = pytest.mark.numerical
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +46,10 @@ def test_pooled_and_sequence_outputs_are_keras_hubs(backbone, batch: int, width:
     expected = backbone(inputs, training=False)
     pooled = build_fast_encoder(backbone, pooled=True)(inputs, training=False)
     sequence = build_fast_encoder(backbone, pooled=False)(inputs, training=False)
-    np.testing.assert_allclose(pooled, expected["pooled_output"], atol=2e-6)
+    np.testing.assert_allclose(pooled, expected["pooled_output"], atol=TINY_BERT)
     tokens = inputs["padding_mask"].numpy().astype(bool)
     np.testing.assert_allclose(
-        sequence.numpy()[tokens], expected["sequence_output"].numpy()[tokens], atol=5e-6
+        sequence.numpy()[tokens], expected["sequence_output"].numpy()[tokens], atol=TINY_BERT
     )
 
 
@@ -55,10 +58,12 @@ def test_padding_reaches_no_token(backbone) -> None:
     short = make_inputs(4, 9, padded=False)
     wide = {name: tf.pad(value, ((0, 0), (0, 30))) for name, value in short.items()}
     wide["token_ids"] += (1 - wide["padding_mask"]) * 7
-    np.testing.assert_allclose(encoder(short), encoder(wide), atol=1e-6)
+    np.testing.assert_allclose(encoder(short), encoder(wide), atol=TINY_BERT)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.05), ("float16", 0.006)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [pytest.param("bfloat16", 0.05, marks=needs_bfloat16), ("float16", 0.006)]
+)
 def test_narrow_products_stay_near_float32(backbone, dtype: str, tolerance: float) -> None:
     inputs = make_inputs(8, 20)
     exact = build_fast_encoder(backbone, pooled=True)(inputs)
@@ -98,7 +103,7 @@ def test_gradients_are_keras_hubs(pooled: bool) -> None:
             expected = theirs[id(variable)]
             scale = max(np.abs(expected).max(), 1.0)
             np.testing.assert_allclose(
-                part.reshape(variable.shape) / scale, expected / scale, atol=1e-5, err_msg=variable.path
+                part.reshape(variable.shape) / scale, expected / scale, atol=TINY_BERT, err_msg=variable.path
             )
             compared += 1
     unused = 0 if pooled else 2  # the pooler's kernel and bias
@@ -121,10 +126,10 @@ def test_the_last_layer_for_one_token_gives_the_output_and_gradients_of_the_whol
 
     outputs, narrow = gradients(short, lambda x: x)
     expected, wide = gradients(whole, lambda x: tf.tanh(tf.matmul(x[:, 0], kernel.value) + bias.value))
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    np.testing.assert_allclose(outputs, expected, atol=TINY_BERT)
     for a, b in zip(narrow, wide, strict=True):
         a, b = tf.convert_to_tensor(a).numpy(), tf.convert_to_tensor(b).numpy()
-        np.testing.assert_allclose(a, b, atol=1e-5 * max(np.abs(b).max(), 1.0))
+        np.testing.assert_allclose(a, b, atol=TINY_BERT * max(np.abs(b).max(), 1.0))
 
 
 def test_weights_come_back_bit_for_bit(backbone) -> None:
@@ -217,6 +222,7 @@ def test_layer_norm_is_keras_own() -> None:
     np.testing.assert_allclose(layer_norm(x, *layer.weights), layer(x), atol=1e-5)
 
 
+@needs_bfloat16
 def test_keras_saves_and_opens_the_fast_encoder(backbone, tmp_path) -> None:
     encoder = build_fast_encoder(backbone, pooled=True, matmul_dtype="bfloat16", seed=5)
     encoder.save(tmp_path / "fast.keras")
@@ -239,7 +245,7 @@ def test_gelu_and_its_gradient_are_tensorflows_in_double_precision() -> None:
         results.append((y, tape.gradient(y, value, output_gradients=tf.constant(upstream, dtype))))
     (y, slope), (expected, expected_slope) = results
     np.testing.assert_allclose(y, expected, rtol=2e-5, atol=1e-7)
-    np.testing.assert_allclose(slope, expected_slope, rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(slope, expected_slope, rtol=2e-5, atol=TINY_BERT)
 
 
 @pytest.mark.parametrize("shape", [(7, 32), (3, 5, 32)])

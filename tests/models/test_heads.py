@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_bert import build_backbone, make_inputs
+from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.models.heads import (
     ENCODER,
@@ -21,6 +22,8 @@ from kerasft.models.heads import (
     publish_classifier,
 )
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_what_learned_is_what_is_published(pooling: str) -> None:
@@ -28,7 +31,7 @@ def test_what_learned_is_what_is_published(pooling: str) -> None:
     inputs = make_inputs(5, 12)
     logits = fast(inputs, training=False)
     public = publish_classifier(fast, build_backbone(seed=2), pooling=pooling, dropout=0.1)
-    np.testing.assert_allclose(public(inputs, training=False), logits, atol=2e-6)
+    np.testing.assert_allclose(public(inputs, training=False), logits, atol=TINY_BERT)
     again = accelerate_classifier(public, pooling=pooling)
     np.testing.assert_array_equal(again(inputs, training=False), logits)
     for ours, theirs in zip(again.weights, fast.weights, strict=False):
@@ -48,9 +51,10 @@ def test_the_head_reads_what_its_name_says(pooling: str) -> None:
         features = (outputs["sequence_output"] * mask).numpy().sum(1) / mask.sum(1)
     head = fast.get_layer("logits")
     expected = features @ head.kernel.numpy() + head.bias.numpy()
-    np.testing.assert_allclose(fast(inputs, training=False), expected, atol=2e-6)
+    np.testing.assert_allclose(fast(inputs, training=False), expected, atol=TINY_BERT)
 
 
+@needs_bfloat16
 def test_the_head_is_float32_whatever_products_are_taken_in() -> None:
     fast = build_fast_classifier(
         build_backbone(), 2, pooling="cls", dropout=0.1, seed=0, matmul_dtype="bfloat16"
@@ -119,7 +123,7 @@ def test_the_saved_model_opens_with_keras_and_keras_hub_alone(tmp_path: Path, po
     answers = json.loads((tmp_path / "answers.json").read_text())
     assert answers["kerasft"] == []
     assert answers["class"] == "Functional"
-    np.testing.assert_allclose(answers["logits"], public(inputs, training=False), atol=1e-6)
+    np.testing.assert_allclose(answers["logits"], public(inputs, training=False), atol=TINY_BERT)
 
 
 def test_the_encoder_is_found_by_its_name() -> None:

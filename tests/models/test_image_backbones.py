@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tolerances import IMAGE_NET, needs_bfloat16
 
 from kerasft.errors import ConfigError
 from kerasft.models.image_backbones import (
@@ -21,6 +22,8 @@ from kerasft.models.image_backbones import (
 )
 from kerasft.models.image_heads import build_image_classifier, get_backbone, split_classifier
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES
+
+pytestmark = pytest.mark.numerical
 
 ALL = sorted(IMAGE_ARCHITECTURES)
 QUICK = ("mobilenet", "mobilenet_v3_small")
@@ -126,7 +129,7 @@ def test_feature_maps_have_their_strides(name: str) -> None:
         if (name, key) == ("xception", "stride_4"):
             rows -= 1
         assert value.shape[:3] == (2, rows, rows), key
-    np.testing.assert_allclose(maps["stride_32"], backbone(make_images(size)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(maps["stride_32"], backbone(make_images(size)), rtol=IMAGE_NET, atol=IMAGE_NET)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -193,6 +196,7 @@ def test_an_unknown_net_stride_or_size_is_refused() -> None:
         build_feature_extractor(backbone, [2])
 
 
+@needs_bfloat16
 def test_mixed_precision_leaves_preprocessing_and_head_in_float32() -> None:
     backbone = build_image_backbone(
         "mobilenet", arguments={"alpha": 0.25}, weights="none", dtype="mixed_bfloat16"
@@ -214,8 +218,8 @@ def test_a_classifier_is_its_two_halves(pooling) -> None:
     assert features.shape == (2, 256)
     feature_map = backbone(images, training=False).numpy()
     pooled = feature_map.mean((1, 2)) if pooling == "average" else feature_map.max((1, 2))
-    np.testing.assert_allclose(features, pooled, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(head(features), model(images, training=False), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features, pooled, rtol=IMAGE_NET, atol=IMAGE_NET)
+    np.testing.assert_allclose(head(features), model(images, training=False), rtol=IMAGE_NET, atol=IMAGE_NET)
     assert head.get_layer("logits").kernel is model.get_layer("logits").kernel
 
 
@@ -231,7 +235,7 @@ def test_what_the_head_learns_the_classifier_knows() -> None:
     head.fit(features, labels, epochs=3, verbose=0)
     after = model(images, training=False).numpy()
     assert (before != after).any()
-    np.testing.assert_allclose(after, head(features), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after, head(features), rtol=IMAGE_NET, atol=IMAGE_NET)
 
 
 _SCRIPT = """
@@ -260,7 +264,7 @@ def check_files_open_with_keras_alone(folder: Path, models: dict[str, keras.Mode
     told = json.loads((folder / "answers.json").read_text())
     assert told["loaded"] == []
     for answer, model in zip(told["answers"], models.values(), strict=True):
-        np.testing.assert_allclose(answer, model(images, training=False), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(answer, model(images, training=False), rtol=IMAGE_NET, atol=IMAGE_NET)
 
 
 def build_classifiers(names) -> dict[str, keras.Model]:

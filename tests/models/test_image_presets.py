@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tolerances import IMAGE_NET
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.models.freezing import list_blocks
@@ -96,12 +97,16 @@ def compute_with_keras_hub(folder: Path) -> np.ndarray:
 def test_a_resnet_of_keras_hub_computes_what_keras_hub_does_and_goes_back(hub_folder: Path, tmp_path) -> None:
     preset = resolve_image_preset(str(hub_folder))
     backbone = load_image_backbone(preset)
-    np.testing.assert_allclose(backbone(IMAGES), compute_with_keras_hub(hub_folder), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        backbone(IMAGES), compute_with_keras_hub(hub_folder), rtol=IMAGE_NET, atol=IMAGE_NET
+    )
     assert find_feature_map_layers(backbone)["stride_8"] == "stack1_block1_out"
     assert [block.name for block in list_blocks(backbone)][:2] == ["stem", "stack0_block0"]
     backbone.get_layer("conv1_conv").kernel.assign(backbone.get_layer("conv1_conv").kernel * 2.0)
     save_image_preset(backbone, preset, tmp_path)
-    np.testing.assert_allclose(compute_with_keras_hub(tmp_path), backbone(IMAGES), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        compute_with_keras_hub(tmp_path), backbone(IMAGES), rtol=IMAGE_NET, atol=IMAGE_NET
+    )
     np.testing.assert_array_equal(
         load_image_backbone(resolve_image_preset(str(tmp_path)))(IMAGES), backbone(IMAGES)
     )

@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from tolerances import IMAGE_NET
 
 from kerasft.errors import PresetError
 from kerasft.models.image_backbones import build_image_backbone
@@ -121,7 +122,7 @@ def test_unnamed_layers_are_paired_in_order(tmp_path: Path) -> None:
     backbone = build_image_backbone("efficientnet_b0", weights=str(path), seed=2)
     check_equal(backbone, source)
     images = np.full((1, 64, 64, 3), 200, np.uint8)
-    np.testing.assert_allclose(backbone(images), source(images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(backbone(images), source(images), rtol=IMAGE_NET, atol=IMAGE_NET)
 
 
 @pytest.mark.parametrize("form", ["backbone.weights.h5", "classifier.weights.h5", "model.keras", "run"])

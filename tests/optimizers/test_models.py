@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tolerances import needs_bfloat16
 
 from kerasft.optimizers import AdamW, GradientDescent, Warmup
 
@@ -62,9 +63,9 @@ def policy():
     ("name", "precision"),
     [
         ("descent", "mixed_float16"),
-        ("adamw", "mixed_bfloat16"),
+        pytest.param("adamw", "mixed_bfloat16", marks=needs_bfloat16),
         pytest.param("adamw", "mixed_float16", marks=pytest.mark.slow),
-        pytest.param("descent", "mixed_bfloat16", marks=pytest.mark.slow),
+        pytest.param("descent", "mixed_bfloat16", marks=[pytest.mark.slow, needs_bfloat16]),
     ],
 )
 def test_mixed_precision_equals_keras(name, precision, policy):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tolerances import TINY_BERT
 
 from kerasft.errors import ExportError, StorageError
 from kerasft.serving.publishing import compare, publish_saved_model, replay
@@ -65,7 +66,7 @@ def test_a_clean_process_gives_labels_in_any_script(published, texts, expected):
     answers = replay(published, texts)
     labels = np.array(LABELS)[expected(texts).argmax(1)]
     assert answers["label"].tolist() == labels.tolist()
-    np.testing.assert_allclose(answers["probabilities"], expected(texts), atol=1e-6)
+    np.testing.assert_allclose(answers["probabilities"], expected(texts), atol=TINY_BERT)
 
 
 def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expected):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 import tiny_bert
+from tolerances import TINY_BERT
+
+pytestmark = pytest.mark.numerical
 
 LABELS = ("disliked", "zły", "好")
 
@@ -20,7 +24,7 @@ def test_the_outputs_have_their_names_shapes_and_types(serve):
     assert [label.decode() for label in answers["label"]] == [LABELS[i] for i in answers["logits"].argmax(1)]
     exponentials = np.exp(answers["logits"])
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
-    np.testing.assert_allclose(answers["probabilities"], probabilities, rtol=1e-5)
+    np.testing.assert_allclose(answers["probabilities"], probabilities, atol=TINY_BERT)
 
 
 def test_a_batch_of_none_is_answered_with_none(serve):
@@ -46,13 +50,13 @@ def test_a_batch_of_none_passes_mean_pooling(tiny_preset):
 def test_bytes_that_are_not_utf8_are_left_out(serve):
     broken = serve([b"\xff\xfe dull\xc3 film", b"\x80", b"f\xf0\x9f\x91ilm"])["logits"]
     whole = serve([b" dull film", b"", b"film"])["logits"]
-    np.testing.assert_allclose(broken, whole, atol=1e-6)
+    np.testing.assert_allclose(broken, whole, atol=TINY_BERT)
 
 
 def test_a_very_long_text_counts_as_its_first_tokens(serve):
     start = "lovely film " * 11
     long = serve([start + "awful " * 200_000])["logits"]
-    np.testing.assert_allclose(long, serve([start])["logits"], atol=1e-6)
+    np.testing.assert_allclose(long, serve([start])["logits"], atol=TINY_BERT)
     assert not np.allclose(long, serve(["awful " * 200_000])["logits"], atol=1e-3)
 
 
@@ -60,7 +64,7 @@ def test_a_text_is_answered_alike_in_any_batch(serve):
     batch = tiny_bert.write_texts(32)[0]
     together = serve(batch)["logits"]
     alone = np.concatenate([serve([text])["logits"] for text in batch])
-    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(together, alone, atol=TINY_BERT)
     assert np.ptp(alone, axis=0).min() > 1e-2
 
 
@@ -69,4 +73,4 @@ def test_threads_get_the_answers_of_their_own_texts(serve):
     one_by_one = [serve(batch)["logits"] for batch in batches]
     with ThreadPoolExecutor(8) as pool:
         for answers, logits in zip(pool.map(serve, batches * 4), one_by_one * 4, strict=True):
-            np.testing.assert_allclose(answers["logits"], logits, atol=1e-6)
+            np.testing.assert_allclose(answers["logits"], logits, atol=TINY_BERT)

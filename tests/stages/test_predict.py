@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from tiny_bert import write_texts
+from tolerances import TINY_BERT
 
 from kerasft.errors import ConfigError, DataError
 from kerasft.stages.predict import Predictor
@@ -30,7 +31,7 @@ def test_answers_keep_the_order_of_texts_of_all_lengths(predictor: Predictor) ->
     for index in (0, 7, 31, 59):
         alone = next(iter(predictor.predict([rows[index]])))
         assert alone["label"] == answers[index]["label"]
-        assert alone["probabilities"] == pytest.approx(answers[index]["probabilities"], abs=1e-5)
+        assert alone["probabilities"] == pytest.approx(answers[index]["probabilities"], abs=TINY_BERT)
 
 
 def test_windows_do_not_change_answers(predictor: Predictor) -> None:
@@ -38,7 +39,7 @@ def test_windows_do_not_change_answers(predictor: Predictor) -> None:
     whole = list(predictor.predict(rows))
     for window in (1, 3, 20, 21):
         for a, b in zip(predictor.predict(rows, window=window), whole, strict=True):
-            assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
+            assert a["probabilities"] == pytest.approx(b["probabilities"], abs=TINY_BERT)
 
 
 def test_no_more_than_a_window_is_read_ahead(predictor: Predictor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tolerances import TINY_BERT
 
 from kerasft.config.loading import InvalidConfig, load_config
 from kerasft.data.prepared import load_prepared_dataset
@@ -76,9 +77,9 @@ def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
     assert [row[0] for row in tables.shown["What learns"]] == ["head", "frozen"]
     weights, expected = (load_trained(run).model.get_weights() for run in (kept, plain))
     for ours, theirs in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        np.testing.assert_allclose(ours, theirs, atol=TINY_BERT)
     losses = [[row["loss"] for row in run.read_history() if "loss" in row] for run in (kept, plain)]
-    np.testing.assert_allclose(*losses, atol=1e-5)
+    np.testing.assert_allclose(*losses, atol=TINY_BERT)
     assert len(set(losses[0])) > 1
 
 
@@ -168,7 +169,7 @@ def test_lora_leaves_its_adapter_in_the_run_folder_which_is_the_published_model(
     model = task.build_model(seed=5, matmul_dtype="float32")
     load_adapter(model, run.adapter)
     found = task.compute_outputs(task.build_forward(model), examples)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=TINY_BERT)
     # the very bits that were trained
     checkpoint = find_checkpoint(run.checkpoints / "finetune")
     assert checkpoint is not None

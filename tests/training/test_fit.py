@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tolerances import needs_bfloat16
 
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
@@ -104,7 +105,7 @@ def test_a_loss_that_is_not_finite_names_examples_and_leaves_finite_weights(fit_
         np.testing.assert_array_equal(kept.numpy(), first.numpy(), err_msg=kept.path)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=needs_bfloat16), "mixed_float16"])
 @pytest.mark.slow
 def test_narrow_products_learn_as_well(fit_tiny, precision) -> None:
     result, _, task, feeds = fit_tiny(f"train.precision={precision}")

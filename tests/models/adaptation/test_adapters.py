@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from tiny_bert import build_backbone, make_inputs
+from tolerances import TINY_BERT
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.integrity import HASHES
@@ -20,6 +21,8 @@ from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
 from kerasft.models.folders import compute_preset_fingerprint
 from kerasft.models.heads import build_fast_classifier, publish_classifier
+
+pytestmark = pytest.mark.numerical
 
 ALL = ("query", "key", "value", "attention_output", "feedforward_intermediate", "feedforward_output")
 LABELS = ("disliked", "liked")
@@ -51,9 +54,9 @@ def test_merged_and_apart_agree(targets: Any, pooling: str) -> None:
     apart = model(inputs, training=False).numpy()
     assert np.abs(apart - first).max() > 1e-3
     public = publish_classifier(model, build_backbone(seed=5), pooling=pooling, dropout=0.1)
-    np.testing.assert_allclose(public(inputs, training=False), apart, atol=1e-5)
+    np.testing.assert_allclose(public(inputs, training=False), apart, atol=TINY_BERT)
     merge_lora(model)
-    np.testing.assert_allclose(model(inputs, training=False), apart, atol=1e-5)
+    np.testing.assert_allclose(model(inputs, training=False), apart, atol=TINY_BERT)
     assert not list_products(model)
     assert not [variable for variable in model.weights if "_lora_" in variable.path]
 
@@ -69,7 +72,7 @@ def test_the_product_is_scaled_by_alpha_over_rank() -> None:
         kernel = block._dense["feedforward_output"][0].numpy()
         product = block.low_rank["feedforward_output"]
         outputs.append(product.merge(kernel) - kernel)
-    np.testing.assert_allclose(outputs[1], 2 * outputs[0], atol=1e-6)
+    np.testing.assert_allclose(outputs[1], 2 * outputs[0], atol=TINY_BERT)
     assert inputs
 
 
@@ -152,7 +155,7 @@ def test_a_run_that_begins_with_an_adapter_has_it_beside_or_in_its_weights(
         begin_adapters(model, config, tiny_preset, LABELS, seed=0)
         answers.append(model(inputs, training=False).numpy())
         assert bool(list_products(model)) == (adaptation.type == "lora")
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    np.testing.assert_allclose(answers[0], answers[1], atol=TINY_BERT)
 
 
 @pytest.mark.parametrize(
