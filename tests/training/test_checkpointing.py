@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -49,19 +50,33 @@ def read_all(model: keras.Model) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in take_snapshot(name_variables(model)).items()}
 
 
-@pytest.mark.parametrize("steps", [1, 4, STEPS])
-@pytest.mark.parametrize("settings", [{}, {"gradient_accumulation_steps": 3}, {"global_clipnorm": 0.1}])
-def test_fit_goes_on_in_the_middle_of_an_epoch_to_the_very_bits(steps: int, settings: dict) -> None:
-    straight = build_model(**settings)
-    kept: dict[str, np.ndarray] = {}
+class Straight(NamedTuple):
+    """An epoch without a break: what it was set to, its snapshots after 1, 2, … steps, its end and its history."""
+
+    settings: dict[str, Any]
+    snapshots: list[dict[str, np.ndarray]]
+    end: dict[str, bytes]
+    history: dict[str, list[float]]
+
+
+@pytest.fixture(scope="module", params=[{}, {"gradient_accumulation_steps": 3}, {"global_clipnorm": 0.1}])
+def straight(request: pytest.FixtureRequest) -> Straight:
+    model = build_model(**request.param)
+    snapshots: list[dict[str, np.ndarray]] = []
 
     class Keep(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if batch == steps - 1:
-                kept.update(take_snapshot(name_variables(self.model)))
+            taken = take_snapshot(name_variables(self.model))
+            snapshots.append({name: np.array(value) for name, value in taken.items()})
 
-    expected = straight.fit(build_batches(), verbose=0, shuffle=False, callbacks=[Keep()])
-    again = build_model(**settings)
+    history = model.fit(build_batches(), verbose=0, shuffle=False, callbacks=[Keep()]).history
+    return Straight(request.param, snapshots, read_all(model), history)
+
+
+@pytest.mark.parametrize("steps", [1, 4, STEPS])
+def test_fit_goes_on_in_the_middle_of_an_epoch_to_the_very_bits(steps: int, straight: Straight) -> None:
+    kept = straight.snapshots[steps - 1]
+    again = build_model(**straight.settings)
     variables = name_variables(again)
     restore_variables(variables, kept)
     seen: list[int] = []
@@ -82,8 +97,8 @@ def test_fit_goes_on_in_the_middle_of_an_epoch_to_the_very_bits(steps: int, sett
         callbacks=[CallbackSequence([RestoreMetrics()], steps)],
     )
     assert seen == list(range(steps, STEPS))
-    assert history.history == expected.history
-    assert read_all(again) == read_all(straight)
+    assert history.history == straight.history
+    assert read_all(again) == straight.end
 
 
 def test_a_snapshot_stays_what_it_was_while_training_goes_on() -> None:

@@ -35,10 +35,9 @@ def measure(result, task, feeds) -> dict[str, float]:
     return {name: figure["value"] for name, figure in figures.items()}
 
 
-def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_tiny) -> None:
-    settings = ("train.epochs=3", "train.monitor=log_loss")
-    first, run, task, feeds = fit_tiny(*settings, folder="first")
-    again, other_run, *_ = fit_tiny(*settings, folder="again")
+def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_tiny, three_epochs) -> None:
+    first, run, task, feeds = three_epochs
+    again, other_run, *_ = fit_tiny("train.epochs=3", "train.monitor=log_loss")
     assert read_losses(run) == read_losses(other_run)
     for a, b in zip(first.model.weights, again.model.weights, strict=True):
         assert a.numpy().tobytes() == b.numpy().tobytes(), a.path
@@ -53,11 +52,13 @@ def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_
     assert first.examples_per_second > 0
 
 
-def test_the_moving_average_is_what_is_measured_and_kept(fit_tiny) -> None:
-    settings = ("train.epochs=3", "train.monitor=log_loss")
-    plain, plain_run, *_ = fit_tiny(*settings, folder="plain")
+def test_the_moving_average_is_what_is_measured_and_kept(fit_tiny, three_epochs) -> None:
+    plain, plain_run, *_ = three_epochs
     averaged, run, task, feeds = fit_tiny(
-        *settings, "train.optimizer.use_ema=true", "train.optimizer.ema_momentum=0.8", folder="averaged"
+        "train.epochs=3",
+        "train.monitor=log_loss",
+        "train.optimizer.use_ema=true",
+        "train.optimizer.ema_momentum=0.8",
     )
     np.testing.assert_allclose(read_losses(run), read_losses(plain_run), rtol=1e-4)  # learns all the same
     assert abs(averaged.best_value - plain.best_value) > 1e-3
