@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from kerasft.config.loading import InvalidConfig, dump_config, format_config, lo
 from kerasft.data.fields import INVISIBLE
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
+from kerasft.printable import make_printable
 
 Write = Callable[..., Path]
 
@@ -447,3 +449,33 @@ def test_a_mistake_between_sections_stands_at_the_key_that_it_names(write_config
         "override model.adaptation=gradual: model.adaptation: gradual unfreezes the first block after 1 epochs, and "
         "train.epochs is 1: the head alone would learn. Train longer, or say adaptation: head"
     ]
+
+
+def list_keys(schema: dict[str, Any]) -> list[str]:
+    return sorted(
+        {key for section in [schema, *schema["$defs"].values()] for key in section.get("properties", {})}
+    )
+
+
+WORDS = st.sampled_from(list_keys(ExperimentConfig.model_json_schema())) | st.text(max_size=5)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+ODD_CONFIGS = (
+    st.binary(max_size=60)
+    | st.text("aseed:1 -[]{}&*!|>'\"%@`#,?\n\t~.é\x85\u2028", max_size=60).map(lambda text: text.encode())
+    | st.dictionaries(WORDS, VALUES, max_size=6).map(lambda values: json.dumps(values).encode())
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ODD_CONFIGS)
+def test_anything_is_a_config_or_told_as_mistakes(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = tmp_path_factory.getbasetemp() / "anything.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(ExperimentConfig, path)
+    assert "anything.yaml" in str(caught.value)
+    assert make_printable(str(caught.value)) == str(caught.value)

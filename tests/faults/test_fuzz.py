@@ -1,6 +1,6 @@
 """Odd configs, command lines, records and data end with a message and an exit code that says whose fault it is.
 
-200 cases by default; `KERASFT_FUZZ_CASES=10000` makes more, `KERASFT_FUZZ_SEED=1` others.
+300 cases by default; `KERASFT_FUZZ_CASES=10000` makes more, `KERASFT_FUZZ_SEED=1` others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from fuzzing import RAW_CONTROLS, Case, Fuzzer, Outcome, run_case
 from known_answers import answer_without_a_model
 
-CASES = int(os.environ.get("KERASFT_FUZZ_CASES", "200"))
+CASES = int(os.environ.get("KERASFT_FUZZ_CASES", "300"))
 SEED = int(os.environ.get("KERASFT_FUZZ_SEED", "0"))
 CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 _SHOWN = 20
