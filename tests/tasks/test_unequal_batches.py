@@ -60,5 +60,5 @@ def test_two_devices_make_the_updates_of_one_with_and_without_accumulation(exper
     result = subprocess.run([sys.executable, str(program), *arguments], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     differences = json.loads(result.stdout.splitlines()[-1])
-    assert len(differences) == 6
+    assert len(differences) == 4
     assert max(differences) <= 1e-6
