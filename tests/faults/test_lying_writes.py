@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,16 @@ def traced(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def trace(root: Path, *arguments: str) -> tuple[int, str, list[str]]:
+def trace(
+    root: Path, *arguments: str, calls: str = CALLS, flags: Sequence[str] = ()
+) -> tuple[int, str, list[str]]:
     """Runs `python -m kerasft ARGUMENTS` in `work`.
+
+    Args:
+        root: of `traced`.
+        arguments: of the command.
+        calls: what is traced.
+        flags: of Python.
 
     Returns:
         The exit code, what was said, and every path that was written to, made, renamed or removed.
@@ -64,9 +73,9 @@ def trace(root: Path, *arguments: str) -> tuple[int, str, list[str]]:
             "KAGGLEHUB_CACHE",
         )
     }
-    command = [sys.executable, "-m", "kerasft", *arguments]
+    command = [sys.executable, *flags, "-m", "kerasft", *arguments]
     done = subprocess.run(
-        ["strace", "-ff", "-y", "-qq", "-s4096", f"-etrace={CALLS}", "-o", root / "trace" / "of", *command],
+        ["strace", "-ff", "-y", "-qq", "-s4096", f"-etrace={calls}", "-o", root / "trace" / "of", *command],
         cwd=root / "work",
         env={
             **os.environ,
@@ -90,7 +99,11 @@ def trace(root: Path, *arguments: str) -> tuple[int, str, list[str]]:
 def find_changed(line: str, work: Path) -> list[str]:
     """The absolute paths that a traced call changed; none where it failed or only read."""
     call = line.partition("(")[0]
-    if not re.search(r"\) += \d", line) or (call in ("open", "openat") and not WRITES.search(line)):
+    if (
+        call not in CALLS.split(",")
+        or not re.search(r"\) += \d", line)
+        or (call in ("open", "openat") and not WRITES.search(line))
+    ):
         return []
     arguments = line.rpartition(") = ")[0]
     return [os.path.normpath(os.path.join(folder or work, name)) for folder, name in PATH.findall(arguments)]
