@@ -133,6 +133,8 @@ def _parse(record: Mapping[str, Any]) -> Hashes:
 
     hashes: Hashes = {}
     for name, entry in record["files"].items():
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"{name} lies outside the folder")
         now = parse_hash(entry)
         assert now is not None
         hashes[name] = Recorded(now, parse_hash(entry.get("replaces")), bool(entry.get("is_new")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -188,3 +189,13 @@ def test_a_file_that_grows_is_forgotten_first_and_recorded_when_it_is_done(tmp_p
     record_files(tmp_path, [logs / "a"])
     flip(logs / "a", 1)
     assert find_damage(tmp_path, "logs/a") is not None
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/../../mine", "/etc/hostname"])
+def test_a_record_names_nothing_outside_its_folder(folder: Path, name: str) -> None:
+    path = folder / HASHES
+    files = {name: {"bytes": 1, "sha256": "0" * 64}}
+    digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    path.write_text(json.dumps({"format": 1, "sha256": digest, "files": files}, indent=1) + "\n")
+    with pytest.raises(DamagedError, match="record of hashes is not as it was written"):
+        read_hashes(folder)

@@ -142,7 +142,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_folder_without_a_config_is_no_run_folder(tmp_path: Path) -> None:
     assert "holds no config.yaml, so it is no run folder" in str(refuse(tmp_path))
     os.mkfifo(tmp_path / "config.yaml")
-    assert "holds no config.yaml, so it is no run folder" in str(refuse(tmp_path))
+    assert "config.yaml: is a pipe, not a plain file" in str(refuse(tmp_path))
 
 
 def test_a_link_to_itself_is_told(tmp_path: Path) -> None:
