@@ -100,7 +100,8 @@ import signal, sys
 from kerasft.cli import signals
 from kerasft.training.interruption import StopRequest
 signals.PATIENCE_SECONDS = 1.0
-with signals.ending_in_order(), StopRequest():
+with signals.ending_in_order(), StopRequest() as stop:
+    stop.has_news = True
     print("ready", flush=True)
     sys.stdin.buffer.raw.read(1)  # as deep in C as a long step, so that no Python runs
     import ctypes
