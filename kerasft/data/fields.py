@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from kerasft.text.raw import MAX_TEXT_BYTES
+
 INVISIBLE = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\xad\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
     + "".join(map(chr, range(0x2000, 0x2010)))
@@ -51,7 +53,8 @@ def parse_text(value: Any) -> str:
     """The text, unchanged.
 
     Raises:
-        InvalidValue: it is no string, has nothing visible in it, a NUL, or code points that UTF-8 cannot hold.
+        InvalidValue: it is no string, has nothing visible in it, is too long, has a NUL, or code points that UTF-8
+            cannot hold.
     """
     if not isinstance(value, str):
         raise InvalidValue(
@@ -59,6 +62,10 @@ def parse_text(value: Any) -> str:
         )
     if not value.strip(INVISIBLE):
         raise InvalidValue("empty text")
+    if len(value) > MAX_TEXT_BYTES:
+        raise InvalidValue(
+            "text too long", f"{len(value):,} characters; at most {MAX_TEXT_BYTES:,} bytes are read"
+        )
     if "\0" in value:
         raise InvalidValue("NUL character", f"at character {value.index(chr(0))} of the text")
     if not value.isascii():

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
+from PIL import Image
 
 from kerasft.errors import ConfigError
 from kerasft.files import whole_file
-from kerasft.plots.pictures import open_upright
 from kerasft.plots.sheets import draw_label
 from kerasft.plots.style import shorten_label
 from kerasft.untrusted import iterate_json_lines, open_in_place, read_bytes
@@ -84,7 +84,7 @@ class LabelledCopies:
 
         Args:
             source: the picture's path.
-            data: a JPEG or PNG file with it.
+            data: a file with it, of any kind that is answered.
             answer: holds `label`, or `labels`, and `probabilities`.
 
         Returns:
@@ -96,7 +96,7 @@ class LabelledCopies:
         told = ", ".join(
             f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%" for label in labels
         )
-        copy = draw_label(open_upright(data, LONGEST_PX), told or "none")
+        copy = draw_label(_open(data), told or "none")
         with whole_file(path) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
         self._record(path)
@@ -110,3 +110,12 @@ class LabelledCopies:
             number += 1
             name = f"{path.stem} ({number}){suffix}"
         return name
+
+
+def _open(data: bytes) -> Image.Image:
+    """As the model is shown it, by the graph that it is shown it by."""
+    from kerasft.vision.decoding import decode_upright
+
+    image = Image.fromarray(decode_upright(data, LONGEST_PX))
+    image.thumbnail((LONGEST_PX, LONGEST_PX), reducing_gap=2.0)
+    return image

@@ -45,6 +45,7 @@ def publish_saved_model(
     expected: Callable[[list[Raw]], np.ndarray],
     *,
     probes: Sequence[Raw] = (),
+    accepts: Callable[[Raw], bool] = lambda _: True,
     measure: Measure = measure_probabilities,
     tolerance: float,
     documents: Mapping[str, str],
@@ -57,6 +58,7 @@ def publish_saved_model(
         examples: raw inputs of the user's.
         expected: raw inputs → what the trained Keras model says of them, (inputs, …), by default probabilities.
         probes: odd inputs, replayed beside the user's own.
+        accepts: whether an input has an answer; the export must refuse, by its `status`, all others and no more.
         measure: (the export's answers by name, what was expected) → by how much each input's answer differs, float
             (inputs,), and whether it comes to the same, bool (inputs,).
         tolerance: the largest difference.
@@ -79,13 +81,18 @@ def publish_saved_model(
         tf.saved_model.save(module, str(folder), signatures=module.signatures)
         widen_compatibility(folder)
         answers = replay(folder, inputs)
-        parity = compare(answers, expected(inputs), tolerance, measure)
+        good = np.array([accepts(value) for value in inputs])
+        _check_refusals(answers, inputs, good)
+        accepted = [value for value, is_good in zip(inputs, good, strict=True) if is_good]
+        sound = {name: array[good] if array.ndim else array for name, array in answers.items()}
+        parity = compare(sound, expected(accepted), tolerance, measure)
+        parity["refused"] = len(inputs) - len(accepted)
         if not parity["largest_difference"] <= tolerance:  # NaN is refused too
             raise ExportError(
                 f"the export's answers differ from the model's by up to {parity['largest_difference']:.2e} "
                 f"(tolerance {tolerance:.0e}); nothing was published",
                 where=str(destination),
-                fix=f"The example that differs most: {inputs[parity['worst_example']][:100]!r}.",
+                fix=f"The example that differs most: {accepted[parity['worst_example']][:100]!r}.",
             )
         parity["user_examples"], parity["probes"] = len(examples), len(probes)
         write_json(folder / "parity.json", parity)
@@ -93,6 +100,21 @@ def publish_saved_model(
             write_text(folder / "assets.extra" / name, text)
         write_hashes(folder)
     return parity
+
+
+def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[Raw], good: np.ndarray) -> None:
+    if "status" not in answers:
+        return
+    for value, status, is_good in zip(inputs, answers["status"], good, strict=True):
+        if (status == "") != is_good:
+            told = (
+                f"refuses ({status}) what the model answers" if is_good else "answers what `predict` refuses"
+            )
+            raise ExportError(
+                f"the export {told}; nothing was published",
+                where=repr(value[:60]),
+                fix="This is a defect in kerasft: please report it, with the input.",
+            )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
+from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
@@ -57,7 +58,14 @@ def export(
     forward = task.build_forward(trained.model)
 
     def expected(inputs: list[Any]) -> np.ndarray:
-        return task.compute_outputs(forward, [{task.held: value} for value in inputs])
+        return task.compute_outputs(forward, [task.read_raw(value) for value in inputs])
+
+    def accepts(value: Any) -> bool:
+        try:
+            task.read_raw(value)
+        except DataError:
+            return False
+        return True
 
     inputs = _sample_inputs(dataset, task.held, settings.replay_examples)
     progress.note(f"Exporting to {folder}; then a clean process replays {len(inputs):,} examples")
@@ -67,6 +75,7 @@ def export(
         inputs,
         expected,
         probes=task.list_probes(),
+        accepts=accepts,
         measure=task.measure_answers,
         tolerance=settings.tolerance,
         documents={

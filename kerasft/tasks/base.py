@@ -183,6 +183,14 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
+    def read_raw(self, value: str | bytes) -> dict[str, Any]:
+        """An example of what the served model takes: a text, or a picture's file.
+
+        Raises:
+            DataError: it is none; the served model says so too.
+        """
+
+    @abc.abstractmethod
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of a measured example and its prediction, JSON-able."""
 
@@ -204,7 +212,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def list_probes(self) -> list[Any]:
-        """Odd raw inputs, which an export must answer as the model does."""
+        """Odd raw inputs, which an export must answer as the model does, or refuse as `read_raw` does."""
 
     @abc.abstractmethod
     def measure_answers(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasft.optimizers.denominators import CountedLoss
 from kerasft.tasks.answers import Answers, OneLabel, measure_probabilities
 from kerasft.tasks.base import Task
+from kerasft.tasks.served import STATUS_LINE
 
 
 class Classifier(Task):
@@ -36,6 +37,7 @@ class Classifier(Task):
 
     def list_outputs(self) -> list[str]:
         return [
+            STATUS_LINE,
             "- `label`: string (batch,), the most probable class;",
             "- `probabilities`: float32 (batch, classes);",
             "- `logits`: float32 (batch, classes).",

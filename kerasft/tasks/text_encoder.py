@@ -28,6 +28,7 @@ from kerasft.models.presets import (
 )
 from kerasft.models.saved_models import load_model_weights, measure_weights
 from kerasft.tasks.base import Task
+from kerasft.text.raw import check_raw_text
 from kerasft.text.vocabulary import load_vocabulary
 
 
@@ -107,7 +108,16 @@ class TextEncoderTask(Task):
                 f"the input holds no text but {row.get('text')!r}",
                 fix="Each input must be a string; name the right column with --column.",
             )
+        if refused := check_raw_text(row["text"]):
+            raise DataError(refused, fix="Leave the text out, or cut it into parts.")
         return {"text": row["text"]}
+
+    def read_raw(self, value: str | bytes) -> dict[str, Any]:
+        if isinstance(value, bytes):
+            if refused := check_raw_text(value):
+                raise DataError(refused)
+            value = value.decode("utf-8")
+        return self.read_input({"text": value})
 
     def _run(
         self, forward: Callable[[Any], Any], token_ids: Sequence[np.ndarray], encoder: Any, batch_size: int

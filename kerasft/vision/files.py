@@ -16,9 +16,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from kerasft.errors import storage_error
-from kerasft.vision.jpeg import check_coded_data, parse_jpeg
+from kerasft.vision.jpeg import ADOBE, check_coded_data, parse_jpeg
 from kerasft.vision.kinds import ENDINGS, explain_strange, recognize
-from kerasft.vision.pictures import MAX_FILE_BYTES, InvalidPicture, Picture, check_size
+from kerasft.vision.pictures import MAX_FILE_BYTES, MAX_PIXELS_AT_ONCE, InvalidPicture, Picture, check_size
 from kerasft.vision.png import MAX_EXTRA_BYTES, parse_png
 from kerasft.vision.rotation import rotate
 
@@ -42,10 +42,11 @@ def read_picture(path: Path, *, follow_links: bool = False) -> Picture:
         InvalidPicture: there is no such file, it is not a plain one, or what `check_picture` says.
         StorageError: the disk fails.
     """
-    return check_picture(_read_plain_file(path, follow_links), path.name)
+    return check_picture(read_picture_file(path, follow_links=follow_links), path.name)
 
 
-def _read_plain_file(path: Path, follow_links: bool) -> bytes:
+def read_picture_file(path: Path, *, follow_links: bool = False) -> bytes:
+    """The bytes of a plain file that is not too large; see `read_picture`."""
     try:
         # looked at before it is opened: opening a device may do something
         _check_plain(path.stat() if follow_links else path.lstat())
@@ -103,14 +104,15 @@ def check_picture(data: bytes, name: str) -> Picture:
 def _check_jpeg(data: bytes) -> Picture:
     jpeg = parse_jpeg(data)
     check_coded_data(jpeg)
-    if jpeg.channels == 4 and not jpeg.has_adobe:
+    marked = jpeg.channels == 4 and not jpeg.has_adobe
+    if marked:
         # TensorFlow takes such ink amounts as they are; nearly all writers mean them inverted, as Pillow does
-        with _open(jpeg.join(jpeg.scans), "JPEG") as image:
-            return _write_png(image.convert("RGB"), "CMYK without Adobe's mark", jpeg.orientation)
+        data = data[:2] + ADOBE + data[2:]
     width, height = jpeg.width, jpeg.height
     if jpeg.orientation >= 5:
         width, height = height, width
-    return Picture(data, "jpeg", width, height, orientation=jpeg.orientation)
+    why = "CMYK without Adobe's mark" if marked else None
+    return Picture(data, "jpeg", width, height, why, orientation=jpeg.orientation)
 
 
 def _check_png(data: bytes) -> Picture:
@@ -118,6 +120,10 @@ def _check_png(data: bytes) -> Picture:
     if png.depth < 8:
         # TensorFlow makes such pictures all but transparent when it is asked for four channels
         with _open(png.lean, "PNG") as image:
+            clear = image.info.get("transparency")
+            if image.mode == "L" and isinstance(clear, int):
+                # Pillow spreads the greys over 8 bits, but not the one that is transparent
+                image.info["transparency"] = clear * 255 // (2**png.depth - 1)
             return _write_png(image, f"PNG of {png.depth} bits a channel", png.orientation)
     if png.orientation != 1:
         with _open(png.lean, "PNG") as image:
@@ -135,9 +141,9 @@ def _check_png(data: bytes) -> Picture:
 def _convert(data: bytes) -> Picture:
     """GIF, BMP or WebP to PNG."""
     kind = recognize(data) or ""
-    check_size(*_HEADERS[kind](data))
+    check_size(*_HEADERS[kind](data), MAX_PIXELS_AT_ONCE)
     with _open(data, kind) as image:
-        check_size(*image.size)
+        check_size(*image.size, MAX_PIXELS_AT_ONCE)
         _load(image, kind)
         animated = _is_animated(image)
         rotated = ImageOps.exif_transpose(image) if kind == "WEBP" else image

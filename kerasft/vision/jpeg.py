@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from kerasft.vision.pictures import InvalidPicture, check_size
+from kerasft.vision.pictures import MAX_PIXELS, MAX_PIXELS_AT_ONCE, InvalidPicture, check_size
 
 MAX_SCANS = 100
 """Progressive pictures have about ten; each costs a pass over all of the picture."""
@@ -29,6 +29,8 @@ _DECODED = {*_FRAMES, 0xC4, 0xCC, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE}
 """Markers of the segments that decoding needs."""
 _SKIPPED = {0xDC, *range(0xE1, 0xEE), 0xEF, 0xFE}
 """Markers of the others that may stand in a file (comments, EXIF, previews): they are not shown to Pillow."""
+ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""A segment that says: the four channels are ink, and inverted."""
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _BLOCK_BYTES = 240
@@ -88,7 +90,7 @@ def parse_jpeg(data: bytes) -> Jpeg:
             if frame:
                 raise InvalidPicture("damaged", "two frame headers")
             frame = marker, payload
-            _check_frame(payload)
+            _check_frame(payload, MAX_PIXELS_AT_ONCE if marker == 0xC2 else MAX_PIXELS)
         elif marker in _OTHER_FRAMES:
             raise InvalidPicture("unsupported format", f"{_OTHER_FRAMES[marker]} JPEG")
         elif marker == 0xE1 and payload.startswith(b"Exif\0\0") and orientation == 1:
@@ -148,11 +150,11 @@ def _find_end(data: bytes, position: int) -> int:
     return found.start()
 
 
-def _check_frame(payload: bytes) -> None:
+def _check_frame(payload: bytes, most: int) -> None:
     if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
         raise InvalidPicture("damaged", "the JPEG's frame header is too short")
     height, width = struct.unpack(">HH", payload[1:5])
-    check_size(width, height)
+    check_size(width, height, most)
     if payload[0] != 8:
         raise InvalidPicture("unsupported format", f"JPEG of {payload[0]} bits a channel")
     if payload[5] not in (1, 3, 4):

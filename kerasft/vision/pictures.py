@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 MAX_PIXELS = 80_000_000
-"""Pixels of the largest picture that is read: each takes 3 to 4 bytes once decoded, in every process that reads it."""
+"""Pixels of the largest picture that is read: of a JPEG that can be decoded at a fraction of its size."""
+MAX_PIXELS_AT_ONCE = 40_000_000
+"""Pixels of the largest of all others, which are held whole: each takes 3 to 10 bytes while it is decoded."""
 MAX_SIDE_PX = 65_500
 """The longest side: libjpeg's own limit."""
 MIN_SIDE_PX = 8
@@ -46,8 +48,8 @@ class Picture(NamedTuple):
     """EXIF orientation that whoever decodes `data` has to undo, 1 to 8; other than 1 for JPEG only."""
 
 
-def check_size(width: int, height: int) -> None:
-    """Looks at a size that a header tells, before there is memory for the pixels.
+def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Looks at a size that a header tells, before there is memory for the pixels; `most` of them may be there.
 
     Raises:
         InvalidPicture: there are no pixels, too few or too many.
@@ -55,8 +57,8 @@ def check_size(width: int, height: int) -> None:
     size = f"{width} × {height} pixels"
     if width <= 0 or height <= 0:
         raise InvalidPicture("no pixels", f"the header says {size}")
-    if width * height > MAX_PIXELS:
-        raise InvalidPicture("too large", f"{size}; at most {MAX_PIXELS:,} are read")
+    if width * height > most:
+        raise InvalidPicture("too large", f"{size}; at most {most:,} are read of such a file")
     if max(width, height) > MAX_SIDE_PX:
         raise InvalidPicture("too large", f"{size}; a side has at most {MAX_SIDE_PX:,}")
     if min(width, height) < MIN_SIDE_PX:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kerasft.vision.jpeg import read_orientation
-from kerasft.vision.pictures import InvalidPicture, check_size
+from kerasft.vision.pictures import MAX_PIXELS_AT_ONCE, InvalidPicture, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_EXTRA_BYTES = 1 << 20
@@ -101,7 +101,7 @@ def _read_header(data: bytes) -> tuple[int, int, int, int, bool]:
     )
     if (length, kind) != (13, b"IHDR") or zlib.crc32(data[12:29]) != int.from_bytes(data[29:33], "big"):
         raise InvalidPicture("damaged", "the PNG's header does not match its checksum")
-    check_size(width, height)
+    check_size(width, height, MAX_PIXELS_AT_ONCE)
     if depth not in _DEPTHS.get(color, ()) or packing or filtering or interlacing > 1:
         raise InvalidPicture("damaged", "the PNG's header makes no sense")
     return width, height, depth, color, bool(interlacing)

@@ -58,6 +58,7 @@ def published(
     from kerasft.serving.publishing import publish_saved_model
     from kerasft.tasks.answers import measure_probabilities
     from kerasft.tasks.text_classification.serving import PROBES
+    from kerasft.text.raw import check_raw_text
 
     folder = tmp_path_factory.mktemp("served") / "model" / "1"
     publish_saved_model(
@@ -66,6 +67,7 @@ def published(
         texts,
         expected,
         probes=PROBES,
+        accepts=lambda value: not check_raw_text(value),
         measure=partial(measure_probabilities, label_names=LABELS),
         tolerance=1e-5,
         documents={"labels.txt": "".join(f"{label}\n" for label in LABELS)},

@@ -20,6 +20,7 @@ def test_the_outputs_have_their_names_shapes_and_types(serve):
         "label": ((3,), np.dtype(object)),
         "probabilities": ((3, 3), np.dtype(np.float32)),
         "logits": ((3, 3), np.dtype(np.float32)),
+        "status": ((3,), np.dtype(object)),
     }
     assert [label.decode() for label in answers["label"]] == [LABELS[i] for i in answers["logits"].argmax(1)]
     exponentials = np.exp(answers["logits"])
@@ -29,7 +30,7 @@ def test_the_outputs_have_their_names_shapes_and_types(serve):
 
 def test_a_batch_of_none_is_answered_with_none(serve):
     shapes = {name: value.shape for name, value in serve([]).items()}
-    assert shapes == {"label": (0,), "probabilities": (0, 3), "logits": (0, 3)}
+    assert shapes == {"label": (0,), "probabilities": (0, 3), "logits": (0, 3), "status": (0,)}
 
 
 def test_a_batch_of_none_passes_mean_pooling(tiny_preset):
@@ -47,10 +48,12 @@ def test_a_batch_of_none_passes_mean_pooling(tiny_preset):
     assert np.isfinite(module.serving_default(tf.constant(["", "film"]))["logits"]).all()
 
 
-def test_bytes_that_are_not_utf8_are_left_out(serve):
-    broken = serve([b"\xff\xfe dull\xc3 film", b"\x80", b"f\xf0\x9f\x91ilm"])["logits"]
-    whole = serve([b" dull film", b"", b"film"])["logits"]
-    np.testing.assert_allclose(broken, whole, atol=TINY_BERT)
+def test_bytes_that_are_not_utf8_have_a_status_and_no_answer(serve):
+    answers = serve([b"\xff\xfe dull\xc3 film", b"film", b"\x80", b"f\xf0\x9f\x91ilm"])
+    assert answers["status"].tolist() == [b"invalid UTF-8", b"", b"invalid UTF-8", b"invalid UTF-8"]
+    assert [label == b"" for label in answers["label"]] == [True, False, True, True]
+    assert not answers["logits"][[0, 2, 3]].any()
+    np.testing.assert_allclose(answers["logits"][1:2], serve([b"film"])["logits"], atol=TINY_BERT)
 
 
 def test_a_very_long_text_counts_as_its_first_tokens(serve):

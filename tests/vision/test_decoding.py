@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from kerasft.serving.graphs import list_ops
-from kerasft.vision.decoding import decode_batch, decode_image, decode_near
-from kerasft.vision.orientation import read_orientation
+from kerasft.vision.decoding import decode_batch, decode_image, decode_near, decode_or_tell
+from kerasft.vision.jpeg_graph import read_orientation
 
 BYTES = [tf.TensorSpec([], tf.string)]
 read = tf.function(read_orientation, input_signature=BYTES, autograph=False)
@@ -147,13 +147,13 @@ def make_palette_png(picture: Image.Image, bits: int, **options) -> tuple[bytes,
 
 def make_grey_of_4_bits() -> tuple[bytes, np.ndarray]:
     """Put together by hand, since Pillow does not write it."""
-    values = np.arange(16, dtype=np.uint8)[None].repeat(3, axis=0)
+    values = np.arange(16, dtype=np.uint8)[None].repeat(9, axis=0)
     rows = b"".join(b"\0" + bytes(row[::2] << 4 | row[1::2]) for row in values)
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
 
-    header = (16).to_bytes(4, "big") + (3).to_bytes(4, "big") + bytes([4, 0, 0, 0, 0])
+    header = (16).to_bytes(4, "big") + (9).to_bytes(4, "big") + bytes([4, 0, 0, 0, 0])
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts, (values * 17)[..., None].repeat(3, axis=-1)
 
@@ -247,9 +247,11 @@ def test_a_fraction_is_chosen_by_the_upright_picture_and_the_smallest_crop():
 @pytest.mark.parametrize("data", [b"", b"GIF", b"<html>", b"RIFF\0\0\0\0WEBPVP8 "])
 def test_what_is_no_picture_is_said_with_its_place(data):
     good = FILES["png"][0]
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Picture 2 of the request.*is no JPEG, PNG"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Picture 2 of the batch.*(no JPEG, PNG|empty)"):
         decode_few(tf.constant([good, data]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="is no JPEG, PNG, GIF or BMP file"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"no JPEG, PNG, GIF, BMP or WebP|empty|cut short"
+    ):
         decode_image(tf.constant(data), (8, 8))
 
 
@@ -261,7 +263,7 @@ def test_a_cut_file_is_an_error(name):
 
 
 def test_a_batch_holds_what_single_pictures_give_and_may_be_empty():
-    files = [data for data, _ in FILES.values()]
+    files = [data for name, (data, _) in FILES.items() if name.startswith(("png", "jpeg"))]
     batch = decode_few(tf.constant(files))
     assert batch.shape == (len(files), 20, 24, 3)
     for image, data in zip(batch, files, strict=True):
@@ -271,17 +273,20 @@ def test_a_batch_holds_what_single_pictures_give_and_may_be_empty():
 
 
 OLD_OPS = {
-    "Add", "AddV2", "All", "Any", "ArgMax", "AsString", "Assert", "BatchMatMulV2", "Case", "Cast", "ConcatV2",
-    "Const", "DecodeBmp", "DecodeGif", "DecodeJpeg", "DecodePng", "DecodeRaw", "Equal", "ExpandDims",
-    "ExtractJpegShape", "Fill", "FloorDiv", "GatherV2", "Greater", "GreaterEqual", "Identity", "If",
-    "LeftShift", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "Max", "Maximum",
-    "MergeV2Checkpoints", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "Pack", "PartitionedCall",
-    "Placeholder", "Prod", "Range", "Rank", "RealDiv", "Reshape", "RestoreV2", "Reverse", "ReverseV2",
-    "Round", "SaveV2", "ScaleAndTranslate", "Select", "SelectV2", "Shape", "ShardedFilename", "Size",
-    "Squeeze", "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StatelessWhile",
+    "Abs", "Add", "AddV2", "All", "Any", "ArgMax", "AsString", "Assert", "BatchDatasetV2", "BatchMatMulV2",
+    "BitwiseAnd", "Case", "Cast", "ConcatV2", "ConcatenateDataset", "Const", "DatasetToSingleElement",
+    "DecodeBmp", "DecodeGif", "DecodeImage", "DecodeJpeg", "DecodePng", "DecodeRaw", "EnsureShape", "Equal",
+    "ExpandDims", "ExtractJpegShape", "Fill", "FloorDiv", "FloorMod", "GatherV2", "Greater", "GreaterEqual",
+    "Identity", "If", "IgnoreErrorsDataset", "LeftShift", "Less", "LessEqual", "LogicalAnd", "LogicalNot",
+    "LogicalOr", "MapDataset", "Max", "Maximum", "MergeV2Checkpoints", "Min", "Minimum", "Mul", "Neg",
+    "NoOp", "NotEqual", "Pack", "Pad", "ParallelMapDatasetV2", "PartitionedCall", "Placeholder", "Prod",
+    "Range", "Rank", "RealDiv", "ReduceJoin", "Reshape", "RestoreV2", "Reverse", "ReverseV2", "RightShift",
+    "Round", "SaveV2", "ScaleAndTranslate", "ScatterNd", "Select", "SelectV2", "Shape", "ShardedFilename",
+    "Size", "Squeeze", "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StatelessWhile",
     "StaticRegexFullMatch", "StridedSlice", "StringJoin", "StringLength", "Sub", "Substr", "Sum",
-    "TensorListFromTensor", "TensorListGetItem", "TensorListReserve", "TensorListSetItem", "TensorListStack",
-    "Transpose", "Unpack", "Where", "While", "ZerosLike",
+    "TensorListConcatV2", "TensorListFromTensor", "TensorListGetItem", "TensorListReserve",
+    "TensorListSetItem", "TensorListStack", "TensorSliceDataset", "Transpose", "Unpack", "Where", "While",
+    "ZerosLike",
 }  # fmt: skip
 """What TensorFlow 2.6 knows."""
 
@@ -291,7 +296,7 @@ def test_training_sees_the_very_pixels_that_inference_sees():
     shapes = [(width, height) for width in (131, 233, 350, 401) for height in (97, 240, 367, 500)]
     files = tf.constant([save(make_picture(*shape, seed=9), "JPEG") for shape in shapes])
     for size_px in ((112, 112), (224, 160)):
-        inferred = tf.function(decode_batch)(files, size_px)
+        inferred = tf.function(lambda f, s=size_px: decode_batch(f, s), autograph=False)(files)
         streamed = next(
             iter(tf.data.Dataset.from_tensors(files).map(lambda f, s=size_px: decode_batch(f, s)))
         )
@@ -301,11 +306,13 @@ def test_training_sees_the_very_pixels_that_inference_sees():
 def test_an_export_holds_old_ops_alone_and_gives_the_same_pixels(tmp_path):
     module = tf.Module()
     module.serve = tf.function(
-        lambda data: decode_batch(data, (16, 16)),
+        lambda data: decode_or_tell(data, (16, 16)),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
     tf.saved_model.save(module, tmp_path / "saved", signatures={"serving_default": module.serve})
     assert sorted(list_ops(tmp_path / "saved") - OLD_OPS) == []
     files = tf.constant([data for data, _ in FILES.values()])
-    np.testing.assert_array_equal(tf.saved_model.load(tmp_path / "saved").serve(files), module.serve(files))
+    served = tf.saved_model.load(tmp_path / "saved").serve(files)
+    for one, other in zip(served, module.serve(files), strict=True):
+        np.testing.assert_array_equal(one, other)

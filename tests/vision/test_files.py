@@ -30,6 +30,7 @@ from picture_makers import (
 from PIL import Image, ImageOps
 
 from kerasft.vision.files import check_picture, read_picture
+from kerasft.vision.jpeg import ADOBE
 from kerasft.vision.pictures import InvalidPicture, Picture
 
 
@@ -89,11 +90,11 @@ def test_a_jpeg_with_much_in_its_last_block_is_accepted(side, subsampling):
     assert check_picture(data, "a.jpg").data is data
 
 
-def test_a_cmyk_jpeg_without_adobes_mark_becomes_png():
+def test_a_cmyk_jpeg_without_adobes_mark_gets_one():
     data = drop_segment(save(draw_scene(1).convert("CMYK"), "JPEG"), b"\xff\xee")
     picture = check_picture(data, "picture.jpg")
-    assert (picture.format, picture.converted) == ("png", "CMYK without Adobe's mark")
-    assert np.array_equal(decode(picture), show(data))
+    assert (picture.format, picture.converted) == ("jpeg", "CMYK without Adobe's mark")
+    assert picture.data == data[:2] + ADOBE + data[2:]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

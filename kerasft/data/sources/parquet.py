@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kerasft.data.config import ParquetSource
@@ -15,11 +17,19 @@ from kerasft.data.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
+from kerasft.text.raw import MAX_TEXT_BYTES
+from kerasft.vision.pictures import MAX_FILE_BYTES
 
 _BATCH_ROWS = 1000
 _BATCH_PICTURES = 64
 _BUFFER_BYTES = 1 << 20
 """Columns are read through a buffer of this size, and not a row group's whole column at once."""
+_BATCH_BYTES = 64 << 20
+"""Unpacked bytes of a batch, by what the file says of its row groups."""
+_MAX_RATIO, _FREE_BYTES = 1000, 64 << 20
+"""How many times larger than packed a row group's column may become where it is larger than the other: repetitive texts
+come to a hundred."""
+_MAX_CELL_BYTES = {"image": MAX_FILE_BYTES}
 _SHOWN_COLUMNS = 20
 
 
@@ -53,12 +63,38 @@ def read_rows(file: SourceFile, source: ParquetSource, fields: Sequence[Field]) 
 
 def _iterate(reader: pq.ParquetFile, columns: Sequence[_Column], pictures: bool) -> Iterator[pa.RecordBatch]:
     """Parts of one row group after the other: asked for all of them, Arrow keeps those that are done with."""
+    most = _BATCH_PICTURES if pictures else _BATCH_ROWS
     for group in range(reader.num_row_groups):
+        told = reader.metadata.row_group(group)
+        a_row = _check_group(told, columns, group) // max(1, told.num_rows)
         yield from reader.iter_batches(
-            _BATCH_PICTURES if pictures else _BATCH_ROWS,
+            max(1, min(most, _BATCH_BYTES // max(1, a_row))),
             row_groups=[group],
             columns=[column.path for column in columns],
         )
+
+
+def _check_group(group: Any, columns: Sequence[_Column], number: int) -> int:
+    """The bytes that the row group's columns become, before there is memory for them.
+
+    Raises:
+        DataError: far more than any data do.
+    """
+    total = 0
+    for place in range(group.num_columns):
+        chunk = group.column(place)
+        column = next((one for one in columns if one.holds(chunk.path_in_schema)), None)
+        if column is None:
+            continue
+        total += chunk.total_uncompressed_size
+        if chunk.total_uncompressed_size > max(_FREE_BYTES, _MAX_RATIO * chunk.total_compressed_size):
+            raise DataError(
+                f"The column {column.path!r} of row group {number} has {chunk.total_compressed_size:,} bytes and "
+                f"would become {chunk.total_uncompressed_size:,}: such a file is made to use up memory.",
+                where=column.file.name,
+                fix="Leave the file out, or write it anew from its source.",
+            )
+    return total
 
 
 def _take_columns(table: pa.RecordBatch, columns: Sequence[_Column], first: int) -> RawBatch:
@@ -83,7 +119,9 @@ class _Column:
     """
 
     def __init__(self, file: SourceFile, source: ParquetSource, field: Field, schema: pa.Schema):
+        self.file = file
         self.path = source.columns.get(field.name, field.name)
+        self._most_bytes = _MAX_CELL_BYTES.get(field.kind, MAX_TEXT_BYTES)
         # a column whose own name holds the dots comes first
         self._parts = [self.path] if self.path in schema.names else self.path.split(".")
         found = _find_type(schema, self._parts)
@@ -95,15 +133,36 @@ class _Column:
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
         """A value a row; an `InvalidValue` where it cannot be decoded."""
         array = table.column(self._parts[0])
+        long = self._find_long(array)
         try:
-            values = array.to_pylist()
+            values = [] if long else array.to_pylist()
         except UnicodeDecodeError:  # Parquet files may hold anything under the name of text
             values = [_decode(item) for item in array]
+        if long:
+            values = [long[row] if row in long else _decode(item) for row, item in enumerate(array)]
         for part in self._parts[1:]:
             values = [value.get(part) if isinstance(value, dict) else value for value in values]
         if self._classes is None:
             return values
         return [value if isinstance(value, InvalidValue) else _name(value, self._classes) for value in values]
+
+    def holds(self, path: str) -> bool:
+        """Whether a column, as a row group counts them, is part of it."""
+        return path == self.path or path.startswith(f"{self._parts[0]}.")
+
+    def _find_long(self, array: pa.Array) -> dict[int, InvalidValue]:
+        """Rows whose cells are too long to be looked at, and what is said of them."""
+        kind = array.type
+        checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+        if not any(check(kind) for check in checks):
+            return {}
+        lengths = np.asarray(pc.fill_null(pc.binary_length(array), 0))
+        return {
+            int(row): InvalidValue(
+                "cell too long", f"{lengths[row]:,} bytes; at most {self._most_bytes:,} are read"
+            )
+            for row in np.flatnonzero(lengths > self._most_bytes)
+        }
 
 
 def _name(value: Any, classes: Any) -> Any:

@@ -107,7 +107,13 @@ class ImageFeed(_LabelledFeed):
 
         def decode_and_vary(example: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             data, key = example
-            near = decode_near(data, self._size, resize=self._resize, smallest_crop=augmenter.smallest_crop)
+            near = decode_near(
+                data,
+                self._size,
+                resize=self._resize,
+                smallest_crop=augmenter.smallest_crop,
+                prepared=True,
+            )
             return augmenter.augment(near, key)
 
         images = tf.map_fn(

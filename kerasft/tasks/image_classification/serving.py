@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasft.vision.decoding import decode_batch
+from kerasft.tasks.served import answer_classes
+from kerasft.vision.decoding import decode_or_tell
 from kerasft.vision.resampling import Resize
 
 
@@ -42,15 +43,13 @@ class ImageClassifierModule(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image")])
     def serving_default(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """image string (batch,), JPEG, PNG, GIF or BMP files → label string (batch,), the most probable; probabilities
-        and logits float32 (batch, classes)."""
-        images = tf.cast(decode_batch(image, self._size, resize=self._resize), tf.float32)
-        logits = self._untracked[0](images)
-        return {
-            "label": tf.gather(self.label_names, tf.argmax(logits, -1)),
-            "probabilities": tf.sigmoid(logits) if self._multi_label else tf.nn.softmax(logits),
-            "logits": logits,
-        }
+        """image string (batch,), JPEG, PNG, GIF, BMP or WebP files → label string (batch,), the most probable;
+        probabilities and logits float32 (batch, classes); status string (batch,), why a picture has no answer: then
+        its label is empty and its numbers are 0."""
+        images, status = decode_or_tell(image, self._size, resize=self._resize)
+        logits = self._untracked[0](tf.cast(images, tf.float32))
+        probabilities = tf.sigmoid(logits) if self._multi_label else tf.nn.softmax(logits)
+        return answer_classes(logits, probabilities, self.label_names, status)
 
     @property
     def signatures(self) -> dict[str, Any]:
@@ -59,31 +58,58 @@ class ImageClassifierModule(tf.Module):
 
 
 def draw_probes() -> list[bytes]:
-    """Files that decoders stumble over: grey, transparent, turned, tiny and long pictures of several formats."""
+    """Files that decoders stumble over, of every format that is read, and some that must be refused."""
     from PIL import Image
+
+    from kerasft.vision.jpeg import ADOBE
 
     gradient = Image.linear_gradient("L").resize((97, 61))
     colour = Image.merge("RGB", (gradient, gradient.transpose(Image.Transpose.ROTATE_180), gradient))
     turned = Image.Exif()
     turned[0x0112] = 6
-    transparent = colour.copy()
-    transparent.putalpha(gradient.point(lambda value: 255 - value))
-    probes: list[tuple[Image.Image, str, dict[str, Any]]] = [
+    clear = colour.copy()
+    clear.putalpha(gradient.point(lambda value: 255 - value))
+    few, ink = colour.quantize(16), colour.convert("CMYK")
+    frames = {"save_all": True, "append_images": [few.transpose(Image.Transpose.ROTATE_180)]}
+    pictures: list[tuple[Image.Image, str, dict[str, Any]]] = [
         (colour, "JPEG", {}),
         (colour, "JPEG", {"exif": turned}),
         (gradient, "JPEG", {"quality": 30, "progressive": True}),
-        (colour.convert("CMYK"), "JPEG", {}),
-        (transparent, "PNG", {}),
+        (ink, "JPEG", {}),
+        (clear, "PNG", {}),
+        (colour, "PNG", {"exif": turned}),
         (gradient, "PNG", {}),
-        (colour.quantize(16), "PNG", {}),
+        (clear.convert("LA"), "PNG", {}),
+        (gradient.convert("I;16"), "PNG", {}),
+        (few, "PNG", {}),
+        (few, "PNG", {"transparency": 1, "bits": 4}),
+        (colour.quantize(4), "PNG", {"bits": 2}),
+        (gradient.convert("1"), "PNG", {}),
+        (colour, "PNG", {**frames, "append_images": [clear.convert("RGB")]}),
         (colour.resize((8, 8)), "PNG", {}),
         (colour.resize((1200, 9)), "PNG", {}),
         (colour, "GIF", {}),
+        (few, "GIF", {"transparency": 1}),
+        (few, "GIF", frames),
         (colour, "BMP", {}),
+        (few, "BMP", {}),
+        (colour.convert("1"), "BMP", {}),
+        (clear, "BMP", {}),
+        (colour, "WEBP", {"lossless": True}),
+        (colour, "WEBP", {"quality": 70, "exif": turned}),
+        (clear, "WEBP", {"quality": 70}),
+        (colour, "WEBP", {**frames, "append_images": [clear], "lossless": True}),
     ]
-    files = []
-    for image, format, options in probes:
-        buffer = io.BytesIO()
-        image.save(buffer, format, **options)
-        files.append(buffer.getvalue())
-    return files
+    files = [_save(image, format, options) for image, format, options in pictures]
+    marked = _save(ink, "JPEG", {})
+    start = marked.index(ADOBE[:4])
+    files.append(marked[:start] + marked[start + len(ADOBE) :])
+    refused = [b"", b"no picture", _save(colour.resize((7, 7)), "PNG", {}), files[4][:-20], files[16][:200]]
+    wide = files[4][:16] + (20_000).to_bytes(4, "big") * 2 + files[4][24:]
+    return [*files, *refused, wide]
+
+
+def _save(image: Any, format: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()

@@ -41,8 +41,8 @@ from kerasft.tasks.image_classification.losses import (
 from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
 from kerasft.vision.augmentation import build_augmenter
-from kerasft.vision.decoding import DECODING_VERSION, decode_batch
-from kerasft.vision.files import read_picture
+from kerasft.vision.decoding import DECODING_VERSION, decode_or_tell
+from kerasft.vision.files import check_picture, read_picture_file
 from kerasft.vision.pictures import InvalidPicture
 
 _FEATURE_BATCH = 32
@@ -82,7 +82,9 @@ class ImageClassification(Classifier):
         self._compute_dtype = "float32"
         self._stores: dict[str, FeatureStore] = {}
         self._decode = tf.function(
-            lambda files: tf.cast(self._decode_batch(files), tf.float32),
+            lambda files: decode_or_tell(
+                files, (self.size_px, self.size_px), resize=self.model_config.resize
+            ),
             input_signature=[tf.TensorSpec((None,), tf.string)],
             autograph=False,
         )
@@ -92,9 +94,6 @@ class ImageClassification(Classifier):
         return ImageClassificationConfig.model_validate(task), ImageModelConfig.model_validate(model)
 
     # --- data -------------------------------------------------------------------------------------------------
-
-    def _decode_batch(self, files: tf.Tensor) -> tf.Tensor:
-        return decode_batch(files, (self.size_px, self.size_px), resize=self.model_config.resize)
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -261,19 +260,45 @@ class ImageClassification(Classifier):
     ) -> np.ndarray:
         parts = []
         for start in range(0, len(examples), batch_size):
-            files = [example["image"] for example in examples[start : start + batch_size]]
-            parts.append(np.asarray(forward(self._decode(tf.constant(files)))))
+            images = self._open_pictures(examples[start : start + batch_size])
+            parts.append(np.asarray(forward(tf.cast(images, tf.float32))))
         return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
+
+    def _open_pictures(self, examples: Sequence[Mapping[str, Any]]) -> Any:
+        """uint8 (examples, size, size, 3); those that were read for an answer are decoded already."""
+        if all("pixels" in example for example in examples):
+            return tf.stack([example["pixels"] for example in examples])
+        images, statuses = self._decode(tf.constant([example["image"] for example in examples]))
+        for example, status in zip(examples, statuses.numpy(), strict=True):
+            if status:
+                raise DataError(status.decode(), where=str(example.get("name", "a picture")))
+        return images
 
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
         path = row.get("image")
         if not isinstance(path, str | Path):
             raise DataError(f"the input names no picture but {path!r}", fix="Each must be a file's path.")
         try:
-            return {"image": read_picture(Path(path), follow_links=True).data}
+            data = read_picture_file(Path(path), follow_links=True)
         except InvalidPicture as error:
-            detail = f": {error.detail}" if error.detail else ""
-            raise DataError(f"{error.reason}{detail}", where=str(path), fix="Leave the file out.") from error
+            raise _build_refusal(error, str(path)) from error
+        return self._read(data, str(path))
+
+    def read_raw(self, value: str | bytes) -> dict[str, Any]:
+        assert isinstance(value, bytes)
+        return self._read(value, "a picture")
+
+    def _read(self, data: bytes, name: str) -> dict[str, Any]:
+        """A picture is decoded here, by the graph that is exported: what has no answer there has none here."""
+        images, (status,) = self._decode(tf.constant([data]))
+        if not (refused := status.numpy().decode()):
+            return {"image": data, "pixels": images[0]}
+        try:
+            # preparing looks closer, and can say more
+            check_picture(data, name)
+        except InvalidPicture as error:
+            raise _build_refusal(error, name) from error
+        raise DataError(refused, where=name, fix="Leave the file out.")
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
         return self._describe_rows("picture", [example["name"] for example in examples], examples, outputs)
@@ -294,7 +319,7 @@ class ImageClassification(Classifier):
         several = " Each probability stands for itself: any number of labels may hold, from 0.5 on."
         how = {"crop": "cut", "pad": "filled up", "stretch": "stretched"}[self.model_config.resize]
         return [
-            "`serving_default` takes `image`, a batch of JPEG, PNG, GIF or BMP files as bytes, and returns",
+            "`serving_default` takes `image`, a batch of JPEG, PNG, GIF, BMP or WebP files as bytes, and returns",
             f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
             f"{self.size_px} pixels inside; nothing has to be done before.{several * self.config.multi_label}",
         ]
@@ -308,6 +333,11 @@ class ImageClassification(Classifier):
         return ImageClassifierModule(
             model, forward, self.size_px, self.model_config.resize, self.label_names, self.config.multi_label
         )
+
+
+def _build_refusal(error: InvalidPicture, name: str) -> DataError:
+    detail = f": {error.detail}" if error.detail else ""
+    return DataError(f"{error.reason}{detail}", where=name, fix="Leave the file out.")
 
 
 def _answer_twice(model: keras.Model, images: Any) -> Any:

@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasft.tasks.served import answer_classes
+from kerasft.text.raw import refuse_texts
+
 PROBES = (
     "",
     " \t\n",
@@ -17,6 +20,9 @@ PROBES = (
     "x" * 150,
     "[CLS] [SEP] [MASK] [UNK] spelled out",
     "word " * 2000,
+    b"no \xff\xfe UTF-8",
+    b"\xed\xa0\x80",
+    b"cut \xf0\x9f\x98",
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
 
@@ -42,17 +48,15 @@ class TextClassifierModule(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
     def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """text string (batch,), UTF-8 → label string (batch,), probabilities and logits float32 (batch, classes)."""
+        """text string (batch,), UTF-8 → label string (batch,); probabilities and logits float32 (batch, classes);
+        status string (batch,), why a text has no answer: then its label is empty and its numbers are 0."""
         # a batch of none would meet reshapes that cannot tell their last size: one empty text runs in its place
         count = tf.size(text)
         texts = tf.concat([text, tf.fill([tf.cast(count == 0, tf.int32)], "")], 0)
+        texts, status = refuse_texts(texts)
         inputs = self._word_piece.encode(texts, self._max_length)
         logits = self._forward.model(inputs, training=False)[:count]
-        return {
-            "label": tf.gather(self.label_names, tf.argmax(logits, -1)),
-            "probabilities": tf.nn.softmax(logits),
-            "logits": logits,
-        }
+        return answer_classes(logits, tf.nn.softmax(logits), self.label_names, status[:count])
 
     @property
     def signatures(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasft.models.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.spans import TagSet
+from kerasft.text.raw import refuse_texts
 from kerasft.text.tags import TagRules
 from kerasft.text.units import Units
 
@@ -22,6 +23,9 @@ PROBES = (
     "x" * 150,
     "[CLS] [SEP] [MASK] [UNK] spelled out",
     "A Place in Paris . " * 400,
+    b"no \xff\xfe UTF-8",
+    b"\xed\xa0\x80",
+    b"cut \xf0\x9f\x98",
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
 _TOKENS_AT_ONCE = 8192
@@ -53,6 +57,7 @@ class TokenClassifierModule(tf.Module):
         # a batch of none would meet reshapes that cannot tell their last size: an empty text runs in its place
         batch = tf.size(text)
         texts = tf.concat([text, tf.fill([tf.cast(tf.equal(batch, 0), tf.int32)], "")], 0)
+        texts, status = refuse_texts(texts)
         found = self._tokenizer.encode_windows(texts, self._max_length, self._overlap)
         logits = self._run_net(found.inputs)
         places = tf.stack([found.windows.flat_values, found.positions.flat_values], 1)
@@ -61,6 +66,7 @@ class TokenClassifierModule(tf.Module):
         tags = self._choose_tags(log_probabilities, splits)
         answer = _find_entities(tags, log_probabilities, splits, found.units)
         answer["type"] = tf.gather(self.types, answer["type"])
+        answer["status"] = status
         return {name: values[:batch] for name, values in answer.items()}
 
     def _run_net(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:

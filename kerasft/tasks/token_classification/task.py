@@ -18,6 +18,7 @@ from kerasft.models import heads
 from kerasft.models.config import TextModelConfig
 from kerasft.plots.label_figures import build_label_figures_figure
 from kerasft.progress import Progress
+from kerasft.tasks.served import STATUS_LINE
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
 from kerasft.tasks.token_classification.encoding import WindowEncoder
@@ -250,7 +251,7 @@ class TokenClassification(TextEncoderTask):
             )
         return differences, equal
 
-    def list_probes(self) -> list[str]:
+    def list_probes(self) -> list[str | bytes]:
         return list(PROBES)
 
     def explain_input(self) -> list[str]:
@@ -262,6 +263,7 @@ class TokenClassification(TextEncoderTask):
 
     def list_outputs(self) -> list[str]:
         return [
+            STATUS_LINE,
             "- `count`: int32 (batch,), how many entities a text has;",
             "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 fills up;",
             "- `start_byte`, `end_byte`: int32 (batch, most), the same in bytes of the UTF-8 that was given;",

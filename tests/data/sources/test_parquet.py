@@ -16,6 +16,7 @@ from kerasft.data.config import ParquetSource
 from kerasft.data.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
+from kerasft.text.raw import MAX_TEXT_BYTES
 
 CLASSES = {"names": ["O", "B-person"], "_type": "ClassLabel"}
 
@@ -153,3 +154,32 @@ def test_pictures_are_no_texts_and_texts_no_numbers(path):
     assert "image_classification" in str(error.value)
     with pytest.raises(DataError, match=r"'label' holds int64, and no pictures"):
         read(path, PICTURE_FIELDS, columns={"image": "label"})
+
+
+def test_a_cell_too_long_costs_its_row_and_the_others_are_read(tmp_path: Path) -> None:
+    texts = [*(f"row {number}" for number in range(30)), "a" * (MAX_TEXT_BYTES + 1), "the last"]
+    path = tmp_path / "long.parquet"
+    table = pa.table({"text": texts, "label": ["a", "b"] * 16})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    rows, rejects = read(path)
+    assert len(rows) == 31
+    assert [reject[:2] for reject in rejects] == [(31, "cell too long")]
+
+
+def test_a_row_group_that_would_become_far_larger_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    texts = pa.array(["a" * (8 << 20)] * 9)
+    pq.write_table(
+        pa.table({"text": texts, "label": ["a"] * 9}), path, compression="zstd", use_dictionary=False
+    )
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"'text' of row group 0 .* would become 75,") as caught:
+        read(path)
+    assert "bomb.parquet" in caught.value.where
+
+
+def test_a_column_that_is_not_asked_for_may_be_of_any_size(tmp_path: Path) -> None:
+    path = tmp_path / "beside.parquet"
+    table = pa.table({"text": ["a"] * 9, "label": ["b"] * 9, "more": ["a" * (8 << 20)] * 9})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert len(read(path)[0]) == 9
