@@ -44,6 +44,25 @@ def run_all(config: Any, folder: Path) -> Any:
     return run_folder
 
 
+@pytest.fixture
+def replay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are answered by this process, not by a clean one of some seconds: for tests of what follows from it."""
+    from kerasft.serving import publishing
+
+    def answer(saved_model: Path, inputs: Any) -> dict[str, Any]:
+        import numpy as np
+        import tensorflow as tf
+
+        serve = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+        raw = [value.encode("utf-8", "replace") for value in inputs]
+        answers = {name: value.numpy() for name, value in serve(tf.constant(raw)).items()}
+        decode = np.vectorize(lambda value: value.decode("utf-8"), otypes=[object])
+        decoded = {name: decode(array) if array.dtype == object else array for name, array in answers.items()}
+        return {**decoded, "tensorflow": np.array(tf.__version__)}
+
+    monkeypatch.setattr(publishing, "replay", answer)
+
+
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keras-hub preset folder: BERT of 2 layers of 32, with its vocabulary."""

@@ -69,7 +69,7 @@ def test_a_clean_process_gives_labels_in_any_script(published, texts, expected):
     np.testing.assert_allclose(answers["probabilities"], expected(texts), atol=TINY_BERT)
 
 
-def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expected):
+def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expected, replay_here):
     def wrong(texts):
         return expected(texts) + np.eye(len(texts), 3)[::-1] * 0.01
 
@@ -78,7 +78,7 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expe
     assert list((tmp_path / "served").iterdir()) == []
 
 
-def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_module, expected):
+def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_module, expected, replay_here):
     destination = tmp_path / "1"
 
     def meanwhile(texts):
@@ -92,15 +92,13 @@ def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_modu
     assert list(tmp_path.iterdir()) == [destination]
 
 
-@pytest.mark.slow
-def test_an_export_that_names_other_labels_is_refused(tmp_path, tiny_module, expected):
+def test_an_export_that_names_other_labels_is_refused(tmp_path, tiny_module, expected, replay_here):
     with pytest.raises(ExportError, match="names other labels"):
         publish(tiny_module, tmp_path / "1", expected, label_names=LABELS[::-1])
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_answers_that_are_not_numbers_are_refused(tmp_path, tiny_module, expected):
+def test_answers_that_are_not_numbers_are_refused(tmp_path, tiny_module, expected, replay_here):
     with pytest.raises(ExportError, match="nan"):
         publish(tiny_module, tmp_path / "1", lambda texts: expected(texts) * np.nan)
     assert list(tmp_path.iterdir()) == []
