@@ -65,7 +65,8 @@ def flipped(folder: Path, name: str, bit: int) -> Iterator[None]:
     try:
         yield
     finally:
-        path.write_bytes(whole)
+        if path.exists():  # a checkpoint that went on in training is pruned
+            path.write_bytes(whole)
 
 
 def check_flips(run: Path, folder: Path, count: int) -> Counter[str]:
