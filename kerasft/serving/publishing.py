@@ -86,13 +86,17 @@ def publish_saved_model(
         accepted = [value for value, is_good in zip(inputs, good, strict=True) if is_good]
         sound = {name: array[good] if array.ndim else array for name, array in answers.items()}
         parity = compare(sound, expected(accepted), tolerance, measure)
-        parity["refused"] = len(inputs) - len(accepted)
+        refused = len(inputs) - len(accepted)
+        # what both refuse comes to the same
+        parity["examples"], parity["refused"] = len(inputs), refused
+        parity["labels_equal"] += refused
+        parity["worst_example"] = int(np.flatnonzero(good)[parity["worst_example"]])
         if not parity["largest_difference"] <= tolerance:  # NaN is refused too
             raise ExportError(
                 f"the export's answers differ from the model's by up to {parity['largest_difference']:.2e} "
                 f"(tolerance {tolerance:.0e}); nothing was published",
                 where=str(destination),
-                fix=f"The example that differs most: {accepted[parity['worst_example']][:100]!r}.",
+                fix=f"The example that differs most: {inputs[parity['worst_example']][:100]!r}.",
             )
         parity["user_examples"], parity["probes"] = len(examples), len(probes)
         write_json(folder / "parity.json", parity)

@@ -21,6 +21,7 @@ from kerasft.errors import ExportError, StorageError
 from kerasft.serving.publishing import compare, publish_saved_model, replay
 from kerasft.tasks.answers import measure_probabilities
 from kerasft.tasks.text_classification.serving import PROBES
+from kerasft.text.raw import check_raw_text
 
 LABELS = ("disliked", "zły", "好")
 
@@ -36,6 +37,7 @@ def publish(module, destination, expected, texts=("a lovely film",), label_names
         list(texts),
         expected,
         probes=PROBES,
+        accepts=lambda value: not check_raw_text(value),
         measure=partial(measure_probabilities, label_names=label_names),
         tolerance=tolerance,
         documents={"labels.txt": "a\n"},
