@@ -54,7 +54,7 @@ def replay_here(monkeypatch: pytest.MonkeyPatch) -> None:
         import tensorflow as tf
 
         serve = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
-        raw = [value.encode("utf-8", "replace") for value in inputs]
+        raw = [v if isinstance(v, bytes) else v.encode("utf-8", "replace") for v in inputs]
         answers = {name: value.numpy() for name, value in serve(tf.constant(raw)).items()}
         decode = np.vectorize(lambda value: value.decode("utf-8"), otypes=[object])
         decoded = {name: decode(array) if array.dtype == object else array for name, array in answers.items()}
