@@ -17,11 +17,12 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VARIANTS = [(lowercase, strip) for lowercase in (False, True) for strip in (False, True)]
 # What the saved graph may hold: ops of core TensorFlow, all there in TensorFlow 2.12.
 CORE_OPS = """
-    AddV2 BitwiseAnd BroadcastTo Cast ConcatV2 Const Cumsum EmptyTensorList Equal Fill GatherV2 Greater GreaterEqual
-    Identity LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual
-    Pack Pad PartitionedCall Placeholder RaggedRange Range Reshape RestoreV2 RightShift SaveV2 Select SelectV2 Shape
-    ShardedFilename Size StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub
-    TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
+    AddV2 BitwiseAnd BroadcastTo Cast ConcatV2 Const Cumsum EmptyTensorList Equal Fill GatherV2 Greater
+    GreaterEqual Identity Less LessEqual LogicalAnd LogicalNot LowerBound Max Maximum MergeV2Checkpoints Minimum
+    Mul Neg NoOp NotEqual Pack Pad PartitionedCall Placeholder Prod RaggedRange Range Reshape RestoreV2 RightShift
+    SaveV2 Select SelectV2 Shape ShardedFilename Size Squeeze StatefulPartitionedCall StatelessWhile
+    StaticRegexFullMatch StridedSlice StringJoin Sub TensorListConcatV2 TensorListPushBack TensorScatterUpdate
+    TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
 """
 
 
