@@ -98,8 +98,10 @@ def resolve_files(patterns: str | Sequence[str], base: Path, *, folders: bool = 
         folders: whether folders are meant, and not files.
 
     Raises:
-        DataError: nothing matches one of them.
+        DataError: there is none, or nothing matches one of them.
     """
+    if not patterns:
+        raise DataError("No file is named.", where="data", fix="Name at least one under `path`.")
     found: dict[Path, SourceFile] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         if pattern.startswith(PACKAGE):

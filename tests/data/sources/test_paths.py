@@ -87,3 +87,9 @@ def test_a_package_that_cannot_be_found_says_so(folder, pattern):
     with pytest.raises(DataError) as error:
         resolve_files(pattern, folder)
     assert "package" in str(error.value)
+
+
+@pytest.mark.parametrize("patterns", ["", (), []])
+def test_no_path_at_all_is_told(tmp_path, patterns):
+    with pytest.raises(DataError, match="No file is named"):
+        resolve_files(patterns, tmp_path)
