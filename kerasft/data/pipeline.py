@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class BatchStream:
         self._workers = workers
         self._epoch, self._start = 0, 0
         self._plan = plan(0)
+        self._failure: Exception | None = None
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -71,6 +73,19 @@ class BatchStream:
         rows, width = self._plan.batches[step], int(self._plan.widths[step])
         return dict(self._collate(rows, width, Moment(self._epoch, step)))
 
+    @contextmanager
+    def raising_own_errors(self) -> Iterator[None]:
+        """Around passes over `dataset`: an error in `collate` is raised as it is, not as TensorFlow's about it."""
+        import tensorflow as tf
+
+        self._failure = None
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._failure is None:
+                raise
+            raise self._failure from error
+
     def dataset(self):
         """The `tf.data.Dataset`: as many batches as the plan has steps, in its order, whatever the threads do."""
         import tensorflow as tf
@@ -79,7 +94,11 @@ class BatchStream:
 
         def load(step):
             # past the end come batches that a resumed pass never draws
-            batch = self.batch(min(int(step) + self._start, steps - 1))
+            try:
+                batch = self.batch(min(int(step) + self._start, steps - 1))
+            except Exception as error:
+                self._failure = self._failure or error
+                raise
             return tuple(np.asarray(batch[name]) for name in names)
 
         def graph_load(step):

@@ -111,6 +111,7 @@ def train(
     Raises:
         Terminated: SIGTERM came; a checkpoint was written first.
         StorageError: a checkpoint or a log cannot be written.
+        DamagedError: the dataset's files are not as they were written.
     """
     model = phase.model
     stream = _make_train_stream(phase.train, config, seed, phase.first_epoch)
@@ -147,17 +148,18 @@ def train(
             if checkpoint is None:
                 parts.show_varied()
             skip_steps(model, steps)
-            model.fit(
-                stream.dataset(),
-                epochs=config.epochs,
-                initial_epoch=epoch,
-                verbose=0,
-                shuffle=False,
-                callbacks=[
-                    *parts.seeing_all_steps,
-                    CallbackSequence([*parts.in_order, checkpointer], steps),
-                ],
-            )
+            with stream.raising_own_errors():
+                model.fit(
+                    stream.dataset(),
+                    epochs=config.epochs,
+                    initial_epoch=epoch,
+                    verbose=0,
+                    shuffle=False,
+                    callbacks=[
+                        *parts.seeing_all_steps,
+                        CallbackSequence([*parts.in_order, checkpointer], steps),
+                    ],
+                )
             writer.wait()
             stop.check()
         except TrainingError as error:

@@ -83,6 +83,7 @@ class MeasuredSplit:
 
         Raises:
             TrainingError: an output is not finite.
+            DamagedError: the split's files are not as they were written.
         """
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -97,4 +98,5 @@ class MeasuredSplit:
                 if advance:
                     advance(len(rows))
 
-        return self._feed.assemble(batches())
+        with self._stream.raising_own_errors():
+            return self._feed.assemble(batches())

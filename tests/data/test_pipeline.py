@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
 from kerasft.data.pipeline import BatchStream
+from kerasft.errors import DamagedError
 from kerasft.training.callbacks import EpochSetter
 
 LENGTHS = np.random.default_rng(0).integers(1, 9, 37)
@@ -69,12 +70,25 @@ def test_any_step_can_be_reached_by_itself() -> None:
     assert [stream.batch(step)["row"].tolist() for step in reversed(range(10))] == expected[::-1]
 
 
-def test_an_error_in_a_worker_is_not_swallowed() -> None:
-    def fail(rows):
-        raise OSError("disk gone")
+def _fail_late(rows):
+    if rows[0] % 2:
+        raise DamagedError("disk gone")
+    return 0
 
-    with pytest.raises(Exception, match="disk gone"):
-        rows_of(build_stream(delay=fail).dataset())
+
+@pytest.mark.parametrize("is_trained", [False, True], ids=["alone", "under fit"])
+def test_an_error_in_a_worker_is_raised_as_it_is(is_trained: bool) -> None:
+    stream = build_stream(delay=_fail_late)
+    model = keras.Sequential([keras.layers.Lambda(lambda x: keras.ops.sum(x, 1, keepdims=True))])
+    model.compile(loss="mse")
+    with pytest.raises(DamagedError, match=r"^disk gone"), stream.raising_own_errors():
+        model.fit(stream.dataset(), verbose=0) if is_trained else rows_of(stream.dataset())
+
+
+def test_tensorflows_own_error_stays_what_it_is() -> None:
+    stream = build_stream()
+    with pytest.raises(tf.errors.OutOfRangeError), stream.raising_own_errors():
+        raise tf.errors.OutOfRangeError(None, None, "the end")
 
 
 class _Seen(keras.layers.Layer):

@@ -175,7 +175,7 @@ def use_flips(config: Any, run: Path, folder: Path, name: str, count: int, seed:
         if any(part in told for part in names):
             outcomes[TOLD] += 1
         elif same(found, expected):
-            outcomes[NO_EFFECT] += 1
+            outcomes[f"{NO_EFFECT} {file}"] += 1
         else:
             outcomes[f"{SILENT} {file}:{bit}"] += 1
     return outcomes
@@ -206,6 +206,9 @@ def main() -> None:
     )
     parser.add_argument("--flips", type=int, default=300, help="bits a task that are checked")
     parser.add_argument("--uses", type=int, default=10, help="bits a task and use that are used")
+    tasks = ("texts", "entities", "pictures")
+    parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks, help="the runs to make")
+    parser.add_argument("--of", nargs="+", choices=tuple(USES), default=tuple(USES), help="the uses to try")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -215,12 +218,12 @@ def main() -> None:
             "entities": tiny_entities.write_experiment(folder / "entities", preset),
             "pictures": tiny_images.write_experiment(folder / "pictures"),
         }
-        for task, path in paths.items():
-            config = load_config(ExperimentConfig, path).config
+        for task in asked.tasks:
+            config = load_config(ExperimentConfig, paths[task]).config
             run = RunFolder(folder / "runs" / task)
             run_all(config, run)
             print(f"{task}, kerasft check: {dict(check_flips(run.path, folder, asked.flips))}", flush=True)
-            for name in USES:
+            for name in asked.of:
                 outcomes = use_flips(config, run.path, folder, name, asked.uses)
                 print(f"{task}, {name}: {dict(outcomes)}", flush=True)
 
