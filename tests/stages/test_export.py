@@ -37,7 +37,7 @@ def publish(trained, destination: Path, expected) -> dict:
     )
 
 
-def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Path) -> None:
+def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Path, replay_here) -> None:
     from kerasft.models.forward import make_forward
 
     other = trained.task.load_published(trained.run.path)
@@ -55,8 +55,7 @@ def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Pat
     assert list((tmp_path / "served").iterdir()) == []
 
 
-@pytest.mark.slow
-def test_probabilities_that_are_not_numbers_are_not_published(trained, tmp_path: Path) -> None:
+def test_probabilities_that_are_not_numbers_are_not_published(trained, tmp_path: Path, replay_here) -> None:
     with pytest.raises(ExportError, match="differ"):
         publish(trained, tmp_path / "1", lambda texts: np.full((len(texts), 2), np.nan))
     assert list(tmp_path.iterdir()) == []
@@ -91,7 +90,7 @@ def test_a_version_holds_the_model_its_labels_its_card_and_the_proof(tiny_run) -
 
 def test_the_signature_takes_strings_and_any_number_of_them(tiny_run) -> None:
     serve = tf.saved_model.load(str(tiny_run.export / "1")).signatures["serving_default"]
-    assert set(serve.structured_outputs) == {"label", "probabilities", "logits"}
+    assert set(serve.structured_outputs) == {"label", "probabilities", "logits", "status"}
     (spec,) = serve.structured_input_signature[1].values()
     assert (spec.dtype, spec.shape.as_list()) == (tf.string, [None])
     one = serve(text=tf.constant(["a good film"]))
@@ -112,7 +111,7 @@ def test_versions_are_counted_on(tmp_path: Path) -> None:
 
 
 def test_an_export_goes_where_it_is_told_and_is_another_version_by_default(
-    tiny_run, tmp_path: Path, load_experiment
+    tiny_run, tmp_path: Path, load_experiment, replay_here
 ) -> None:
     run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
     assert export(load_experiment(), run) == run.export / "2"
@@ -129,7 +128,7 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
     assert _sample_inputs(dataset, "text", 500) == [split[index]["text"] for index in range(24)]
 
 
-def test_labels_in_another_order_are_not_published(trained, tmp_path: Path) -> None:
+def test_labels_in_another_order_are_not_published(trained, tmp_path: Path, replay_here) -> None:
     from kerasft.models.forward import make_forward
 
     forward = make_forward(trained.model)
