@@ -66,7 +66,7 @@ def read_phase(run: RunFolder, name: str) -> tuple[dict[str, Any], dict[str, np.
 def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
     train_tiny, monkeypatch: pytest.MonkeyPatch, pooling: str
 ) -> None:
-    settings = ["model.adaptation=head", f"task.pooling={pooling}", "train.precision=float32"]
+    settings = ["model.adaptation=head", f"task.pooling={pooling}", "train.epochs=2"]
     kept, tables = train_tiny(*settings, folder="kept")
     with monkeypatch.context() as patch:
         patch.setattr(TextClassification, "open_phases", TextEncoderTask.open_phases)
@@ -84,7 +84,7 @@ def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
 
 
 def test_a_head_on_kept_features_takes_remat_as_the_frozen_net_did(train_tiny) -> None:
-    run, _ = train_tiny("model.adaptation=head", "train.remat=true")
+    run, _ = train_tiny("model.adaptation=head", "train.remat=true", "train.epochs=1")
     assert (run.path / "model.keras").is_file()
 
 
