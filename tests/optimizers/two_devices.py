@@ -1,6 +1,6 @@
-"""Trains on two virtual CPU devices and on one, and prints the largest differences as JSON.
+"""Trains on two virtual CPU devices and on one, and prints the largest differences as JSON, a line a case.
 
-A program of its own, because devices are split before TensorFlow starts: `two_devices.py CASE ACCUMULATED`.
+A program of its own, because devices are split before TensorFlow starts: `two_devices.py CASE ACCUMULATED …`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def replicas_differ(strategy, model) -> list[str]:
     return differing
 
 
-def main(name: str, steps: int) -> None:
-    (device,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+def compare(name: str, steps: int) -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     one = train(None, 8 * steps, CASES[name])
     two = train(strategy, 8, lambda: CASES[name](gradient_accumulation_steps=steps if steps > 1 else None))
@@ -74,5 +72,12 @@ def main(name: str, steps: int) -> None:
     print(json.dumps(found))
 
 
+def main(*arguments: str) -> None:
+    (device,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    for name, steps in zip(arguments[::2], arguments[1::2], strict=True):
+        compare(name, int(steps))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])
