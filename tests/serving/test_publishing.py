@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from publisher import start_publishing
 from tolerances import TINY_BERT
 
 from kerasft.errors import ExportError, StorageError
@@ -172,34 +170,6 @@ def test_a_comparison_names_the_worst_example():
     assert parity["labels_equal"] == 2
 
 
-PUBLISHER = """
-import sys
-from pathlib import Path
-import numpy as np
-import tensorflow as tf
-from kerasft.serving.publishing import publish_saved_model
-
-class Constant(tf.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = tf.Variable(tf.random.normal([1000, 500]))
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
-    def serving_default(self, text):
-        logits = tf.zeros([tf.size(text), 2]) + 0.0 * self.weight[0, 0]
-        return {"label": tf.fill(tf.shape(text), "a"), "probabilities": tf.nn.softmax(logits), "logits": logits}
-
-    @property
-    def signatures(self):
-        return {"serving_default": self.serving_default}
-
-publish_saved_model(
-    Constant(), Path(sys.argv[1]), ["x"], lambda texts: np.full((len(texts), 2), 0.5),
-    tolerance=1e-5, documents={"labels.txt": "a"},
-)
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "moment",
@@ -207,17 +177,18 @@ publish_saved_model(
 )
 def test_a_killed_export_shows_no_part_of_a_version(tmp_path, published, moment):
     shutil.copytree(published, tmp_path / "1")
-    process = subprocess.Popen([sys.executable, "-c", PUBLISHER, str(tmp_path / "2")], stderr=subprocess.PIPE)
+    process = start_publishing(tmp_path / "2", tmp_path / ".log")
     try:
-        while process.poll() is None and not any(tmp_path.glob(moment)):
+        while process.is_alive() and not any(tmp_path.glob(moment)):
             time.sleep(0.0005)
-        process.send_signal(signal.SIGKILL)
     finally:
-        process.communicate()
+        process.kill()
+        process.join()
     visible = list_visible(tmp_path)
     if visible == ["1"]:
-        publish_again = subprocess.run([sys.executable, "-c", PUBLISHER, str(tmp_path / "2")])
-        assert publish_again.returncode == 0
+        again = start_publishing(tmp_path / "2", tmp_path / ".log")
+        again.join()
+        assert again.exitcode == 0
     assert list_visible(tmp_path) == ["1", "2"]
     assert replay(tmp_path / "2", ["x"])["label"].tolist() == ["a"]
     assert (tmp_path / "2" / "parity.json").exists()
@@ -226,11 +197,13 @@ def test_a_killed_export_shows_no_part_of_a_version(tmp_path, published, moment)
 
 @pytest.mark.slow
 def test_of_two_exports_at_once_one_is_published(tmp_path):
-    command = [sys.executable, "-c", PUBLISHER, str(tmp_path / "1")]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate()[1] for process in processes]
-    assert sorted(process.returncode for process in processes) == [0, 1]
-    loser = max(zip(processes, told, strict=True), key=lambda pair: pair[0].returncode)[1]
-    assert "there is something already" in loser
-    assert [path.name for path in tmp_path.iterdir()] == ["1"]
-    assert replay(tmp_path / "1", ["x"])["label"].tolist() == ["a"]
+    served = tmp_path / "served"
+    logs = [tmp_path / "one.log", tmp_path / "other.log"]
+    processes = [start_publishing(served / "1", log) for log in logs]
+    for process in processes:
+        process.join()
+    assert sorted(process.exitcode for process in processes) == [0, 1]
+    (loser,) = [log for process, log in zip(processes, logs, strict=True) if process.exitcode]
+    assert "there is something already" in loser.read_text()
+    assert [path.name for path in served.iterdir()] == ["1"]
+    assert replay(served / "1", ["x"])["label"].tolist() == ["a"]
