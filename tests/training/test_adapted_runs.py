@@ -159,7 +159,8 @@ def test_lora_leaves_its_adapter_in_the_run_folder_which_is_the_published_model(
     learning = sum(row[0] for name, row in rows.items() if name != "frozen")
     share = learning / (learning + rows["frozen"][0])
     assert run.read_metrics()["finetune"]["train"]["learning_share"]["value"] == pytest.approx(share)
-    assert sorted(path.name for path in run.adapter.iterdir()) == ["adapter.json", "adapter.safetensors"]
+    names = ["adapter.json", "adapter.safetensors", "hashes.json"]
+    assert sorted(path.name for path in run.adapter.iterdir()) == names
     assert run.adapter in run.list_trained()
     trained = load_trained(run)
     examples = load_prepared_dataset(run.dataset).split("test").take(np.arange(8))
