@@ -11,7 +11,9 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +23,9 @@ PRELOADED = ["tensorflow", "keras_hub", "tensorflow_datasets", "kerasft.cli.main
 LIMIT_SECONDS = 240
 
 
-def _main(arguments: list[str], log: str) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+def _main(arguments: list[str], log: str, errors: str | None = None) -> None:
+    for stream, path in ((1, log), (2, errors or log)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), stream)
     sys.argv = ["kerasft", *arguments]
     from kerasft.cli.main import main
 
@@ -40,15 +41,18 @@ class Child:
     Args:
         log: the file that its output is added to.
         arguments: of the command line.
+        errors: another file for what goes to standard error.
     """
 
-    def __init__(self, log: Path, *arguments: object):
+    def __init__(self, log: Path, *arguments: object, errors: Path | None = None):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.log = log
         self._start = log.stat().st_size if log.exists() else 0
         words = [str(word) for word in arguments]
-        self.process: Any = context.Process(target=_main, args=(words, str(log)), daemon=True)
+        self.process: Any = context.Process(
+            target=_main, args=(words, str(log), errors and str(errors)), daemon=True
+        )
         self.process.start()
 
     @property
@@ -113,6 +117,16 @@ def run(log: Path, *arguments: object) -> Child:
     child = Child(log, *arguments)
     child.wait()
     return child
+
+
+def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command that is let run to its end, as `subprocess.run` tells of it; it reads nothing from standard input."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, errors = Path(folder, "out"), Path(folder, "errors")
+        child = Child(out, *arguments, errors=errors)
+        code = child.wait()
+        told = [path.read_text("utf-8", "replace") for path in (out, errors)]
+    return subprocess.CompletedProcess(["kerasft", *map(str, arguments)], code, *told)
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,12 +51,6 @@ def mount_small_disk(path: Path, size_bytes: int) -> Iterator[SmallDisk]:
         yield SmallDisk(path)
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
-def run_command(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`python -m kerasft …` in a process of its own."""
-    command = [sys.executable, "-m", "kerasft", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=make_environment())
 
 
 def make_environment() -> dict[str, str]:

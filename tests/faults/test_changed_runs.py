@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_bert
-from children import read_last_step, read_rows, read_steps, run, running
+from children import read_last_step, read_rows, read_steps, run, run_command, running
 from exactness import assert_same, read_everything
 
 from kerasft.config.loading import load_config
@@ -162,12 +163,7 @@ def test_more_epochs_go_on_and_are_told_whether_it_was_finished_or_not(copied, t
 @pytest.mark.slow
 def test_a_finished_run_is_left_alone_and_restart_asks_before_it_deletes(copied, tmp_path: Path) -> None:
     path, folder = copied
-    command = [sys.executable, "-m", "kerasft", "finetune", str(path), "--output", str(folder.path)]
-
-    def start(*words: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
-        given = {"input": answer} if answer else {"stdin": subprocess.DEVNULL}
-        return subprocess.run([*command, *words], capture_output=True, text=True, timeout=200, **given)  # type: ignore[call-overload]
-
+    start = partial(run_command, "finetune", path, "--output", folder.path)
     assert start().returncode == 0
     before = snapshot(folder.path)
     again = start()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tiny_bert
-from children import running
-from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree, run_command
+from children import run_command, running
+from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree
 
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.training.checkpoint import find_damage, list_steps
