@@ -131,7 +131,7 @@ def save_adapter(
     Args:
         model: with products.
         head: the variables that learned besides.
-        folder: whole or not at all: `adapter.safetensors` and `adapter.json`.
+        folder: whole or not at all: `adapter.safetensors`, `adapter.json` and their hashes.
         config: as it was trained.
         preset: the fingerprint of the preset's folder.
         label_names: the classes, in the order of the head's outputs.
