@@ -30,7 +30,7 @@ def read_everything(folder: Path) -> dict[str, Any]:
         del state[name]
     for name, keys in {
         "throughput": ["examples", "seconds"],
-        "history": ["bytes"],
+        "history": ["bytes", "sha256"],
         "tensorboard": ["bytes"],
     }.items():
         for key in keys:
