@@ -13,12 +13,13 @@ from children import run_command, running
 from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree
 
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.stages.check import check
 from kerasft.training.checkpoint import find_damage, list_steps
 from kerasft.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
-RECORDS = ("config.yaml", "stages.json", "metrics.json")
+RECORDS = ("config.yaml", "stages.json", "metrics.json", "hashes.json")
 """Files of the run folder that a stage writes anew before its own work, each whole."""
 
 
@@ -55,6 +56,7 @@ def test_prepare_on_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
         disk.fill(leave)
         assert_storage_error(run_command(*other), "No space left on device", "run/dataset", *RECORDS)
         assert read_results(run) == before
+        assert check(run).damaged == {}
         assert list_hidden(run) == []
     disk.make_room()
     done = run_command(*other)
@@ -76,8 +78,9 @@ def test_evaluate_on_a_full_disk(disk: SmallDisk, run: Path) -> None:
     # the lock that says whose the folder is takes 4 KiB of it
     for leave, name in ((8 * KIB, "predictions/validation.jsonl"), (44 * KIB, "report.html")):
         disk.fill(leave)
-        assert_storage_error(run_command(*command), "No space left on device", name)
+        assert_storage_error(run_command(*command), "No space left on device", name, *RECORDS)
         assert read_results(run) == before
+        assert check(run).damaged == {}
         assert list_hidden(run) == []
     disk.make_room()
     done = run_command(*command)
