@@ -235,8 +235,13 @@ def _read_splits(given: Mapping[str, Any]) -> dict[str, tuple[list[Any], list[An
             _list(pair[0], "texts", where),
             [_plain(label) for label in _list(pair[1], "labels", where)],
         )
+        if not texts and split == "train":
+            raise ConfigError("`texts` is empty", where=where)
         if len(texts) != len(labels):
             raise ConfigError(f"{len(texts):,} texts and {len(labels):,} labels", where=where)
+        if split == "train" and len({repr(label) for label in labels}) == 1:
+            told = f"`labels` holds only {labels[0]!r:.60}: a classifier needs texts of at least two labels"
+            raise ConfigError(told, where=where)
         splits[split] = texts, labels
     return splits
 

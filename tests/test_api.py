@@ -91,6 +91,8 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
         ({"validation": "ab"}, "validation: expected two lists"),
         ({"test": (["a"], "b")}, "test: `labels` is to be a list"),
         ({"validation": (["a"], [1, 2])}, "validation: 1 texts and 2 labels"),
+        ({"texts": []}, "train: `texts` is empty"),
+        ({"labels": [1, 1]}, "train: `labels` holds only 1: a classifier needs texts of at least two labels"),
         ({"overrides": "train.epochs=1"}, "`overrides` is to be a list"),
     ],
 )

@@ -22,7 +22,8 @@ def cut(
 
     The order of the cut follows from the seed and the texts alone, not from the order of the rows. Of each label a
     split gets its share, rounded, and at least one row where the label has three; more only where the last text has
-    duplicates.
+    duplicates. Where train would keep no row of a label, its near duplicates are told apart by their exact text; where
+    that is not enough, one of its texts stays in train.
 
     Args:
         keys: uint64 (rows,), equal where the normalised texts are.
@@ -38,10 +39,32 @@ def cut(
     rows = len(keys)
     cap = max(LARGEST_UNIT_OF_FEW, LARGEST_UNIT * rows * min(shares.values()))
     units = np.where(np.bincount(clusters, minlength=rows)[clusters] <= cap, clusters, groups)
+    draws = _shuffle(keys, seed)
     frequent = np.bincount(units, minlength=rows)[units] > cap
-    draws = _shuffle(keys[units], seed)
-    order = np.lexsort((units, draws, frequent, labels[units]))
-    splits = np.zeros(rows, np.uint8)
+    splits = _cut_units(units, labels, draws, frequent, shares)
+    lost = _find_lost(labels, splits)
+    if len(lost):
+        apart = np.isin(units, units[np.isin(labels, lost)])
+        units = np.where(apart, groups, units)
+        frequent = np.bincount(units, minlength=rows)[units] > cap
+        splits = _cut_units(units, labels, draws, frequent, shares)
+        for label in _find_lost(labels, splits).tolist():
+            own = np.flatnonzero(labels == label)
+            splits[units == units[own[np.argmax(draws[units[own]])]]] = 0
+    return splits
+
+
+def _find_lost(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """The labels of which train keeps no row."""
+    return np.setdiff1d(labels, labels[splits == 0])
+
+
+def _cut_units(
+    units: np.ndarray, labels: np.ndarray, draws: np.ndarray, frequent: np.ndarray, shares: dict[int, float]
+) -> np.ndarray:
+    """uint8 (rows,): each row's split, where rows of one unit go together and what is frequent stays in train."""
+    order = np.lexsort((units, draws[units], frequent, labels[units]))
+    splits = np.zeros(len(units), np.uint8)
     ordered = labels[units[order]]
     for of_label in np.split(order, np.flatnonzero(np.diff(ordered)) + 1):
         begins = np.concatenate(([True], units[of_label][1:] != units[of_label][:-1]))

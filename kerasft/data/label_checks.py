@@ -28,28 +28,16 @@ def sort_labels(names: Sequence[str]) -> list[str]:
         return sorted(names)
 
 
-def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: int = 2) -> None:
-    """Looks at each split's label counts.
+def check_labels(counts: dict[str, dict[str, int]], progress: Progress, classified: bool = True) -> None:
+    """Looks at each split's label counts; train has labels, see `kerasft.data.train_labels`.
 
     Args:
         counts: split → label → rows.
         progress: told of what is odd.
-        fewest: labels that train must have.
-
-    Raises:
-        DataError: it has fewer.
+        classified: whether a label is that of a whole example.
     """
     train = counts.get("train")
     present = [name for name, count in train.items() if count] if train else []
-    if train is not None and len(present) < fewest:
-        none = "No row of train has a label." if fewest > 1 else "No row of train has an entity."
-        raise DataError(
-            f"All rows of train have one label, {present[0]!r}." if present else none,
-            where="data.train",
-            fix="A classifier needs examples of at least two labels: check which column holds the label."
-            if fewest > 1
-            else "Check which columns hold the words and their tags, or the entities.",
-        )
     for split, labels in counts.items():
         missing = [name for name, count in labels.items() if not count]
         if missing:
@@ -61,7 +49,7 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, fewest: 
                 f"train is unbalanced: {train[most]:,} rows of {most!r}, {train[least]:,} of {least!r}; "
                 "look at macro F1 besides accuracy."
             )
-    if train and fewest > 1:
+    if train and classified:
         _warn_of_few(counts, progress)
     folded: dict[str, str] = {}
     for name in next(iter(counts.values()), {}):

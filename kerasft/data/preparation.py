@@ -24,10 +24,11 @@ from kerasft.data.prepared import FORMAT
 from kerasft.data.reading import SplitCounts, SplitReader, check_rejects
 from kerasft.data.sources import SourceFile, compute_source_sha256, measure
 from kerasft.data.store import RowStore
+from kerasft.data.train_labels import check_kept_labels, check_train_labels
 from kerasft.data.writing import write_splits
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint
-from kerasft.progress import Progress, Silent
+from kerasft.progress import Progress
 
 REJECTED = "rejected.jsonl"
 MENDED = "mended.jsonl"
@@ -66,9 +67,7 @@ class Preparation:
         with RowStore(work) as store:
             pairs = self._read(store, folder, work, kept)
             labels = self._name_labels(store)
-            least = 1 if self.content.labelled else 2
-            if "train" in self.counts and not self.label_names:  # nothing could be cut by label
-                check_labels({"train": {}}, self.progress, least)
+            read = self._check_train_labels(labels)
             groups = group_by_key(store.read_column("keys"))
             splits = self._assign(store, groups, pairs, labels)
             present = {
@@ -77,7 +76,8 @@ class Preparation:
                 if name in self.counts or name in self.cut_splits
             }
             found = self._count_labels(labels, splits, present)
-            check_labels(found, self.progress, least)
+            self._check_kept_labels(read, found)
+            check_labels(found, self.progress, not self.content.labelled)
             duplicates = Duplicates(groups, pairs, splits, labels)
             describe = store.build_describer([file.name for _, file in self.files], self.content.quoted)
             leaks = handle_leaks(
@@ -91,11 +91,10 @@ class Preparation:
             )
             if self.content.quoted and (self.content.labelled or self.label_sets is None):
                 own = {name: number for name, number in present.items() if number and name in self.counts}
-                read = partial(self._read_labelled, store, labels)
-                warn_of_swapped_labels(splits, own, read, self.label_names, self.progress)
+                read_rows = partial(self._read_labelled, store, labels)
+                warn_of_swapped_labels(splits, own, read_rows, self.label_names, self.progress)
             counted = self._count_labels(labels, splits, present)
-            if self.config.leaks == "drop":
-                check_labels({"train": counted["train"]} if "train" in counted else {}, Silent(), least)
+            self._check_kept_labels(read, counted)
             entries = {
                 name: {
                     "rows": int((splits == number).sum()),
@@ -180,6 +179,28 @@ class Preparation:
                 self.content.noun,
             )
         warn_of_odd_labels(counts, self.progress, self.content.noun, self.fields_are_multiple)
+
+    def _check_train_labels(self, labels: np.ndarray) -> dict[str, int]:
+        """Label → rows of train's files.
+
+        Raises:
+            DataError: they are too few labels to learn from.
+        """
+        if "train" not in self.counts:
+            return {}
+        rows = labels[: self.counts["train"].accepted]
+        counts = self._count_labels(rows, np.zeros(len(rows), np.uint8), {"train": 0})["train"]
+        files = [file for split, file in self.files if split == "train"]
+        label = next(field.name for field in self.fields if field.kind in ("label", "labels"))
+        column = getattr(self.config.train, "columns", {}).get(label, label)
+        check_train_labels(counts, self.content.labelled, self.config.train, files, column)
+        return counts
+
+    def _check_kept_labels(self, read: dict[str, int], counted: dict[str, dict[str, int]]) -> None:
+        if "train" in counted:
+            check_kept_labels(
+                read, counted["train"], self.content.labelled, self.cut_splits, self.config.leaks
+            )
 
     def _name_labels(self, store: RowStore) -> np.ndarray:
         """int32 (rows,): each row's label, in the order of `label_names`, which is settled here."""

@@ -62,6 +62,8 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
         folder = base / source.path
         found = find_split_folders(folder) if folder.is_dir() else {}
         if not found:
+            if split == "train" and folder.is_dir():
+                _tell_unused(config, folder.resolve(), source.path, progress)
             continue
         if split not in found:
             raise DataError(
@@ -80,3 +82,20 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
     told = ", ".join(f"{name} is {source.path}" for name, source in taken.items())
     progress.note(f"The folder holds splits, and no classes: {told}.")
     return config.model_copy(update=taken)
+
+
+def _tell_unused(config: DataConfig, folder: Path, path: str, progress: Progress) -> None:
+    """Says that the other splits beside train's folder are not used, where the config names none."""
+    beside = find_split_folders(folder.parent)
+    if beside.get("train") != folder:
+        return
+    unused = [name for name in SPLITS[1:] if name in beside and getattr(config, name) is None]
+    if not unused:
+        return
+    names = " and ".join(beside[name].name for name in unused)
+    keys = " and ".join(f"data.{name}" for name in unused)
+    are, them = ("are", "them") if len(unused) > 1 else ("is", "it")
+    progress.note(
+        f"Beside {path} {are} {names}, not used: name {them} as {keys}, "
+        f"or set data.train's path: {Path(path).parent.as_posix()}"
+    )

@@ -76,3 +76,24 @@ def test_of_few_rows_texts_that_stand_twice_are_cut_together():
         splits = cut(keys[pairs], labels, groups, pairs, {1: 0.1, 2: 0.1}, seed=0)
         np.testing.assert_array_equal(splits[::2], splits[1::2])
         assert np.bincount(splits).tolist() == [160, 20, 20]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_train_keeps_rows_of_each_label_though_near_duplicates_are_cut_together(seed):
+    keys, _, own = rows(10, seed)
+    labels = np.array([0, 1] * 5, np.int32)
+    clusters = np.array([0, 1, 0, 1, 0, 1, 6, 7, 6, 7], np.uint32)
+    splits = cut(keys, labels, own, clusters, {1: 0.1, 2: 0.1}, seed)
+    for label in (0, 1):
+        assert np.bincount(splits[labels == label]).tolist() == [3, 1, 1]
+
+
+def test_a_label_of_one_text_stays_in_train():
+    keys, _, own = rows(20)
+    labels = np.zeros(20, np.int32)
+    labels[:3] = 1
+    groups = own.copy()
+    groups[:3] = 0
+    splits = cut(keys, labels, groups, groups, {1: 0.1, 2: 0.1}, seed=0)
+    assert not splits[:3].any()
+    assert splits.any()

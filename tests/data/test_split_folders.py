@@ -113,3 +113,53 @@ def test_one_of_several_folders_that_holds_splits_is_told(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="all holds the splits train, validation") as error:
         read(tmp_path / "all")
     assert error.value.fix.endswith("all/train")
+
+
+def test_a_class_folder_that_is_a_link_to_nowhere_is_an_error(tmp_path: Path) -> None:
+    fill(tmp_path, "pics/round/1.png")
+    (tmp_path / "pics" / "LICENSE.md").symlink_to("/nonexistent.md")
+    assert read(tmp_path / "pics") == [("round/1.png", "round")]
+    (tmp_path / "pics" / "square").symlink_to("/nonexistent")
+    with pytest.raises(DataError, match="square is a link to /nonexistent, which is not there") as error:
+        read(tmp_path / "pics")
+    assert error.value.where.endswith("pics/square")
+
+
+def test_splits_beside_the_folder_of_train_that_are_not_used_are_told(tmp_path: Path, progress) -> None:
+    fill(tmp_path, *(f"all/{split}/{label}/1.png" for split in ("train", "val", "test") for label in "ab"))
+    train = ImageFolderSource(format="image_folder", path="all/train")
+    config = DataConfig(train=train)
+    assert take_split_folders(config, tmp_path, progress) == config
+    own = train.model_copy(update={"path": "all/test"})
+    take_split_folders(DataConfig(train=train, test=own), tmp_path, progress)
+    take_split_folders(DataConfig(train=train, validation=own, test=own), tmp_path, progress)
+    assert progress.notes == [
+        "Beside all/train are val and test, not used: name them as data.validation and data.test, "
+        "or set data.train's path: all",
+        "Beside all/train is val, not used: name it as data.validation, or set data.train's path: all",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "fix"),
+    [
+        (
+            "par",
+            "The only class folder in par is 'split', which holds the splits train, val.",
+            "Set path: par/split",
+        ),
+        (
+            "par/split/train/a",
+            "a holds pictures and no folders; beside it stands b.",
+            "If these are the classes, set path: par/split/train",
+        ),
+    ],
+)
+def test_a_folder_one_level_too_high_or_too_low_is_told_with_the_right_one(
+    tmp_path: Path, path: str, what: str, fix: str
+) -> None:
+    fill(tmp_path, *(f"par/split/{split}/{label}/1.png" for split in ("train", "val") for label in "ab"))
+    source = ImageFolderSource(format="image_folder", path=path)
+    with pytest.raises(DataError) as error:
+        list(read_rows(SourceFile(tmp_path / path, path), source, PICTURE_FIELDS))
+    assert (error.value.what.replace("par/split/train/a", "a"), error.value.fix) == (what, fix)

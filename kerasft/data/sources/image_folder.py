@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from kerasft.data.config import ImageFolderSource
 from kerasft.data.fields import Field
@@ -27,19 +29,7 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
     Raises:
         DataError: there is no folder in it.
     """
-    if not list_folders(file.path):
-        raise DataError(
-            f"{file.name} holds no folders.",
-            where=str(file.path),
-            fix="Put the pictures of each class into a folder with its name: "
-            f"{file.path.name}/cat/1.jpg, {file.path.name}/dog/2.jpg, …",
-        )
-    if inside := find_split_folders(file.path):
-        raise DataError(
-            f"{file.name} holds the splits {', '.join(inside)}, with folders of classes.",
-            where=str(file.path),
-            fix=f"Set path to one of them, for example {inside['train']}",
-        )
+    _check_levels(file)
     members = [
         path for path in list_members(file) if path.parent != file.path or path.suffix.lower() in _PICTURES
     ]
@@ -62,3 +52,44 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
             batch.rows.append(number)
             batch.values.append(tuple(values[field.kind] for field in fields))
         yield batch
+
+
+def _check_levels(file: SourceFile) -> None:
+    """Looks whether the folder is the one that holds the classes' folders.
+
+    Raises:
+        DataError: it is a class's own, or one above.
+    """
+    where, folders = str(file.path), list_folders(file.path)
+    if not folders:
+        holds = any(path.suffix.lower() in _PICTURES for path in file.path.iterdir())
+        folder = Path(os.path.abspath(file.path))
+        beside = [path.name for path in list_folders(folder.parent) if path != folder] if holds else []
+        if beside:
+            above = Path(file.name).parent.as_posix() if Path(file.name).name else ".."
+            shown = ", ".join(beside[:5]) + ", …" * (len(beside) > 5)
+            stands = "stand" if len(beside) > 1 else "stands"
+            raise DataError(
+                f"{file.name} holds pictures and no folders; beside it {stands} {shown}.",
+                where=where,
+                fix=f"If these are the classes, set path: {above}",
+            )
+        raise DataError(
+            f"{file.name} holds no folders.",
+            where=where,
+            fix="Put the pictures of each class into a folder with its name: "
+            f"{file.path.name}/cat/1.jpg, {file.path.name}/dog/2.jpg, …",
+        )
+    if inside := find_split_folders(file.path):
+        raise DataError(
+            f"{file.name} holds the splits {', '.join(inside)}, with folders of classes.",
+            where=where,
+            fix=f"Set path to one of them, for example {inside['train']}",
+        )
+    if len(folders) == 1 and (inside := find_split_folders(folders[0])):
+        names = ", ".join(path.name for path in inside.values())
+        raise DataError(
+            f"The only class folder in {file.name} is {folders[0].name!r}, which holds the splits {names}.",
+            where=where,
+            fix=f"Set path: {file.name}/{folders[0].name}",
+        )

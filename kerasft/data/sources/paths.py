@@ -31,14 +31,38 @@ MAX_LINKS = 10_000
 _SYSTEM_NAMES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
 """What file browsers and archivers leave in folders, besides hidden files."""
 
+_NAME_OF_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
+
 
 def _is_left_out(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, links to folders among them, sorted; hidden ones are left out."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_left_out(path.name))
+    """The folders in a folder, links to folders among them, sorted; hidden ones are left out.
+
+    Raises:
+        DataError: a link leads nowhere, and its name is not that of a file.
+    """
+    inside = [path for path in folder.iterdir() if not _is_left_out(path.name)]
+    for path in inside:
+        if not _NAME_OF_A_FILE.search(path.name):
+            check_link(path)
+    return sorted(path for path in inside if path.is_dir())
+
+
+def check_link(path: Path) -> None:
+    """Looks whether a path is a link that leads nowhere.
+
+    Raises:
+        DataError: it is.
+    """
+    if path.is_symlink() and not path.exists():
+        raise DataError(
+            f"{path.name} is a link to {os.readlink(path)}, which is not there.",
+            where=str(path),
+            fix="Fetch or mount what it leads to, or remove the link.",
+        )
 
 
 def list_members(file: SourceFile) -> list[Path]:
@@ -115,35 +139,47 @@ def resolve_files(patterns: str | Sequence[str], base: Path, *, folders: bool = 
 
 def _match_folders(root: Path, relative: str, pattern: str) -> list[Path]:
     path = root / relative
+    check_link(path)
     matches = [path] if path.exists() else sorted(Path(m) for m in glob.glob(str(path), recursive=True))
+    for match in matches:
+        check_link(match)
     found = [match for match in matches if match.is_dir()]
     if not found:
         what = "is a file, not a folder" if matches else "matches no folder"
         fix = "Name the folder that holds a folder for each class." if matches else _suggest(path)
-        raise DataError(f"{pattern} {what}.", where=str(path), fix=fix)
+        raise DataError(_tell(pattern, path, what), where=str(path), fix=fix)
     return found
+
+
+def _tell(pattern: str, path: Path, what: str) -> str:
+    """What is wrong with a path, which is not named again where the place of the error is just it."""
+    return f"{what}." if pattern == str(path) else f"{pattern} {what}."
 
 
 def _match(root: Path, relative: str, pattern: str) -> list[Path]:
     path = root / relative
     if path.is_file():
         return [path]
+    check_link(path)
     if path.is_dir():
         raise DataError(
-            f"{pattern} is a folder.",
+            _tell(pattern, path, "is a folder"),
             where=str(path),
             fix=f"Name its files, for example {pattern.rstrip('/')}/*.csv",
         )
     if path.exists():
         raise DataError(
-            f"{pattern} is neither a file nor a folder, but a pipe or a device.",
+            _tell(pattern, path, "is neither a file nor a folder, but a pipe or a device"),
             where=str(path),
             fix=f"Data are read more than once: write them to a file first, for example cat {path} > data.jsonl",
         )
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    for match in matches:
+        check_link(match)
     files = [match for match in matches if match.is_file()]
     if not files:
-        raise DataError(f"No file matches {pattern}.", where=str(path), fix=_suggest(path))
+        named = "it" if pattern == str(path) else pattern
+        raise DataError(f"No file matches {named}.", where=str(path), fix=_suggest(path))
     return files
 
 

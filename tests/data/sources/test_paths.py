@@ -93,3 +93,20 @@ def test_a_package_that_cannot_be_found_says_so(folder, pattern):
 def test_no_path_at_all_is_told(tmp_path, patterns):
     with pytest.raises(DataError, match="No file is named"):
         resolve_files(patterns, tmp_path)
+
+
+def test_a_file_that_is_a_link_to_nowhere_is_told_and_not_passed_over(folder):
+    (folder / "gone.csv").symlink_to("/nonexistent.csv")
+    for pattern in ("gone.csv", "*.csv"):
+        with pytest.raises(DataError, match=r"gone.csv is a link to /nonexistent.csv, which is not there"):
+            resolve_files(pattern, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "told"),
+    [("none", True, "matches no folder."), ("none.csv", False, "No file matches it.")],
+)
+def test_an_absolute_path_is_named_once(folder, name, folders, told):
+    with pytest.raises(DataError) as error:
+        resolve_files(str(folder / name), folder, folders=folders)
+    assert str(error.value).splitlines()[0] == f"{folder / name}: {told}"
