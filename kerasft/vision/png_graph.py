@@ -18,6 +18,8 @@ from kerasft.vision.orientation import apply_orientation, read_tag
 from kerasft.vision.pictures import MAX_PIXELS_AT_ONCE
 
 _MAX_CHUNKS = 16_384
+_MAX_KEPT = 8
+"""Chunks before the picture's that are kept: a PNG has a header, a palette and one for transparency."""
 _SLACK_BYTES = 1024
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -34,6 +36,7 @@ class _Chunks(NamedTuple):
     exif_start: tf.Tensor
     exif_end: tf.Tensor
     transparency: tf.Tensor
+    num_kept: tf.Tensor
     whole: tf.Tensor
     """1 where the file has an end."""
 
@@ -52,6 +55,7 @@ def inspect_png(file: FileBytes) -> Plan:
             (file.part(8, 8) != b"\0\0\0\x0dIHDR", "damaged: the PNG has no header"),
             *list_size_problems(width, height, MAX_PIXELS_AT_ONCE),
             ((found.whole == 0) & (found.steps > _MAX_CHUNKS), f"damaged: over {_MAX_CHUNKS} chunks"),
+            (found.num_kept > _MAX_KEPT, "damaged: the PNG has several palettes"),
             (found.whole == 0, "cut short: the PNG has no end"),
             (found.picture_start == 0, "damaged: the PNG holds no picture data"),
             (
@@ -90,7 +94,8 @@ def _walk(file: FileBytes) -> _Chunks:
         first = picture & (at.picture_start == 0)
         goes_on = picture & (at.picture_end == at.position)
         needed = sound & (at.picture_start == 0) & tf.reduce_any(kind == [b"IHDR", b"PLTE", b"tRNS"])
-        chunk = file.part(at.position, tf.where(needed, after - at.position, 0))
+        kept = needed & (at.num_kept < _MAX_KEPT)
+        chunk = file.part(at.position, tf.where(kept, after - at.position, 0))
         exif = sound & (kind == b"eXIf") & (at.exif_start == 0)
         ends = sound & (kind == b"IEND")
         return _Chunks(
@@ -102,9 +107,10 @@ def _walk(file: FileBytes) -> _Chunks:
             tf.where(exif, at.position + 8, at.exif_start),
             tf.where(exif, after - 4, at.exif_end),
             tf.where(needed & (kind == b"tRNS"), 1, at.transparency),
+            at.num_kept + tf.cast(needed, tf.int32),
             tf.where(ends, 1, at.whole),
         )
 
     none = tf.constant(0)
-    start = (tf.constant(8), none, file.part(0, 8), *[none] * 6)
+    start = (tf.constant(8), none, file.part(0, 8), *[none] * 7)
     return _Chunks(*tf.while_loop(lambda position, *_: position > 0, step, start, parallel_iterations=1))
