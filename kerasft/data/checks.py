@@ -30,6 +30,7 @@ def handle_leaks(
     progress: Progress,
     noun: str = "text",
     name_label: Callable[[int], str] = str,
+    cut: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Counts leaks between each two splits, and does with those from train as `data.leaks` says.
 
@@ -59,7 +60,7 @@ def handle_leaks(
                 "examples": examples,
             }
             if contradicting:
-                progress.warn(_tell_contradiction(key, found[key], pairs, noun, name_label))
+                progress.warn(_tell_contradiction(key, found[key], pairs, noun, name_label, later not in cut))
     from_train = {
         key: leaks for key, leaks in leaks_of.items() if key.startswith("train → ") and len(leaks.sources)
     }
@@ -71,7 +72,8 @@ def handle_leaks(
             found[key]["dropped"] = len(leaks.sources)
         dropped = len(np.unique(np.concatenate([leaks.sources for leaks in from_train.values()])))
         progress.note(
-            f"{dropped:,} rows of train were dropped: their {noun}s stand in another split as well."
+            f"{dropped:,} {'rows' if dropped > 1 else 'row'} of train {'were' if dropped > 1 else 'was'} dropped: what "
+            f"{'they hold stands' if dropped > 1 else 'it holds stands'} in another split as well."
         )
     for key, entry in found.items():
         if entry["exact"] + entry["near"] and not entry["dropped"]:
@@ -86,18 +88,24 @@ def _tell_contradiction(
     pairs: list[tuple[int, int]],
     noun: str,
     name_label: Callable[[int], str],
+    own: bool,
 ) -> str:
     earlier, later = key.split(" → ")
     count, total = entry["contradicting"], entry["exact"] + entry["near"]
-    told = f"{earlier} and {later} contradict each other: of {total:,} {noun}s that stand in both"
+    nearly = "" if not entry["near"] else "nearly " if not entry["exact"] else "exactly or nearly "
+    which = f"{noun}s that {nearly}stand" if total > 1 else f"{noun} that {nearly}stands"
+    told = f"{earlier} and {later} contradict each other: of {total:,} {which} in both"
     (there, here), often = Counter(pairs).most_common(1)[0] if pairs else ((0, 0), 0)
     shown = (
-        f"; {often:,} are {name_label(there)!r} in {earlier} and {name_label(here)!r} in {later}"
+        f"; {often:,} {'are' if often > 1 else 'is'} {name_label(there)!r} in {earlier} and {name_label(here)!r} "
+        f"in {later}"
         if pairs
         else ""
     )
+    have = "have" if count > 1 else "has"
     swapped = ", and whether the labels of one are swapped" if 2 * count > total else ""
-    return f"{told}, {count:,} have another label in {later}{shown}. Check how each file writes its labels{swapped}."
+    check = f"Check how each file writes its labels{swapped}" if own else f"Check the labels of these {noun}s"
+    return f"{told}, {count:,} {have} another label in {later}{shown}. {check}."
 
 
 def warn_of_swapped_labels(
@@ -171,7 +179,8 @@ def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
 def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
     earlier, later = key.split(" → ")
     told = (
-        f"Of {later}, {entry['exact']:,} {noun}s stand in {earlier} as well, and {entry['near']:,} nearly do:"
+        f"Of {later}, {_count(entry['exact'], noun)} in {earlier} as well, and {entry['near']:,} nearly "
+        f"do{'es' * (entry['near'] == 1)}:"
     )
     lines = []
     for example in entry["examples"][:shown]:
@@ -179,6 +188,10 @@ def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tupl
         quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
         lines.append(f"{example['row']} {how} {example['stands_in']}{quoted}")
     return told, lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun} stands" if number == 1 else f"{number:,} {noun}s stand"
 
 
 def report(
@@ -190,7 +203,8 @@ def report(
         if conflicting := split["duplicates"]["conflicting"]:
             places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
             progress.warn(
-                f"{conflicting:,} rows of {name} share their {noun} with a row of another label: {places}"
+                f"{conflicting:,} {'rows' if conflicting > 1 else 'row'} of {name} share{'s' * (conflicting == 1)} "
+                f"{'their' if conflicting > 1 else 'its'} {noun} with a row of another label: {places}"
                 f"{', …' if conflicting > 4 else ''}."
             )
         read = counts.get(name)

@@ -11,6 +11,8 @@ from kerasft.progress import Progress
 
 FEW_ROWS = 10
 """Of a label in train: what is measured on its share of a test split says next to nothing."""
+_FEWEST_ROWS = 6
+"""Of which it can be told that text and label are swapped."""
 SMALL_SPLIT = 30
 """Rows of a validation or test split, below which figures on it mean little."""
 _MISSING = frozenset(("nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "?", "-"))
@@ -46,7 +48,8 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, classifi
         least, most = min(present, key=train.__getitem__), max(present, key=train.__getitem__)
         if train[most] >= 20 * train[least]:
             progress.warn(
-                f"train is unbalanced: {train[most]:,} rows of {most!r}, {train[least]:,} of {least!r}; "
+                f"train is unbalanced: {train[most]:,} row{'s' * (train[most] > 1)} of {most!r}, "
+                f"{train[least]:,} of {least!r}; "
                 "look at macro F1 besides accuracy."
             )
     if train and classified:
@@ -70,7 +73,7 @@ def _warn_of_few(counts: dict[str, dict[str, int]], progress: Progress) -> None:
     small = {split: count for split, count in rows.items() if 0 < count < SMALL_SPLIT}
     if small:
         smallest = min(small, key=small.__getitem__)
-        told = " and ".join(f"{split} has {count:,} rows" for split, count in small.items())
+        told = " and ".join(f"{split} has {count:,} row{'s' * (count > 1)}" for split, count in small.items())
         progress.warn(
             f"{told}: figures on so few mean little; one answer more changes accuracy by "
             f"{1 / small[smallest]:.0%}. Add rows, or name a larger file under data.{smallest}."
@@ -94,7 +97,8 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
     for name, count in counts.items():
         if name.casefold() in _MISSING and len(counts) > 1:
             progress.warn(
-                f"The label {name!r} ({count:,} rows of train) looks like a missing value, and is learned as a class. "
+                f"The label {name!r} ({count:,} row{'s' * (count > 1)} of train) looks like a missing value, "
+                "and is learned as a class. "
                 "If it is one, take these rows out; or list the real classes alone in task.labels, and set "
                 f"data.max_rejected: {math.ceil(20 * count / sum(counts.values())) / 20:g}, so that they are rejected."
             )
@@ -105,18 +109,23 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
             if several
             else "Keep one of them, or set task.multi_label: true and write | between them."
             if noun == "picture"
-            else f"Each combination is learned as a class of its own; keep one label a {noun}."
+            else f"{noun.capitalize()}s with several labels are not supported: each combination is learned as a class "
+            f"of its own. Keep one label a {noun}."
         )
         progress.warn(f"Labels such as {shown!r} look like several labels joined by {joint!r}. {ways}")
-    numbers = [_read_number(name) for name in counts]
-    if all(number is not None for number in numbers):
-        fractions = any(number != math.floor(number) for number in numbers if number is not None)
-        if len(counts) > (_MANY_FRACTIONS if fractions else _MANY_NUMBERS):
-            progress.warn(
-                f"{len(counts):,} different numbers as labels look like measurements (a regression): each is learned "
-                "as a class of its own, and none is near another. If they are, put them into a few classes first "
-                "(low, middle, high); if they number classes, nothing is wrong."
-            )
+    if _are_measurements(list(counts)):
+        progress.warn(
+            f"{len(counts):,} different numbers as labels look like measurements (a regression): each is learned "
+            "as a class of its own, and none is near another. If they are, put them into a few classes first "
+            "(low, middle, high); if each number is a class, ignore this."
+        )
+
+
+def _are_measurements(names: Sequence[str]) -> bool:
+    """Whether labels are so many different numbers that they hardly number classes."""
+    numbers = [number for number in map(_read_number, names) if number is not None]
+    fractions = any(number != math.floor(number) for number in numbers)
+    return len(numbers) == len(names) > (_MANY_FRACTIONS if fractions else _MANY_NUMBERS)
 
 
 def find_joint(names: Sequence[str]) -> str:
@@ -161,11 +170,11 @@ def check_roles(
     Raises:
         DataError: text and label are swapped, or nearly every row has a label of its own.
     """
-    if rows < FEW_ROWS or 2 * len(names) <= rows:
+    if rows < _FEWEST_ROWS or 2 * len(names) <= rows:
         return
     shown = names[0] if len(names[0]) <= _SHOWN_CHARACTERS else f"{names[0][:_SHOWN_CHARACTERS]}…"
     longer = sum(map(len, names)) > len(example) * len(names)
-    if example and longer and 5 * texts <= len(names):
+    if example and longer and 3 * texts <= len(names):
         (held, held_column), (label, label_column) = columns.items()
         raise DataError(
             f"{held} and {label} seem to be swapped: train has {len(names):,} different labels, as {shown!r}, and "
@@ -178,5 +187,11 @@ def check_roles(
             f"Nearly every row of train has a label of its own: {len(names):,} different ones in {rows:,} rows, as "
             f"{shown!r}.",
             where="data.train",
-            fix="Set columns: {label: …} to the column that holds the classes.",
+            fix="Set columns: {label: …} to the column that holds the classes."
+            + (
+                " If these numbers are measurements (a regression), which no task here learns, put them into a few "
+                "classes first (low, middle, high)."
+                if _are_measurements(names)
+                else ""
+            ),
         )

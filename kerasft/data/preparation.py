@@ -11,7 +11,7 @@ import numpy as np
 
 import kerasft
 from kerasft.data.checks import describe_duplicates, handle_leaks, warn_of_swapped_labels
-from kerasft.data.config import DataConfig
+from kerasft.data.config import ConllSource, DataConfig
 from kerasft.data.contents import load_content
 from kerasft.data.cutting import cut, join_rare_sets
 from kerasft.data.duplicates import Duplicates, group_by_key
@@ -33,6 +33,8 @@ from kerasft.progress import Progress
 REJECTED = "rejected.jsonl"
 MENDED = "mended.jsonl"
 _SHOWN_CHARACTERS = 50
+_FEW_SENTENCES, _LONG_SENTENCE = 4, 100
+"""So few of so many words lack the empty lines between them."""
 _READ_CHARACTERS = 2000
 """Of a text, of which the words are counted."""
 
@@ -88,6 +90,7 @@ class Preparation:
                 self.progress,
                 self.content.noun,
                 self._name_label,
+                self.cut_splits,
             )
             if self.content.quoted and (self.content.labelled or self.label_sets is None):
                 own = {name: number for name, number in present.items() if number and name in self.counts}
@@ -281,6 +284,7 @@ class Preparation:
         )
         for name in self.cut_splits:
             if not (splits == SPLITS.index(name)).any():
+                self._check_sentences(store)
                 shares = " and ".join(f"data.{cut_split}_share: 0" for cut_split in self.cut_splits)
                 raise DataError(
                     f"train has too few different {self.content.noun}s to cut {name} from it: "
@@ -290,6 +294,27 @@ class Preparation:
                     f"data.{name}; to go on without, set {shares}.",
                 )
         return splits
+
+    def _check_sentences(self, store: RowStore) -> None:
+        """Looks whether train is too small for a cut because its sentences are not parted.
+
+        Raises:
+            DataError: they are not.
+        """
+        rows = self.counts["train"].accepted
+        if not isinstance(self.config.train, ConllSource) or rows > _FEW_SENTENCES:
+            return
+        texts = [payload.partition(b"\0")[0] for payload in store.read_payloads(range(rows))]
+        words = max(len(text.split()) for text in texts)
+        if words < _LONG_SENTENCE:
+            return
+        told = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
+        raise DataError(
+            f"train is {told} of {words:,} words, too few to cut other splits from: there are no empty lines between "
+            "its sentences.",
+            where=next(file.name for split, file in self.files if split == "train"),
+            fix="Put an empty line after each sentence.",
+        )
 
     def _build_manifest(self, entries: dict[str, Any], leaks: dict[str, Any]) -> dict[str, Any]:
         sources = [

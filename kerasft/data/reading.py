@@ -200,7 +200,8 @@ _CAUSES = {
     "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
     "task.multi_label: true.",
     "missing file": "Write paths that start from the list's own folder, or absolute ones.",
-    "tag is not a string": "Write the tags' names in place of numbers.",
+    "tag is not a string": "No config key does this: replace the numbers in the file (0 → O, 1 → B-PER, …), or, in "
+    "Parquet, store their names in its metadata (ClassLabel, as `datasets` writes it).",
 }
 """What to do where one reason is that of nearly all rows: then it is the config, and not the rows, that is wrong."""
 _NEARLY_ALL = 0.9

@@ -7,6 +7,7 @@ import random
 import pytest
 from data_makers import csv_source, sentences
 
+from kerasft.data.checks import _tell_contradiction
 from kerasft.data.config import DataConfig
 from kerasft.data.contradictions import find_swapped
 from kerasft.data.dataset import prepare_dataset
@@ -50,10 +51,20 @@ def test_texts_of_two_splits_with_other_labels_contradict(tmp_path, prepare, pro
     assert dataset.manifest["leaks"]["train → test"]["contradicting"] == 40
     (message,) = contradictions(progress)[:1]
     assert message.startswith(
-        "train and test contradict each other: of 40 texts that stand in both, 40 have another"
+        "train and test contradict each other: "
+        f"of 40 texts that {'nearly ' * near}stand in both, 40 have another"
     )
     assert ("'a' in train and 'b' in test" in message) is not near
     assert "whether the labels of one are swapped" in message
+
+
+def test_one_text_of_a_split_that_was_cut_is_told_in_the_singular():
+    entry = {"contradicting": 1, "exact": 1, "near": 5}
+    told = _tell_contradiction("train → test", entry, [(0, 1)], "text", "ab".__getitem__, own=False)
+    assert told == (
+        "train and test contradict each other: of 6 texts that exactly or nearly stand in both, 1 has another label "
+        "in test; 1 is 'a' in train and 'b' in test. Check the labels of these texts."
+    )
 
 
 def test_splits_that_agree_do_not_contradict(tmp_path, prepare, progress):

@@ -217,14 +217,16 @@ def test_leaks_are_warned_of_by_default(prepare, progress, leaking):
     assert leaks["examples"][0]["same_label"] is False or leaks["examples"][0]["similarity"] == 1.0
     assert 0.6 < leaks["examples"][2]["similarity"] < 1
     assert any(
-        "Of test, 2 texts stand in train as well, and 1 nearly do" in line for line in progress.warnings
+        "Of test, 2 texts stand in train as well, and 1 nearly does" in line for line in progress.warnings
     )
     assert ["train → test", 2, 1, 0] in progress.tables["Texts in two splits"]
     assert len(dataset.split("train")) == 300
 
 
 def test_leaks_can_be_refused(tmp_path, prepare, leaking):
-    with pytest.raises(DataError, match="Of test, 2 texts stand in train as well, and 1 nearly do") as error:
+    with pytest.raises(
+        DataError, match="Of test, 2 texts stand in train as well, and 1 nearly does"
+    ) as error:
         prepare({**leaking, "leaks": "refuse"})
     assert error.value.exit_code == 3
     assert "test.csv:52 the same as train.csv:5" in str(error.value)

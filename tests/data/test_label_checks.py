@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from data_makers import csv_source, sentences
 
-from kerasft.data.label_checks import find_joint, warn_of_odd_labels
+from kerasft.data.label_checks import check_roles, find_joint, warn_of_odd_labels
+from kerasft.data.reading import RejectsError, SplitCounts, check_rejects
 from kerasft.errors import ConfigError, DataError
 
 OWN = {"validation_share": 0.0, "test_share": 0.0, "near_duplicates": False}
@@ -83,7 +86,8 @@ def test_joined_labels_are_told_with_what_the_task_can_do(progress):
     tell(counts, progress, "picture", several=True)
     text, picture, several = progress.warnings
     assert "'a;b' look like several labels joined by ';'" in text
-    assert "keep one label a text" in text
+    assert "Texts with several labels are not supported" in text
+    assert "Keep one label a text" in text
     assert "task.multi_label: true and write | between" in picture
     assert several.endswith("Write | between them.")
 
@@ -112,6 +116,19 @@ def test_a_column_of_ids_is_no_label(tmp_path, prepare):
     write(tmp_path / "a.csv", [f"id{i}" for i in range(120)])
     with pytest.raises(DataError, match="Nearly every row of train has a label of its own: 120 different"):
         prepare({"train": csv_source("a.csv"), **OWN})
+
+
+def test_many_numbers_that_stand_once_are_told_to_be_measurements_too():
+    with pytest.raises(DataError, match="Nearly every row of train") as error:
+        check_roles([f"{i / 7:.3f}" for i in range(106)], 106, 106, "a", {"text": "t", "label": "l"}, "text")
+    assert "If these numbers are measurements (a regression)" in error.value.fix
+
+
+def test_swapped_columns_of_ten_rows_are_told_before_a_cut(tmp_path, prepare):
+    rows = "".join(f"{TEXTS[i]},{('good', 'bad', 'so')[i % 3]}\n" for i in range(10))
+    (tmp_path / "a.csv").write_text("review,mark\n" + rows)
+    with pytest.raises(DataError, match="text and label seem to be swapped: train has 10 different labels"):
+        prepare({"train": csv_source("a.csv", columns={"text": "mark", "label": "review"})})
 
 
 def test_few_rows_are_told_with_the_cause(tmp_path, prepare, progress):
@@ -192,3 +209,10 @@ def test_a_reason_of_nearly_all_rows_is_told_with_what_to_set(tmp_path, prepare,
     with pytest.raises(DataError) as error:
         prepare({"train": {"format": "jsonl", "path": "a.jsonl"}, **OWN})
     assert fix in error.value.fix
+
+
+def test_tags_that_are_numbers_are_told_with_what_to_write_in_the_file():
+    counts = {"train": SplitCounts(rejected=Counter({"tag is not a string": 9}))}
+    with pytest.raises(RejectsError) as error:
+        check_rejects(counts, 0.01, Path("rejected.jsonl"))
+    assert "No config key does this: replace the numbers in the file (0 → O, 1 → B-PER, …)" in error.value.fix

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from data_makers import csv_source
 
-from kerasft.data.config import CsvSource, ImageFolderSource, TfdsSource
+from kerasft.data.config import CsvSource, DataConfig, ImageFolderSource, TfdsSource
+from kerasft.data.dataset import prepare_dataset
 from kerasft.data.sources import SourceFile
 from kerasft.data.train_labels import check_kept_labels, check_train_labels
 from kerasft.errors import DataError
+from kerasft.tasks.token_classification.config import FIELDS as TAGGED
 
 
 def test_near_alike_texts_of_two_labels_are_cut_and_each_label_stays_in_train(tmp_path, prepare):
@@ -71,3 +73,13 @@ def test_pictures_of_one_class_are_told_by_their_folders(tmp_path):
     with pytest.raises(DataError, match="which holds the folders a, b") as error:
         check_train_labels({"round": 9}, False, source, files)
     assert error.value.fix == "If these are the classes, set data.train's path: pics/round"
+
+
+def test_a_file_of_one_long_sentence_is_told_to_lack_empty_lines_where_it_cannot_be_cut(tmp_path):
+    (tmp_path / "a.conll").write_text(
+        "".join(f"word{i} {'B-person' if i % 9 == 0 else 'O'}\n" for i in range(200))
+    )
+    config = DataConfig.model_validate({"train": {"format": "conll", "path": "a.conll"}})
+    with pytest.raises(DataError, match="train is one sentence of 200 words") as error:
+        prepare_dataset(config, TAGGED, tmp_path / "prepared", base=tmp_path, seed=0)
+    assert error.value.fix == "Put an empty line after each sentence."

@@ -122,11 +122,12 @@ class _Evidence:
         if guess is None and self._broken < _ENOUGH_TO_BE_SURE:
             return
         shown = _show_beyond_ascii(self._samples[0].decode(guess, "replace")) if guess else ""
-        told = f", as {self._broken:,} lines tell; read so the first of them has {shown!r}" if shown else ""
+        count = f"{self._broken:,} line{'s' * (self._broken > 1)}"
+        told = f": {count} cannot be {self._encoding}. In {guess} the first reads: {shown!r}" if shown else ""
         raise DataError(
             f"The file looks like {guess}, not {self._encoding}{told}."
             if guess
-            else f"The file is not in {self._encoding}: so {self._broken:,} lines cannot be read.",
+            else f"The file is not in {self._encoding}: {self._broken:,} lines cannot be read.",
             where=f"{self._file.name}:{self._first}",
             fix=f"Set encoding: {guess}"
             + (", or leave it out." if utf8 else f", beside path: {self._file.name}.")
