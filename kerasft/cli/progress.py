@@ -90,7 +90,7 @@ class _PlainBar:
     def __exit__(self, *exception: Any) -> None:
         seconds = time.monotonic() - self.began
         stopped = exception[0] is not None
-        if stopped or seconds >= SECONDS_WORTH_A_LINE:
+        if seconds >= SECONDS_WORTH_A_LINE:
             self._show(self.done, seconds, "stopped after" if stopped else "took")
 
     def advance(self, amount: int = 1, **figures: float | str) -> None:

@@ -16,6 +16,16 @@ import pydantic
 from kerasft.config.document import KeyPath
 
 _LONGEST = 60
+_TEXTS, _ENTITIES, _PICTURES = "text_classification", "token_classification", "image_classification"
+_ALIASES = {
+    **{"lr": ("learning_rate",), "wd": ("weight_decay",), "bs": ("batch_size",), "epoch": ("epochs",)},
+    **dict.fromkeys(("text", "texts", "sentiment", "classification"), (_TEXTS,)),
+    **dict.fromkeys(("ner", "pos", "entities", "tagging"), (_ENTITIES,)),
+    **dict.fromkeys(("image", "images", "picture", "pictures", "photos", "vision"), (_PICTURES,)),
+}
+"""What is often written for a name that is known: the names, of which the first known one is meant."""
+_PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, . _ - (beginning with a letter or digit)"}
+"""Patterns in words."""
 
 
 class Place:
@@ -127,7 +137,7 @@ def _describe_kind(place: Place) -> str:
 def _describe_text_limits(node: dict[str, Any]) -> str:
     fewest, most = node.get("minLength"), node.get("maxLength")
     if "pattern" in node:
-        return f" that matches {node['pattern']}"
+        return f" {_PATTERNS.get(node['pattern'], 'that matches ' + node['pattern'])}"
     if fewest is not None and fewest == most:
         return f" of {fewest} character{'s' if fewest > 1 else ''}"
     limits = [f"at least {fewest}"] * (fewest is not None) + [f"at most {most}"] * (most is not None)
@@ -150,6 +160,9 @@ def show(value: Any) -> str:
 
 def find_nearest(name: Any, known: Sequence[str], cutoff: float = 0.6) -> str | None:
     """The known name most like `name`."""
+    meant = [k for k in _ALIASES.get(str(name).lower(), ()) if k in known]
+    if meant:
+        return meant[0]
     folded = {k.lower().replace("-", "_"): k for k in reversed(known)}
     matches = difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, 1, cutoff)
     return folded[matches[0]] if matches else None

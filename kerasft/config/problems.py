@@ -29,7 +29,9 @@ class Problem:
     fix: str | None = None
 
     def __str__(self) -> str:
-        parts = [_shorten(part) for part in (self.where, self.key, self.what) if part]
+        # an override already shows its key
+        key = "" if self.where.startswith(f"override {self.key}=") else self.key
+        parts = [_shorten(part) for part in (self.where, key, self.what) if part]
         return ": ".join(parts) + (f"; {make_line(self.fix)}" if self.fix else "")
 
 

@@ -95,7 +95,10 @@ def _find_problems(
             and not _follows_from_guess(root, path, detail, guessed)
         ]
         for path, place, detail in located:
-            if path not in found:
+            unknown = _find_unknown(place, path, detail, data)
+            for key in unknown:
+                found[key] = _tell_unknown(root, key, data, document)
+            if path not in found and not unknown:
                 found[path] = _tell(root, place, path, detail, data, document)
         for path, place, detail in located:
             removed |= _mend(data, path, place, detail)
@@ -109,6 +112,20 @@ def _find_problems(
         except pydantic.ValidationError as again:
             error = again
     return found
+
+
+def _find_unknown(place: Place, path: KeyPath, detail: ErrorDetails, data: Any) -> list[KeyPath]:
+    """Of a section without its `type`, the keys that no type has: without them it may be the default with changes."""
+    if (
+        not detail["type"].startswith("union_tag")
+        or place.tag != "type"
+        or _look_up(data, path) is not _MISSING
+    ):
+        return []
+    section = _look_up(data, path[:-1])
+    return (
+        [(*path[:-1], key) for key in section if key not in place.keys] if isinstance(section, dict) else []
+    )
 
 
 def _follows_from_guess(root: Place, path: KeyPath, detail: ErrorDetails, guessed: set[KeyPath]) -> bool:
@@ -275,9 +292,6 @@ def _tell_unknown(root: Place, path: KeyPath, data: Any, document: Document) -> 
     near = find_nearest(name, list(section.keys), 0.7)
     where, key, what = document.find_origin(path), format_key(path), "unknown key"
     override = where.startswith("override ")
-    if override:
-        # The override already shows the key.
-        key = "" if where.startswith(f"override {key}=") else key
     kinds = _find_place(root, {}, tuple(around))
     if kinds.tag and name in kinds.keys:
         kind = _look_up(data, (*around, kinds.tag))

@@ -111,15 +111,25 @@ def test_plain_lines_come_every_few_seconds(
     )
 
 
-def test_work_that_is_broken_off_says_how_far_it_came(capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0, ""), (2.0, "Reading: 7/100 rows (7 %), 3.50 rows/s, stopped after 2.0 s\n")]
+)
+def test_work_that_is_broken_off_says_how_far_it_came_unless_it_had_just_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float, told: str
+):
+    now = 100.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+
     def break_off() -> None:
+        nonlocal now
         with PlainProgress(io.StringIO()).bar("Reading", 100) as bar:
             bar.advance(7)
+            now += seconds
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         break_off()
-    assert capsys.readouterr().err == "Reading: 7/100 rows (7 %), stopped after 0.0 s\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("kind", [PlainProgress, TerminalProgress])
