@@ -181,6 +181,8 @@ class Preparation:
                 {field.name: columns.get(field.name, field.name) for field in (held, label)},
                 self.content.noun,
             )
+        if self.counts["train"].share_rejected <= self.config.max_rejected:
+            self._check_label_counts(counts)
         warn_of_odd_labels(counts, self.progress, self.content.noun, self.fields_are_multiple)
 
     def _check_train_labels(self, labels: np.ndarray) -> dict[str, int]:
@@ -193,11 +195,14 @@ class Preparation:
             return {}
         rows = labels[: self.counts["train"].accepted]
         counts = self._count_labels(rows, np.zeros(len(rows), np.uint8), {"train": 0})["train"]
+        self._check_label_counts(counts)
+        return counts
+
+    def _check_label_counts(self, counts: dict[str, int]) -> None:
         files = [file for split, file in self.files if split == "train"]
         label = next(field.name for field in self.fields if field.kind in ("label", "labels"))
         column = getattr(self.config.train, "columns", {}).get(label, label)
         check_train_labels(counts, self.content.labelled, self.config.train, files, column)
-        return counts
 
     def _check_kept_labels(self, read: dict[str, int], counted: dict[str, dict[str, int]]) -> None:
         if "train" in counted:

@@ -83,3 +83,11 @@ def test_a_file_of_one_long_sentence_is_told_to_lack_empty_lines_where_it_cannot
     with pytest.raises(DataError, match="train is one sentence of 200 words") as error:
         prepare_dataset(config, TAGGED, tmp_path / "prepared", base=tmp_path, seed=0)
     assert error.value.fix == "Put an empty line after each sentence."
+
+
+def test_a_train_of_one_label_is_told_before_other_splits_are_said_to_have_unknown_ones(tmp_path, prepare):
+    for split, labels in (("train", "aa"), ("test", "ab")):
+        rows = "".join(f"a text of {split} that is number {i},{labels[i % 2]}\n" for i in range(20))
+        (tmp_path / f"{split}.csv").write_text("text,label\n" + rows)
+    with pytest.raises(DataError, match="All rows of train have one label, 'a'"):
+        prepare({"train": csv_source("train.csv"), "test": csv_source("test.csv")})
