@@ -186,7 +186,7 @@ def _read_text(error: BaseException) -> tuple[int, str, str | None] | None:
 
 
 def _name_deed(code: int, name: str | None) -> str:
-    if code in (errno.EIO, errno.ESTALE):
+    if code in (errno.EIO, errno.ESTALE, errno.ENOENT, errno.ELOOP):
         return "read or written"
     unreadable = code in (errno.EACCES, errno.EPERM) and name and os.path.exists(name)
     return "read" if unreadable and not os.access(name or "", os.R_OK) else "written"

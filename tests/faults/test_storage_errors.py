@@ -164,7 +164,7 @@ def test_the_data_that_were_being_read_keep_their_name(tmp_path: Path) -> None:
     "error",
     [
         ZeroDivisionError("No room"),
-        FileNotFoundError(errno.ENOENT, "No such file or directory", "x"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
         ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
         PermissionError(errno.EPERM, "Operation not permitted"),  # of a socket or a process: no file is named
         KeyError("Permission denied"),
@@ -174,6 +174,11 @@ def test_the_data_that_were_being_read_keep_their_name(tmp_path: Path) -> None:
 )
 def test_other_errors_are_not_blamed_on_the_disk(error: Exception) -> None:
     assert storage_error(error) is None
+
+
+def test_a_file_that_is_gone_is_named() -> None:
+    told = storage_error(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"))
+    assert str(told).startswith("x: cannot be read or written: No such file or directory.")
 
 
 def test_a_defect_in_handling_a_refused_file_stays_a_defect() -> None:
