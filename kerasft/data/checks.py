@@ -178,10 +178,12 @@ def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
 
 def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
     earlier, later = key.split(" → ")
-    told = (
-        f"Of {later}, {_count(entry['exact'], noun)} in {earlier} as well, and {entry['near']:,} nearly "
-        f"do{'es' * (entry['near'] == 1)}:"
-    )
+    exact, near = _count(entry["exact"], noun), f"{entry['near']:,} nearly do{'es' * (entry['near'] == 1)}"
+    told = f"Of {later}, {exact} in {earlier} as well, and {near}:"
+    if not entry["near"]:
+        told = f"Of {later}, {exact} in {earlier} as well:"
+    elif not entry["exact"]:
+        told = f"Of {later}, {_count(entry['near'], noun, 'nearly ')} in {earlier} as well:"
     lines = []
     for example in entry["examples"][:shown]:
         how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
@@ -190,8 +192,8 @@ def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tupl
     return told, lines
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun} stands" if number == 1 else f"{number:,} {noun}s stand"
+def _count(number: int, noun: str, how: str = "") -> str:
+    return f"{number:,} {noun} {how}stands" if number == 1 else f"{number:,} {noun}s {how}stand"
 
 
 def report(

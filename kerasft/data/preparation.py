@@ -315,8 +315,8 @@ class Preparation:
             return
         told = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
         raise DataError(
-            f"train is {told} of {words:,} words, too few to cut other splits from: there are no empty lines between "
-            "its sentences.",
+            f"train is {told} of {words:,} words, too few to cut other splits from: the empty lines between its "
+            "sentences seem to be missing.",
             where=next(file.name for split, file in self.files if split == "train"),
             fix="Put an empty line after each sentence.",
         )

@@ -7,7 +7,7 @@ import random
 import pytest
 from data_makers import csv_source, sentences
 
-from kerasft.data.checks import _tell_contradiction
+from kerasft.data.checks import _explain_one, _tell_contradiction
 from kerasft.data.config import DataConfig
 from kerasft.data.contradictions import find_swapped
 from kerasft.data.dataset import prepare_dataset
@@ -65,6 +65,19 @@ def test_one_text_of_a_split_that_was_cut_is_told_in_the_singular():
         "train and test contradict each other: of 6 texts that exactly or nearly stand in both, 1 has another label "
         "in test; 1 is 'a' in train and 'b' in test. Check the labels of these texts."
     )
+
+
+@pytest.mark.parametrize(
+    ("exact", "near", "told"),
+    [
+        (1, 0, "1 text stands in train as well:"),
+        (0, 2, "2 texts nearly stand in train as well:"),
+        (2, 1, "2 texts stand in train as well, and 1 nearly does:"),
+    ],
+)
+def test_leaks_are_counted_in_words_that_agree(exact, near, told):
+    entry = {"exact": exact, "near": near, "examples": []}
+    assert _explain_one("train → test", entry, "text", 3) == (f"Of test, {told}", [])
 
 
 def test_splits_that_agree_do_not_contradict(tmp_path, prepare, progress):
