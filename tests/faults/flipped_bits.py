@@ -147,32 +147,36 @@ USES: dict[str, tuple[Use, tuple[str, ...]]] = {
 
 
 def use_flips(config: Any, run: Path, folder: Path, name: str, count: int, seed: int = 1) -> Counter[str]:
-    """What comes of using a run with one bit turned over, `count` times, each on a copy of its own."""
+    """What comes of using a run with one bit turned over, `count` times, each on a copy of its own.
+
+    Told is what is not said of the whole run too.
+    """
     use, beginnings = USES[name]
     places = [place for place in choose_places(run, 50 * count, seed) if place[0].startswith(beginnings)][
         :count
     ]
 
-    def attempt(place: tuple[str, int] | None) -> tuple[Any, str]:
+    def attempt(place: tuple[str, int] | None) -> tuple[Any, list[str]]:
         copy, heard = folder / "copy", Heard()
         shutil.copytree(run, copy)
         try:
             if place is None:
-                return use(config, RunFolder(copy), heard), ""
+                return use(config, RunFolder(copy), heard), heard.lines
             with flipped(copy, *place):
                 try:
-                    return use(config, RunFolder(copy), heard), "\n".join(heard.lines)
+                    return use(config, RunFolder(copy), heard), heard.lines
                 except KerasftError as error:
-                    return None, "\n".join([*heard.lines, str(error)])
+                    return None, [*heard.lines, str(error)]
         finally:
             shutil.rmtree(copy)
 
-    expected, _ = attempt(None)
+    expected, usual = attempt(None)
     outcomes: Counter[str] = Counter()
     for file, bit in places:
-        found, told = attempt((file, bit))
+        found, lines = attempt((file, bit))
+        told = "\n".join(line for line in lines if line not in usual)
         names = {file, *(f"copy/{part}" for part in map(str, Path(file).parents) if part != ".")}
-        if any(part in told for part in names):
+        if any(name in told for name in names):
             outcomes[TOLD] += 1
         elif same(found, expected):
             outcomes[f"{NO_EFFECT} {file}"] += 1
