@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ from kerasft.errors import DamagedError, DataError
 from kerasft.files import whole_folder, write_json
 from kerasft.foreign import check_replaceable
 from kerasft.integrity import check_folder, write_hashes
+from kerasft.progress import Progress, Silent
 from kerasft.untrusted import load_json
 
 INDEX_FILE = "cache.json"
@@ -112,22 +113,31 @@ Chunk = Mapping[str, np.ndarray | list[np.ndarray]]
 """A lot of rows: `{column: list of one-dimensional arrays (ragged) or an array (rows, …) (fixed)}`."""
 
 
-def build_cache(folder: Path, fingerprint: str, chunks: Iterable[Chunk]) -> ArrayCache:
+def build_cache(
+    folder: Path,
+    fingerprint: str,
+    chunks: Iterable[Chunk],
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+) -> ArrayCache:
     """Writes a cache whole or not at all, unless one with this fingerprint stands there already, undamaged.
 
     Args:
         folder: where it goes.
         fingerprint: of what it is made from (data and encoder); another one makes it anew.
         chunks: lots of rows.
+        progress: where it is told that the one there is damaged, and made anew.
 
     Raises:
         DataError: there are no rows.
     """
-    return build_caches([folder], fingerprint, ([chunk] for chunk in chunks))[0]
+    return build_caches([folder], fingerprint, ([chunk] for chunk in chunks), progress)[0]
 
 
 def build_caches(
-    folders: Sequence[Path], fingerprint: str, chunks: Iterable[Sequence[Chunk]]
+    folders: Sequence[Path],
+    fingerprint: str,
+    chunks: Iterable[Sequence[Chunk]],
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
 ) -> list[ArrayCache]:
     """Writes caches that come of one reading, each with rows of its own; see `build_cache`.
 
@@ -135,16 +145,19 @@ def build_caches(
         folders: where each goes.
         fingerprint: of what they are made from.
         chunks: a lot of rows for each.
+        progress: where it is told that one there is damaged, and all are made anew.
 
     Raises:
         DataError: one has no rows.
     """
     # one that is damaged is made anew, as one of other data is
-    with suppress(DamagedError):
+    try:
         if all((folder / INDEX_FILE).exists() for folder in folders):
             caches = [ArrayCache(folder) for folder in folders]
             if all(cache.fingerprint == fingerprint for cache in caches):
                 return caches
+    except DamagedError as error:
+        progress.warn(f"{error.where}: {error.what.rstrip('.')}. It is made anew.")
     for folder in folders:
         check_replaceable(folder)
     with ExitStack() as stack:

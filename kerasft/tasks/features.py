@@ -63,4 +63,4 @@ class FeatureStore:
                     bar.advance(len(rows))
 
         known = compute_fingerprint([self.fingerprint, compute_model_fingerprint(extractor)])
-        return build_cache(self.folder / f"{self.split}.features", known, chunks())
+        return build_cache(self.folder / f"{self.split}.features", known, chunks(), self.progress)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flipped_bits import Heard
 from lying_makers import run_kerasft
 
 from kerasft.data.cache import ArrayCache, build_cache
@@ -274,15 +275,20 @@ CACHES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("damage", CACHES.values(), ids=list(CACHES))
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_cache_is_told_and_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     folder = tmp_path / "cache"
     build_cache(folder, "f", chunks())
     damage(folder)
     with pytest.raises(DataError, match="cache of encoded examples is damaged") as caught:
         ArrayCache(folder)
     assert caught.value.where == str(folder)
-    again = build_cache(folder, "f", chunks())
-    assert build_cache(folder, "f", never()).num_rows == ROWS
+    heard = Heard()
+    again = build_cache(folder, "f", chunks(), heard)
+    (told,) = heard.lines
+    assert told.startswith(f"{folder}: ")
+    assert told.endswith("It is made anew.")
+    assert build_cache(folder, "f", never(), heard).num_rows == ROWS
+    assert heard.lines == [told]
     np.testing.assert_array_equal(again.column("label"), np.arange(ROWS))
     rows = again.padded("token_ids", np.arange(ROWS), 5, padding=-1)
     expected = [[*range(i % 5 + 1), *[-1] * (4 - i % 5)] for i in range(ROWS)]

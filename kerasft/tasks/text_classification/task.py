@@ -81,7 +81,7 @@ class TextClassification(TextEncoderTask, Classifier):
                     bar.advance(len(rows))
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
-        cache = build_cache(folder / split.name, fingerprint, chunks())
+        cache = build_cache(folder / split.name, fingerprint, chunks(), progress)
         self._stores[split.name] = FeatureStore(split.name, folder, fingerprint, progress)
         return TextFeed(cache, self.encoder)
 

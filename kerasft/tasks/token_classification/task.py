@@ -93,7 +93,10 @@ class TokenClassification(TextEncoderTask):
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint, self.tag_set.tags])
         texts, windows = build_caches(
-            [folder / f"{split.name}.{kind}" for kind in ("texts", "windows")], fingerprint, chunks()
+            [folder / f"{split.name}.{kind}" for kind in ("texts", "windows")],
+            fingerprint,
+            chunks(),
+            progress,
         )
         if lost := int(texts.column("lost").sum()):
             progress.warn(
