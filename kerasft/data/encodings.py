@@ -58,6 +58,22 @@ def guess_encoding(samples: Sequence[bytes]) -> str | None:
     return best if shares[best] >= _LEAST_SHARE else None
 
 
+def is_cut_utf8(line: bytes) -> bool:
+    """Whether a line is UTF-8 but for characters that are cut short, as exports do that count bytes.
+
+    Such a character's first bytes stand before the line's end, a space, a delimiter, a quote or an ellipsis. One byte
+    at a word's end that is the letter it would have in cp1252 (`caf\\xe9`) is taken for that letter.
+    """
+    whole, cuts = _CUT.subn(b"", line)
+    if not cuts or _LAST_LETTER.search(line):
+        return False
+    try:
+        whole.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def guess_wide(start: bytes) -> str | None:
     """UTF-16 or UTF-32, where a file's beginning looks like it; else None."""
     for mark, name in (
@@ -74,6 +90,11 @@ def guess_wide(start: bytes) -> str | None:
     return None
 
 
+_CUT_END = rb"(?=[\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]|\xe2\x80\xa6|\Z)"
+_CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})" + _CUT_END)
+_LAST_LETTER = re.compile(rb"(?:[a-z][\xe0\xe1\xe3-\xef\xf1-\xf4]|[A-Z][\xc4-\xcd\xd2-\xde])" + _CUT_END)
+"""A small letter of cp1252 after a small one, or a capital after a capital; without â, ð, Â, Ã, Î, Ï, Ð and Ñ, by which
+the quotes, emoji, Latin, Greek and Cyrillic letters of UTF-8 begin."""
 _LEAST_SHARE = 0.7
 _MARKS = "‘’“”–—…•€£§°«»©®™´·„‚¡¿"
 _WEST = "àâäáãåæçèéêëìíîïñòóôöõøùúûüýÿßœÀÂÄÁÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØÙÚÛÜŒ"

@@ -9,7 +9,7 @@ from data_makers import FIELDS, collect
 from pydantic import ValidationError
 
 from kerasft.data.config import CsvSource, DataConfig
-from kerasft.data.encodings import find_codec, guess_encoding, guess_wide
+from kerasft.data.encodings import find_codec, guess_encoding, guess_wide, is_cut_utf8
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
 
@@ -115,6 +115,40 @@ def test_damaged_rows_of_a_utf8_file_cost_themselves_alone(read):
     assert len(rows) == 303
     assert [reason for _, reason, _ in rejects] == ["invalid UTF-8"] * 2
     assert "'é' in cp1252" in rejects[0][2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"said it\xe2\x80", b"said it\xe2\x80,a\n", b"caf\xc3\r\n", b'"caf\xc3",b\n', b"JOS\xc3\t1\n", b"it\xe2 a\n",
+        b"fine \xf0\x9f\x98...\n", "Straße gr".encode() + b"\xc3\n", "при".encode() + b"\xd0\n",
+        b"caf\xc3" + "…,b\n".encode(),
+    ],
+)  # fmt: skip
+def test_a_character_cut_short_is_no_sign_of_another_encoding(line):
+    assert is_cut_utf8(line)
+
+
+@pytest.mark.parametrize(
+    "text", ["très bon", "café", "le café, noir", "CAFÉ", "irmã", "città", "“so”", "été é", "a – b"]
+)
+def test_letters_of_another_encoding_are_no_cut_characters(text):
+    assert not is_cut_utf8(text.encode("cp1252"))
+
+
+def test_rows_cut_inside_a_character_cost_themselves_alone(read):
+    content = write_rows("utf-8", [], plain=1000) + b"and so he said it\xe2\x80,a\nun caf\xc3,b\n"
+    rows, rejects = read(content)
+    assert len(rows) == 1000
+    assert [reason for _, reason, _ in rejects] == ["invalid UTF-8"] * 2
+    assert "a character is cut short there, or it is" in rejects[1][2]
+
+
+@pytest.mark.parametrize("text", ["très bon", "un café"])
+def test_five_accented_rows_among_a_thousand_are_not_lost(read, text):
+    content = write_rows("latin-1", [text] * 5, plain=1000) + b"un caf\xc3,b\n"
+    with pytest.raises(DataError, match="looks like cp1252, not utf-8, as 5 lines tell"):
+        read(content)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])

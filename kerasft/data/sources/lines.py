@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from kerasft.data.encodings import USUAL, find_codec, guess_encoding, guess_wide
+from kerasft.data.encodings import USUAL, find_codec, guess_encoding, guess_wide, is_cut_utf8
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 
@@ -103,6 +103,8 @@ class _Evidence:
         for raw, line in zip(lines, decoded, strict=True):
             if raw.isascii() or line.reason == LINE_TOO_LONG:
                 continue
+            if self._codec == "utf-8" and line.reason and is_cut_utf8(raw):
+                continue  # damage, and no sign of another encoding
             broken = bool(line.reason) or (self._codec != "utf-8" and _is_utf8(raw))
             self._fine += not broken
             self._broken += broken
@@ -187,6 +189,10 @@ def _decode_line(line: bytes, number: int, codec: str, encoding: str) -> Line:
     except UnicodeDecodeError as error:
         damage = f"byte 0x{line[error.start]:02X} at byte {error.start} of the line: {error.reason}"
         guess = guess_encoding([line]) if codec == "utf-8" and len(line) <= _SHOWN_BYTES else None
+        cut = codec == "utf-8" and is_cut_utf8(line)
+        if cut:
+            damage += "; a character is cut short there"
         if guess is not None:
-            damage += f"; {line[error.start : error.start + 2].decode(guess, 'replace')[:1]!r} in {guess}"
+            letter = line[error.start : error.start + 2].decode(guess, "replace")[:1]
+            damage += f"{', or it is' if cut else ';'} {letter!r} in {guess}"
         return Line(number, line.decode(codec, "surrogateescape"), f"invalid {encoding.upper()}", damage)
