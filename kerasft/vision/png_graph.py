@@ -88,6 +88,7 @@ def _walk(file: FileBytes) -> _Chunks:
         at = _Chunks(*state)
         length, kind = file.number(at.position, 4), file.part(at.position + 4, 4)
         sound = (length <= file.size - at.position - 12) & (at.steps <= _MAX_CHUNKS)
+        sound &= at.num_kept <= _MAX_KEPT  # with more of them the PNG is damaged, whatever follows
         after = at.position + 12 + tf.where(sound, length, 0)
         picture = sound & (kind == b"IDAT")
         # what follows the picture's first run of chunks, decoding does not need
