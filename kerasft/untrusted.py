@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from typing import Any, BinaryIO
 import pydantic
 
 from kerasft.errors import DataError, KerasftError, storage_error
+from kerasft.files import whole_file
 
 MAX_BYTES = 256 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -112,43 +114,51 @@ def open_plain(path: str | Path, *, follow_links: bool = False) -> BufferedReade
 
 
 def open_in_place(path: str | Path, *, create: bool = True) -> BinaryIO:
-    """Opens a file for writing what is there already: neither emptied nor replaced; does not follow a link.
+    """Opens a file for writing what is there already: not emptied; does not follow a link.
+
+    One with a second name elsewhere (a hard link, as backups make them) gets a copy in its place first: what stands
+    under the other name stays as it is.
 
     Args:
         path: the file; its folder exists.
         create: whether it is made where it is not there.
 
     Returns:
-        Readable and writable, unbuffered, at the file's beginning.
+        Readable and writable, at the file's beginning; to be flushed where others look.
 
     Raises:
         StorageError: the disk is full or read-only, say.
-        DataError: it is no plain file, or has a second name elsewhere (a hard link), which would be written too.
+        DataError: it is no plain file.
         FileNotFoundError: it is not there, and is not to be made.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     with naming(path):
-        if os.path.lexists(path):
+        with suppress(FileNotFoundError):  # it may have gone meanwhile: a lock is removed by its owner
             _check_plain(os.lstat(path).st_mode)
-        try:
-            file = _take(os.open(path, flags, 0o644), "r+b", buffering=0)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise ValueError("it is a link, and not followed") from None
-            raise
+        file = _open_again(path, flags)
         if os.fstat(file.fileno()).st_nlink > 1:
-            file.close()
-            raise ValueError("it has another name besides (a hard link), whose file would be written too")
+            with file, whole_file(path) as temporary, open(temporary, "wb") as copy:
+                shutil.copyfileobj(file, copy)
+            file = _open_again(path, flags)
     return file
 
 
-def _take(descriptor: int, mode: str, buffering: int = -1) -> Any:
+def _open_again(path: str | Path, flags: int) -> BinaryIO:
+    try:
+        return _take(os.open(path, flags, 0o644), "r+b")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link, and not followed") from None
+        raise
+
+
+def _take(descriptor: int, mode: str) -> Any:
     try:
         _check_plain(os.fstat(descriptor).st_mode)
     except ValueError:
         os.close(descriptor)
         raise
-    return open(descriptor, mode, buffering=buffering)
+    return open(descriptor, mode)
 
 
 def _check_plain(mode: int) -> None:

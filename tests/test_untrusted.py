@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,49 @@ def test_a_file_that_is_written_in_place_keeps_what_it_holds(tmp_path: Path) -> 
         assert file.read() == b"abc"
         file.write(b"d")
     assert path.read_text() == "abcd"
-    os.link(path, tmp_path / "other")
-    with pytest.raises(DataError, match="hard link"):
-        open_in_place(path)
     with pytest.raises(FileNotFoundError):
         open_in_place(tmp_path / "none", create=False)
     with pytest.raises(StorageError):
         open_in_place(tmp_path / ("x" * 300))
+
+
+def test_what_is_written_in_place_is_not_written_under_another_name(tmp_path: Path) -> None:
+    path, backup = tmp_path / "file", tmp_path / "backup"
+    path.write_text("abc")
+    os.link(path, backup)
+    with open_in_place(path) as file:
+        assert file.read() == b"abc"
+        file.write(b"d")
+    assert (path.read_text(), backup.read_text()) == ("abcd", "abc")
+    assert sorted(os.listdir(tmp_path)) == ["backup", "file"]
+
+
+def test_a_file_that_goes_while_it_is_opened_is_made_anew(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / ".lock"
+    path.touch()
+    look = os.lstat
+
+    def look_too_late(name: Any) -> os.stat_result:
+        path.unlink(missing_ok=True)
+        return look(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kerasft.untrusted.os.lstat", look_too_late)
+        open_in_place(path).close()
+    assert path.exists()
+
+
+def test_a_write_in_place_that_finds_no_room_is_an_error(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    file = open_in_place(tmp_path / "file")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        file.write(b"a line of more than ten bytes")
+        with pytest.raises(OSError, match="too large"):
+            file.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        file.close()
 
 
 @pytest.mark.parametrize("name", [name for name in STRANGE if name != "a folder"])

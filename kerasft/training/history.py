@@ -109,9 +109,9 @@ class History(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Ends the file; to be called where `fit` may leave by an exception."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
         finite = {k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()}
