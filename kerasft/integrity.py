@@ -81,14 +81,14 @@ Hashes = dict[str, Recorded]
 """Path in the folder, with `/` → what is known of it."""
 
 
-def hash_file(path: Path) -> Hash:
-    """A file's hash; memory does not grow with the file.
+def hash_file(path: Path, *, follow_links: bool = False) -> Hash:
+    """A file's hash; memory does not grow with the file. For `follow_links` see `check_folder`.
 
     Raises:
         OSError: it is not there, or cannot be read.
         ValueError: it is no plain file.
     """
-    with open_plain(path) as file:
+    with open_plain(path, follow_links=follow_links) as file:
         digest = hashlib.sha256()
         while piece := file.read(_PIECE_BYTES):
             digest.update(piece)
@@ -103,15 +103,17 @@ def hash_bytes(content: bytes) -> Hash:
 # --- the record -----------------------------------------------------------------------------------------------
 
 
-def read_hashes(folder: Path) -> Hashes | None:
-    """A folder's record; None where it has none, as those of older versions have not.
+def read_hashes(folder: Path, *, follow_links: bool = False) -> Hashes | None:
+    """A folder's record; None where it has none, as those of older versions have not. See `check_folder`, too.
 
     Raises:
         DamagedError: it is not as it was written.
     """
     path = folder / HASHES
     try:
-        content = read_bytes(path, max_bytes=MAX_BYTES, error=DamagedError, fix=_FIX)
+        content = read_bytes(
+            path, max_bytes=MAX_BYTES, error=DamagedError, fix=_FIX, follow_links=follow_links
+        )
     except FileNotFoundError:
         return None
     try:
@@ -248,22 +250,25 @@ def forget_files(folder: Path, paths: Iterable[Path]) -> None:
 # --- checking -------------------------------------------------------------------------------------------------
 
 
-def find_damage(folder: Path, name: str, hashes: Hashes | None = None) -> str | None:
+def find_damage(
+    folder: Path, name: str, hashes: Hashes | None = None, *, follow_links: bool = False
+) -> str | None:
     """What is wrong with one file, in words; None where it is as it was written, or nothing is recorded of it.
 
     Args:
         folder: with the record.
         name: the file's path in it, with `/`.
         hashes: the folder's record, where it was read already.
+        follow_links: whether links are followed: only in a folder that the user named.
 
     Raises:
         DamagedError: the record is.
     """
-    recorded = (read_hashes(folder) if hashes is None else hashes) or {}
+    recorded = (read_hashes(folder, follow_links=follow_links) if hashes is None else hashes) or {}
     if name not in recorded:
         return None
     try:
-        return recorded[name].find_damage(hash_file(folder / name))
+        return recorded[name].find_damage(hash_file(folder / name, follow_links=follow_links))
     except FileNotFoundError:
         return None if recorded[name].is_new else "it is missing"
     except OSError as error:
@@ -272,39 +277,48 @@ def find_damage(folder: Path, name: str, hashes: Hashes | None = None) -> str | 
         return str(error)
 
 
-def check_file(path: Path, fix: str, folder: Path | None = None) -> None:
+def check_file(path: Path, fix: str, folder: Path | None = None, *, follow_links: bool = False) -> None:
     """Refuses a file that is not as it was written; one of which nothing is recorded is let pass.
 
     Args:
         path: the file.
         fix: how it is made anew.
         folder: with the record; the file's own by default.
+        follow_links: whether links are followed: only in a folder that the user named.
 
     Raises:
         DamagedError: it is damaged, or the record is.
     """
     folder = folder or path.parent
     name = path.relative_to(folder).as_posix()
-    damage = find_damage(folder, name)
-    if damage is not None and find_damage(folder, name) is not None:  # it was not replaced meanwhile
+    damage = find_damage(folder, name, follow_links=follow_links)
+    if (
+        damage is not None and find_damage(folder, name, follow_links=follow_links) is not None
+    ):  # it was not replaced meanwhile
         raise DamagedError(f"the file is damaged: {damage}", where=str(path), fix=fix)
 
 
-def check_folder(folder: Path, fix: str, *, besides: tuple[str, ...] = ()) -> None:
+def check_folder(
+    folder: Path, fix: str, *, besides: tuple[str, ...] = (), follow_links: bool = False
+) -> None:
     """Refuses a folder with a recorded file that is not as it was written.
 
     Args:
         folder: with the record.
         fix: how it is made anew.
         besides: ends of the names of files that are not opened, and not looked at.
+        follow_links: whether a link to a plain file stands for it (stores of data keep a folder's files elsewhere,
+            and links in it): only in a folder that the user named.
 
     Raises:
         DamagedError: a file is damaged or missing, or the record is.
     """
-    hashes = read_hashes(folder) or {}
+    hashes = read_hashes(folder, follow_links=follow_links) or {}
     for name in hashes:
-        if not name.endswith(besides or "\0") and find_damage(folder, name, hashes):
-            check_file(folder / name, fix, folder)
+        if name.endswith(besides or "\0"):
+            continue
+        if find_damage(folder, name, hashes, follow_links=follow_links):
+            check_file(folder / name, fix, folder, follow_links=follow_links)
 
 
 def read_checked(path: Path, fix: str, folder: Path | None = None) -> bytes:

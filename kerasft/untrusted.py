@@ -204,15 +204,16 @@ def read_bytes(
     max_bytes: int = MAX_BYTES,
     error: type[KerasftError] = DataError,
     fix: str = REMOVE_IT,
+    follow_links: bool = False,
 ) -> bytes:
-    """A plain file's bytes.
+    """A plain file's bytes; for `follow_links` see `open_plain`.
 
     Raises:
         FileNotFoundError: it is not there.
         `error`: it is no plain file, has more than `max_bytes`, or cannot be read.
     """
     with naming(path, error, fix):
-        return _load_bytes(path, max_bytes)
+        return _load_bytes(path, max_bytes, follow_links)
 
 
 def _load_bytes(path: str | Path, max_bytes: int, follow_links: bool = False) -> bytes:

@@ -51,6 +51,19 @@ def test_a_whole_folder_passes_and_lists_every_file(folder: Path) -> None:
     assert read_checked(folder / "one.txt", "fix") == b"content of one.txt"
 
 
+def test_a_folder_made_of_links_passes_where_the_user_named_it(folder: Path, tmp_path_factory) -> None:
+    store = tmp_path_factory.mktemp("store")
+    for number, name in enumerate(("one.txt", "inner/two.bin", HASHES)):
+        (folder / name).rename(store / str(number))
+        (folder / name).symlink_to(store / str(number))
+    check_folder(folder, "fix", follow_links=True)
+    with pytest.raises(DamagedError, match="it is a link"):
+        check_folder(folder, "fix")
+    flip(store / "1", 13)
+    with pytest.raises(DamagedError, match="its SHA-256 differs"):
+        check_folder(folder, "fix", follow_links=True)
+
+
 @pytest.mark.parametrize("name", ["one.txt", "inner/two.bin"])
 def test_a_changed_file_is_named_with_what_to_do(folder: Path, name: str) -> None:
     flip(folder / name, 13)

@@ -99,7 +99,7 @@ def compute_preset_fingerprint(folder: Path) -> str:
     Raises:
         DamagedError: a file is not as kerasft wrote it.
     """
-    check_folder(folder, _DAMAGED)
+    check_folder(folder, _DAMAGED, follow_links=True)
     digest = hashlib.sha256()
     for name in list_preset_files(folder):
         digest.update(f"{name}\0{compute_sha256(folder / name)}\n".encode())

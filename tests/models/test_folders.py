@@ -10,6 +10,7 @@ import pytest
 from preset_makers import make_keras_hub_preset, make_preset
 
 from kerasft.errors import PresetError
+from kerasft.integrity import write_hashes
 from kerasft.models.folders import (
     check_preset_folder,
     compute_preset_fingerprint,
@@ -122,6 +123,18 @@ def test_links_inside_the_folder_and_into_the_allowed_one_are_followed(tmp_path:
     check_preset_folder(folder, may_link_within=blobs)
     with pytest.raises(PresetError, match="leads out"):
         check_preset_folder(folder)
+
+
+def test_a_preset_of_links_has_the_fingerprint_of_its_files(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path / "preset")
+    write_hashes(folder)
+    before = compute_preset_fingerprint(folder)
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for path in [path for path in folder.iterdir() if path.is_file()]:
+        path.rename(blobs / path.name)
+        path.symlink_to(blobs / path.name)
+    assert compute_preset_fingerprint(folder) == before
 
 
 def test_a_pipe_in_the_folder_is_refused_and_not_read(tmp_path: Path) -> None:

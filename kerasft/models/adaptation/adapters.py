@@ -161,7 +161,7 @@ def read_adapter(folder: Path) -> Adapter:
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise PresetError(f"The adapter's folder lacks {name}.", where=str(folder), fix=_FIX)
-    check_folder(folder, _DAMAGED)
+    check_folder(folder, _DAMAGED, follow_links=True)
     try:
         told = load_json(folder / DESCRIPTION, follow_links=True)
         preset, labels = str(told.pop("preset_fingerprint")), tuple(told.pop("label_names"))
