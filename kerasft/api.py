@@ -309,7 +309,7 @@ def _format_row(number: int, text: Any, label: Any, split: str) -> str:
     if not isinstance(text, str):
         raise ConfigError(f"text {number} is no string but {text!r:.60}", where=_SPLIT.format(split))
     try:
-        return format_json({"text": text, "label": label})
+        return format_json({"text": text, "label": label}, keeps_surrogates=True)
     except (TypeError, ValueError) as error:
         told = f"label {number} is neither string, number nor truth value but {label!r:.60}"
         raise ConfigError(told, where=_SPLIT.format(split)) from error

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from kerasft.errors import DamagedError
 from kerasft.files import whole_file, write_text
 from kerasft.printable import format_json
@@ -117,29 +119,52 @@ def read_hashes(folder: Path, *, follow_links: bool = False) -> Hashes | None:
     except FileNotFoundError:
         return None
     try:
-        hashes = _parse(parse_json(content))
+        found = parse_json(content, _AnyFormat)["format"]
+        if found > FORMAT:
+            raise DamagedError(
+                f"the record of hashes has format {found}, written by a newer kerasft; this one reads {FORMAT}",
+                where=str(path),
+                fix=f"Update kerasft. (Where no newer one was at work here, the record is damaged.) {_FIX}",
+            )
+        hashes = _parse(parse_json(content, _Record))
         damaged = _format(hashes).encode() != content
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except ValueError:
         damaged = True
     if damaged:
         raise DamagedError("the record of hashes is not as it was written", where=str(path), fix=_FIX)
     return hashes
 
 
-def _parse(record: Mapping[str, Any]) -> Hashes:
-    if record["format"] != FORMAT:
-        raise ValueError(f"format {record['format']}")
+class _AnyFormat(pydantic.BaseModel):
+    format: int
 
-    def parse_hash(entry: Mapping[str, Any] | None) -> Hash | None:
-        return None if entry is None else Hash(int(entry["bytes"]), str(entry["sha256"]))
+
+class _Written(pydantic.BaseModel):
+    bytes: int
+    sha256: str
+
+
+class _Entry(_Written):
+    replaces: _Written | None = None
+    is_new: bool = False
+
+
+class _Record(_AnyFormat):
+    sha256: str
+    files: dict[str, _Entry]
+
+
+def _parse(record: Mapping[str, Any]) -> Hashes:
+    def parse_hash(entry: Mapping[str, Any]) -> Hash:
+        return Hash(entry["bytes"], entry["sha256"])
 
     hashes: Hashes = {}
     for name, entry in record["files"].items():
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"{name} lies outside the folder")
-        now = parse_hash(entry)
-        assert now is not None
-        hashes[name] = Recorded(now, parse_hash(entry.get("replaces")), bool(entry.get("is_new")))
+        replaced = entry.get("replaces")
+        is_new = entry.get("is_new", False)
+        hashes[name] = Recorded(parse_hash(entry), parse_hash(replaced) if replaced else None, is_new)
     return hashes
 
 

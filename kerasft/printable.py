@@ -14,6 +14,8 @@ _UNSAFE = (
 _CONTROLS = re.compile(f"[{_UNSAFE}]")
 _CONTROLS_AND_BREAKS = re.compile(f"[\t\n{_UNSAFE}]")
 _OUT_OF_PAGES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _BREAKS = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
@@ -44,13 +46,24 @@ def _escape(match: re.Match[str]) -> str:
     return _BREAKS.get(match.group()) or (f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}")
 
 
-def format_json(value: Any, *, ascii_only: bool = False, **options: Any) -> str:
+def format_json(
+    value: Any, *, ascii_only: bool = False, keeps_surrogates: bool = False, **options: Any
+) -> str:
     """JSON text that any terminal and any file takes: what `make_printable` escapes is escaped as JSON does.
+
+    A lone surrogate (a byte of a file's name that is no UTF-8, say) stands for no character in JSON either, and no
+    reader has to take it: it becomes the six characters `\\udce9`. So `kerasft.untrusted.parse_json` reads whatever
+    is written here.
 
     Args:
         value: JSON-able.
         ascii_only: everything that is not ASCII is escaped as well.
+        keeps_surrogates: lone surrogates are escaped as JSON does, too: what reads them refuses them.
         **options: of `json.dumps`.
     """
-    text = json.dumps(value, ensure_ascii=ascii_only, **options)
+    text = json.dumps(value, ensure_ascii=False, **options)
+    if not keeps_surrogates:
+        text = _SURROGATES.sub(lambda match: f"\\\\u{ord(match.group()):04x}", text)
+    if ascii_only:
+        text = _NOT_ASCII.sub(lambda match: json.dumps(match.group())[1:-1], text)
     return _CONTROLS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

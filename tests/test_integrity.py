@@ -103,6 +103,37 @@ def test_every_bit_of_the_record_itself_counts(folder: Path) -> None:
         path.write_bytes(whole)
 
 
+LYING = [
+    '{"format": 1, "files": {"a": null}}',
+    '{"format": 1, "sha256": "", "files": {"a": null}}',
+    '{"format": 1, "sha256": "", "files": {"a": {"bytes": Infinity, "sha256": ""}}}',
+    '{"format": 1, "sha256": "", "files": {"a": {"bytes": "1", "sha256": ""}}}',
+    '{"format": 1, "sha256": "", "files": {"a": {"bytes": 1, "sha256": "", "replaces": []}}}',
+    '{"format": 1, "sha256": "", "files": {"../a": {"bytes": 1, "sha256": ""}}}',
+    '{"format": 1, "sha256": "", "files": []}',
+    '{"format": Infinity}',
+    '{"format": null}',
+    "{}",
+    "[]",
+    "null",
+]
+
+
+@pytest.mark.parametrize("text", LYING)
+def test_a_record_of_another_shape_is_damaged_and_nothing_else(text: str, folder: Path) -> None:
+    (folder / HASHES).write_text(text)
+    with pytest.raises(DamagedError, match="is not as it was written") as caught:
+        read_hashes(folder)
+    assert caught.value.where == str(folder / HASHES)
+
+
+def test_a_record_of_a_newer_format_is_told_as_that(folder: Path) -> None:
+    (folder / HASHES).write_text('{"format": 2, "files": []}')
+    with pytest.raises(DamagedError, match="format 2, written by a newer kerasft") as caught:
+        read_hashes(folder)
+    assert str(caught.value.fix).startswith("Update kerasft.")
+
+
 def test_without_a_record_nothing_is_checked(folder: Path) -> None:
     (folder / HASHES).unlink()
     flip(folder / "one.txt", 0)

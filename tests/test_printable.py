@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from kerasft.errors import DataError
 from kerasft.printable import format_json, make_line, make_printable
+from kerasft.untrusted import parse_json
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,36 @@ def test_json_is_safe_and_says_the_same(ascii_only: bool) -> None:
     assert json.loads(text) == value
     assert make_line(text) == text
     assert text.isascii() == ascii_only
-    assert format_json("\udce9") == '"\\udce9"'
+    assert format_json("\udce9", ascii_only=ascii_only, keeps_surrogates=True) == '"\\udce9"'
+
+
+_TEXTS = st.text(st.characters(), max_size=8)  # halves of pairs among them
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def escape_halves(value: Any) -> Any:
+    """The value with each half of a pair written as six characters."""
+    if isinstance(value, str):
+        return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, list):
+        return [escape_halves(one) for one in value]
+    if isinstance(value, dict):
+        return {escape_halves(key): escape_halves(one) for key, one in value.items()}
+    return value
+
+
+@given(value=_VALUES, ascii_only=st.booleans())
+@example(value={"command": "caf\udce9 \\\ud83d\ude00 \\\\"}, ascii_only=False)
+@example(value={"caf\udce9": ["\ud83d\ude00 😀"]}, ascii_only=True)
+def test_what_is_written_as_json_is_read_back_as_it_was_halves_of_characters_aside(
+    value: Any, ascii_only: bool
+) -> None:
+    text = format_json(value, ascii_only=ascii_only)
+    assert parse_json(text.encode("utf-8"), Any) == escape_halves(value)
 
 
 def test_an_error_names_a_place_on_one_line() -> None:

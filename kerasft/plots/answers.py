@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from PIL import Image
 
 from kerasft.errors import ConfigError
 from kerasft.files import whole_file
+from kerasft.integrity import hash_file
 from kerasft.plots.sheets import draw_label
 from kerasft.plots.style import shorten_label
-from kerasft.untrusted import iterate_json_lines, open_in_place, read_bytes
+from kerasft.printable import format_json, make_line
+from kerasft.untrusted import iterate_json_lines, naming, open_in_place
 
 _RECORD = ".kerasft-copies.jsonl"
 
@@ -30,8 +31,12 @@ class _Copy(pydantic.BaseModel):
     sha256: str
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+def _is_known(path: Path, known: Mapping[str, set[str]]) -> bool:
+    """Whether a file is as it was when its hash was recorded; a link is not."""
+    if path.is_symlink():
+        return False
+    with naming(path):
+        return hash_file(path).sha256 in known.get(make_line(path.name), ())
 
 
 class LabelledCopies:
@@ -61,23 +66,25 @@ class LabelledCopies:
         known = self._read_record()
         for name in dict.fromkeys(self._choose_name(str(source)) for source in sources):
             path = folder / name
-            if os.path.lexists(path) and (path.is_symlink() or known.get(name) != _hash(path)):
+            if os.path.lexists(path) and not _is_known(path, known):
                 raise ConfigError(
                     f"{name} is no copy that kerasft made, or was changed since, and would be written over",
                     where=f"--draw {folder}",
                     fix="Name a new or empty folder, or move that file elsewhere.",
                 )
 
-    def _read_record(self) -> dict[str, str]:
-        path = self.folder / _RECORD
-        return (
-            {row["name"]: row["sha256"] for row in iterate_json_lines(path, _Copy)} if path.exists() else {}
-        )
+    def _read_record(self) -> dict[str, set[str]]:
+        path, known = self.folder / _RECORD, defaultdict[str, set[str]](set)
+        if path.exists():
+            for row in iterate_json_lines(path, _Copy):
+                known[row["name"]].add(row["sha256"])
+        return known
 
-    def _record(self, path: Path) -> None:
+    def _record(self, path: Path, content: Path) -> None:
+        row = {"name": make_line(path.name), "sha256": hash_file(content).sha256}
         with open_in_place(self.folder / _RECORD) as file:
             file.seek(0, os.SEEK_END)
-            file.write((json.dumps({"name": path.name, "sha256": _hash(path)}) + "\n").encode())
+            file.write((format_json(row) + "\n").encode())
 
     def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any]) -> Path:
         """Writes one copy: upright, as large as the picture, a line with label and probability below it.
@@ -97,9 +104,9 @@ class LabelledCopies:
             f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%" for label in labels
         )
         copy = draw_label(_open(data), told or "none")
-        with whole_file(path) as temporary:
+        # recorded first: a process that is killed between the two leaves the copy before, whose hash is recorded too
+        with whole_file(path, before_replacing=lambda finished: self._record(path, finished)) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
-        self._record(path)
         return path
 
     def _choose_name(self, source: str) -> str:

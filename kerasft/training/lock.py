@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import socket
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from kerasft.errors import RunLockedError, storage_error
 from kerasft.files import make_folder
+from kerasft.printable import format_json
 from kerasft.untrusted import open_in_place, parse_json
 
 LOCK = ".lock"
@@ -133,4 +133,4 @@ def _write_owner(descriptor: int) -> None:
     os.ftruncate(descriptor, 0)
     # a disk without room for a line is told where something is to be written; the lock holds without it
     with contextlib.suppress(OSError):
-        os.pwrite(descriptor, (json.dumps(owner) + "\n").encode(), 0)
+        os.pwrite(descriptor, (format_json(owner) + "\n").encode(), 0)

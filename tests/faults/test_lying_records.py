@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kerasft.config.loading import load_config
-from kerasft.errors import ConfigError, DataError, KerasftError
+from kerasft.errors import ConfigError, DamagedError, DataError, KerasftError
 from kerasft.experiment import ExperimentConfig
 from kerasft.training.checkpoint import find_checkpoint, write_checkpoint
 from kerasft.training.history import cut_back
@@ -103,6 +103,21 @@ CONTENTS = {
 def test_a_record_that_is_no_json_object_is_told_by_name(folder: Path, name: str, content: str) -> None:
     (folder / name).write_bytes(CONTENTS[content])
     check_told(folder, name)
+
+
+LYING_HASHES = {
+    "no hash": b'{"format": 1, "sha256": "", "files": {"task.json": null}}',
+    "infinite": b'{"format": 1, "sha256": "", "files": {"task.json": {"bytes": Infinity, "sha256": ""}}}',
+}
+
+
+@pytest.mark.parametrize("content", LYING_HASHES)
+def test_a_lying_record_of_hashes_is_told_by_name(folder: Path, content: str) -> None:
+    (folder / "hashes.json").write_bytes(LYING_HASHES[content])
+    for act in (read_all, lambda folder: RunFolder(folder).owned().__enter__()):
+        with pytest.raises(DamagedError, match="is not as it was written") as caught:
+            act(folder)
+        assert caught.value.where == str(folder / "hashes.json")
 
 
 STRANGE: dict[str, Callable[[Path], Any]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +89,35 @@ def test_other_files_and_changed_copies_are_not_written_over(tmp_path: Path) -> 
     copy.write_bytes(draw(40))
     with pytest.raises(ConfigError, match=r"a\.png is no copy that kerasft made, or was changed"):
         LabelledCopies(tmp_path, ["in/a.png"])
+
+
+def test_a_copy_whose_writing_was_cut_off_is_written_over_and_so_is_the_one_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
+
+    class Killed(BaseException):
+        pass
+
+    def write_and_die(replace: Callable[[Path, Path], None], is_replaced: bool) -> None:
+        def die(source: Path, target: Path) -> None:
+            if is_replaced:
+                replace(source, target)
+            raise Killed
+
+        monkeypatch.setattr(os, "replace", die)
+        with pytest.raises(Killed):
+            LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER)
+        monkeypatch.undo()
+
+    for is_replaced in (False, True):
+        write_and_die(os.replace, is_replaced)
+        LabelledCopies(tmp_path, ["in/a.png"])
+
+
+def test_a_copy_whose_name_is_no_utf_8_is_known_again(tmp_path: Path) -> None:
+    for width in (120, 60):
+        LabelledCopies(tmp_path, ["in/caf\udce9.png"]).write("in/caf\udce9.png", draw(width), ANSWER)
+    os.truncate(tmp_path / "caf\udce9.png", 10)
+    with pytest.raises(ConfigError, match="was changed since"):
+        LabelledCopies(tmp_path, ["in/caf\udce9.png"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from kerasft.errors import ConfigError
 from kerasft.training.run_folder import RunFolder
+from kerasft.untrusted import read_json
 
 
 def test_a_new_run_folder_makes_nothing_and_knows_nothing(tmp_path: Path) -> None:
@@ -71,3 +73,16 @@ def test_the_environment_tells_versions_and_machine_and_keeps_what_was_added(tmp
     assert {"tensorflow", "keras", "keras-hub", "numpy", "kerasft"} <= set(found["versions"])
     assert "not installed" not in found["versions"].values()
     assert found["cores"] >= 1
+
+
+def test_a_command_line_that_is_no_utf_8_is_noted_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kerasft", "caf\udce9.yaml"])
+    run = RunFolder(tmp_path)
+    with run.owned():
+        assert read_json(tmp_path / ".lock")["command"] == r"kerasft caf\udce9.yaml"
+        for _ in range(2):
+            run.write_environment(preset="caf\udce9")
+    found = run.read_environment()
+    assert (found["command"], found["preset"]) == (r"kerasft caf\udce9.yaml", r"caf\udce9")
