@@ -177,12 +177,7 @@ class Checkpointer(keras.callbacks.Callback):
         Raises:
             DataError: the checkpoint is of another model or another order of batches.
         """
-        with naming(checkpoint.path):
-            return self._restore(checkpoint, checkpoint.load_training_state(), checkpoint.load_tensors())
-
-    def _restore(
-        self, checkpoint: Checkpoint, state: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
-    ) -> tuple[int, int]:
+        state, tensors = checkpoint.load_training_state(), checkpoint.load_tensors()
         self._epoch, self._done, self._step = state["epoch"], state["steps_of_epoch"], checkpoint.step
         self._saved_step, self._best_step = checkpoint.step, state["best_step"]
         self._writer.written_step = checkpoint.step
@@ -193,17 +188,21 @@ class Checkpointer(keras.callbacks.Callback):
                 where=str(checkpoint.path),
                 fix="Use the versions of kerasft and NumPy that wrote it, or start afresh: --restart.",
             )
-        restore_variables(self._variables, tensors)
+        with naming(checkpoint.path):
+            restore_variables(self._variables, tensors)
         if self._done:
             # `fit` sets the metrics back when the epoch begins: they are put in place after that
             self._metrics = {name: value for name, value in tensors.items() if name.startswith("metrics/")}
+        with naming(checkpoint.path):
+            states = {name: state["callbacks"][name] for name in self._stateful}
         for name, part in self._stateful.items():
-            part.set_state(state["callbacks"][name])
+            part.set_state(states[name])
         if self._best is not None and self._best_step is not None:
             folder = checkpoint.path.with_name(str(self._best_step))
             stored = Checkpoint(self._best_step, folder).load_tensors("model/")
             self._best.set_weights(stored)
-        restore_generators(state["generators"])
+        with naming(checkpoint.path):
+            restore_generators(state["generators"])
         return self._epoch, self._done
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import keras
@@ -12,7 +14,7 @@ import tensorflow as tf
 
 from kerasft.errors import DataError
 from kerasft.optimizers import AdamW
-from kerasft.training.checkpointing import CallbackSequence, count_interval, skip_steps
+from kerasft.training.checkpointing import CallbackSequence, Checkpointer, count_interval, skip_steps
 from kerasft.training.selection import AveragedWeights
 from kerasft.training.state import (
     build_all,
@@ -71,6 +73,35 @@ def straight(request: pytest.FixtureRequest) -> Straight:
 
     history = model.fit(build_batches(), verbose=0, shuffle=False, callbacks=[Keep()]).history
     return Straight(request.param, snapshots, read_all(model), history)
+
+
+def test_a_defect_of_a_callback_is_not_told_as_a_damaged_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def set_state(self, state: Any) -> None:
+            raise TypeError("a defect")
+
+    stream = SimpleNamespace(seek=lambda epoch, done: None)
+    checkpointer = object.__new__(Checkpointer)
+    for name, value in {
+        "_writer": SimpleNamespace(), "_stream": stream, "_variables": {}, "_stateful": {"x": Broken()}, "_best": None,
+    }.items():  # fmt: skip
+        setattr(checkpointer, name, value)
+    monkeypatch.setattr(Checkpointer, "_fingerprint_plan", lambda self: "")
+    state: dict[str, Any] = {
+        "epoch": 0,
+        "steps_of_epoch": 0,
+        "best_step": None,
+        "plan": "",
+        "callbacks": {"x": {}},
+    }
+    checkpoint: Any = SimpleNamespace(
+        path=Path("checkpoints/3"), step=3, load_training_state=lambda: state, load_tensors=dict
+    )
+    with pytest.raises(TypeError, match="a defect"):
+        checkpointer.restore(checkpoint)
+    state["callbacks"] = {}
+    with pytest.raises(DataError, match="checkpoints/3: is damaged: it lacks 'x'"):
+        checkpointer.restore(checkpoint)
 
 
 @pytest.mark.parametrize("steps", [1, 4, STEPS])
