@@ -143,10 +143,11 @@ def _keep(
     """Puts figures and predictions into the run folder.
 
     Raises:
-        RunLockedError: the model there is another by now.
+        RunLockedError: the model there is another by now, or gone.
     """
-    if run.read_task().get("fingerprint") != trained.facts.get("fingerprint"):
-        raise RunLockedError("the model was trained anew meanwhile", where=str(run.path))
+    there = run.read_task() if run.task.exists() and run.model.exists() else {}
+    if there.get("fingerprint") != trained.facts["fingerprint"]:
+        raise RunLockedError("the model is trained anew meanwhile", where=str(run.path))
     if not other:
         run.mark_begun("evaluate")
     for name in measured:

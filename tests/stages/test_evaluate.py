@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from tiny_bert import write_texts
 
 from kerasft.cli.main import main
 from kerasft.config.loading import load_config
-from kerasft.errors import ConfigError, DataError
+from kerasft.errors import ConfigError, DataError, RunLockedError
 from kerasft.experiment import ExperimentConfig
 from kerasft.stages import run as stage
 from kerasft.stages.check import check
+from kerasft.stages.evaluate import _keep
 from kerasft.stages.predict import Predictor
 from kerasft.training.run_folder import RunFolder
 
@@ -28,6 +30,14 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def copied(tiny_run: RunFolder, tmp_path: Path) -> RunFolder:
     return RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+
+
+def test_where_another_process_has_begun_afresh_the_figures_are_not_kept(tmp_path: Path) -> None:
+    trained: Any = SimpleNamespace(facts={"fingerprint": "f"})
+    unused: Any = None
+    with pytest.raises(RunLockedError, match="is trained anew meanwhile"):
+        _keep(unused, RunFolder(tmp_path), trained, unused, {}, tmp_path, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
