@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasft.errors import ConfigError
 from kerasft.files import is_leftover
 from kerasft.integrity import HASHES, find_damage, read_hashes, record_files
+from kerasft.untrusted import check_tree
 
 _STAGES = "stages.json"
 _MARKS = ("config.yaml", "inputs/", _STAGES)
@@ -20,8 +21,24 @@ _WRITTEN_ALONE = (
     "config.yaml", "environment.json", "metrics.json", _STAGES, "task.json", "model.keras", "report.html",
     "augmentation.png",
 )  # fmt: skip
+_OWN = frozenset((
+    *_WRITTEN_ALONE, HASHES, "metrics.jsonl", "inputs", "dataset", "cache", "preset", "adapter", "predictions",
+    "checkpoints", "logs", "export", "verify-resume",
+))  # fmt: skip
+"""What kerasft opens in a run folder; its hidden files besides."""
 _OTHERS = ("lost+found",)
 _MOST_NAMES = 3
+
+
+def check_own_files(folder: Path) -> None:
+    """Makes sure that what kerasft opens in a run folder is plain files and folders, at any depth.
+
+    Other things that people put beside (a link to their notes, `latest`) are never opened, and may be what they are.
+
+    Raises:
+        ConfigError: a link, a pipe or a device stands for one of kerasft's files.
+    """
+    check_tree(folder, ConfigError, is_looked_at=lambda name: name in _OWN or name.startswith("."))
 
 
 def check_run_folder(folder: Path) -> None:

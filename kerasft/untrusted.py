@@ -3,7 +3,8 @@
 A run folder can be a download, an archive or a colleague's copy. What kerasft reads back from one, and what it writes
 into one under a name that stands there already, goes through here:
 
-* `check_tree` looks through a folder once, before anything in it is used: no links, pipes or devices at any depth;
+* `check_tree` looks through a folder once, before anything in it is used: no links, pipes or devices at any depth
+  (of a run folder, among the files that kerasft opens: `kerasft.foreign.check_own_files`);
 * `open_plain`, `read_bytes`, `read_text`, `read_json` and `iterate_json_lines` read (`load_json` leaves the naming of
   the file to its caller);
 * `open_in_place` opens a file that is appended to or cut back.
@@ -18,7 +19,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import BufferedReader
@@ -51,20 +52,36 @@ def name_kind(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "a file")
 
 
-def check_tree(root: str | Path, error: type[KerasftError] = DataError) -> None:
+def check_tree(
+    root: str | Path,
+    error: type[KerasftError] = DataError,
+    *,
+    is_looked_at: Callable[[str], bool] = lambda name: True,
+) -> None:
     """Makes sure that in and below a folder there are plain files and folders alone.
 
     Nothing is opened, so that a pipe is not waited for. The folder itself may be reached through a link: its name came
     from the user, what lies in it perhaps did not. One that is not there is in order.
 
+    Args:
+        root: the folder.
+        error: what is raised.
+        is_looked_at: name of what lies right in the folder → whether it, and what is below it, must be so.
+
     Raises:
         `error`: something else lies there; it is named.
     """
-    folders = [os.fspath(root)]
+    top = os.fspath(root)
+    folders = [top]
     while folders:
+        folder = folders.pop()
         try:
-            with os.scandir(folders.pop()) as entries:
-                found = [(entry.path, _read_mode(entry)) for entry in entries]
+            with os.scandir(folder) as entries:
+                found = [
+                    (entry.path, _read_mode(entry))
+                    for entry in entries
+                    if folder != top or is_looked_at(entry.name)
+                ]
         except (FileNotFoundError, NotADirectoryError):
             continue
         for path, mode in found:

@@ -20,8 +20,8 @@ from kerasft.config.paths import resolve_paths
 from kerasft.config.problems import InvalidConfig, Problem
 from kerasft.config.validation import validate
 from kerasft.errors import ConfigError
+from kerasft.foreign import check_own_files
 from kerasft.integrity import check_file
-from kerasft.untrusted import check_tree
 
 C = TypeVar("C", bound=pydantic.BaseModel)
 
@@ -82,7 +82,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
     if run_folder:
         path = run_folder / CONFIG_NAME
         shown = str(path)
-        check_tree(run_folder, ConfigError)
+        check_own_files(run_folder)
         if not path.is_file():
             raise ConfigError(
                 f"The folder holds no {CONFIG_NAME}, so it is no run folder.",

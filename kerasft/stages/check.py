@@ -6,7 +6,9 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasft.config.loading import CONFIG_NAME
 from kerasft.errors import ConfigError, DamagedError
+from kerasft.foreign import check_own_files
 from kerasft.integrity import HASHES, Hashes, find_damage, list_files, read_hashes
 from kerasft.training.checkpoint import MANIFEST, STATE, TENSORS
 from kerasft.training.checkpoint import find_damage as find_checkpoint_damage
@@ -67,7 +69,10 @@ def check(folder: Path) -> Checked:
     Raises:
         ConfigError: it is neither, or something lies in it that is neither a file nor a folder.
     """
-    check_tree(folder, ConfigError)
+    if (folder / CONFIG_NAME).is_file():
+        check_own_files(folder)
+    else:
+        check_tree(folder, ConfigError)
     names = list_files(folder)
     if not names and not (folder / HASHES).exists():
         raise ConfigError(

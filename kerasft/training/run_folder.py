@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 import time
@@ -18,7 +19,7 @@ from kerasft import __version__
 from kerasft.config.loading import CHANGED, format_config
 from kerasft.errors import ConfigError, RunLockedError
 from kerasft.files import remove_folder, sweep_leftovers
-from kerasft.foreign import check_replaceable, check_run_folder, check_unchanged
+from kerasft.foreign import check_own_files, check_replaceable, check_run_folder, check_unchanged
 from kerasft.integrity import (
     check_file,
     find_damage,
@@ -33,7 +34,7 @@ from kerasft.integrity import (
 from kerasft.training.lock import owned
 from kerasft.training.records import Environment, Metrics, StageRecords, TaskRecord
 from kerasft.training.revision import read_git_revision
-from kerasft.untrusted import check_tree, iterate_json_lines, naming, parse_json
+from kerasft.untrusted import iterate_json_lines, naming, parse_json
 
 OTHER = "evaluate_other"
 """In metrics.json: figures on examples that are not the run's own, by a name of their own."""
@@ -98,7 +99,7 @@ class RunFolder:
         Whoever holds it already, through this object, goes on holding it. Reading needs no lock.
 
         Args:
-            report: told where a dead owner's lock was taken over.
+            report: told where a dead owner's lock was taken over, and where another owner is waited for.
             patience_seconds: how long to wait for another owner.
 
         Raises:
@@ -121,23 +122,28 @@ class RunFolder:
             yield
 
     def check(self) -> None:
-        """Makes sure, once, that there are plain files and folders alone in and below the folder.
+        """Makes sure, once, that what kerasft opens in the folder is plain files and folders, at any depth.
 
         Raises:
             ConfigError: something else lies there.
         """
         if not self._checked:
-            check_tree(self.path, ConfigError)
+            check_own_files(self.path)
             self._checked = True
 
     def _take(self, stack: ExitStack, report: Callable[[str], Any], until: float) -> None:
+        told = False
         while True:
             try:
                 stack.enter_context(owned(self.path, report))
                 return
-            except RunLockedError:
-                if time.monotonic() >= until:
+            except RunLockedError as error:
+                left = until - time.monotonic()
+                if left <= 0:
                     raise
+                if not told:
+                    report(f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}.")
+                    told = True
             time.sleep(0.1)
 
     # --- its files, with their hashes -------------------------------------------------------------------------
@@ -198,7 +204,7 @@ class RunFolder:
 
     def record_course(self) -> None:
         """Records metrics.jsonl and logs/, which were appended to, when a training is over."""
-        logs = [path for path in self.logs.rglob("*") if path.is_file()]
+        logs = [path for path in self.logs.rglob("*") if path.is_file() and not path.is_symlink()]
         record_files(self.path, [path for path in (self.history, *logs) if path.exists()])
 
     # --- figures ----------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from kerasft.config.loading import load_config
-from kerasft.errors import ConfigError, DamagedError, DataError, KerasftError
+from kerasft.errors import ConfigError, DamagedError, DataError, KerasftError, RunLockedError
 from kerasft.experiment import ExperimentConfig
+from kerasft.integrity import read_hashes
 from kerasft.training.checkpoint import find_checkpoint, write_checkpoint
 from kerasft.training.history import cut_back
 from kerasft.training.run_folder import RunFolder
@@ -147,6 +148,36 @@ def test_links_and_pipes_anywhere_are_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match=rf"{path.name}: is a (link|pipe)"):
         load_config(ExperimentConfig, folder)
     assert sorted(p.name for p in (folder.parent / "mine").iterdir()) == [".x.0123abcd.tmp"]
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_people_put_beside_is_never_opened_and_may_be_a_link(folder: Path, kind: str) -> None:
+    STRANGE[kind](folder / "notes")
+    assert read_all(folder)[3] == TASK
+    with RunFolder(folder).owned():
+        assert os.path.lexists(folder / "notes")
+
+
+def test_a_link_among_the_logs_ends_no_finished_training(folder: Path) -> None:
+    run = RunFolder(folder)
+    (run.logs / "train").mkdir(parents=True)
+    (run.logs / "train" / "events").write_text("x")
+    (run.logs / "latest").symlink_to("train/events")
+    run.record_course()
+    assert "logs/train/events" in (read_hashes(folder) or {})
+    assert "logs/latest" not in (read_hashes(folder) or {})
+
+
+def test_a_folder_in_use_is_waited_for_and_that_is_told_once(folder: Path) -> None:
+    said: list[str] = []
+    with (
+        RunFolder(folder).owned(),
+        pytest.raises(RunLockedError, match="in use"),
+        RunFolder(folder).owned(said.append, patience_seconds=0.3),
+    ):
+        pass
+    assert len(said) == 1
+    assert "Waiting up to 1 s" in said[0]
 
 
 def test_what_is_cut_back_is_not_cut_through_a_link(tmp_path: Path) -> None:
