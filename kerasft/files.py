@@ -190,9 +190,13 @@ def _remove(path: Path) -> None:
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>\.[^.]+)?", re.DOTALL)
 
 
-def is_leftover(name: str) -> bool:
-    """Whether a file or folder of this name is what a killed process left of one that was to be whole."""
-    return _LEFTOVER.fullmatch(name) is not None
+_SYSTEM_NAMES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
+"""What file browsers and archivers leave in folders, besides hidden files."""
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is nobody's own: hidden, or left by a file browser, such as Thumbs.db."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def remove_folder(path: Path) -> None:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from kerasft.errors import ConfigError
-from kerasft.files import is_leftover
-from kerasft.integrity import HASHES, find_damage, read_hashes, record_files
+from kerasft.files import is_left_out
+from kerasft.integrity import HASHES, find_damage, list_files, read_hashes, record_files
 from kerasft.untrusted import check_tree
 
 _STAGES = "stages.json"
@@ -15,8 +15,6 @@ _MARKS = ("config.yaml", "inputs/", _STAGES)
 """What is written into a run folder first; the record of its hashes, which is written before, names one of them."""
 _LANDMARKS = ("manifest.json", "config.json", "cache.json", "adapter.json")
 """A dataset, a preset, a cache or an adapter from before there were records has one of these."""
-_FOR_PEOPLE = ("config.yaml", "report.html")
-"""What people change in a run folder. (Of what only kerasft reads, another hash is damage, and told as that.)"""
 _WRITTEN_ALONE = (
     "config.yaml", "environment.json", "metrics.json", _STAGES, "task.json", "model.keras", "report.html",
     "augmentation.png",
@@ -61,11 +59,11 @@ def check_run_folder(folder: Path) -> None:
 
 
 def list_contents(folder: Path) -> list[str]:
-    """What a folder holds, less hidden files and what a file system itself puts there; sorted."""
+    """What a folder holds, less hidden files and what file browsers and file systems put there; sorted."""
     if not folder.is_dir():
         return []
     names = sorted(os.listdir(folder))
-    return [name for name in names if not name.startswith(".") and name not in _OTHERS]
+    return [name for name in names if not is_left_out(name) and name not in _OTHERS]
 
 
 def _is_run(folder: Path) -> bool:
@@ -73,29 +71,40 @@ def _is_run(folder: Path) -> bool:
     return (folder / _STAGES).is_file() if known is None else any(name.startswith(_MARKS) for name in known)
 
 
-def check_unchanged(folder: Path) -> None:
-    """Refuses to replace what somebody has changed in a run folder, or put there, in the place of kerasft's own files.
-
-    The files of a run from before there was a record are taken up into one as they are.
+def take_up_older(folder: Path) -> None:
+    """Takes the files of a run from before there was a record of hashes up into one, as they are.
 
     Raises:
-        ConfigError: one is not as kerasft wrote it.
         DamagedError: the record is damaged.
     """
+    if read_hashes(folder) is None and (folder / _STAGES).is_file():
+        record_files(folder, [folder / name for name in _WRITTEN_ALONE if (folder / name).is_file()])
+
+
+def check_unchanged(path: Path) -> None:
+    """Refuses to replace one of a run folder's files that people change, where somebody has, or has put it there.
+
+    (Of what only kerasft reads, another hash is damage, and told as that.)
+
+    Args:
+        path: the file, in a folder whose record is there, or which is new.
+
+    Raises:
+        ConfigError: it is not as kerasft wrote it.
+        DamagedError: the record is damaged.
+    """
+    folder, name = path.parent, path.name
     known = read_hashes(folder)
     if known is None:
-        if (folder / _STAGES).is_file():
-            record_files(folder, [folder / name for name in _WRITTEN_ALONE if (folder / name).is_file()])
         return
-    for name in _FOR_PEOPLE:
-        strange = name not in known and os.path.lexists(folder / name)
-        if strange or find_damage(folder, name, known) not in (None, "it is missing"):
-            raise ConfigError(
-                f"the file {'is not' if strange else 'was changed, and is no longer'} as kerasft wrote it, "
-                "and would be replaced",
-                where=str(folder / name),
-                fix=f"Keep it under another name (mv {folder / name} …), or use another folder: --output DIR.",
-            )
+    strange = name not in known and os.path.lexists(path)
+    if strange or find_damage(folder, name, known) not in (None, "it is missing"):
+        raise ConfigError(
+            f"the file {'is not' if strange else 'was changed, and is no longer'} as kerasft wrote it, "
+            "and would be replaced",
+            where=str(path),
+            fix=f"Keep it under another name (mv {path} …), or use another folder: --output DIR.",
+        )
 
 
 def check_replaceable(folder: Path) -> None:
@@ -114,9 +123,11 @@ def check_replaceable(folder: Path) -> None:
         if any(name in strange for name in _LANDMARKS):
             return
     else:
-        inside = (path for path in folder.rglob("*") if not path.is_dir() and not is_leftover(path.name))
-        names = sorted(path.relative_to(folder).as_posix() for path in inside)
-        strange = [name for name in names if name not in known and name != HASHES]
+        strange = [
+            name
+            for name in list_files(folder)
+            if name not in known and not any(map(is_left_out, name.split("/")))
+        ]
     if strange:
         raise ConfigError(
             f"the folder would be replaced, and holds what kerasft did not write: {', '.join(strange[:_MOST_NAMES])}",

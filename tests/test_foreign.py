@@ -6,11 +6,13 @@ import json
 import os
 from pathlib import Path
 
+import pydantic
 import pytest
 
 from kerasft.errors import ConfigError
 from kerasft.foreign import check_replaceable, check_run_folder, check_unchanged
 from kerasft.integrity import read_hashes, write_hashes, write_recorded_text
+from kerasft.models.fetching import _check_own
 from kerasft.training.run_folder import RunFolder
 
 
@@ -65,7 +67,7 @@ def test_a_folder_in_which_kerasft_wrote_something_is_a_runs(tmp_path: Path) -> 
         write_recorded_text(folder, folder / name, "{}")
         (folder / "notes.txt").write_text("mine")
         check_run_folder(folder)
-        check_unchanged(folder)
+        check_unchanged(folder / "config.yaml")
 
 
 def test_a_run_from_before_there_were_records_goes_on_and_is_recorded(tmp_path: Path) -> None:
@@ -76,31 +78,58 @@ def test_a_run_from_before_there_were_records_goes_on_and_is_recorded(tmp_path: 
     assert set(read_hashes(tmp_path) or {}) == {"stages.json", "config.yaml"}
     (tmp_path / "config.yaml").write_text("name: y")
     with pytest.raises(ConfigError, match="was changed"):
-        check_unchanged(tmp_path)
+        RunFolder(tmp_path).check_unchanged(tmp_path / "config.yaml")
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "report.html"])
 def test_a_file_that_was_changed_or_put_there_is_not_replaced(name: str, tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.mark_done("prepare", "f")
-    with run.owned():
-        pass
+    run.check_unchanged(tmp_path / name)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ConfigError, match="is not as kerasft wrote it") as caught, run.owned():
-        pass
+    with pytest.raises(ConfigError, match="is not as kerasft wrote it") as caught:
+        run.check_unchanged(tmp_path / name)
     assert caught.value.where == str(tmp_path / name)
     assert "mv" in str(caught.value.fix)
     (tmp_path / name).rename(tmp_path / "kept")
     write_recorded_text(tmp_path, tmp_path / name, "kerasft's")
-    with run.owned():
-        pass
+    run.check_unchanged(tmp_path / name)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ConfigError, match="was changed"), run.owned():
-        pass
+    with pytest.raises(ConfigError, match="was changed"):
+        run.check_unchanged(tmp_path / name)
     (tmp_path / name).unlink()
-    with run.owned():
-        pass
+    run.check_unchanged(tmp_path / name)
     assert (tmp_path / "kept").read_text() == "mine"
+
+
+class Settings(pydantic.BaseModel):
+    seed: int = 0
+
+
+def test_what_somebody_changed_is_refused_where_it_is_replaced_and_nowhere_else(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.mark_done("finetune", "f")
+    run.write_config(Settings())
+    run.config.write_text("mine")
+    run.report.write_text("mine")
+    with run.owned():  # an export, or figures on other data
+        run.mark_done("export", "f", version="1")
+        with pytest.raises(ConfigError, match=r"config\.yaml: the file was changed"):
+            run.write_config(Settings())
+        with pytest.raises(ConfigError, match=r"report\.html: the file is not as kerasft wrote it"):
+            run.clear_training()
+    assert run.is_done("finetune", "f")
+    assert (run.config.read_text(), run.report.read_text()) == ("mine", "mine")
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs00000001", "Thumbs.db", "index/desktop.ini"])
+def test_what_file_browsers_and_file_systems_leave_is_nobodys_own(name: str, tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "manifest.json").write_text("{}")
+    write_hashes(tmp_path)
+    (tmp_path / name).touch()
+    check_replaceable(tmp_path)
+    _check_own(tmp_path)
 
 
 def test_a_folder_that_is_made_anew_holds_nothing_of_somebody_else(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from kerasft.errors import PresetError, StorageError
-from kerasft.files import whole_folder
+from kerasft.files import is_left_out, whole_folder
 from kerasft.foreign import list_contents
 from kerasft.integrity import HASHES, find_damage, list_files, read_hashes, write_hashes
 from kerasft.models.catalogue import (
@@ -169,7 +169,9 @@ def _check_target(to: Path) -> None:
     others = [
         path.relative_to(to).as_posix()
         for path in sorted(to.rglob("*"))
-        if not path.is_dir() and path.relative_to(to).as_posix() not in (*known, HASHES)
+        if not path.is_dir()
+        and path.relative_to(to).as_posix() not in (*known, HASHES)
+        and not any(map(is_left_out, path.relative_to(to).parts))
     ]
     if others or (known and find_missing(to)):
         raise PresetError(
@@ -184,7 +186,8 @@ def _check_own(to: Path) -> None:
     if not list_contents(to):
         return
     known = read_hashes(to) or {}
-    names = list_files(to)
+    # a hidden file that kerasft wrote is compared like the rest
+    names = [name for name in list_files(to) if name in known or not any(map(is_left_out, name.split("/")))]
     if not set(names) <= set(known) or any(find_damage(to, name, known) for name in names):
         raise PresetError(
             "holds another preset, which kerasft did not write, or which was changed since.",

@@ -23,10 +23,15 @@ _PARITY = "parity.json"
 
 
 def write_run_report(run: RunFolder) -> Path | None:
-    """Writes report.html anew from what there is; None (and nothing written) before any evaluation."""
+    """Writes report.html anew from what there is; None (and nothing written) before any evaluation.
+
+    Raises:
+        ConfigError: somebody has changed the one that is there.
+    """
     figures = run.read_metrics().get("evaluate")
     if not figures:
         return None
+    run.check_unchanged(run.report)
     facts = run.read_task()
     dataset = load_prepared_dataset(run.dataset)
     names = facts["label_names"]

@@ -255,6 +255,7 @@ def _begin(
 ) -> None:
     """Writes down what is about to be done, and removes what an unusable beginning has left."""
     run.check_trained()
+    run.check_unchanged(run.config)
     run.mark_begun("finetune")
     run.forget_course()
     if checkpoint is None:

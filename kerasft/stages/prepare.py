@@ -47,6 +47,7 @@ def prepare(
             return dataset
         except DataError as error:
             progress.warn(f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew.")
+    run.check_unchanged(run.config)
     run.mark_begun("prepare")
     run.write_config(config)
     dataset = prepare_dataset(

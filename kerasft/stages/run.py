@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kerasft.data.prepared import load_prepared_dataset
-from kerasft.errors import DataError
+from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.sources import resolve_model
 from kerasft.progress import Progress, Silent
@@ -40,6 +41,7 @@ def run(
     Returns:
         What came of it, for people: the paths of model, report and export.
     """
+    run.check_unchanged(run.config, run.report)
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
     source = resolve_model(config.model)
     _prepare(config, run, progress, restart)
@@ -98,6 +100,8 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
                 other=(name, other),
                 afterwards=lambda: progress.note(f"Kept as {place}"),
             )
+    with suppress(RunLockedError, StorageError), run.owned(progress.note):  # else no report is written
+        run.check_unchanged(run.report)
     if not _stands_prepared(config, run, progress):
         with run.owned(progress.note):
             _prepare(config, run, progress)

@@ -19,7 +19,13 @@ from kerasft import __version__
 from kerasft.config.loading import CHANGED, format_config
 from kerasft.errors import ConfigError, RunLockedError
 from kerasft.files import remove_folder, sweep_leftovers
-from kerasft.foreign import check_own_files, check_replaceable, check_run_folder, check_unchanged
+from kerasft.foreign import (
+    check_own_files,
+    check_replaceable,
+    check_run_folder,
+    check_unchanged,
+    take_up_older,
+)
 from kerasft.integrity import (
     check_file,
     find_damage,
@@ -103,7 +109,7 @@ class RunFolder:
             patience_seconds: how long to wait for another owner.
 
         Raises:
-            ConfigError: it is not empty and not a run's, or somebody has changed what would be replaced.
+            ConfigError: it is not empty and not a run's.
             RunLockedError: another process holds it.
         """
         if self._is_owned:
@@ -115,7 +121,7 @@ class RunFolder:
             self._take(stack, report, time.monotonic() + patience_seconds)
             self._is_owned = True
             stack.callback(setattr, self, "_is_owned", False)
-            check_unchanged(self.path)
+            take_up_older(self.path)
             phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
             for folder in (self.path, self.cache, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
@@ -153,8 +159,22 @@ class RunFolder:
         write_recorded_json(self.path, path, value)
 
     def write_config(self, config: pydantic.BaseModel) -> None:
-        """Writes config.yaml, complete: reading it gives an equal config."""
+        """Writes config.yaml, complete: reading it gives an equal config.
+
+        Raises:
+            ConfigError: somebody has changed it, or put it there.
+        """
+        self.check_unchanged(self.config)
         write_recorded_text(self.path, self.config, format_config(config))
+
+    def check_unchanged(self, *paths: Path) -> None:
+        """Refuses to replace config.yaml or report.html where somebody has changed it, or put it there.
+
+        Raises:
+            ConfigError: somebody has.
+        """
+        for path in paths:
+            check_unchanged(path)
 
     def open_file(self, path: Path) -> AbstractContextManager[Path]:
         """A temporary path that takes `path`'s place; see `kerasft.integrity.recorded_file`."""
@@ -271,9 +291,10 @@ class RunFolder:
         """Removes the training and what was measured on it; prepared data and exports stay.
 
         Raises:
-            ConfigError: something else lies among it.
+            ConfigError: something else lies among it, or somebody has changed the report.
         """
         self.check_trained()
+        self.check_unchanged(self.report)
         self.mark_begun("finetune")
         # what the others hang on goes first: without it the rest is taken for nothing
         for place in sorted(self.list_trained(), key=lambda place: place != self.task):

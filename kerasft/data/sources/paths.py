@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerasft.errors import DataError
-from kerasft.files import compute_sha256
+from kerasft.files import compute_sha256, is_left_out
 from kerasft.packages import find_module_folders
 
 PACKAGE = "package:"
@@ -28,14 +28,7 @@ class SourceFile(NamedTuple):
 
 MAX_LINKS = 10_000
 """To folders, below one: links to folders of links can multiply without end."""
-_SYSTEM_NAMES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"))
-"""What file browsers and archivers leave in folders, besides hidden files."""
-
 _NAME_OF_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
-
-
-def _is_left_out(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -44,7 +37,7 @@ def list_folders(folder: Path) -> list[Path]:
     Raises:
         DataError: a link leads nowhere, and its name is not that of a file.
     """
-    inside = [path for path in folder.iterdir() if not _is_left_out(path.name)]
+    inside = [path for path in folder.iterdir() if not is_left_out(path.name)]
     for path in inside:
         if not _NAME_OF_A_FILE.search(path.name):
             check_link(path)
@@ -76,7 +69,7 @@ def list_members(file: SourceFile) -> list[Path]:
     found = []
     links = 0
     for folder, folders, names in os.walk(file.path, followlinks=True):
-        folders[:] = sorted(name for name in folders if not _is_left_out(name))
+        folders[:] = sorted(name for name in folders if not is_left_out(name))
         for name in folders:
             path = Path(folder, name)
             if not path.is_symlink():
@@ -90,7 +83,7 @@ def list_members(file: SourceFile) -> list[Path]:
                     else f"comes after {MAX_LINKS:,} others"
                 )
                 raise DataError(f"The link {what}.", where=str(path), fix="Remove the link.")
-        found += [Path(folder, name) for name in names if not _is_left_out(name)]
+        found += [Path(folder, name) for name in names if not is_left_out(name)]
     return sorted(found)
 
 
