@@ -69,7 +69,7 @@ def check_tree(
         is_looked_at: name of what lies right in the folder → whether it, and what is below it, must be so.
 
     Raises:
-        `error`: something else lies there; it is named.
+        `error`: something else lies there, or a folder may not be read; it is named.
     """
     top = os.fspath(root)
     folders = [top]
@@ -84,6 +84,12 @@ def check_tree(
                 ]
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except PermissionError as refused:
+            raise error(
+                "cannot be looked into: permission denied.",
+                where=folder,
+                fix="Allow reading it (chmod), or remove it.",
+            ) from refused
         for path, mode in found:
             if stat.S_ISDIR(mode):
                 folders.append(path)

@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 from kerasft.errors import ConfigError, DataError, PresetError, StorageError
+from kerasft.foreign import check_own_files
 from kerasft.untrusted import (
     MAX_DEPTH,
     check_tree,
@@ -194,3 +195,25 @@ def test_a_folder_behind_a_link_is_part_of_no_tree(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a link to") as caught:
         check_tree(tmp_path / "run")
     assert caught.value.where == str(tmp_path / "run" / "dataset")
+
+
+def test_a_folder_that_may_not_be_read_is_named_where_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cache", "lost+found"):
+        (tmp_path / name).mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path != str(tmp_path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    check_tree(tmp_path, is_looked_at=lambda name: False)
+    for name in ("cache", "lost+found"):
+        with pytest.raises(ConfigError, match="cannot be looked into") as caught:
+            check_tree(tmp_path, ConfigError, is_looked_at=name.__eq__)
+        assert caught.value.where == str(tmp_path / name)
+    (tmp_path / "cache").rmdir()
+    check_own_files(tmp_path)
