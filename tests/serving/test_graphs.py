@@ -14,13 +14,14 @@ from kerasft.serving.graphs import list_ops, widen_compatibility
 
 # Core TensorFlow, all in TensorFlow 2.0 with the attributes that are used here. No PyFunc, nothing of tensorflow_text.
 CORE_OPS = """
-    AddV2 ArgMax AssignVariableOp BatchMatMulV2 BiasAdd BitwiseAnd BroadcastTo Cast ConcatV2 Const EmptyTensorList
-    Equal Fill GatherV2 Greater GreaterEqual Identity IdentityN LessEqual LogicalAnd LogicalNot LowerBound MatMul Max
-    Maximum Mean MergeV2Checkpoints Minimum Mul NoOp NotEqual OneHot Pack Pad PartitionedCall Placeholder Pow Prod
-    RaggedRange Range ReadVariableOp Reshape ResourceGather RestoreV2 RightShift Rsqrt SaveV2 Select SelectV2 Shape
-    ShardedFilename Sigmoid SigmoidGrad Size Softmax Square StatefulPartitionedCall StatelessWhile
-    StaticRegexFullMatch StridedSlice StringJoin Sub Sum Tanh TensorListConcatV2 TensorListPushBack
-    TensorScatterUpdate TopKV2 Transpose UnicodeDecode Unpack UpperBound VarHandleOp Where ZerosLike
+    AddV2 ArgMax AssignVariableOp BatchMatMulV2 BiasAdd BitwiseAnd BroadcastTo Cast ConcatV2 Const
+    EmptyTensorList Equal Fill GatherV2 Greater GreaterEqual Identity IdentityN LessEqual LogicalAnd LogicalNot
+    LowerBound MatMul Max Maximum Mean MergeV2Checkpoints Minimum Mul NoOp NotEqual OneHot Pack Pad
+    PartitionedCall Placeholder Pow Prod RaggedRange Range ReadVariableOp Reshape ResourceGather RestoreV2
+    RightShift Rsqrt SaveV2 Select SelectV2 Shape ShardedFilename Sigmoid SigmoidGrad Size Softmax Square
+    StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice StringJoin StringLength Sub Sum
+    Tanh TensorListConcatV2 TensorListPushBack TensorScatterUpdate TopKV2 Transpose UnicodeDecode
+    UnicodeTranscode Unpack UpperBound VarHandleOp Where ZerosLike
 """
 
 
@@ -96,6 +97,7 @@ def test_a_version_holds_what_it_must_and_no_more(published):
         "saved_model.pb",
         "variables/variables.index",
         "variables/variables.data-00000-of-00001",
+        "hashes.json",
         "parity.json",
         "assets.extra/labels.txt",
     }
