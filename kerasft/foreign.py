@@ -25,6 +25,8 @@ _OWN = frozenset((
 ))  # fmt: skip
 """What kerasft opens in a run folder; its hidden files besides."""
 _OTHERS = ("lost+found",)
+_GUARDED = "verify-resume"
+"""What a trial leaves when it is killed; nobody but the next trial replaces that, and looks into it first."""
 _MOST_NAMES = 3
 
 
@@ -47,7 +49,7 @@ def check_run_folder(folder: Path) -> None:
     Raises:
         ConfigError: it holds something else.
     """
-    found = list_contents(folder)
+    found = [name for name in list_contents(folder) if name != _GUARDED]
     if not found or _is_run(folder):
         return
     shown = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")

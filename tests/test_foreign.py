@@ -60,6 +60,14 @@ def test_a_new_folder_and_one_with_hidden_files_alone_may_become_a_runs(
     check_run_folder(tmp_path / "new")
 
 
+def test_a_folder_with_a_killed_trial_alone_may_become_a_runs(tmp_path: Path) -> None:
+    (tmp_path / "verify-resume" / "straight").mkdir(parents=True)
+    check_run_folder(tmp_path)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"it holds thesis\.txt"):
+        check_run_folder(tmp_path)
+
+
 def test_a_folder_in_which_kerasft_wrote_something_is_a_runs(tmp_path: Path) -> None:
     for name in ("config.yaml", "stages.json", "inputs/train.jsonl"):
         folder = tmp_path / name.replace("/", "-")

@@ -56,7 +56,7 @@ class FastConvolution(FastLayer):
         if training and kernel.shape[:2] == (1, 1) and layer.strides == (1, 1):
             y = operations.pointwise_convolution(x, kernel)
         else:
-            y = tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper())
+            y = operations.convolution(x, kernel, layer.strides, layer.padding.upper())
         if layer.use_bias:
             add = operations.add_bias if training else tf.nn.bias_add
             y = add(y, self.convert(layer.bias))

@@ -103,6 +103,21 @@ def _pixels(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x.shape[1] * x.shape[2], x.dtype)
 
 
+def convolution(x: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, int], padding: str) -> tf.Tensor:
+    """A convolution over all channels, in float32 where TensorFlow's own kernels would add up in bfloat16.
+
+    Args:
+        x: (batch, height, width, in).
+        kernel: (height, width, in, out), of x's dtype.
+        strides: along height and width.
+        padding: `SAME` or `VALID`.
+    """
+    if x.dtype != tf.bfloat16 or adds_bfloat16_in_float32():
+        return tf.nn.conv2d(x, kernel, strides, padding)
+    y = tf.nn.conv2d(tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), strides, padding)
+    return tf.cast(y, x.dtype)
+
+
 def pointwise_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """A 1 × 1 convolution as a matrix product: its gradients are the faster ones in float32, and the closer ones where
     TensorFlow's own kernels compute in bfloat16.

@@ -72,8 +72,6 @@ def verify_resume(
         )
     folder = run.path / "verify-resume"
     _clear(folder)
-    if not run.config.exists():
-        run.write_config(config)  # so that the folder is known as a run's
     trial = _Trial(config, folder, steps, progress)
     straight, _ = trial.train("straight")
     trial.steps = straight.read_last_step()

@@ -127,7 +127,7 @@ def test_layers_computed_twice_learn_the_same_with_gradients_accumulated_too(fit
 
 def test_nets_of_pictures_refuse_to_be_computed_twice(load_image_experiment) -> None:
     assert load_image_experiment("train.remat=false").train.remat is False
-    with pytest.raises(ConfigError, match=r"train\.remat: only text encoders can be computed twice"):
+    with pytest.raises(ConfigError, match=r"train\.remat=true: only text encoders can be computed twice"):
         load_image_experiment("train.remat=true")
 
 
