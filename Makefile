@@ -21,9 +21,11 @@ SCENES := runs/scenes
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
 # TEST_MINUTES=20 runs what fits into 20 minutes, the most telling tests first, and lists the others.
+# Tests run in as many processes as there are cores, 4 at most; TEST_WORKERS=0 runs them in one (for --pdb).
 SLOW ?= 1
 PYTEST ?=
 TEST_MINUTES ?=
+TEST_WORKERS ?= auto
 
 export KERAS_BACKEND := tensorflow
 test: export TEST_MINUTES := $(TEST_MINUTES)
@@ -79,7 +81,7 @@ quickstart-vision: $(INSTALLED)
 	@head -n 2 $(VISION_RUN)/growth.jsonl
 
 test: $(INSTALLED_DEV)
-	@$(BIN)/python -m pytest $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(TimeBudget(read_minutes(os.environ)), "time_budget")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For `-n auto`: a worker a core that may be used, of which each takes up to 3 GB; 4 at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 4)
+
+
+def build_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Any]) -> Path:
+    """A folder that the first of all workers to ask for it fills; the others wait for it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has a folder of its own in it
+    folder, done = base / name, base / f"{name}.done"
+    with open(base / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            build(folder)
+            done.touch()
+    return folder
+
+
 def make_loader(path: Path) -> Callable[..., Any]:
     """(overrides, …) → the config of an experiment; its files are the same for all."""
     from kerasft.config.loading import load_config
@@ -34,14 +56,12 @@ def make_loader(path: Path) -> Callable[..., Any]:
     return load
 
 
-def run_all(config: Any, folder: Path) -> Any:
+def run_all(factory: pytest.TempPathFactory, name: str, config: Any) -> Any:
     """The run folder of an experiment, all stages done."""
     from kerasft.stages.run import run
     from kerasft.training.run_folder import RunFolder
 
-    run_folder = RunFolder(folder)
-    run(config, run_folder)
-    return run_folder
+    return RunFolder(build_once(factory, name, lambda folder: run(config, RunFolder(folder))))
 
 
 @pytest.fixture
@@ -66,25 +86,29 @@ def replay_here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keras-hub preset folder: BERT of 2 layers of 32, with its vocabulary."""
-    return tiny_bert.write_preset(tmp_path_factory.mktemp("presets") / "tiny")
+    return build_once(tmp_path_factory, "tiny-preset", tiny_bert.write_preset)
 
 
 @pytest.fixture(scope="session")
 def load_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
-    """(overrides, **sections) → the tiny experiment's config; its files are the same for all."""
-    return make_loader(tiny_bert.write_experiment(tmp_path_factory.mktemp("experiment"), tiny_preset))
+    """(overrides, …) → the tiny experiment's config; its files are the same for all."""
+    folder = build_once(
+        tmp_path_factory, "experiment", lambda folder: tiny_bert.write_experiment(folder, tiny_preset)
+    )
+    return make_loader(folder / "experiment.yaml")
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable[..., Any]) -> Any:
     """The run folder of the tiny experiment, all stages done. To be read only: copy it to change it."""
-    return run_all(load_experiment(), tmp_path_factory.mktemp("runs") / "tiny")
+    return run_all(tmp_path_factory, "tiny", load_experiment())
 
 
 @pytest.fixture(scope="session")
 def load_image_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """(overrides, …) → the config of the tiny experiment on pictures; its files are the same for all."""
-    return make_loader(tiny_images.write_experiment(tmp_path_factory.mktemp("image-experiment")))
+    folder = build_once(tmp_path_factory, "image-experiment", tiny_images.write_experiment)
+    return make_loader(folder / "experiment.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -92,15 +116,18 @@ def tiny_image_run(
     tmp_path_factory: pytest.TempPathFactory, load_image_experiment: Callable[..., Any]
 ) -> Any:
     """The run folder of the tiny experiment on pictures, all stages done. To be read only: copy it to change it."""
-    return run_all(load_image_experiment(), tmp_path_factory.mktemp("image-runs") / "tiny-images")
+    return run_all(tmp_path_factory, "tiny-images", load_image_experiment())
 
 
 @pytest.fixture(scope="session")
 def load_entity_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
     """(overrides, …) → the config of the tiny experiment on entities; its files are the same for all."""
-    return make_loader(
-        tiny_entities.write_experiment(tmp_path_factory.mktemp("entity-experiment"), tiny_preset)
+    folder = build_once(
+        tmp_path_factory,
+        "entity-experiment",
+        lambda folder: tiny_entities.write_experiment(folder, tiny_preset),
     )
+    return make_loader(folder / "experiment.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -108,4 +135,4 @@ def tiny_entity_run(
     tmp_path_factory: pytest.TempPathFactory, load_entity_experiment: Callable[..., Any]
 ) -> Any:
     """The run folder of the tiny experiment on entities, all stages done. To be read only: copy it to change it."""
-    return run_all(load_entity_experiment(), tmp_path_factory.mktemp("entity-runs") / "tiny-entities")
+    return run_all(tmp_path_factory, "tiny-entities", load_entity_experiment())

@@ -17,6 +17,7 @@ from kerasft.errors import ConfigError, KerasftError
 from kerasft.experiment import ExperimentConfig
 
 
+@pytest.mark.slow
 def test_lists_in_a_model_out(tmp_path: Path, tiny_preset: Path) -> None:
     texts, labels = write_texts(60)
     numbers = np.array([label == "liked" for label in labels]).astype(np.int64)

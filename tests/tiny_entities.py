@@ -58,6 +58,6 @@ def write_experiment(folder: Path, preset: Path, **sections: Any) -> Path:
         "evaluate": {"bootstrap_samples": 50},
         "export": {"replay_examples": 24},
     }
-    path = folder / "tiny-entities.yaml"
+    path = folder / "experiment.yaml"
     path.write_text(json.dumps({**config, **sections}), encoding="utf-8")
     return path

@@ -126,6 +126,18 @@ def decode_batch(data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = 
     )
 
 
+@functools.lru_cache(maxsize=8)
+def build_decoder(
+    size_px: tuple[int, int], resize: Resize
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """`decode_or_tell` for one size as a graph, which takes seconds to build: once a process."""
+    return tf.function(
+        lambda data: decode_or_tell(data, size_px, resize=resize),
+        input_signature=[tf.TensorSpec((None,), tf.string)],
+        autograph=False,
+    )
+
+
 @do_not_convert
 def decode_or_tell(
     data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop"

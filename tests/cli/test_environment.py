@@ -28,6 +28,7 @@ def run(**variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_silently_and_other_lines_pass():
     done = run(KERAS_BACKEND="jax")
     assert done.stderr == "kept\n"

@@ -74,12 +74,12 @@ def test_a_tag_in_an_override_makes_nothing(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "text",
     [
-        "".join(f"key{i}: 1\n" for i in range(2_000)),
+        "".join(f"key{i}: 1\n" for i in range(300)),
         f"{'k' * 500_000}: 1\n",
         f"{PLAIN}seed: !{'t' * 500_000} 1\n",
         f"{PLAIN}seed: {'v' * 500_000}\n",
     ],
-    ids=["2,000 unknown keys", "a key of 500 kB", "a tag of 500 kB", "a value of 500 kB"],
+    ids=["300 unknown keys", "a key of 500 kB", "a tag of 500 kB", "a value of 500 kB"],
 )
 def test_what_is_told_stays_short(tmp_path: Path, text: str) -> None:
     refuse(write(tmp_path, text))

@@ -134,6 +134,7 @@ def test_the_trace_is_read_rightly() -> None:
     assert find_changed('symlinkat("t", AT_FDCWD</place>, "../n") = 0', work) == ["/place/t", "/n"]
 
 
+@pytest.mark.slow
 def test_lying_data_change_nothing_elsewhere(traced: Path) -> None:
     work = traced / "work"
     lines = [json.dumps({"text": f"text {i} of {i * 7919}", "label": "ab"[i % 2]}) for i in range(50)]

@@ -50,6 +50,7 @@ def test_whoever_holds_a_folder_goes_on_holding_it(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_predicted_and_evaluated_from(
     tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

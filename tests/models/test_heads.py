@@ -108,6 +108,7 @@ json.dump(answers, open(sys.argv[3], "w"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean"])
 def test_the_saved_model_opens_with_keras_and_keras_hub_alone(tmp_path: Path, pooling: str) -> None:
     fast = build_fast_classifier(build_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)

@@ -276,6 +276,7 @@ def build_classifiers(names) -> dict[str, keras.Model]:
     }
 
 
+@pytest.mark.slow
 def test_the_saved_model_opens_with_keras_alone(tmp_path: Path) -> None:
     models = build_classifiers(["mobilenet_v3_small"])
     split_classifier(models["mobilenet_v3_small"])  # which adds nodes to its layers

@@ -27,11 +27,11 @@ RULES = {scheme: build_tag_rules(tags, scheme) for scheme, tags in TAGS.items()}
 SCHEMES = sorted(RULES)
 # Core ops, all there in TensorFlow 2.12.
 CORE_OPS = """
-    AddV2 Cast Ceil Const EnsureShape Equal FloorDiv GatherV2 Greater GreaterEqual Identity IsNan Less Max MergeV2Checkpoints Min
-    Mul NoOp OnesLike Pack Pad PartitionedCall Placeholder Range Reshape RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape
-    ShardedFilename Sqrt Squeeze StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StridedSlice
-    StringJoin Sub TensorListGetItem TensorListReserve TensorListSetItem TensorListStack Tile Transpose
-    Unpack
+    AddV2 Cast Ceil Const EnsureShape Equal FloorDiv GatherV2 Greater GreaterEqual Identity IsNan Less Max
+    MergeV2Checkpoints Min Mul NoOp OnesLike Pack Pad PartitionedCall Placeholder Range Reshape RestoreV2
+    SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename Sqrt Squeeze StatefulPartitionedCall StatelessWhile
+    StaticRegexFullMatch StridedSlice StringJoin Sub TensorListGetItem TensorListReserve TensorListSetItem
+    TensorListStack Tile Transpose Unpack
 """
 
 

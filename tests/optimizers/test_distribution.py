@@ -23,6 +23,7 @@ def compare(*cases: tuple[str, int]) -> None:
         assert found["unequal_replicas"] == [], case
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one() -> None:
     compare(("adamw", 4))
 

@@ -96,6 +96,7 @@ def test_a_file_that_cannot_be_used_has_its_reason_in_its_place(
         list(predictor.predict(rows))
 
 
+@pytest.mark.slow
 def test_python_takes_paths(tiny_image_run: RunFolder, photos: Path) -> None:
     run = kerasft.load_run(tiny_image_run.path)
     paths = [Path(row["image"]) for row in list_rows(photos)[:2]]
@@ -133,6 +134,7 @@ def test_the_command_takes_files_folders_and_globs(
         assert copy.height > source.height
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_from_a_list(
     tiny_image_run: RunFolder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def read_phase(run: RunFolder, name: str) -> tuple[dict[str, Any], dict[str, np.
     return checkpoint.load_state(), checkpoint.load_tensors()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_a_head_on_kept_features_learns_what_it_learns_on_the_frozen_net(
     train_tiny, monkeypatch: pytest.MonkeyPatch, pooling: str
@@ -88,6 +89,7 @@ def test_a_head_on_kept_features_takes_remat_as_the_frozen_net_did(train_tiny) -
     assert (run.path / "model.keras").is_file()
 
 
+@pytest.mark.slow
 def test_gradual_goes_down_block_by_block_under_one_schedule(train_tiny) -> None:
     settings = ["train.schedule={type: linear, warmup: 0.25}", "train.keep_epoch=best"]
     run, tables = train_tiny("model.adaptation=gradual", *settings)
@@ -257,6 +259,7 @@ def test_contradictions_are_refused_for_pictures(
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_picture_net_is_unfrozen_block_by_block_to_where_unfreeze_says(
     load_image_experiment, tiny_image_run, tmp_path
 ) -> None:

@@ -114,6 +114,7 @@ def test_narrow_products_learn_as_well(fit_tiny, precision) -> None:
     assert {variable.dtype for variable in result.model.trainable_variables} == {"float32"}
 
 
+@pytest.mark.slow
 def test_layers_computed_twice_learn_the_same_with_gradients_accumulated_too(fit_tiny) -> None:
     settings = ("train.optimizer.gradient_accumulation_steps=3", "train.epochs=2")
     once, run, *_ = fit_tiny(*settings, folder="once")

@@ -303,6 +303,7 @@ def test_training_sees_the_very_pixels_that_inference_sees():
         np.testing.assert_array_equal(inferred, streamed)
 
 
+@pytest.mark.slow
 def test_an_export_holds_old_ops_alone_and_gives_the_same_pixels(tmp_path):
     module = tf.Module()
     module.serve = tf.function(

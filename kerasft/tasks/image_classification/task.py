@@ -41,7 +41,7 @@ from kerasft.tasks.image_classification.losses import (
 from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
 from kerasft.vision.augmentation import build_augmenter
-from kerasft.vision.decoding import DECODING_VERSION, decode_or_tell
+from kerasft.vision.decoding import DECODING_VERSION, build_decoder
 from kerasft.vision.files import check_picture, read_picture_file
 from kerasft.vision.pictures import InvalidPicture
 
@@ -81,13 +81,7 @@ class ImageClassification(Classifier):
         self._class_weights: np.ndarray | None = None
         self._compute_dtype = "float32"
         self._stores: dict[str, FeatureStore] = {}
-        self._decode = tf.function(
-            lambda files: decode_or_tell(
-                files, (self.size_px, self.size_px), resize=self.model_config.resize
-            ),
-            input_signature=[tf.TensorSpec((None,), tf.string)],
-            autograph=False,
-        )
+        self._decode = build_decoder((self.size_px, self.size_px), model_config.resize)
 
     @classmethod
     def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
