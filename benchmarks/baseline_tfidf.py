@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from kerasft.data.prepared import load_prepared_dataset
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 
 def main(folder: str) -> None:

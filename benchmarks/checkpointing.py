@@ -32,15 +32,15 @@ def main() -> None:
 
     from kerasft.experiment import ExperimentConfig
     from kerasft.models.fetching import resolve_preset
+    from kerasft.runs.folder import RunFolder
     from kerasft.stages.prepare import prepare
-    from kerasft.training.checkpoint import CheckpointWriter
-    from kerasft.training.checkpointing import Checkpointer
     from kerasft.training.config import CheckpointConfig
     from kerasft.training.fit import compile_model, first_example
-    from kerasft.training.interruption import StopRequest
     from kerasft.training.precision import choose_precision
-    from kerasft.training.run_folder import RunFolder
-    from kerasft.training.state import build_all
+    from kerasft.training.resume.checkpoint_files import CheckpointWriter
+    from kerasft.training.resume.checkpointer import Checkpointer
+    from kerasft.training.resume.interruption import StopRequest
+    from kerasft.training.resume.state import build_all
     from kerasft.training.streams import make_stream
     from kerasft.training.trained import build_task, open_feed
 

@@ -28,7 +28,7 @@ def measure(arguments: argparse.Namespace) -> str:
     import keras
     import tensorflow as tf
 
-    from kerasft.models.fast_images import accelerate_image_model, build_fast_forward
+    from kerasft.models.image.fast import accelerate_image_model, build_fast_forward
     from kerasft.optimizers import GradientDescent
 
     keras.utils.set_random_seed(0)

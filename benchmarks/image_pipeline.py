@@ -27,10 +27,10 @@ def build_pipelines(files: list[bytes], side: int, workers: int) -> dict[str, ob
     import numpy as np
     import tensorflow as tf
 
-    from kerasft.vision.augmentation import build_augmenter
+    from kerasft.vision.augmentation.augmenter import build_augmenter
+    from kerasft.vision.augmentation.keys import compute_keys, compute_step_key
     from kerasft.vision.config import AugmentationConfig
-    from kerasft.vision.decoding import decode_image, decode_near
-    from kerasft.vision.keys import compute_keys, compute_step_key
+    from kerasft.vision.decoding.graph import decode_image, decode_near
 
     size_px = (side, side)
     keys = compute_keys(0, 0, np.arange(len(files)))

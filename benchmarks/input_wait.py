@@ -51,12 +51,12 @@ def main() -> None:
     from kerasft.experiment import ExperimentConfig
     from kerasft.models.sources import resolve_model
     from kerasft.progress import Silent
+    from kerasft.runs.folder import RunFolder
     from kerasft.stages.prepare import prepare
     from kerasft.training.fit import compile_model, first_example
     from kerasft.training.memory import keep_freed_memory
     from kerasft.training.precision import choose_precision
-    from kerasft.training.run_folder import RunFolder
-    from kerasft.training.state import build_all
+    from kerasft.training.resume.state import build_all
     from kerasft.training.streams import make_stream
     from kerasft.training.trained import build_task, open_feed
 

@@ -75,8 +75,8 @@ def prepare(path: Path, folder: Path) -> dict[str, float]:
         process; and what was found.
     """
     from kerasft.data.config import DataConfig
-    from kerasft.data.dataset import prepare_dataset
-    from kerasft.data.fields import Field
+    from kerasft.data.kinds.fields import Field
+    from kerasft.data.prepare.dataset import prepare_dataset
 
     config = DataConfig.model_validate({"train": {"format": "csv", "path": str(path)}})
     fields = (Field("text", "text"), Field("label", "label"))

@@ -127,7 +127,7 @@ def take_time(call: Callable[[], object], repeats: int = 2) -> tuple[float, floa
 def measure_texts(run: Path, export: Path, sizes: Sequence[int]) -> None:
     import tensorflow as tf
 
-    from kerasft.training.run_folder import RunFolder
+    from kerasft.runs.folder import RunFolder
     from kerasft.training.trained import load_trained
 
     trained = load_trained(RunFolder(run))

@@ -29,8 +29,8 @@ def build_tokenizers(vocabulary_path: Path) -> dict[str, Callable[[list[str]], o
     import tensorflow as tf
     from tokenizers import BertWordPieceTokenizer
 
-    from kerasft.text.vocabulary import load_vocabulary
-    from kerasft.text.wordpiece import WordPiece
+    from kerasft.text.tokenizers.vocabulary import load_vocabulary
+    from kerasft.text.tokenizers.wordpiece import WordPiece
 
     vocabulary = load_vocabulary(vocabulary_path)
     ours = WordPiece(vocabulary)

@@ -23,10 +23,10 @@ from kerasft.data.batching import plan_batches
 from kerasft.data.feed import Moment
 from kerasft.data.pipeline import BatchStream
 from kerasft.models.fetching import resolve_preset
-from kerasft.models.presets import load_text_backbone
+from kerasft.models.text.presets import load_text_backbone
 from kerasft.optimizers import AdamW, GradientDescent, Warmup
 from kerasft.text.encoding import TextEncoder
-from kerasft.text.vocabulary import load_vocabulary
+from kerasft.text.tokenizers.vocabulary import load_vocabulary
 from kerasft.training.callbacks import EpochSetter
 
 LABELS = ("negative", "positive")

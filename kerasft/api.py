@@ -14,7 +14,7 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_recorded_text
 from kerasft.printable import format_json
 from kerasft.progress import Progress
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 
 class Run:
@@ -73,7 +73,7 @@ class Run:
 
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
         """Measures validation and test, writes metrics.json and report.html; figures by split."""
-        from kerasft.stages import run as stage
+        from kerasft.stages import pipeline as stage
 
         return stage.evaluate(self.config, self.folder, _progress(progress))
 
@@ -165,7 +165,7 @@ def finetune(
 
 
 def _finetune(config: ExperimentConfig, run: RunFolder, progress: Progress | None, restart: bool) -> None:
-    from kerasft.stages import run as stage
+    from kerasft.stages import pipeline as stage
 
     stage.finetune(config, run, _progress(progress), restart=restart)
 

@@ -58,8 +58,8 @@ def make_loader(path: Path) -> Callable[..., Any]:
 
 def run_all(factory: pytest.TempPathFactory, name: str, config: Any) -> Any:
     """The run folder of an experiment, all stages done."""
-    from kerasft.stages.run import run
-    from kerasft.training.run_folder import RunFolder
+    from kerasft.runs.folder import RunFolder
+    from kerasft.stages.pipeline import run
 
     return RunFolder(build_once(factory, name, lambda folder: run(config, RunFolder(folder))))
 

@@ -13,7 +13,7 @@ from kerasft.errors import ConfigError
 from kerasft.foreign import check_replaceable, check_run_folder, check_unchanged
 from kerasft.integrity import read_hashes, write_hashes, write_recorded_text
 from kerasft.models.fetching import _check_own
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:

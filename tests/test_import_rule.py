@@ -27,6 +27,7 @@ ROOMS = (
     "network",
     "progress",
     "config",
+    "runs",
     "text",
     "vision",
     "data",
@@ -167,10 +168,10 @@ def test_rooms_import_upwards_only():
         ("training.config", "optimizers.config", True),
         ("optimizers.config", "training.config", False),
         ("data.cache", "samples", False),
-        ("cli.main", "stages.run", True),
-        ("stages.run", "cli.progress", False),
-        ("stages.run", "api", False),
-        ("api", "stages.run", True),
+        ("cli.main", "stages.pipeline", True),
+        ("stages.pipeline", "cli.progress", False),
+        ("stages.pipeline", "api", False),
+        ("api", "stages.pipeline", True),
     ],
 )
 def test_the_rule_tells_right_from_wrong(importer: str, imported: str, allowed: bool):
@@ -205,7 +206,7 @@ def test_no_task_imports_another():
     assert not wrong
 
 
-def test_no_stage_but_run_imports_another():
+def test_no_stage_but_the_pipeline_imports_another():
     def is_stage(name: str) -> bool:
         return name.startswith("stages.")
 
@@ -215,7 +216,7 @@ def test_no_stage_but_run_imports_another():
         if is_stage(i.importer)
         and is_stage(i.imported)
         and i.importer != i.imported
-        and i.importer != "stages.run"
+        and i.importer != "stages.pipeline"
     ]
     assert not wrong
 

@@ -58,7 +58,7 @@ def write_weights(path: Path) -> Path:
     import keras
     import numpy as np
 
-    from kerasft.models.image_backbones import build_image_backbone
+    from kerasft.models.image.backbones import build_image_backbone
 
     backbone = build_image_backbone(
         "mobilenet", size_px=SIZE_PX, weights="none", arguments={"alpha": 0.25}, seed=0

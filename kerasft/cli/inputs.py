@@ -153,7 +153,7 @@ def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]
     Raises:
         DataError: the column is not there, or the file as a whole cannot be read.
     """
-    from kerasft.data.fields import Field
+    from kerasft.data.kinds.fields import Field
     from kerasft.data.sources import SourceFile, read_rows
 
     _check_encoding(source.encoding)

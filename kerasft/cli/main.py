@@ -101,7 +101,7 @@ def _find_stage(module: str, verb: str) -> Callable[..., Any]:
 
 
 def _add_stage(verb: str, explanation: str, *examples: str, is_owner: bool = True) -> None:
-    """Makes a command of `kerasft.stages.run.<verb>(config, run, progress)`; see `open_work` for `is_owner`."""
+    """Makes a command of `kerasft.stages.pipeline.<verb>(config, run, progress)`; see `open_work` for `is_owner`."""
 
     def command(
         config: ConfigArgument,
@@ -116,7 +116,7 @@ def _add_stage(verb: str, explanation: str, *examples: str, is_owner: bool = Tru
 
 
 def _add_training(verb: str, explanation: str, *examples: str) -> None:
-    """Makes a command of `kerasft.stages.run.<verb>`, which goes on where it was cut off, or begins afresh."""
+    """Makes a command of `kerasft.stages.pipeline.<verb>`, which goes on where it was cut off, or begins afresh."""
 
     def command(
         config: ConfigArgument,

@@ -18,7 +18,7 @@ from kerasft.errors import ConfigError
 
 if TYPE_CHECKING:
     from kerasft.experiment import ExperimentConfig
-    from kerasft.training.run_folder import RunFolder
+    from kerasft.runs.folder import RunFolder
 
 ConfigArgument = Annotated[
     Path, typer.Argument(metavar="CONFIG.yaml", help="The experiment's config, or the folder of a run.")
@@ -100,7 +100,7 @@ def open_work(
     """
     config, folder = load_experiment(path, overrides, output)
     prepare_environment()
-    from kerasft.training.run_folder import RunFolder
+    from kerasft.runs.folder import RunFolder
 
     with open_progress(quiet, results) as progress, ending_in_order():
         try:

@@ -241,7 +241,7 @@ class _Asked:
         self, predictions: Iterable[Mapping[str, Any]]
     ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
         """(answer, other columns) of each row; an answer holds an `error` where the row cannot be used."""
-        from kerasft.data.fields import INVISIBLE
+        from kerasft.data.kinds.fields import INVISIBLE
 
         for prediction in predictions:
             row = self._waiting.popleft()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from kerasft.errors import Terminated
-from kerasft.training.interruption import SignalRequests
+from kerasft.training.resume.interruption import SignalRequests
 
 PATIENCE_SECONDS = 8.0
 """How long an end in good order (a step, a checkpoint) may take after SIGTERM: whoever sends it (a scheduler, a cloud

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from kerasft.data.contents import CONTENTS, load_content
-from kerasft.data.features import check_feature_classes
+from kerasft.data.kinds import CONTENTS, load_content
+from kerasft.data.tfds_features import check_feature_classes
 from kerasft.errors import DamagedError, DataError
 from kerasft.integrity import check_file
 from kerasft.untrusted import describe_mismatch, load_json

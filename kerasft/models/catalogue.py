@@ -13,11 +13,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from kerasft.models.folders import compute_preset_bytes, read_json
-from kerasft.models.hubs import HuggingFacePreset, parse_hub_preset
+from kerasft.models.hubs.folders import compute_preset_bytes, read_json
+from kerasft.models.hubs.hub_presets import HuggingFacePreset, parse_hub_preset
+from kerasft.models.hubs.packages import MINILM, find_package_licence
+from kerasft.models.image.imagenet_files import name_imagenet_file
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
-from kerasft.models.imagenet_files import name_imagenet_file
-from kerasft.models.packages import MINILM, find_package_licence
 from kerasft.packages import find_module_folders
 
 PRESET_SCHEMES = """\

@@ -19,17 +19,17 @@ from kerasft.models.catalogue import (
     list_presets,
     read_keras_hub_presets,
 )
-from kerasft.models.downloads import is_disk_full
-from kerasft.models.folders import (
+from kerasft.models.hubs.downloads import is_disk_full
+from kerasft.models.hubs.folders import (
     check_preset_folder,
     compute_preset_bytes,
     compute_preset_fingerprint,
     find_missing,
     list_preset_files,
 )
-from kerasft.models.hubs import HubPreset, parse_hub_preset
+from kerasft.models.hubs.hub_presets import HubPreset, parse_hub_preset
+from kerasft.models.hubs.packages import find_package_folder, list_licence_files
 from kerasft.models.image_nets import find_architecture
-from kerasft.models.packages import find_package_folder, list_licence_files
 from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress
 

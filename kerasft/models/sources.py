@@ -9,7 +9,7 @@ from pathlib import Path
 from kerasft.files import compute_fingerprint, compute_sha256
 from kerasft.models.config import ImageModelConfig, TextModelConfig
 from kerasft.models.fetching import resolve_preset
-from kerasft.models.folders import compute_preset_fingerprint
+from kerasft.models.hubs.folders import compute_preset_fingerprint
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
 
 
 def _resolve_image_net(config: ImageModelConfig) -> ModelSource:
-    from kerasft.models.image_backbones import check_size, get_architecture
-    from kerasft.models.image_presets import resolve_image_preset
-    from kerasft.models.image_weights import find_weight_file
-    from kerasft.models.imagenet_files import fetch_imagenet_weights
+    from kerasft.models.image.backbones import check_size, get_architecture
+    from kerasft.models.image.imagenet_files import fetch_imagenet_weights
+    from kerasft.models.image.presets import resolve_image_preset
+    from kerasft.models.image.weights import find_weight_file
 
     preset = resolve_image_preset(config.preset, config.arguments)
     architecture = get_architecture(preset.net) if preset.net else None

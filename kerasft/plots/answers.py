@@ -121,7 +121,7 @@ class LabelledCopies:
 
 def _open(data: bytes) -> Image.Image:
     """As the model is shown it, by the graph that it is shown it by."""
-    from kerasft.vision.decoding import decode_upright
+    from kerasft.vision.decoding.graph import decode_upright
 
     image = Image.fromarray(decode_upright(data, LONGEST_PX))
     image.thumbnail((LONGEST_PX, LONGEST_PX), reducing_gap=2.0)

@@ -8,15 +8,15 @@ import io
 import numpy as np
 from PIL import Image
 
-from kerasft.vision.jpeg import parse_jpeg
-from kerasft.vision.rotation import rotate
+from kerasft.vision.files.jpeg import parse_jpeg
+from kerasft.vision.files.rotation import rotate
 
 
 def open_upright(data: bytes, longest_px: int | None = None) -> Image.Image:
     """A picture as the model is shown it, but for its size and shape: upright, on white where it is transparent.
 
     Args:
-        data: a JPEG or PNG file, as `kerasft.vision.files.read_picture` gives it.
+        data: a JPEG or PNG file, as `kerasft.vision.files.reading.read_picture` gives it.
         longest_px: what the longer side is reduced to, where it has more pixels.
 
     Returns:

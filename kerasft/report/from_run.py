@@ -14,8 +14,8 @@ from kerasft.errors import ConfigError
 from kerasft.integrity import check_file
 from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions, TaggedText
 from kerasft.report.page import write_report
-from kerasft.training.records import Parity, Prediction, TaggedPrediction
-from kerasft.training.run_folder import FIXES, RunFolder
+from kerasft.runs.folder import FIXES, RunFolder
+from kerasft.runs.records import Parity, Prediction, TaggedPrediction
 from kerasft.untrusted import iterate_json_lines, naming, read_bytes, read_json, read_text
 
 _EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."

@@ -10,10 +10,10 @@ from kerasft.config.loading import CONFIG_NAME
 from kerasft.errors import ConfigError, DamagedError
 from kerasft.foreign import check_own_files
 from kerasft.integrity import HASHES, Hashes, find_damage, list_files, read_hashes
-from kerasft.training.checkpoint import MANIFEST, STATE, TENSORS
-from kerasft.training.checkpoint import find_damage as find_checkpoint_damage
-from kerasft.training.lock import LOCK
-from kerasft.training.run_folder import FIXES
+from kerasft.runs.folder import FIXES
+from kerasft.runs.lock import LOCK
+from kerasft.training.resume.checkpoint_files import MANIFEST, STATE, TENSORS
+from kerasft.training.resume.checkpoint_files import find_damage as find_checkpoint_damage
 from kerasft.untrusted import check_tree
 
 CHECKPOINTS = "checkpoints"

@@ -18,8 +18,8 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, whole_file
 from kerasft.printable import format_json
 from kerasft.progress import Progress, Silent
+from kerasft.runs.folder import OTHER, RunFolder
 from kerasft.tasks.base import Task
-from kerasft.training.run_folder import OTHER, RunFolder
 
 if TYPE_CHECKING:
     from kerasft.training.trained import Trained

@@ -12,8 +12,8 @@ from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
+from kerasft.runs.folder import RunFolder
 from kerasft.serving.config import ExportConfig
-from kerasft.training.run_folder import RunFolder
 
 
 def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:

@@ -12,9 +12,9 @@ from kerasft.experiment import TOKEN_TASKS, ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource, resolve_model
 from kerasft.progress import Progress, Silent
-from kerasft.training.checkpoint import Checkpoint
+from kerasft.runs.folder import RunFolder
 from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.resume.checkpoint_files import Checkpoint
 
 if TYPE_CHECKING:
     from kerasft.data.feed import Feed

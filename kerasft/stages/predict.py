@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 WINDOW = 1024
 """Texts read ahead, so that those of like length share a batch; answers come in the input's order all the same."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasft import __version__
-from kerasft.data.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
+from kerasft.data.prepare.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.integrity import check_folder
 from kerasft.progress import Progress, Silent
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:

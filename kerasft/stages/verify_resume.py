@@ -18,8 +18,8 @@ from kerasft.errors import ConfigError, TrainingError
 from kerasft.experiment import ExperimentConfig
 from kerasft.foreign import list_contents
 from kerasft.progress import Progress, Silent
-from kerasft.training.checkpoint import Checkpoint, list_steps
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
+from kerasft.training.resume.checkpoint_files import Checkpoint, list_steps
 from kerasft.untrusted import open_in_place
 
 TRIALS = ("straight", "killed", "again")

@@ -13,11 +13,11 @@ import numpy as np
 from kerasft.errors import DataError
 from kerasft.files import whole_folder
 from kerasft.integrity import recorded_file, write_hashes
-from kerasft.models import heads
-from kerasft.models.bert import compute_layer_depths
 from kerasft.models.config import TextModelConfig
-from kerasft.models.folders import check_preset_folder
-from kerasft.models.presets import (
+from kerasft.models.hubs.folders import check_preset_folder
+from kerasft.models.text import heads
+from kerasft.models.text.bert import compute_layer_depths
+from kerasft.models.text.presets import (
     build_text_backbone,
     check_max_length,
     check_vocabulary,
@@ -26,10 +26,10 @@ from kerasft.models.presets import (
     save_pooling,
     save_text_preset,
 )
-from kerasft.models.saved_models import load_model_weights, measure_weights
+from kerasft.models.weights.saved_models import load_model_weights, measure_weights
 from kerasft.tasks.base import Task
 from kerasft.text.raw import check_raw_text
-from kerasft.text.vocabulary import load_vocabulary
+from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 
 class TextEncoderTask(Task):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasft.files import compute_fingerprint
-from kerasft.text.vocabulary import WordPieceVocabulary
-from kerasft.text.windows import Windows
+from kerasft.text.spans.windows import Windows
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
 
 CHUNK = 1024
 
@@ -38,7 +38,7 @@ class TextEncoder(_Encoder):
     def __init__(self, vocabulary: WordPieceVocabulary, max_length: int):
         import tensorflow as tf
 
-        from kerasft.text.wordpiece import WordPiece
+        from kerasft.text.tokenizers.wordpiece import WordPiece
 
         super().__init__(vocabulary)
         self.max_length = max_length
@@ -85,7 +85,7 @@ class UnitEncoder(_Encoder):
     """
 
     def __init__(self, vocabulary: WordPieceVocabulary, *, split_characters: bool = False):
-        from kerasft.text.units import UnitTokenizer
+        from kerasft.text.spans.units import UnitTokenizer
 
         super().__init__(vocabulary)
         self.split_characters = split_characters

@@ -20,10 +20,10 @@ from kerasft.errors import ConfigError
 from kerasft.metrics.names import higher_is_better, is_overall
 from kerasft.models.forward import make_forward
 from kerasft.progress import Progress
+from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Phase, Task
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
-from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import MeasuredSplit
 from kerasft.training.tensorboard import TensorBoardLog
 

@@ -18,18 +18,18 @@ from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError, Terminated, TrainingError, storage_error
 from kerasft.models.adaptation.learning import describe_learning
-from kerasft.models.remat import set_remat
+from kerasft.models.text.remat import set_remat
 from kerasft.optimizers.build import build_optimizer
 from kerasft.progress import Progress, Silent
+from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Phase, Task
 from kerasft.training.callback_set import CallbackSet, Setting
-from kerasft.training.checkpoint import Checkpoint, CheckpointWriter
-from kerasft.training.checkpointing import CallbackSequence, Checkpointer, skip_steps
 from kerasft.training.config import TrainConfig
-from kerasft.training.interruption import StopRequest
 from kerasft.training.precision import Precision
-from kerasft.training.run_folder import RunFolder
-from kerasft.training.state import build_all, name_weights, take_snapshot
+from kerasft.training.resume.checkpoint_files import Checkpoint, CheckpointWriter
+from kerasft.training.resume.checkpointer import CallbackSequence, Checkpointer, skip_steps
+from kerasft.training.resume.interruption import StopRequest
+from kerasft.training.resume.state import build_all, name_weights, take_snapshot
 from kerasft.training.streams import make_stream
 
 

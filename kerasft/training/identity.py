@@ -9,8 +9,8 @@ from typing import Any
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.training.checkpoint import Checkpoint, find_checkpoint
-from kerasft.training.run_folder import RunFolder, describe_environment
+from kerasft.runs.folder import RunFolder, describe_environment
+from kerasft.training.resume.checkpoint_files import Checkpoint, find_checkpoint
 
 SECTIONS = ("seed", "task", "data", "model", "train")
 """Of the config: what a trained model depends on."""

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kerasft.data.dataset import prepare_dataset
+from kerasft.data.prepare.dataset import prepare_dataset
+from kerasft.data.prepare.reading import RejectsError
 from kerasft.data.prepared import PreparedDataset
-from kerasft.data.reading import RejectsError
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.progress import Progress
+from kerasft.runs.folder import RunFolder
 from kerasft.training.identity import compare_values
-from kerasft.training.run_folder import RunFolder
 
 _FREE = ("data.test", "data.max_rejected")
 """Keys that may be others where a config still names what the model was trained on."""

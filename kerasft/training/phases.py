@@ -11,20 +11,20 @@ import keras
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import PreparedDataset
 from kerasft.progress import Progress, Silent
+from kerasft.runs.folder import RunFolder
+from kerasft.runs.records import PhaseRecord
 from kerasft.tasks.base import Task
-from kerasft.training.checkpoint import (
+from kerasft.training.config import TrainConfig
+from kerasft.training.fit import TrainingResult, train
+from kerasft.training.precision import Precision
+from kerasft.training.resume.checkpoint_files import (
     Checkpoint,
     CheckpointWriter,
     find_checkpoint,
     find_damage,
     list_steps,
 )
-from kerasft.training.config import TrainConfig
-from kerasft.training.fit import TrainingResult, train
-from kerasft.training.precision import Precision
-from kerasft.training.records import PhaseRecord
-from kerasft.training.run_folder import RunFolder
-from kerasft.training.state import name_weights, restore_variables, take_snapshot
+from kerasft.training.resume.state import name_weights, restore_variables, take_snapshot
 
 OVER = "{}.over"
 """The folder, beside a phase's checkpoints, of what came of it."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.training.state import name_weights, restore_variables, take_snapshot
+from kerasft.training.resume.state import name_weights, restore_variables, take_snapshot
 
 
 class ValidationFigures(keras.callbacks.Callback):
@@ -71,7 +71,7 @@ class BestWeights(keras.callbacks.Callback):
         self.value, self.epoch, self.best = state["value"], state["epoch"], state["best"]
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Takes up the best epoch's weights, by the names of `kerasft.training.state.name_variables`."""
+        """Takes up the best epoch's weights, by the names of `kerasft.training.resume.state.name_variables`."""
         self._weights = dict(weights)
 
     def begin_with(self, value: float, weights: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +80,7 @@ class BestWeights(keras.callbacks.Callback):
 
     @property
     def weights(self) -> dict[str, np.ndarray] | None:
-        """Of the epoch that is kept, by the names of `kerasft.training.state.name_weights`."""
+        """Of the epoch that is kept, by the names of `kerasft.training.resume.state.name_weights`."""
         return self._weights
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:

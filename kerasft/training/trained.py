@@ -16,9 +16,9 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.integrity import check_file, check_folder
 from kerasft.progress import Progress
+from kerasft.runs.folder import RETRAIN, RunFolder
 from kerasft.tasks import load_task_class
 from kerasft.tasks.base import Task
-from kerasft.training.run_folder import RETRAIN, RunFolder
 from kerasft.untrusted import naming
 
 _UNREAD = (".weights.h5",)

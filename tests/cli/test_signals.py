@@ -11,7 +11,7 @@ import pytest
 
 from kerasft.cli import signals
 from kerasft.errors import Terminated
-from kerasft.training.interruption import GRACE_SECONDS, SignalRequests, StopRequest
+from kerasft.training.resume.interruption import GRACE_SECONDS, SignalRequests, StopRequest
 
 
 class Clock:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kerasft.config.base import Config
 from kerasft.config.document import Document, parse_yaml
 from kerasft.config.loading import InvalidConfig, dump_config, format_config, load_config
-from kerasft.data.fields import INVISIBLE
+from kerasft.data.kinds.fields import INVISIBLE
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.printable import make_printable

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kerasft.config.loading import load_config
-from kerasft.data.fingerprint import resolve_sources
+from kerasft.data.prepare.fingerprint import resolve_sources
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.catalogue import list_presets
 from kerasft.models.image_nets import find_architecture

@@ -10,7 +10,7 @@ import pytest
 from data_makers import FIELDS
 
 from kerasft.data.config import DataConfig
-from kerasft.data.dataset import PreparedDataset, prepare_dataset
+from kerasft.data.prepare.dataset import PreparedDataset, prepare_dataset
 from kerasft.progress import Silent
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 
 FIELDS = (Field("text", "text"), Field("label", "label"))
 

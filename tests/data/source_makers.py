@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 
 PICTURE_FIELDS = (Field("image", "image"), Field("label", "label"))
 TAGGED_FIELDS = (Field("image", "image"), Field("labels", "labels"))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from source_makers import TAGGED_FIELDS, draw_picture, write_pictures
 
 from kerasft.data.config import DataConfig
-from kerasft.data.cutting import join_rare_sets
-from kerasft.data.dataset import load_prepared_dataset, prepare_dataset
-from kerasft.data.fields import Field, InvalidValue, parse_labels
+from kerasft.data.kinds.fields import Field, InvalidValue, parse_labels
+from kerasft.data.prepare.cutting import join_rare_sets
+from kerasft.data.prepare.dataset import load_prepared_dataset, prepare_dataset
 from kerasft.errors import DataError
 
 TEXT_FIELDS = (Field("text", "text"), Field("labels", "labels"))

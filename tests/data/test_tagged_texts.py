@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasft.data.config import ConllSource, DataConfig, JsonLinesSource, TfdsSource
-from kerasft.data.dataset import prepare_dataset
-from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue
+from kerasft.data.kinds.tagging import parse_spans, parse_words, pick_parts, read_tags
+from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.sources import SourceFile, read_rows
-from kerasft.data.tagging import parse_spans, parse_words, pick_parts, read_tags
 from kerasft.errors import DataError
 from kerasft.tasks.token_classification.config import FIELDS
 

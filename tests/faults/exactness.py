@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from children import Child, read_last_step, read_rows, read_steps, run, running
 
-from kerasft.training.checkpoint import find_checkpoint, list_steps
+from kerasft.training.resume.checkpoint_files import find_checkpoint, list_steps
 
 EVERY, STEPS_PER_EPOCH = 4, 8
 """Of tiny experiments: steps from one checkpoint to the next, and in an epoch."""

@@ -24,8 +24,8 @@ import numpy as np
 from kerasft.errors import KerasftError
 from kerasft.integrity import list_files
 from kerasft.progress import Silent
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.check import check
-from kerasft.training.run_folder import RunFolder
 
 TOLD, NO_EFFECT, SILENT = "told by name", "without effect", "SILENT"
 
@@ -107,15 +107,15 @@ def list_inputs(config: Any, held: str) -> list[dict[str, str]]:
 
 def evaluate(config: Any, run: RunFolder, progress: Heard) -> Any:
     """The figures."""
-    from kerasft.stages import run as stage
+    from kerasft.stages import pipeline as stage
 
     return stage.evaluate(config, run, progress)
 
 
 def resume(config: Any, run: RunFolder, progress: Heard) -> Any:
     """The weights after one epoch more, which goes on from the last checkpoint with the data and caches there are."""
-    from kerasft.stages import run as stage
-    from kerasft.training.checkpoint import find_checkpoint
+    from kerasft.stages import pipeline as stage
+    from kerasft.training.resume.checkpoint_files import find_checkpoint
 
     train = config.train.model_copy(update={"epochs": config.train.epochs + 1})
     stage.finetune(config.model_copy(update={"train": train}), run, progress)
@@ -203,7 +203,7 @@ def main() -> None:
 
     from kerasft.config.loading import load_config
     from kerasft.experiment import ExperimentConfig
-    from kerasft.stages.run import run as run_all
+    from kerasft.stages.pipeline import run as run_all
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

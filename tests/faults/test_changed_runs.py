@@ -20,9 +20,9 @@ from exactness import assert_same, read_everything
 from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.stages import run as stage
-from kerasft.training.checkpoint import find_checkpoint, list_steps, write_checkpoint
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
+from kerasft.stages import pipeline as stage
+from kerasft.training.resume.checkpoint_files import find_checkpoint, list_steps, write_checkpoint
 
 
 @pytest.fixture(scope="module")

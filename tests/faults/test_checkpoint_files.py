@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kerasft.errors import DataError, TrainingError
-from kerasft.training.checkpoint import (
+from kerasft.training.resume.checkpoint_files import (
     CheckpointWriter,
     find_checkpoint,
     find_damage,
@@ -175,7 +175,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from kerasft.training.checkpoint import prune_checkpoints, write_checkpoint
+from kerasft.training.resume.checkpoint_files import prune_checkpoints, write_checkpoint
 folder = Path(sys.argv[1])
 tensors = {f"model/{i}": np.full(3000, i, np.float32) for i in range(3)}
 open("/dev/null", "wb", buffering=0).write(b"begun")

@@ -9,8 +9,8 @@ import pytest
 from flipped_bits import SILENT, TOLD, USES, check_flips, flipped, use_flips
 
 from kerasft.cli.main import main
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.check import check
-from kerasft.training.run_folder import RunFolder
 
 TASKS = ("tiny_run", "tiny_entity_run", "tiny_image_run")
 LOADERS = {

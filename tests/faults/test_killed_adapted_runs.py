@@ -11,8 +11,8 @@ from test_killed_picture_runs import Notes
 
 from kerasft.config.loading import load_config
 from kerasft.experiment import ExperimentConfig
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.verify_resume import verify_resume
-from kerasft.training.run_folder import RunFolder
 
 LORA = {"type": "lora", "rank": 4, "dropout": 0.1, "targets": ["query", "value", "feedforward_output"]}
 

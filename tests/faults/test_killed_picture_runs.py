@@ -10,8 +10,8 @@ import tiny_images
 from kerasft.config.loading import load_config
 from kerasft.experiment import ExperimentConfig
 from kerasft.progress import Silent
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.verify_resume import verify_resume
-from kerasft.training.run_folder import RunFolder
 
 
 class Notes(Silent):

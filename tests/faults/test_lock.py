@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from kerasft.errors import RunLockedError, StorageError
-from kerasft.training.lock import owned
+from kerasft.runs.lock import owned
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from kerasft.training.lock import owned
+from kerasft.runs.lock import owned
 with owned(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -12,8 +12,8 @@ import pytest
 from lying_makers import list_tree, make_sparse, run_kerasft
 
 from kerasft.data.config import DataConfig
-from kerasft.data.dataset import prepare_dataset
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
+from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.prepared import PreparedDataset
 from kerasft.data.sources.lines import MAX_LINE_BYTES
 from kerasft.errors import DataError
@@ -174,7 +174,7 @@ def test_a_pipe_or_device_is_not_read(tmp_path: Path, name: str) -> None:
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read every file")
-    from kerasft.data.dataset import compute_data_fingerprint
+    from kerasft.data.prepare.dataset import compute_data_fingerprint
 
     path = tmp_path / "train.jsonl"
     path.write_bytes(join(JSONL))

@@ -21,8 +21,8 @@ from kerasft.config.loading import dump_config
 from kerasft.errors import ConfigError, PresetError
 from kerasft.integrity import HASHES
 from kerasft.models.forward import make_forward
+from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Task
-from kerasft.training.run_folder import RunFolder
 from kerasft.training.trained import build_task, load_trained, write_task
 
 TEXTS = [{"text": text} for text in ("the film was good", "a dull meal", "", "word " * 50)]

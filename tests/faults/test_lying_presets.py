@@ -20,8 +20,8 @@ from tiny_bert import PIECES
 
 from kerasft.errors import PresetError
 from kerasft.models.fetching import resolve_preset
-from kerasft.models.presets import load_text_backbone
-from kerasft.text.vocabulary import load_vocabulary
+from kerasft.models.text.presets import load_text_backbone
+from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 LAYER = "encoder.layer.0"
 
@@ -39,7 +39,7 @@ def write_hugging_face_preset(folder: Path) -> Path:
         "intermediate_size": wide,
         "max_position_embeddings": 16,
     }
-    from kerasft.models.bert_sizes import BertSizes, list_hugging_face_shapes
+    from kerasft.models.text.bert_sizes import BertSizes, list_hugging_face_shapes
 
     sizes = BertSizes(len(PIECES), 2, 2, hidden, wide, 16)
     generator = np.random.default_rng(0)
@@ -451,7 +451,7 @@ def test_a_tokenizer_that_lies_is_told(hugging_face: Path, file: str, content: s
 
 
 def test_more_pieces_than_embeddings_are_refused(hub: Path) -> None:
-    from kerasft.models.presets import check_vocabulary
+    from kerasft.models.text.presets import check_vocabulary
 
     vocabulary = hub / "assets" / "tokenizer" / "vocabulary.txt"
     vocabulary.write_text(vocabulary.read_text().rstrip("\n") + "\nmore\n")

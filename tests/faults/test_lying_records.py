@@ -15,9 +15,9 @@ from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError, DamagedError, DataError, KerasftError, RunLockedError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import read_hashes
-from kerasft.training.checkpoint import find_checkpoint, write_checkpoint
+from kerasft.runs.folder import RunFolder
 from kerasft.training.history import cut_back
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.resume.checkpoint_files import find_checkpoint, write_checkpoint
 
 IDENTITY = {
     "config": {"seed": 0, "task": {}, "data": {}, "model": {}, "train": {}},

@@ -16,8 +16,8 @@ from lying_makers import run_kerasft
 
 from kerasft.data.cache import ArrayCache, build_cache
 from kerasft.data.config import DataConfig
-from kerasft.data.dataset import prepare_dataset
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
+from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.integrity import HASHES

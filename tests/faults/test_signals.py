@@ -10,7 +10,7 @@ import tiny_bert
 from children import Child, read_last_step, run, running
 from exactness import assert_same, read_everything
 
-from kerasft.training.checkpoint import find_checkpoint
+from kerasft.training.resume.checkpoint_files import find_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_a_step_that_does_not_return_cannot_hold_sigterm_up() -> None:
     script = """
 import signal, sys
 from kerasft.cli import signals
-from kerasft.training.interruption import StopRequest
+from kerasft.training.resume.interruption import StopRequest
 signals.PATIENCE_SECONDS = 1.0
 with signals.ending_in_order(), StopRequest() as stop:
     stop.has_news = True

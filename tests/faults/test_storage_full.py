@@ -13,9 +13,9 @@ from children import run_command, running
 from storage_makers import KIB, SmallDisk, list_hidden, mount_small_disk, read_tree
 
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.check import check
-from kerasft.training.checkpoint import find_damage, list_steps
-from kerasft.training.run_folder import RunFolder
+from kerasft.training.resume.checkpoint_files import find_damage, list_steps
 
 pytestmark = pytest.mark.slow
 

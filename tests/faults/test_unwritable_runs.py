@@ -14,10 +14,10 @@ from kerasft.cli.main import main
 from kerasft.config.loading import load_config
 from kerasft.errors import RunLockedError
 from kerasft.experiment import ExperimentConfig
+from kerasft.runs.folder import RunFolder
 from kerasft.stages import evaluate as evaluate_stage
-from kerasft.stages import run as stage
+from kerasft.stages import pipeline as stage
 from kerasft.stages.predict import Predictor
-from kerasft.training.run_folder import RunFolder
 
 
 def test_a_folder_in_use_is_read_and_the_figures_shown(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from kerasft.models import image_backbones
+from kerasft.models.image import backbones
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
 from kerasft.optimizers.groups import resolve_settings
 
@@ -46,14 +46,14 @@ def test_of_nets_for_pictures_kernels_alone_are_decayed(net: ImageArchitecture, 
     monkeypatch.setattr(image_backbones, "_set_efficientnet_statistics", lambda backbone: None)
     # no variable gets a value in this scope, so that the largest net takes no memory
     with keras.StatelessScope(initialize_variables=False):
-        model = image_backbones.build_image_backbone(net.name, size_px=net.image_size_px, weights="none")
+        model = backbones.build_image_backbone(net.name, size_px=net.image_size_px, weights="none")
         decayed = find_decayed(model)
         assert decayed == find_mixing(model)
         assert 0 < len(decayed) < len(model.trainable_variables)
 
 
 def test_of_text_encoders_kernels_and_tables_alone_are_decayed(tiny_preset) -> None:
-    from kerasft.models.presets import load_text_backbone
+    from kerasft.models.text.presets import load_text_backbone
 
     model = load_text_backbone(tiny_preset, random_weights=True)
     decayed = find_decayed(model)

@@ -12,8 +12,8 @@ import pytest
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.models.config import ImageModelConfig
+from kerasft.models.image.imagenet_files import fetch_imagenet_weights, name_imagenet_file
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, check_arguments, find_architecture, find_near_nets
-from kerasft.models.imagenet_files import fetch_imagenet_weights, name_imagenet_file
 
 ALL = sorted(IMAGE_ARCHITECTURES)
 
@@ -164,7 +164,7 @@ def test_a_config_names_what_the_net_does_not_take(section, message: str) -> Non
 
 def test_the_config_and_the_table_import_no_framework() -> None:
     code = (
-        "import sys; import kerasft.models.config, kerasft.models.image_nets, kerasft.models.imagenet_files;"
+        "import sys; import kerasft.models.config, kerasft.models.image_nets, kerasft.models.image.imagenet_files;"
         "print([name for name in ('tensorflow', 'keras', 'numpy', 'h5py') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)

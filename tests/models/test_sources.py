@@ -9,8 +9,8 @@ import tiny_bert
 
 from kerasft.errors import PresetError
 from kerasft.models.config import TextModelConfig
-from kerasft.models.presets import load_text_backbone
 from kerasft.models.sources import resolve_model
+from kerasft.models.text.presets import load_text_backbone
 
 
 def test_a_folder_without_weights_is_enough_for_random_ones_and_for_nothing_else(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from kerasft.cli.main import main
-from kerasft.data.minhash import compute_grams, compute_signatures
-from kerasft.data.near_duplicates import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
-from kerasft.data.normalization import normalize_texts
+from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
+from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
+from kerasft.data.duplicates.normalization import normalize_texts
 from kerasft.errors import ConfigError
 from kerasft.samples import entity_folder
 from kerasft.samples.entity_folder import ENTITY_FILES, ENTITY_TYPES, LANGUAGES, SPLITS, write_entities

@@ -18,11 +18,11 @@ MAX_LENGTH = 24
 @pytest.fixture(scope="session")
 def tiny_module(tiny_preset: Path) -> Any:
     """The served form of a classifier with random weights: three classes, 24 tokens a text."""
-    from kerasft.models.heads import build_fast_classifier
-    from kerasft.models.presets import load_text_backbone
+    from kerasft.models.text.heads import build_fast_classifier
+    from kerasft.models.text.presets import load_text_backbone
     from kerasft.tasks.text_classification.serving import TextClassifierModule
-    from kerasft.text.vocabulary import load_vocabulary
-    from kerasft.text.wordpiece import WordPiece
+    from kerasft.text.tokenizers.vocabulary import load_vocabulary
+    from kerasft.text.tokenizers.wordpiece import WordPiece
 
     model = build_fast_classifier(
         load_text_backbone(tiny_preset), len(LABELS), pooling="cls", dropout=0.1, seed=0

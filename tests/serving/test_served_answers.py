@@ -36,11 +36,11 @@ def test_a_batch_of_none_is_answered_with_none(serve):
 def test_a_batch_of_none_passes_mean_pooling(tiny_preset):
     import tensorflow as tf
 
-    from kerasft.models.heads import build_fast_classifier
-    from kerasft.models.presets import load_text_backbone
+    from kerasft.models.text.heads import build_fast_classifier
+    from kerasft.models.text.presets import load_text_backbone
     from kerasft.tasks.text_classification.serving import TextClassifierModule
-    from kerasft.text.vocabulary import load_vocabulary
-    from kerasft.text.wordpiece import WordPiece
+    from kerasft.text.tokenizers.vocabulary import load_vocabulary
+    from kerasft.text.tokenizers.wordpiece import WordPiece
 
     model = build_fast_classifier(load_text_backbone(tiny_preset), 2, pooling="mean", dropout=0.1, seed=0)
     module = TextClassifierModule(model, WordPiece(load_vocabulary(tiny_preset)), 8, ("a", "b"))

@@ -15,11 +15,11 @@ from kerasft.cli.main import main
 from kerasft.config.loading import load_config
 from kerasft.errors import ConfigError, DataError, RunLockedError
 from kerasft.experiment import ExperimentConfig
-from kerasft.stages import run as stage
+from kerasft.runs.folder import RunFolder
+from kerasft.stages import pipeline as stage
 from kerasft.stages.check import check
 from kerasft.stages.evaluate import _keep
 from kerasft.stages.predict import Predictor
-from kerasft.training.run_folder import RunFolder
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:

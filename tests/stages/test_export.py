@@ -13,11 +13,11 @@ import tensorflow as tf
 from tolerances import TINY_BERT
 
 from kerasft.errors import ExportError
+from kerasft.runs.folder import RunFolder
 from kerasft.serving.publishing import publish_saved_model, replay
 from kerasft.stages.export import _next_version, _sample_inputs, export
 from kerasft.tasks.answers import measure_probabilities
 from kerasft.tasks.text_classification.serving import PROBES
-from kerasft.training.run_folder import RunFolder
 from kerasft.training.trained import load_trained
 
 

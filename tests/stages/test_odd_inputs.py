@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.predict import Predictor
-from kerasft.training.run_folder import RunFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vision"))
 import odd_pictures

@@ -16,11 +16,11 @@ from tiny_images import CLASSES, draw_picture, write_pictures
 import kerasft
 from kerasft.cli.main import main
 from kerasft.errors import DataError
+from kerasft.runs.folder import RunFolder
 from kerasft.stages import predict as stage
 from kerasft.stages.finetune import _name_epoch
 from kerasft.stages.predict import Predictor
 from kerasft.training.fit import TrainingResult
-from kerasft.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from tiny_bert import write_texts
 from tolerances import TINY_BERT
 
 from kerasft.errors import ConfigError, DataError
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.predict import Predictor
-from kerasft.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

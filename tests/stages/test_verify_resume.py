@@ -12,7 +12,7 @@ import pytest
 import tiny_bert
 
 from kerasft.stages.verify_resume import Difference, TrialRun, explain, find_difference
-from kerasft.training.checkpoint import write_checkpoint
+from kerasft.training.resume.checkpoint_files import write_checkpoint
 
 
 def write(folder: Path, **changes: dict[str, float]) -> TrialRun:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import tensorflow as tf
 
-from kerasft.training.run_folder import RunFolder
+from kerasft.runs.folder import RunFolder
 
 BYTES = 24_000
 """Of the shorter text: most of what is computed for it is no longer that which any text needs."""

@@ -116,7 +116,7 @@ def test_the_loss_is_cross_entropy_by_hand(trained: Trained, load_experiment, sm
 def test_a_pooler_that_did_not_learn_is_handed_on_as_it_came(
     trained: Trained, load_experiment, tmp_path
 ) -> None:
-    from kerasft.models.presets import load_text_backbone
+    from kerasft.models.text.presets import load_text_backbone
 
     config = load_experiment("task.pooling=mean")
     preset = resolve_preset(config.model.preset)

@@ -21,8 +21,8 @@ def experiments(tmp_path_factory, tiny_preset):
     """(kind) → (path of its config, folder of its prepared dataset)."""
     from kerasft.config.loading import load_config
     from kerasft.experiment import ExperimentConfig
+    from kerasft.runs.folder import RunFolder
     from kerasft.stages.prepare import prepare
-    from kerasft.training.run_folder import RunFolder
 
     made: dict[str, tuple[Path, Path]] = {}
 

@@ -52,7 +52,7 @@ def train(config: Any, folder: Path, batch_size: int, strategy: Any = None) -> d
     from kerasft.models.sources import resolve_model
     from kerasft.optimizers import GradientDescent
     from kerasft.progress import Silent
-    from kerasft.training.state import name_weights
+    from kerasft.training.resume.state import name_weights
     from kerasft.training.trained import build_task, open_feed
 
     dataset = load_prepared_dataset(folder)

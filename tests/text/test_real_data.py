@@ -14,7 +14,7 @@ from tokenizer_oracle import (
 )
 
 from kerasft.text.encoding import UnitEncoder
-from kerasft.text.wordpiece import WordPiece
+from kerasft.text.tokenizers.wordpiece import WordPiece
 
 
 @pytest.mark.slow

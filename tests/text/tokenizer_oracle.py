@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from kerasft.text.character_table import Kind, load_character_table
-from kerasft.text.vocabulary import WordPieceVocabulary
+from kerasft.text.tokenizers.character_table import Kind, load_character_table
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -121,7 +121,7 @@ def _read_lines(folder: Path, name: str) -> Iterator[str]:
 
 def real_vocabulary(name: str, *, lowercase: bool) -> WordPieceVocabulary:
     """One of the real vocabularies; skips where they are not at hand."""
-    from kerasft.text.vocabulary import load_vocabulary
+    from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
     path = DATA / "vocab" / name
     if not path.exists():

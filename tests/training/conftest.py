@@ -30,9 +30,9 @@ def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., 
     from kerasft.data.prepared import load_prepared_dataset
     from kerasft.models.fetching import resolve_preset
     from kerasft.progress import Silent
+    from kerasft.runs.folder import RunFolder
     from kerasft.training.phases import train_phases
     from kerasft.training.precision import choose_precision
-    from kerasft.training.run_folder import RunFolder
     from kerasft.training.trained import build_task, open_feed
 
     def fit(place: Path, *overrides: str, validation: bool = True, folder: str = "run") -> Any:

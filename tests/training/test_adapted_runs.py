@@ -17,12 +17,12 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.models.adaptation.adapters import load_adapter
 from kerasft.models.sources import resolve_model
 from kerasft.progress import Silent
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
 from kerasft.tasks.text_classification.task import TextClassification
 from kerasft.tasks.text_encoder import TextEncoderTask
-from kerasft.training.checkpoint import find_checkpoint
-from kerasft.training.run_folder import RunFolder
-from kerasft.training.state import name_weights
+from kerasft.training.resume.checkpoint_files import find_checkpoint
+from kerasft.training.resume.state import name_weights
 from kerasft.training.trained import build_task, load_trained, open_feed
 
 

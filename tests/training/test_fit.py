@@ -17,9 +17,9 @@ from tolerances import needs_bfloat16
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, TrainingError
 from kerasft.models.forward import make_forward
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
 from kerasft.stages.predict import Predictor
-from kerasft.training.run_folder import RunFolder
 from kerasft.training.streams import MeasuredSplit, make_stream
 
 CONSTANT = "train.schedule={type: constant}"

@@ -11,9 +11,9 @@ import pytest
 
 from kerasft.data.feed import Feed
 from kerasft.errors import ConfigError
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
 from kerasft.stages.prepare import prepare
-from kerasft.training.run_folder import RunFolder
 from kerasft.training.selection import EarlyStopping
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasft.data.config import Source, TfdsSource
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.paths import SourceFile, compute_source_sha256, list_members, measure, resolve_files
 from kerasft.data.sources.rows import RawBatch, Reject
 from kerasft.progress import Progress

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kerasft.data.config import ConllSource
-from kerasft.data.fields import INVISIBLE, Field, InvalidValue
+from kerasft.data.kinds.fields import INVISIBLE, Field, InvalidValue
 from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
-from kerasft.text.tags import OUTSIDE_TAGS, split_tag
+from kerasft.text.spans.tags import OUTSIDE_TAGS, split_tag
 
 DOCUMENT_MARK = "-DOCSTART-"
 MAX_WORDS = 100_000

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from kerasft.data.config import CsvSource
-from kerasft.data.fields import Field, spell_label, spell_labels
+from kerasft.data.kinds.fields import Field, spell_label, spell_labels
 from kerasft.data.sources.csv_columns import (
     PROBE_ROWS,
     Row,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kerasft.data.config import CsvSource
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import shorten
 from kerasft.errors import DataError

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasft.data.config import ImageFolderSource
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
+from kerasft.data.prepare.split_folders import find_split_folders
 from kerasft.data.sources.paths import SourceFile, list_folders, list_members
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
-from kerasft.data.split_folders import find_split_folders
 from kerasft.errors import DataError
 
 _BATCH_FILES = 64

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasft.data.config import JsonLinesSource
-from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import tensorflow_datasets as tfds
 
 from kerasft.data.config import TfdsSource
-from kerasft.data.features import check_feature_classes
-from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile, measure
 from kerasft.data.sources.rows import RawBatch, Reject
 from kerasft.data.sources.tfds_columns import Column
+from kerasft.data.tfds_features import check_feature_classes
 from kerasft.errors import DataError, KerasftError, storage_error
 from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kerasft.data.config import TfdsSource
-from kerasft.data.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 

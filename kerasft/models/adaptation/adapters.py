@@ -16,8 +16,8 @@ from kerasft.integrity import check_folder, write_hashes
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
-from kerasft.models.folders import compute_preset_fingerprint
-from kerasft.models.weight_files import read_safetensors_header
+from kerasft.models.hubs.folders import compute_preset_fingerprint
+from kerasft.models.weights.files import read_safetensors_header
 from kerasft.untrusted import load_json
 
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"

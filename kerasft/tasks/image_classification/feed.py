@@ -12,9 +12,9 @@ import tensorflow as tf
 from kerasft.data.cache import ArrayCache
 from kerasft.data.feed import Feed, Moment
 from kerasft.data.prepared import Split
-from kerasft.vision.augmentation import Augmenter
-from kerasft.vision.decoding import decode_batch, decode_near
-from kerasft.vision.keys import compute_keys, compute_step_key
+from kerasft.vision.augmentation.augmenter import Augmenter
+from kerasft.vision.augmentation.keys import compute_keys, compute_step_key
+from kerasft.vision.decoding.graph import decode_batch, decode_near
 from kerasft.vision.resampling import Resize
 
 

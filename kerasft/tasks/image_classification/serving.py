@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasft.tasks.served import answer_classes
-from kerasft.vision.decoding import decode_or_tell
+from kerasft.vision.decoding.graph import decode_or_tell
 from kerasft.vision.resampling import Resize
 
 
@@ -61,7 +61,7 @@ def draw_probes() -> list[bytes]:
     """Files that decoders stumble over, of every format that is read, and some that must be refused."""
     from PIL import Image
 
-    from kerasft.vision.jpeg import ADOBE
+    from kerasft.vision.files.jpeg import ADOBE
 
     gradient = Image.linear_gradient("L").resize((97, 61))
     colour = Image.merge("RGB", (gradient, gradient.transpose(Image.Transpose.ROTATE_180), gradient))

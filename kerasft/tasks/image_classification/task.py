@@ -19,13 +19,19 @@ from kerasft.files import compute_fingerprint, whole_folder
 from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
-from kerasft.models.fast_images import DTYPES, accelerate_image_model
 from kerasft.models.forward import make_forward
-from kerasft.models.freezing import choose_batch_norm, compute_layer_depths, freeze, list_blocks, unfreeze
-from kerasft.models.image_heads import LOGITS, build_image_classifier, get_backbone, split_classifier
-from kerasft.models.image_presets import load_image_backbone, resolve_image_preset, save_image_preset
-from kerasft.models.saved_models import load_model_weights
-from kerasft.models.stochastic_depth import set_stochastic_depth
+from kerasft.models.image.fast import DTYPES, accelerate_image_model
+from kerasft.models.image.freezing import (
+    choose_batch_norm,
+    compute_layer_depths,
+    freeze,
+    list_blocks,
+    unfreeze,
+)
+from kerasft.models.image.heads import LOGITS, build_image_classifier, get_backbone, split_classifier
+from kerasft.models.image.presets import load_image_backbone, resolve_image_preset, save_image_preset
+from kerasft.models.image.stochastic_depth import set_stochastic_depth
+from kerasft.models.weights.saved_models import load_model_weights
 from kerasft.progress import Progress
 from kerasft.tasks.answers import Answers, AnyLabels
 from kerasft.tasks.base import Phase, make_phase
@@ -40,9 +46,9 @@ from kerasft.tasks.image_classification.losses import (
 )
 from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
-from kerasft.vision.augmentation import build_augmenter
-from kerasft.vision.decoding import DECODING_VERSION, build_decoder
-from kerasft.vision.files import check_picture, read_picture_file
+from kerasft.vision.augmentation.augmenter import build_augmenter
+from kerasft.vision.decoding.graph import DECODING_VERSION, build_decoder
+from kerasft.vision.files.reading import check_picture, read_picture_file
 from kerasft.vision.pictures import InvalidPicture
 
 _FEATURE_BATCH = 32

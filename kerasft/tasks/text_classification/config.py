@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.config.base import Config
-from kerasft.data.fields import Field, read_label_names
+from kerasft.data.kinds.fields import Field, read_label_names
 from kerasft.metrics.names import CLASSIFICATION
 
 FIELDS = (Field("text", "text"), Field("label", "label"))

@@ -14,11 +14,11 @@ from kerasft.data.cache import build_cache
 from kerasft.data.feed import Feed
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
-from kerasft.models import heads
 from kerasft.models.adaptation.adapters import begin_adapters
 from kerasft.models.adaptation.learning import adapt
 from kerasft.models.config import TextModelConfig
-from kerasft.models.presets import load_pooling
+from kerasft.models.text import heads
+from kerasft.models.text.presets import load_pooling
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy, SparseCrossentropy

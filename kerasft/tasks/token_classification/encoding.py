@@ -9,8 +9,8 @@ import numpy as np
 
 from kerasft.files import compute_fingerprint
 from kerasft.text.encoding import UnitEncoder
-from kerasft.text.vocabulary import WordPieceVocabulary
-from kerasft.text.windows import cut_windows
+from kerasft.text.spans.windows import cut_windows
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
 
 
 class Window(NamedTuple):

@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasft.models.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.spans import TagSet
 from kerasft.text.raw import refuse_texts
-from kerasft.text.tags import TagRules
-from kerasft.text.units import Units
+from kerasft.text.spans.tags import TagRules
+from kerasft.text.spans.units import Units
+from kerasft.text.spans.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
 
 PROBES = (
     "",
@@ -107,7 +107,7 @@ def _find_entities(
 ) -> dict[str, tf.Tensor]:
     """The entities of each text side by side; `type` is a number from 1, 0 where there is none.
 
-    A span begins at a tag that does not go on with the one before it, as `kerasft.text.tags.find_spans` reads them.
+    A span begins at a tag that does not go on with the one before it, as `kerasft.text.spans.tags.find_spans` reads it.
 
     Args:
         tags: int32 (units,), of all texts' units: 0 for O, else 1 + 2·type for B and 2 + 2·type for I.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasft.models.viterbi import decode_greedily, decode_viterbi
-from kerasft.text.tags import TagRules, build_tag_rules, find_spans, list_tags
+from kerasft.text.spans.tags import TagRules, build_tag_rules, find_spans, list_tags
+from kerasft.text.spans.viterbi import decode_greedily, decode_viterbi
 
 
 class Scores(NamedTuple):

@@ -14,8 +14,8 @@ from kerasft.data.cache import build_caches
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
 from kerasft.metrics.entities import measure_entities
-from kerasft.models import heads
 from kerasft.models.config import TextModelConfig
+from kerasft.models.text import heads
 from kerasft.plots.label_figures import build_label_figures_figure
 from kerasft.progress import Progress
 from kerasft.tasks.served import STATUS_LINE

@@ -6,7 +6,7 @@ import pytest
 from data_makers import collect
 
 from kerasft.data.config import ConllSource
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
 

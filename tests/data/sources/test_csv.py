@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasft.data.config import CsvSource
-from kerasft.data.fields import spell_label
+from kerasft.data.kinds.fields import spell_label
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.data.sources.rows import shorten
 from kerasft.errors import DataError

@@ -13,7 +13,7 @@ from data_makers import FIELDS, collect
 from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_hugging_face
 
 from kerasft.data.config import ParquetSource
-from kerasft.data.fields import Field
+from kerasft.data.kinds.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
 from kerasft.text.raw import MAX_TEXT_BYTES

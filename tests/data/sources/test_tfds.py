@@ -13,7 +13,7 @@ from data_makers import FIELDS, collect
 from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_tfds
 
 from kerasft.data.config import DataConfig, TfdsSource
-from kerasft.data.dataset import compute_data_fingerprint
+from kerasft.data.prepare.dataset import compute_data_fingerprint
 from kerasft.data.sources import fetch_source, read_rows, resolve_source
 from kerasft.errors import DataError
 from kerasft.progress import Silent
@@ -142,7 +142,7 @@ def test_the_fingerprint_follows_the_files(data_dir, tmp_path):
 
 
 def test_pictures_of_tfds_are_prepared_with_their_place_as_name(data_dir, tmp_path, progress):
-    from kerasft.data.dataset import prepare_dataset
+    from kerasft.data.prepare.dataset import prepare_dataset
 
     config = DataConfig(
         train=build_source(data_dir), validation_share=0.0, test=build_source(data_dir, split="test")

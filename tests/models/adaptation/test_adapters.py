@@ -19,8 +19,8 @@ from kerasft.models.adaptation.adapters import begin_adapters, load_adapter, rea
 from kerasft.models.adaptation.config import FullConfig, LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
-from kerasft.models.folders import compute_preset_fingerprint
-from kerasft.models.heads import build_fast_classifier, publish_classifier
+from kerasft.models.hubs.folders import compute_preset_fingerprint
+from kerasft.models.text.heads import build_fast_classifier, publish_classifier
 
 pytestmark = pytest.mark.numerical
 

@@ -27,8 +27,8 @@ from kerasft.models.adaptation.learning import (
     list_rungs,
 )
 from kerasft.models.adaptation.lora import add_lora
-from kerasft.models.bert import compute_layer_depths
-from kerasft.models.heads import ENCODER, build_fast_classifier
+from kerasft.models.text.bert import compute_layer_depths
+from kerasft.models.text.heads import ENCODER, build_fast_classifier
 from kerasft.optimizers.build import build_optimizer
 from kerasft.optimizers.config import AdamWConfig
 

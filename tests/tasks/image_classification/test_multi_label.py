@@ -12,12 +12,12 @@ from PIL import Image
 from kerasft.config.loading import load_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
+from kerasft.runs.folder import RunFolder
 from kerasft.stages.evaluate import evaluate
 from kerasft.stages.export import export
 from kerasft.stages.finetune import finetune
 from kerasft.stages.predict import Predictor
 from kerasft.stages.prepare import prepare
-from kerasft.training.run_folder import RunFolder
 
 NAMES = ("blue", "green", "red")
 CONFIG = """
@@ -56,7 +56,7 @@ def write_weights(path: Path, pictures: list[Image.Image]) -> None:
     """Random ones, whose batch normalisation knows the pictures: a head alone can learn from such features."""
     import keras
 
-    from kerasft.models.image_backbones import build_image_backbone
+    from kerasft.models.image.backbones import build_image_backbone
 
     net = build_image_backbone("mobilenet", size_px=32, weights="none", arguments={"alpha": 0.25}, seed=0)
     norms = [layer for layer in net._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]

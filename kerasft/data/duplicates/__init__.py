@@ -1,0 +1,1 @@
+"""Rows that hold the same text, or nearly the same."""

@@ -1,0 +1,154 @@
+"""Pictures as the content of examples: read by their files, near duplicates by perceptual hash."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.config import DataConfig
+from kerasft.data.duplicates.near import NearPairs
+from kerasft.data.kinds.base import Content, Held, Signatures
+from kerasft.data.kinds.fields import InvalidValue, describe_value
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.store import RowStore
+from kerasft.errors import StorageError
+from kerasft.progress import Progress
+from kerasft.vision.duplicates.hashing import (
+    COLOUR_SIDE,
+    GREY_SIDE,
+    PictureHashes,
+    compute_hash,
+    stack_hashes,
+)
+from kerasft.vision.duplicates.similar import SIMILARITY, find_similar
+from kerasft.vision.files.reading import check_picture, read_picture
+from kerasft.vision.pictures import InvalidPicture, Picture
+
+_READERS = 4
+"""Threads that read and check at once; decoding lets go of Python's lock."""
+
+
+class ImageContent(Content):
+    """A picture's file, as JPEG or PNG; two are the same where their upright pixels are."""
+
+    noun = "picture"
+    quoted = False
+    named = True
+
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="pictures") as readers:
+            return list(readers.map(lambda value: self._read(value, file), values))
+
+    def _read(self, value: Any, file: SourceFile) -> Held | InvalidValue:
+        try:
+            picture = self._open(value, file)
+        except InvalidPicture as error:
+            return InvalidValue(error.reason, error.detail)
+        note = picture.converted or picture.misnamed or ""
+        return Held(picture.data, self.name_value(value, file), note, compute_hash(picture))
+
+    def _open(self, value: Any, file: SourceFile) -> Picture:
+        if isinstance(value, Mapping):  # Hugging Face's way: a file's bytes, its path, or both
+            value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+        if isinstance(value, bytes):
+            return check_picture(value, "")
+        if isinstance(value, str):
+            value = _find_path(value, file)
+        if not isinstance(value, Path):
+            raise InvalidPicture("no picture named", f"found {describe_value(value)}")
+        try:
+            return read_picture(value, follow_links=True)
+        except StorageError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InvalidPicture("no picture named", "the path is too long to be one") from None
+            raise
+
+    def name_value(self, value: Any, file: SourceFile) -> str:
+        if isinstance(value, Path):
+            value = f"{file.name}/{value.relative_to(file.path).as_posix()}"
+        elif isinstance(value, Mapping):
+            value = value.get("path")
+        # file names may hold bytes that are no text
+        return os.fsencode(value).decode("utf-8", "backslashreplace") if _is_spelled(value) else ""
+
+    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
+        hashes = stack_hashes(one.look for one in held)
+        return hashes.keys, (hashes.greys, hashes.colours)
+
+    def open_signatures(self, folder: Path) -> Signatures:
+        return _PictureSignatures(folder)
+
+    def find_near_pairs(
+        self,
+        signatures: Any,
+        rows: np.ndarray,
+        boundaries: Sequence[int],
+        config: DataConfig,
+        store: RowStore,
+        progress: Progress,
+    ) -> NearPairs:
+        similarity = config.near_duplicate_similarity or SIMILARITY
+        hashes = signatures.read(store.read_column("keys"))
+        return NearPairs(*find_similar(hashes, rows, boundaries, similarity, progress))
+
+    def build_feature(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        return tfds.features.Image(shape=(None, None, 3))
+
+    def decode(self, stored: Any) -> bytes:
+        return bytes(stored)
+
+
+def _find_path(text: str, file: SourceFile) -> Path:
+    """What a path in a list of pictures means: relative ones start from the list's folder."""
+    text = text.strip(" \t\r\n")  # other spaces may be part of a file's name
+    if not text:
+        raise InvalidPicture("no picture named", "the path is empty")
+    if "\0" in text or not _is_spelled(text):
+        raise InvalidPicture("no picture named", "the path holds characters that no file name can")
+    return file.path.parent / text
+
+
+def _is_spelled(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
+
+
+class _PictureSignatures(Signatures):
+    """Thumbnails on disk, a kilobyte a picture."""
+
+    def __init__(self, folder: Path):
+        self._stack = ExitStack()
+        self._paths = [folder / "greys.uint8", folder / "colours.uint8"]
+        self._files = [self._stack.enter_context(path.open("wb")) for path in self._paths]
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def append(self, signatures: Any) -> None:
+        for file, values in zip(self._files, signatures, strict=True):
+            file.write(np.ascontiguousarray(values).data)
+
+    def read(self, keys: np.ndarray) -> PictureHashes:
+        """Memory-mapped."""
+        for file in self._files:
+            file.flush()
+        greys, colours = (np.memmap(path, np.uint8, "r") for path in self._paths)
+        return PictureHashes(
+            keys,
+            greys.reshape(-1, GREY_SIDE, GREY_SIDE),
+            colours.reshape(-1, COLOUR_SIDE, COLOUR_SIDE, 2),
+        )
+
+
+ContentClass = ImageContent

@@ -1,0 +1,82 @@
+"""Texts as the content of examples: near duplicates by character n-grams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.config import DataConfig
+from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
+from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
+from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
+from kerasft.data.kinds.base import Content, Held, Signatures
+from kerasft.data.kinds.fields import InvalidValue, parse_text
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.store import RowStore, read_text
+from kerasft.progress import Progress
+
+
+class TextContent(Content):
+    """A string; two are the same where they are after normalising case, space and punctuation."""
+
+    noun = "text"
+    quoted = True
+    named = False
+
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+        return [_read(value) for value in values]
+
+    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
+        normalized = normalize_texts([read_text(one.payload) for one in held])
+        return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
+
+    def open_signatures(self, folder: Path) -> Signatures:
+        return _TextSignatures(folder)
+
+    def find_near_pairs(
+        self,
+        signatures: Any,
+        rows: np.ndarray,
+        boundaries: Sequence[int],
+        config: DataConfig,
+        store: RowStore,
+        progress: Progress,
+    ) -> NearPairs:
+        signatures.files.flush()
+        similarity = config.near_duplicate_similarity or SIMILARITY
+        return find_near_pairs(signatures.files, rows, boundaries, similarity, store, progress)
+
+    def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
+        return [(read_text(payload), label)]
+
+    def build_feature(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        return tfds.features.Text()
+
+    def decode(self, stored: Any) -> str:
+        return stored.decode("utf-8")
+
+
+class _TextSignatures(Signatures):
+    def __init__(self, folder: Path):
+        self.files = SignatureFiles(folder)
+
+    def __exit__(self, *exception: object) -> None:
+        self.files.__exit__(*exception)
+
+    def append(self, signatures: Any) -> None:
+        self.files.append(*signatures)
+
+
+def _read(value: Any) -> Held | InvalidValue:
+    try:
+        return Held(parse_text(value).encode("utf-8"))
+    except InvalidValue as error:
+        return error
+
+
+ContentClass = TextContent

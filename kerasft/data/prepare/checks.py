@@ -1,0 +1,246 @@
+"""What is looked at before a dataset is published: duplicates and leaks; and what the user is told of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.duplicates.exact import DROPPED, Duplicates, Leaks
+from kerasft.data.prepare.contradictions import count_contradictions, find_swapped, sample_rows
+from kerasft.data.prepare.reading import SplitCounts
+from kerasft.errors import DataError
+from kerasft.progress import Progress
+
+EXAMPLES = 10
+"""How many cases of a kind are listed."""
+_QUOTED_CHARACTERS = 60
+
+Describe = Callable[[int], tuple[str, str]]
+"""Row → (file:row, text)."""
+
+
+def handle_leaks(
+    duplicates: Duplicates,
+    splits: dict[str, int],
+    policy: str,
+    describe: Describe,
+    progress: Progress,
+    noun: str = "text",
+    name_label: Callable[[int], str] = str,
+    cut: Sequence[str] = (),
+) -> dict[str, dict[str, Any]]:
+    """Counts leaks between each two splits, and does with those from train as `data.leaks` says.
+
+    Rows dropped are marked in `duplicates.splits`.
+
+    Returns:
+        "train → test" and so on → {"exact", "near", "contradicting", "dropped", "examples"}.
+
+    Raises:
+        DataError: there are leaks from train, and the policy is `refuse`.
+    """
+    names = sorted(splits, key=splits.__getitem__)
+    found: dict[str, dict[str, Any]] = {}
+    leaks_of: dict[str, Leaks] = {}
+    for i, earlier in enumerate(names):
+        for later in names[i + 1 :]:
+            key = f"{earlier} → {later}"
+            leaks = leaks_of[key] = duplicates.find_leaks(splits[earlier], splits[later])
+            rows = np.concatenate([leaks.exact[:EXAMPLES], leaks.near[:EXAMPLES]])[: 2 * EXAMPLES]
+            contradicting, pairs = count_contradictions(duplicates, leaks, splits[earlier])
+            examples = [_describe_leak(int(row), splits[earlier], duplicates, describe) for row in rows]
+            found[key] = {
+                "exact": len(leaks.exact),
+                "near": len(leaks.near),
+                "contradicting": contradicting,
+                "dropped": 0,
+                "examples": examples,
+            }
+            if contradicting:
+                progress.warn(_tell_contradiction(key, found[key], pairs, noun, name_label, later not in cut))
+    from_train = {
+        key: leaks for key, leaks in leaks_of.items() if key.startswith("train → ") and len(leaks.sources)
+    }
+    if from_train and policy == "refuse":
+        raise DataError(_explain({key: found[key] for key in from_train}, noun), fix=_FIX)
+    if from_train and policy == "drop":
+        for key, leaks in from_train.items():
+            duplicates.splits[leaks.sources] = DROPPED
+            found[key]["dropped"] = len(leaks.sources)
+        dropped = len(np.unique(np.concatenate([leaks.sources for leaks in from_train.values()])))
+        progress.note(
+            f"{dropped:,} {'rows' if dropped > 1 else 'row'} of train {'were' if dropped > 1 else 'was'} dropped: what "
+            f"{'they hold stands' if dropped > 1 else 'it holds stands'} in another split as well."
+        )
+    for key, entry in found.items():
+        if entry["exact"] + entry["near"] and not entry["dropped"]:
+            told, lines = _explain_one(key, entry, noun, shown=3)
+            progress.warn(f"{told} {'; '.join(lines)}.")
+    return found
+
+
+def _tell_contradiction(
+    key: str,
+    entry: dict[str, Any],
+    pairs: list[tuple[int, int]],
+    noun: str,
+    name_label: Callable[[int], str],
+    own: bool,
+) -> str:
+    earlier, later = key.split(" → ")
+    count, total = entry["contradicting"], entry["exact"] + entry["near"]
+    nearly = "" if not entry["near"] else "nearly " if not entry["exact"] else "exactly or nearly "
+    which = f"{noun}s that {nearly}stand" if total > 1 else f"{noun} that {nearly}stands"
+    told = f"{earlier} and {later} contradict each other: of {total:,} {which} in both"
+    (there, here), often = Counter(pairs).most_common(1)[0] if pairs else ((0, 0), 0)
+    shown = (
+        f"; {often:,} {'are' if often > 1 else 'is'} {name_label(there)!r} in {earlier} and {name_label(here)!r} "
+        f"in {later}"
+        if pairs
+        else ""
+    )
+    have = "have" if count > 1 else "has"
+    swapped = ", and whether the labels of one are swapped" if 2 * count > total else ""
+    check = f"Check how each file writes its labels{swapped}" if own else f"Check the labels of these {noun}s"
+    return f"{told}, {count:,} {have} another label in {later}{shown}. {check}."
+
+
+def warn_of_swapped_labels(
+    splits: np.ndarray,
+    own: dict[str, int],
+    read: Callable[[np.ndarray], Iterator[tuple[str, int]]],
+    names: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Tells where two labels of a split mean each other in train, as far as words tell.
+
+    Args:
+        splits: uint8 (rows,), each row's split; train is 0.
+        own: the splits that have files of their own, and their numbers.
+        read: of rows, the texts and the numbers of their labels, or the entities and those of their types.
+        names: the labels'.
+        progress: told of it.
+    """
+    for split, number in own.items():
+        train, other = sample_rows(splits, 0, number)
+        if not len(train) or not len(other):
+            continue
+        for pair in find_swapped(read(train), read(other), len(names)):
+            first, second = names[pair.first], names[pair.second]
+            progress.warn(
+                f"train and {split} contradict each other: {first!r} and {second!r} seem to be swapped in one of them. "
+                f"At least {pair.share:.0%} of what is either in {split} has the words of the other in train. "
+                "Check how each file writes its labels."
+            )
+
+
+def describe_duplicates(duplicates: Duplicates, split: int, describe: Describe) -> dict[str, Any]:
+    """Counts duplicates inside a split, for the manifest, with some that have other labels."""
+    found = duplicates.find_in(split)
+    by_text = found.conflicting[np.argsort(duplicates.groups[found.conflicting], kind="stable")]
+    examples = [describe(int(row)) for row in by_text[:EXAMPLES]]
+    return {
+        "exact": found.exact,
+        "conflicting": len(found.conflicting),
+        "near": found.near,
+        "conflicting_examples": [{"row": place, "text": text} for place, text in examples],
+    }
+
+
+_FIX = "Take them out of one of the files, or set data.leaks to drop (from train) or warn."
+
+
+def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Describe) -> dict[str, Any]:
+    partner, similarity = duplicates.find_partner(row, earlier)
+    (place, text), (other_place, other_text) = describe(row), describe(partner)
+    return {
+        "row": place,
+        "text": text,
+        "stands_in": other_place,
+        "as": other_text,
+        "similarity": 1.0
+        if duplicates.groups[row] == duplicates.groups[partner]
+        else min(round(similarity, 3), 0.999),
+        "same_label": bool(duplicates.labels[row] == duplicates.labels[partner]),
+    }
+
+
+def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
+    parts = []
+    for key, entry in found.items():
+        told, lines = _explain_one(key, entry, noun, EXAMPLES)
+        parts.append("\n".join([told, *(f"    {line}" for line in lines)]))
+    return "\n".join(parts)
+
+
+def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
+    earlier, later = key.split(" → ")
+    exact, near = _count(entry["exact"], noun), f"{entry['near']:,} nearly do{'es' * (entry['near'] == 1)}"
+    told = f"Of {later}, {exact} in {earlier} as well, and {near}:"
+    if not entry["near"]:
+        told = f"Of {later}, {exact} in {earlier} as well:"
+    elif not entry["exact"]:
+        told = f"Of {later}, {_count(entry['near'], noun, 'nearly ')} in {earlier} as well:"
+    lines = []
+    for example in entry["examples"][:shown]:
+        how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
+        quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
+        lines.append(f"{example['row']} {how} {example['stands_in']}{quoted}")
+    return told, lines
+
+
+def _count(number: int, noun: str, how: str = "") -> str:
+    return f"{number:,} {noun} {how}stands" if number == 1 else f"{number:,} {noun}s {how}stand"
+
+
+def report(
+    manifest: dict[str, Any], counts: dict[str, SplitCounts], progress: Progress, noun: str = "text"
+) -> None:
+    """Shows the tables of what was found."""
+    rows = []
+    for name, split in manifest["splits"].items():
+        if conflicting := split["duplicates"]["conflicting"]:
+            places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
+            progress.warn(
+                f"{conflicting:,} {'rows' if conflicting > 1 else 'row'} of {name} share{'s' * (conflicting == 1)} "
+                f"{'their' if conflicting > 1 else 'its'} {noun} with a row of another label: {places}"
+                f"{', …' if conflicting > 4 else ''}."
+            )
+        read = counts.get(name)
+        rows.append(
+            [
+                name,
+                split["rows"],
+                read.rejected.total() if read else 0,
+                split["duplicates"]["exact"],
+                split["duplicates"]["conflicting"],
+                split["duplicates"]["near"],
+                "  ".join(
+                    f"{label} {count / max(split['rows'], 1):.1%}" for label, count in _most(split["labels"])
+                ),
+            ]
+        )
+    columns = ("split", "rows", "rejected", "duplicates", "with other label", "near duplicates", "labels")
+    progress.table("Prepared dataset", columns, rows)
+    leaks = [[key, leak["exact"], leak["near"], leak["dropped"]] for key, leak in manifest["leaks"].items()]
+    if leaks:
+        progress.table(f"{noun.capitalize()}s in two splits", ("splits", "exact", "near", "dropped"), leaks)
+    notes = [
+        [name, note, number] for name, split in counts.items() for note, number in split.notes.most_common()
+    ]
+    if notes:
+        progress.table(f"{noun.capitalize()}s converted", ("split", "what they were", "rows"), notes)
+    reasons = [
+        [name, reason, number]
+        for name, split in counts.items()
+        for reason, number in split.rejected.most_common()
+    ]
+    if reasons:
+        progress.table("Rejected rows", ("split", "reason", "rows"), reasons)
+
+
+def _most(labels: dict[str, int]) -> list[tuple[str, int]]:
+    return list(labels.items()) if len(labels) <= 6 else sorted(labels.items(), key=lambda item: -item[1])[:6]

@@ -1,0 +1,107 @@
+"""From the user's files to a prepared dataset: read, checked, cut, and written whole or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasft.data.config import DataConfig
+from kerasft.data.kinds import CONTENTS
+from kerasft.data.kinds.fields import Field
+from kerasft.data.prepare.checks import report
+from kerasft.data.prepare.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
+from kerasft.data.prepare.reading import RejectsError
+from kerasft.data.prepare.split_folders import take_split_folders
+from kerasft.data.prepare.steps import REJECTED, Preparation
+from kerasft.data.prepared import MANIFEST, PreparedDataset, Split, load_prepared_dataset
+from kerasft.errors import ConfigError, DataError
+from kerasft.files import whole_folder, write_json
+from kerasft.foreign import check_replaceable
+from kerasft.integrity import write_hashes
+from kerasft.progress import Progress, Silent
+
+__all__ = [
+    "PreparedDataset",
+    "Split",
+    "compute_data_fingerprint",
+    "fetch_sources",
+    "load_prepared_dataset",
+    "prepare_dataset",
+]
+
+_WORK = ".work"
+
+
+def prepare_dataset(
+    config: DataConfig,
+    fields: Sequence[Field],
+    folder: Path,
+    *,
+    base: Path,
+    seed: int,
+    labels: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> PreparedDataset:
+    """Reads, checks and writes a dataset; what stood at `folder` is replaced.
+
+    Args:
+        config: the `data` section.
+        fields: what the task needs of an example: a text or an image, and a label or labels.
+        folder: where the dataset goes.
+        base: the folder that relative paths start from.
+        seed: decides which rows are cut for a missing validation or test split.
+        labels: the labels in their order; None: those of train, numbers by value, else sorted.
+        progress: told of what is found.
+
+    Raises:
+        ConfigError: `columns` names something that examples do not have, or `folder` holds something else than a
+            dataset.
+        DataError: the files cannot be used; nothing is written then, except that `<folder>.rejected.jsonl` lists the
+            rejected rows where they are too many.
+    """
+    kinds = sorted(field.kind for field in fields)
+    if len(kinds) != 2 or not set(CONTENTS) & set(kinds) or not {"label", "labels"} & set(kinds):
+        raise ValueError(f"an example holds a text or an image, and a label or labels, not {kinds}")
+    _check_columns(config, fields)
+    folder = Path(folder)
+    progress = progress or Silent()
+    check_replaceable(folder)
+    kept = folder.with_name(f"{folder.name}.{REJECTED}")
+    kept.unlink(missing_ok=True)
+    fetch_sources(config, base, progress)
+    config = take_split_folders(config, base, progress)
+    sources = resolve_sources(config, base)
+    if not sources:
+        raise DataError(
+            "The data section names no files.", fix="Set data.train (and data.test), with format and path."
+        )
+    with whole_folder(folder) as temporary:
+        work = temporary / _WORK
+        work.mkdir()
+        preparation = Preparation(config, fields, sources, seed, labels, progress)
+        try:
+            manifest = preparation.run(temporary, work, kept)
+        except RejectsError:
+            shutil.copyfile(temporary / REJECTED, kept)
+            raise
+        shutil.rmtree(work)
+        write_json(temporary / MANIFEST, manifest)
+        write_hashes(temporary)
+    report(manifest, preparation.counts, progress, preparation.content.noun)
+    return load_prepared_dataset(folder)
+
+
+def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:
+    names = [part for field in fields for part in (field.parts or (field.name,))]
+    for split in SPLITS:
+        source = getattr(config, split)
+        for name in getattr(source, "columns", ()):
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                raise ConfigError(
+                    f"The task's examples have no {name!r}; they have {', '.join(names)}.",
+                    where=f"data.{split}.columns",
+                    fix=f"Did you mean {near[0]!r}?" if near else "Write columns: {field: column}.",
+                )

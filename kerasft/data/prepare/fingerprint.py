@@ -1,0 +1,86 @@
+"""Telling changed data from unchanged, cheaply."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from kerasft.data.config import DataConfig, Source
+from kerasft.data.prepare.split_folders import take_split_folders
+from kerasft.data.sources import SourceFile, fetch_source, list_members, resolve_source
+from kerasft.errors import DataError
+from kerasft.files import compute_fingerprint, compute_sha256
+from kerasft.progress import Progress, Silent
+
+HASHED_BYTES = 64 << 20
+"""Files up to this size are hashed whole."""
+_PIECE_BYTES = 1 << 20
+SPLITS = ("train", "validation", "test")
+
+
+def resolve_sources(config: DataConfig, base: Path) -> dict[str, list[SourceFile]]:
+    """The files of each split that the config names; none of what is yet to be fetched.
+
+    Raises:
+        DataError: a path matches nothing.
+    """
+    return {name: resolve_source(source, base) for name, source in _list_sources(config)}
+
+
+def fetch_sources(config: DataConfig, base: Path, progress: Progress) -> None:
+    """Downloads what the config names by name alone, and is not on this machine yet.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    for _, source in _list_sources(config):
+        fetch_source(source, base, progress)
+
+
+def _list_sources(config: DataConfig) -> list[tuple[str, Source]]:
+    sources = [(name, getattr(config, name)) for name in SPLITS]
+    return [(name, source) for name, source in sources if source is not None]
+
+
+def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
+    """16 hexadecimal digits that change when the `data` section or a file that it names does.
+
+    Files above 64 MiB are known by size, times of change, and their first and last MiB; smaller ones by their SHA-256;
+    those below a folder by name, size and time of change.
+
+    Raises:
+        DataError: a path matches nothing, or a file cannot be read.
+    """
+    files = {
+        split: [(file.name, _identify(file)) for file in files]
+        for split, files in resolve_sources(take_split_folders(config, base, Silent()), base).items()
+    }
+    return compute_fingerprint({"config": config.model_dump(mode="json"), "files": files})
+
+
+def _identify(source: SourceFile) -> list[Any]:
+    try:
+        if source.path.is_dir():
+            return [_identify_member(source.path, member) for member in list_members(source)]
+        status = source.path.stat()
+        if status.st_size <= HASHED_BYTES:
+            return [compute_sha256(source.path)]
+        digest = hashlib.sha256()
+        with open(source.path, "rb") as file:
+            digest.update(file.read(_PIECE_BYTES))
+            file.seek(-_PIECE_BYTES, os.SEEK_END)
+            digest.update(file.read())
+    except OSError as error:
+        raise DataError(
+            f"The file cannot be read: {error.strerror or error}.",
+            where=source.name,
+            fix="Look at its permissions and its disk.",
+        ) from error
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest.hexdigest()]
+
+
+def _identify_member(folder: Path, member: Path) -> list[Any]:
+    status = member.lstat() if not member.exists() else member.stat()
+    return [member.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns]

@@ -1,0 +1,1 @@
+"""Image nets: their names, weights, fast forms, and what stands on them."""

@@ -1,0 +1,1 @@
+"""Text encoders: their presets, their fast forms, and what stands on them."""

@@ -1,0 +1,1 @@
+"""Weights files, of which numbers are read and nothing is run."""

@@ -1,0 +1,1 @@
+"""The run folder, its records and its lock."""

@@ -1,0 +1,394 @@
+"""The run folder: one place for all that came of an experiment."""
+
+from __future__ import annotations
+
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from kerasft import __version__
+from kerasft.config.loading import CHANGED, format_config
+from kerasft.errors import ConfigError, RunLockedError
+from kerasft.files import remove_folder, sweep_leftovers
+from kerasft.foreign import (
+    check_own_files,
+    check_replaceable,
+    check_run_folder,
+    check_unchanged,
+    take_up_older,
+)
+from kerasft.integrity import (
+    check_file,
+    find_damage,
+    forget_files,
+    read_checked,
+    read_hashes,
+    record_files,
+    recorded_file,
+    write_recorded_json,
+    write_recorded_text,
+)
+from kerasft.runs.lock import owned
+from kerasft.runs.records import Environment, Metrics, StageRecords, TaskRecord
+from kerasft.runs.revision import read_git_revision
+from kerasft.untrusted import iterate_json_lines, naming, parse_json
+
+OTHER = "evaluate_other"
+"""In metrics.json: figures on examples that are not the run's own, by a name of their own."""
+BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
+"""A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
+fingerprint of `finetune` tells.)"""
+REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
+
+RETRAIN = "Write it anew from the last checkpoint: kerasft finetune, with the run folder."
+FIXES = {
+    "config.yaml": CHANGED,
+    "environment.json": "Bring back a copy of it; or remove it: versions and machine are then not told.",
+    "metrics.json": "Bring back a copy of it; or remove it, and measure again: kerasft evaluate, with the run folder.",
+    "metrics.jsonl": "Bring back a copy of it; or remove it: the curves are then not shown, or begin later.",
+    "stages.json": "Bring back a copy of it; or remove it, and what is there is done again: kerasft run.",
+    "task.json": RETRAIN,
+}
+"""The folder's records → what to do about one that is not as it was written."""
+
+
+class RunFolder:
+    """Paths and records of one run. Creates nothing until something is written.
+
+    The folder may come from someone else: before the first of its records is read, it is made sure that no links,
+    pipes or devices lie in it, and each record is checked for its shape.
+
+    Args:
+        path: the folder, existing or not.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.dataset = self.path / "dataset"
+        self.cache = self.path / "cache"
+        self.logs = self.path / "logs"
+        self.history = self.path / "metrics.jsonl"
+        self.metrics = self.path / "metrics.json"
+        self.environment = self.path / "environment.json"
+        self.task = self.path / "task.json"
+        self.model = self.path / "model.keras"
+        self.preset = self.path / "preset"
+        self.adapter = self.path / "adapter"
+        self.predictions = self.path / "predictions"
+        self.augmentation = self.path / "augmentation.png"
+        self.export = self.path / "export"
+        self.checkpoints = self.path / "checkpoints"
+        self.report = self.path / "report.html"
+        self._stages = self.path / "stages.json"
+        self._is_owned = False
+        self._checked = False
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @contextmanager
+    def owned(
+        self, report: Callable[[str], Any] = lambda message: None, *, patience_seconds: float = 0
+    ) -> Iterator[None]:
+        """Holds the folder against other processes, and clears away what killed ones left; see `training.lock`.
+
+        Whoever holds it already, through this object, goes on holding it. Reading needs no lock.
+
+        Args:
+            report: told where a dead owner's lock was taken over, and where another owner is waited for.
+            patience_seconds: how long to wait for another owner.
+
+        Raises:
+            ConfigError: it is not empty and not a run's.
+            RunLockedError: another process holds it.
+        """
+        if self._is_owned:
+            yield
+            return
+        self.check()
+        check_run_folder(self.path)
+        with ExitStack() as stack:
+            self._take(stack, report, time.monotonic() + patience_seconds)
+            self._is_owned = True
+            stack.callback(setattr, self, "_is_owned", False)
+            take_up_older(self.path)
+            phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+            for folder in (self.path, self.cache, self.predictions, self.export, *phases):
+                sweep_leftovers(folder)
+            yield
+
+    def check(self) -> None:
+        """Makes sure, once, that what kerasft opens in the folder is plain files and folders, at any depth.
+
+        Raises:
+            ConfigError: something else lies there.
+        """
+        if not self._checked:
+            check_own_files(self.path)
+            self._checked = True
+
+    def _take(self, stack: ExitStack, report: Callable[[str], Any], until: float) -> None:
+        told = False
+        while True:
+            try:
+                stack.enter_context(owned(self.path, report))
+                return
+            except RunLockedError as error:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                if not told:
+                    report(f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}.")
+                    told = True
+            time.sleep(0.1)
+
+    # --- its files, with their hashes -------------------------------------------------------------------------
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Writes one of the folder's records whole or not at all, and records its hash."""
+        write_recorded_json(self.path, path, value)
+
+    def write_config(self, config: pydantic.BaseModel) -> None:
+        """Writes config.yaml, complete: reading it gives an equal config.
+
+        Raises:
+            ConfigError: somebody has changed it, or put it there.
+        """
+        self.check_unchanged(self.config)
+        write_recorded_text(self.path, self.config, format_config(config))
+
+    def check_unchanged(self, *paths: Path) -> None:
+        """Refuses to replace config.yaml or report.html where somebody has changed it, or put it there.
+
+        Raises:
+            ConfigError: somebody has.
+        """
+        for path in paths:
+            check_unchanged(path)
+
+    def open_file(self, path: Path) -> AbstractContextManager[Path]:
+        """A temporary path that takes `path`'s place; see `kerasft.integrity.recorded_file`."""
+        return recorded_file(self.path, path)
+
+    def discard(self, *paths: Path) -> None:
+        """Removes files and folders, where they are there, and what is recorded of them."""
+        forget_files(self.path, paths)
+        for path in paths:
+            if path.is_dir() and not path.is_symlink():
+                remove_folder(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def find_damage(self, *places: Path) -> str | None:
+        """What is wrong with the first of some files and folders that is not as it was written, in words.
+
+        Raises:
+            DamagedError: a record of hashes is damaged.
+        """
+        known = read_hashes(self.path) or {}
+        for place in places:
+            inside = read_hashes(place) if place.is_dir() else None
+            if inside is None:  # it holds no record of its own: the run folder's has its files
+                part = place.relative_to(self.path)
+                folder, hashes = (
+                    self.path,
+                    {n: one for n, one in known.items() if Path(n).is_relative_to(part)},
+                )
+            else:
+                folder, hashes = place, inside
+            for name in hashes:
+                damage = find_damage(folder, name, hashes)
+                if damage is not None:
+                    return f"{folder / name} is damaged: {damage}."
+        return None
+
+    def forget_course(self) -> None:
+        """Before a training goes on: metrics.jsonl and logs/ are about to grow; see `record_course`.
+
+        Raises:
+            DamagedError: metrics.jsonl is not as it was when the training before was over.
+        """
+        if self.history.exists():
+            check_file(self.history, FIXES[self.history.name], self.path)
+        forget_files(self.path, (self.history, self.logs))
+
+    def record_course(self) -> None:
+        """Records metrics.jsonl and logs/, which were appended to, when a training is over."""
+        logs = [path for path in self.logs.rglob("*") if path.is_file() and not path.is_symlink()]
+        record_files(self.path, [path for path in (self.history, *logs) if path.exists()])
+
+    # --- figures ----------------------------------------------------------------------------------------------
+
+    def read_metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """`{stage: {split: {figure: {"value": …}}}}`; empty before any stage."""
+        return self._read(self.metrics, Metrics)
+
+    def write_figures(self, stage: str, figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Puts a stage's figures, by split, in place of what stood there for it."""
+        self.write_json(self.metrics, {**self.read_metrics(), stage: figures})
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        self.check()
+        if not self.history.exists():
+            return []
+        # it is small: a line a few steps
+        read_checked(self.history, FIXES[self.history.name], self.path)
+        return list(iterate_json_lines(self.history, error=ConfigError, fix=FIXES[self.history.name]))
+
+    # --- what is done -----------------------------------------------------------------------------------------
+
+    def is_done(self, stage: str, fingerprint: str) -> bool:
+        """Whether the stage was finished with exactly what it would be given now."""
+        return self.stage_record(stage).get("fingerprint") == fingerprint
+
+    def stage_record(self, stage: str) -> dict[str, Any]:
+        """What was noted when the stage was finished; empty if it was not."""
+        return self._read(self._stages, StageRecords).get(stage, {})
+
+    def mark_done(self, stage: str, fingerprint: str, **facts: Any) -> None:
+        """Notes that a stage is finished."""
+        records = self._read(self._stages, StageRecords)
+        records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
+        self.write_json(self._stages, records)
+
+    def list_trained(self) -> list[Path]:
+        """What a training has left here: what `clear_training` removes."""
+        places = (
+            self.checkpoints, self.logs, self.history, self.model, self.preset, self.task, self.predictions,
+            self.report, self.augmentation, self.adapter,
+        )  # fmt: skip
+        return [place for place in places if place.exists()]
+
+    def check_trained(self) -> None:
+        """Refuses to replace a preset or an adapter among whose files other people's lie.
+
+        Raises:
+            ConfigError: they do.
+        """
+        for place in (self.preset, self.adapter):
+            check_replaceable(place)
+
+    def list_phases(self) -> list[str]:
+        """The phases of a training that have checkpoints here, by name."""
+        if not self.checkpoints.is_dir():
+            return []
+        return sorted(
+            path.name for path in self.checkpoints.iterdir() if path.is_dir() and "." not in path.name
+        )
+
+    def clear_training(self) -> None:
+        """Removes the training and what was measured on it; prepared data and exports stay.
+
+        Raises:
+            ConfigError: something else lies among it, or somebody has changed the report.
+        """
+        self.check_trained()
+        self.check_unchanged(self.report)
+        self.mark_begun("finetune")
+        # what the others hang on goes first: without it the rest is taken for nothing
+        for place in sorted(self.list_trained(), key=lambda place: place != self.task):
+            self.discard(place)
+
+    def mark_begun(self, stage: str) -> None:
+        """Forgets that a stage was finished, and those that build on it, before what it wrote is replaced.
+
+        The figures of these go too: they are of a model that is no more.
+        """
+        stale = (stage, *BUILDS_ON.get(stage, ()))
+        records = self._read(self._stages, StageRecords)
+        if any(name in records for name in stale):
+            self.write_json(
+                self._stages, {name: value for name, value in records.items() if name not in stale}
+            )
+        figures = self.read_metrics()
+        if any(name in figures for name in stale):
+            self.write_json(
+                self.metrics, {name: value for name, value in figures.items() if name not in stale}
+            )
+
+    # --- circumstances ----------------------------------------------------------------------------------------
+
+    def write_environment(self, **facts: Any) -> None:
+        """Adds to environment.json: versions and machine, and what is handed in."""
+        known = self.read_environment()
+        self.write_json(self.environment, {**known, **describe_environment(), **facts})
+
+    def read_environment(self) -> dict[str, Any]:
+        return self._read(self.environment, Environment)
+
+    def read_identity(self) -> dict[str, Any] | None:
+        """What the model that was trained here was trained from; None where there is none."""
+        return self._read(self.task, TaskRecord).get("identity")
+
+    def read_task(self) -> dict[str, Any]:
+        """What a trained model needs to be understood: task.json.
+
+        Raises:
+            ConfigError: nothing was trained here yet.
+        """
+        if not self.task.exists() or not self.model.exists():
+            raise ConfigError(
+                "there is no trained model here yet",
+                where=str(self.path),
+                fix="Train one first: kerasft finetune CONFIG.yaml",
+            )
+        return self._read(self.task, TaskRecord)
+
+    def _read(self, path: Path, schema: Any) -> dict[str, Any]:
+        """What one of the folder's records holds; nothing where it is not there.
+
+        Raises:
+            DamagedError: it is not as it was written.
+            ConfigError: it is no JSON, or of another shape.
+        """
+        self.check()
+        if not path.exists():
+            return {}
+        fix = FIXES[path.name]
+        with naming(path, ConfigError, fix):
+            return parse_json(read_checked(path, fix, self.path), schema)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine, as environment.json holds them."""
+    versions = {}
+    for package in REPORTED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = __version__ if package == "kerasft" else "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "versions": versions,
+        "command": " ".join(sys.argv),
+        "git_revision": read_git_revision(Path.cwd()),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

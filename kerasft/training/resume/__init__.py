@@ -1,0 +1,1 @@
+"""Checkpoints, and how a training goes on from one to the bit."""

@@ -1,0 +1,1 @@
+"""Training pictures varied at random, the same for the same seed, epoch and index."""

@@ -1,0 +1,300 @@
+"""From an image file's bytes to pixels: the one graph behind training, evaluation, prediction and export.
+
+Core TensorFlow ops alone, all of them older than TensorFlow 2.6, so that a SavedModel with this graph inside loads in
+any TensorFlow Serving. What a file says of itself is looked at before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.vision.decoding.bmp import decode_bmp, inspect_bmp
+from kerasft.vision.decoding.file_bytes import NUMBERS, FileBytes, Plan, find_problem, make_plan
+from kerasft.vision.decoding.gif import decode_gif, inspect_gif
+from kerasft.vision.decoding.jpeg import SCALES, decode_jpeg, inspect_jpeg
+from kerasft.vision.decoding.png import decode_png, inspect_png
+from kerasft.vision.decoding.webp import decode_webp, inspect_webp
+from kerasft.vision.pictures import MAX_FILE_BYTES
+from kerasft.vision.resampling import Resize, divide, find_frame, resample_box
+
+do_not_convert = tf.autograph.experimental.do_not_convert  # nothing here needs it, and it takes long
+
+NOT_A_PICTURE = "not a picture: no JPEG, PNG, GIF, BMP or WebP file"
+DAMAGED = "damaged: the picture cannot be decoded"
+DECODING_VERSION = 3
+"""Changes with the pixels: whatever is kept of decoded pictures is known by it."""
+
+_SPARE = 2.0  # pixels along a side for each that is asked for; with one or less, edges get softer
+_PARALLEL = 8
+_LARGE_PIXELS = 4_000_000
+
+
+@do_not_convert
+def decode_image(
+    data: tf.Tensor,
+    size_px: tuple[int, int],
+    *,
+    resize: Resize = "crop",
+    name: tf.Tensor | str = "The picture",
+) -> tf.Tensor:
+    """A file's picture, upright, in one size.
+
+    Transparent parts are white, 16 bits become 8, of an animation the first frame is taken.
+
+    Args:
+        data: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP file.
+        size_px: height and width of the result.
+        resize: `crop` cuts what is too long off both ends, `pad` puts black beside what is too short, `stretch` does
+            not mind the proportions.
+        name: string scalar that an error calls the picture.
+
+    Returns:
+        uint8 (*size_px, 3), RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when it runs, on bytes that are no such file or are damaged.
+    """
+    return _finish(decode_near(data, size_px, resize=resize, name=name), size_px, resize)
+
+
+@do_not_convert
+def decode_near(
+    data: tf.Tensor,
+    size_px: tuple[int, int],
+    *,
+    resize: Resize = "crop",
+    smallest_crop: float = 1.0,
+    name: tf.Tensor | str = "The picture",
+    prepared: bool = False,
+) -> tf.Tensor:
+    """A file's picture, upright, in a size from which the target can be cut or shrunk: what training augments.
+
+    A JPEG is decoded at a half, quarter or eighth where that leaves at least twice the target's height and width,
+    which is nearly indistinguishable from decoding all of it (as with Pillow's `reducing_gap=2.0`).
+
+    Args:
+        data: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP file.
+        size_px: height and width that the picture will have in the end.
+        resize: how it will get there.
+        smallest_crop: the least share of the area that a crop may take.
+        name: string scalar that an error calls the picture.
+        prepared: whether it can be only what a prepared dataset holds, JPEG or PNG: the graph is smaller.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when it runs, on bytes that are no such file or are damaged.
+    """
+    formats = 2 if prepared else len(_INSPECTORS)
+    kind, plan = _inspect(data, formats)
+    sound = tf.debugging.Assert(plan.status == "", [name, plan.status])
+    with tf.control_dependencies([] if sound is None else [sound]):
+        kind = tf.identity(kind)
+    return _decode(kind, plan, size_px, resize, smallest_crop, formats)
+
+
+@do_not_convert
+def decode_batch(data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop") -> tf.Tensor:
+    """The pictures of a batch of a prepared dataset's files, several at once.
+
+    One bad file fails the batch; where it is no picture, the message has its number.
+
+    Args:
+        data: string (batch,), JPEG or PNG; may be empty.
+        size_px: height and width of the result.
+        resize: see `decode_image`.
+
+    Returns:
+        uint8 (batch, *size_px, 3), RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when it runs, on bytes that are no such file or are damaged.
+    """
+
+    def decode_at(place: tf.Tensor) -> tf.Tensor:
+        name = tf.strings.join(["Picture ", tf.strings.as_string(place + 1), " of the batch"])
+        near = decode_near(data[place], size_px, resize=resize, name=name, prepared=True)
+        return _finish(near, size_px, resize)
+
+    return tf.map_fn(
+        decode_at, tf.range(tf.size(data)), fn_output_signature=tf.TensorSpec((*size_px, 3), tf.uint8)
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def build_decoder(
+    size_px: tuple[int, int], resize: Resize
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """`decode_or_tell` for one size as a graph, which takes seconds to build: once a process."""
+    return tf.function(
+        lambda data: decode_or_tell(data, size_px, resize=resize),
+        input_signature=[tf.TensorSpec((None,), tf.string)],
+        autograph=False,
+    )
+
+
+@do_not_convert
+def decode_or_tell(
+    data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop"
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The pictures of a batch of files from anywhere, and what is the matter with those that are none.
+
+    Of a file's size little follows for time and memory: what is too large is not decoded, and large pictures are
+    decoded one after another. No file fails the batch.
+
+    Args:
+        data: string (batch,), which may be empty.
+        size_px: height and width of the result.
+        resize: see `decode_image`.
+
+    Returns:
+        uint8 (batch, *size_px, 3), RGB, black where there is no picture.
+        string (batch,), why there is none; empty where there is one.
+    """
+    count = tf.size(data)
+    kinds, plans, large = tf.map_fn(
+        lambda place: _inspect_and_weigh(data[place]),
+        tf.range(count),
+        fn_output_signature=(
+            tf.TensorSpec((), tf.int32),
+            Plan(
+                tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.string), tf.TensorSpec(NUMBERS, tf.int32)
+            ),
+            tf.TensorSpec((), tf.bool),
+        ),
+    )
+
+    def decode_at(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        plan = Plan(*(part[place] for part in plans))
+        near = _decode(kinds[place], plan, size_px, resize)
+        return place, _finish(near, size_px, resize)
+
+    good = tf.equal(plans.status, "")
+    none = tf.fill([1], count), tf.zeros((1, *size_px, 3), tf.uint8)
+    several = _decode_sound(tf.boolean_mask(tf.range(count), good & ~large), decode_at, none, _PARALLEL)
+    single = _decode_sound(tf.boolean_mask(tf.range(count), good & large), decode_at, none, None)
+    done, images = (tf.concat(parts, 0) for parts in zip(several, single, strict=True))
+    # where each file's picture stands among those that were decoded; the first stands for none
+    places = tf.scatter_nd(
+        done[:, None], tf.range(tf.size(done)) * tf.cast(done < count, tf.int32), [count + 1]
+    )
+    places = tf.where(good, places[:count], 0)
+    status = tf.where(good & (places == 0), DAMAGED, plans.status)
+    return tf.gather(images, places), status
+
+
+def decode_upright(data: bytes, longest_px: int) -> np.ndarray:
+    """The whole picture of a file that `decode_or_tell` decodes: uint8 (height, width, 3).
+
+    A JPEG may be smaller than its file says, with sides of at least `longest_px`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is none.
+    """
+    return _decode_whole(longest_px)(tf.constant(data)).numpy()
+
+
+@functools.cache
+def _decode_whole(longest_px: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(
+        lambda data: decode_near(data, (longest_px, longest_px), resize="pad"),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+
+
+def _decode_sound(
+    places: tf.Tensor,
+    decode_at: Callable[..., tuple],
+    none: tuple[tf.Tensor, tf.Tensor],
+    parallel: int | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places and pictures of the files that can be decoded, behind `none`."""
+    # An op that fails ends a graph but not a dataset: this is the only way to go on after a damaged file.
+    sound = tf.data.Dataset.from_tensor_slices(places).map(decode_at, num_parallel_calls=parallel)
+    sound = sound.ignore_errors()
+    whole = tf.data.Dataset.from_tensor_slices(none).concatenate(sound)
+    return whole.batch(tf.cast(tf.size(places) + 1, tf.int64)).get_single_element()
+
+
+def _inspect_and_weigh(data: tf.Tensor) -> tuple[tf.Tensor, Plan, tf.Tensor]:
+    """Besides kind and plan, whether the picture is decoded by itself."""
+    kind, plan = _inspect(data, len(_INSPECTORS))
+    return kind, plan, plan.numbers[-1] > _LARGE_PIXELS
+
+
+def _inspect(data: tf.Tensor, formats: int) -> tuple[tf.Tensor, Plan]:
+    """Which of the first `formats` formats it is, int32, and what is known of it."""
+    size = tf.strings.length(data)
+
+    def begins(signature: bytes, start: int = 0) -> tf.Tensor:
+        return tf.strings.substr(data, tf.minimum(start, size), len(signature)) == signature
+
+    # two letters may begin a text: a BMP goes on with zeros
+    kinds = tf.stack(
+        [
+            begins(b"\xff\xd8\xff"),
+            begins(b"\x89PNG\r\n\x1a\n"),
+            begins(b"GIF87a") | begins(b"GIF89a"),
+            begins(b"BM") & begins(b"\0\0\0\0", 6),
+            begins(b"RIFF") & begins(b"WEBP", 8),
+        ][:formats]
+    )
+    status = find_problem(
+        [
+            (size == 0, "empty file"),
+            (size > MAX_FILE_BYTES, f"too large: a file has at most {MAX_FILE_BYTES:,} bytes"),
+            (~tf.reduce_any(kinds), NOT_A_PICTURE),
+        ]
+    )
+    kind = tf.where(status == "", tf.argmax(tf.cast(kinds, tf.int32), output_type=tf.int32), formats)
+    plan = tf.switch_case(
+        kind,
+        [
+            *(lambda inspect=inspect: inspect(FileBytes(data)) for inspect in _INSPECTORS[:formats]),
+            lambda: make_plan(status, tf.constant(b""), []),
+        ],
+    )
+    return kind, plan
+
+
+_INSPECTORS = (inspect_jpeg, inspect_png, inspect_gif, inspect_bmp, inspect_webp)
+
+
+def _decode(
+    kind: tf.Tensor,
+    plan: Plan,
+    size_px: tuple[int, int],
+    resize: Resize,
+    smallest_crop: float = 1.0,
+    formats: int | None = None,
+) -> tf.Tensor:
+    """uint8 (height, width, 3)."""
+
+    def choose_scale(upright: tf.Tensor) -> tf.Tensor:
+        _, frame = find_frame(upright, size_px, resize)
+        spare = tf.reduce_min(divide(frame, size_px)) * (smallest_crop**0.5 / _SPARE)
+        return tf.reduce_sum(tf.cast(spare >= SCALES[1:], tf.int32))
+
+    image = tf.switch_case(
+        kind,
+        [
+            lambda: decode_jpeg(plan, choose_scale),
+            lambda: decode_png(plan),
+            lambda: decode_gif(plan),
+            lambda: decode_bmp(plan),
+            lambda: decode_webp(plan),
+        ][:formats],
+    )
+    image.set_shape((None, None, 3))
+    return image
+
+
+def _finish(near: tf.Tensor, size_px: tuple[int, int], resize: Resize) -> tf.Tensor:
+    corner, frame = find_frame(tf.cast(tf.shape(near)[:2], tf.float32), size_px, resize)
+    return tf.cast(tf.round(resample_box(near, corner, frame, size_px)), tf.uint8)

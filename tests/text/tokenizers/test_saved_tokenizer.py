@@ -1,0 +1,83 @@
+"""A saved tokenizer holds core TensorFlow ops alone and answers as it did."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from tokenizer_oracle import CORE_OPS, build_vocabulary, list_ops, real_vocabulary
+
+from kerasft.text.tokenizers.wordpiece import WordPiece
+
+TEXTS = ["unaffable the", "", "ÀB é [SEP] 中国", "a\u302e\ua953", "x" * 200]
+
+
+class Served(tf.Module):
+    """A tokenizer behind a signature, as an export holds it."""
+
+    def __init__(self, tokenizer: WordPiece):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serve(self, text):
+        return self.tokenizer.encode(text, 16)
+
+
+def save(folder, *, marks: bool = True) -> Served:
+    characters = "abcdefghilnutxé中国" + ("\u302e\ua953" if marks else "")
+    vocabulary = build_vocabulary(
+        characters, "the", "un", "##aff", "##able", lowercase=True, strip_accents=True
+    )
+    served = Served(WordPiece(vocabulary))
+    tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
+    return served
+
+
+def test_a_saved_tokenizer_answers_as_before(tmp_path):
+    served = save(tmp_path)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    for texts in (TEXTS, [], TEXTS[:1]):
+        batch = tf.constant(texts, tf.string, shape=[len(texts)])
+        expected = served.serve(batch)
+        answer = loaded(text=batch)
+        assert set(answer) == {"token_ids", "segment_ids", "padding_mask"}
+        for name, array in answer.items():
+            tf.debugging.assert_equal(array, expected[name])
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_a_saved_tokenizer_holds_core_ops_only(tmp_path, marks):
+    save(tmp_path, marks=marks)
+    assert list_ops(tmp_path) - set(CORE_OPS.split()) == set()
+
+
+def test_a_saved_tokenizer_works_inside_a_dataset(tmp_path):
+    served = save(tmp_path)
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(TEXTS).batch(2).map(lambda t: served.tokenizer.encode_ragged(t, 8))
+    )
+    rows = [row for batch in dataset for row in batch.to_list()]
+    assert rows == served.tokenizer.encode_ragged(tf.constant(TEXTS), 8).to_list()
+
+
+@pytest.mark.slow
+def test_a_saved_tokenizer_loads_in_a_process_without_kerasft(tmp_path):
+    served = save(tmp_path)
+    expected = served.serve(tf.constant(TEXTS))["token_ids"].numpy().tolist()
+    code = (
+        "import sys, tensorflow as tf\n"
+        f"answer = tf.saved_model.load({str(tmp_path)!r}).signatures['serving_default'](text=tf.constant({TEXTS!r}))\n"
+        "assert not {'kerasft', 'keras_hub', 'tensorflow_text'} & set(sys.modules)\n"
+        "print(answer['token_ids'].numpy().tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(expected)
+
+
+def test_a_real_vocabulary_adds_little_to_an_export(tmp_path):
+    served = Served(WordPiece(real_vocabulary("bert_uncased.txt", lowercase=True)))
+    tf.saved_model.save(served, str(tmp_path), signatures={"serving_default": served.serve})
+    assert (tmp_path / "saved_model.pb").stat().st_size < 4_000_000
