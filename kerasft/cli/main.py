@@ -110,7 +110,7 @@ def _add_stage(verb: str, explanation: str, *examples: str, is_owner: bool = Tru
         quiet: QuietOption = False,
     ) -> None:
         with open_work(config, overrides, output, quiet, is_owner=is_owner) as work:
-            _find_stage("run", verb)(work.config, work.run, work.progress)
+            _find_stage("pipeline", verb)(work.config, work.run, work.progress)
 
     _register(verb, command, explanation, examples)
 
@@ -128,7 +128,7 @@ def _add_training(verb: str, explanation: str, *examples: str) -> None:
     ) -> None:
         with open_work(config, overrides, output, quiet) as work:
             confirm_restart(work.run, restart, yes)
-            returned = _find_stage("run", verb)(work.config, work.run, work.progress, restart=restart)
+            returned = _find_stage("pipeline", verb)(work.config, work.run, work.progress, restart=restart)
         print_results(returned)
 
     _register(verb, command, explanation, examples)

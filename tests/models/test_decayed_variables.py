@@ -43,7 +43,7 @@ def find_decayed(model: keras.Model) -> set[str]:
     ],
 )
 def test_of_nets_for_pictures_kernels_alone_are_decayed(net: ImageArchitecture, monkeypatch) -> None:
-    monkeypatch.setattr(image_backbones, "_set_efficientnet_statistics", lambda backbone: None)
+    monkeypatch.setattr(backbones, "_set_efficientnet_statistics", lambda backbone: None)
     # no variable gets a value in this scope, so that the largest net takes no memory
     with keras.StatelessScope(initialize_variables=False):
         model = backbones.build_image_backbone(net.name, size_px=net.image_size_px, weights="none")
