@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -14,7 +14,7 @@ from kerasft.serving.config import ExportConfig
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
-from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig, settle_adaptation
+from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig
 
 TaskConfig = Annotated[
     TextClassificationConfig | TokenClassificationConfig | ImageClassificationConfig,
@@ -56,13 +56,12 @@ class ExperimentConfig(Config):
     export: ExportConfig | None = None
     """What is handed over; null: nothing is exported by `kerasft run`."""
 
-    @pydantic.model_validator(mode="after")
-    def _settle_adaptation(self) -> ExperimentConfig:
-        settled = settle_adaptation(self.train, self.model.adaptation)
-        if settled is not self.train:
-            # frozen is what others see; here the section is still being made
-            self.__dict__["train"] = settled
-        return self
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _settle_adaptation(cls, values: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
+        config = handler(values)
+        settled = config.train.settle(config.model.adaptation)
+        return config if settled is config.train else config.model_copy(update={"train": settled})
 
     @pydantic.model_validator(mode="after")
     def _has_the_monitored_figure(self) -> ExperimentConfig:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 
 from kerasft.config.base import Config, PathField
 from kerasft.errors import ConfigError
 from kerasft.models.adaptation.config import (
+    Adaptation,
     FullConfig,
     ImageAdaptation,
     TextAdaptation,
@@ -17,8 +18,36 @@ from kerasft.models.adaptation.config import (
 )
 from kerasft.models.image_nets import check_arguments, find_architecture
 
+if TYPE_CHECKING:
+    from kerasft.models.sources import ModelSource
 
-class TextModelConfig(Config):
+
+class ModelConfig(Config):
+    """A pre-trained model: what every `model` section has. A family of models has a subclass with its own keys."""
+
+    preset: Annotated[str, PathField(may_be_name=True)]
+    """A preset's name or folder."""
+    adaptation: Adaptation = pydantic.Field(FullConfig(type="full"), discriminator="type")
+    """Which weights learn, and how fast, by `type`; a name alone takes its defaults."""
+
+    @pydantic.field_validator("adaptation", mode="before")
+    @classmethod
+    def _read_adaptation(cls, value: Any) -> Any:
+        return read_text_adaptation(value)
+
+    def resolve(self) -> ModelSource:
+        """Finds what the section names; imports what that takes.
+
+        Raises:
+            PresetError: it is not there, and cannot be had.
+            ConfigError: the section's keys do not suit what was found.
+        """
+        from kerasft.models.sources import resolve_plain_model
+
+        return resolve_plain_model(self)
+
+
+class TextModelConfig(ModelConfig):
     """A pre-trained text encoder and what stands on it."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
@@ -37,11 +66,6 @@ class TextModelConfig(Config):
     """The folder of an adapter that `lora` trained on this preset (`runs/<name>/adapter`): the model begins with it.
     With `adaptation: lora` it learns on; with others it becomes part of the weights."""
 
-    @pydantic.field_validator("adaptation", mode="before")
-    @classmethod
-    def _read_adaptation(cls, value: Any) -> Any:
-        return read_text_adaptation(value)
-
     @pydantic.model_validator(mode="after")
     def _weights_are_there(self) -> TextModelConfig:
         if self.random_weights and (self.adaptation.type == "lora" or self.adapter is not None):
@@ -50,8 +74,14 @@ class TextModelConfig(Config):
             )
         return self
 
+    def resolve(self) -> ModelSource:
+        """As `ModelConfig.resolve`."""
+        from kerasft.models.sources import resolve_text_model
 
-class ImageModelConfig(Config):
+        return resolve_text_model(self)
+
+
+class ImageModelConfig(ModelConfig):
     """A pre-trained image net and what stands on it."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
@@ -113,3 +143,9 @@ class ImageModelConfig(Config):
         if architecture is not None and value is not None and value < architecture.family.min_size_px:
             raise ValueError(f"{architecture.name} takes {architecture.family.min_size_px} pixels or more")
         return value
+
+    def resolve(self) -> ModelSource:
+        """As `ModelConfig.resolve`."""
+        from kerasft.models.sources import resolve_image_model
+
+        return resolve_image_model(self)

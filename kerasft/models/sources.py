@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasft.files import compute_fingerprint, compute_sha256
-from kerasft.models.config import ImageModelConfig, TextModelConfig
 from kerasft.models.fetching import resolve_preset
 from kerasft.models.hubs.folders import compute_preset_fingerprint
+
+if TYPE_CHECKING:
+    from kerasft.models.config import ImageModelConfig, ModelConfig, TextModelConfig
 
 
 @dataclass(frozen=True)
@@ -45,24 +48,37 @@ class ModelSource:
         return compute_fingerprint([self.name, compute_sha256(self.path)])
 
 
-def resolve_model(config: TextModelConfig | ImageModelConfig) -> ModelSource:
-    """Finds what a `model` section names.
+def resolve_plain_model(config: ModelConfig) -> ModelSource:
+    """The preset that a `model` section without keys of its own names.
 
     Raises:
         PresetError: it is not there, and cannot be had.
-        ConfigError: there is no such net, or it takes no such arguments; or `adapter` is of another preset.
     """
-    if isinstance(config, TextModelConfig):
-        source = ModelSource(resolve_preset(config.preset, needs_weights=not config.random_weights))
-        if config.adapter is None:
-            return source
-        from kerasft.models.adaptation.adapters import find_adapter
-
-        return replace(source, adapter=find_adapter(config, source.preset_fingerprint).fingerprint)
-    return _resolve_image_net(config)
+    return ModelSource(resolve_preset(config.preset))
 
 
-def _resolve_image_net(config: ImageModelConfig) -> ModelSource:
+def resolve_text_model(config: TextModelConfig) -> ModelSource:
+    """What a text encoder's `model` section names.
+
+    Raises:
+        PresetError: it is not there, and cannot be had.
+        ConfigError: `adapter` is of another preset.
+    """
+    source = ModelSource(resolve_preset(config.preset, needs_weights=not config.random_weights))
+    if config.adapter is None:
+        return source
+    from kerasft.models.adaptation.adapters import find_adapter
+
+    return replace(source, adapter=find_adapter(config, source.preset_fingerprint).fingerprint)
+
+
+def resolve_image_model(config: ImageModelConfig) -> ModelSource:
+    """What an image net's `model` section names.
+
+    Raises:
+        PresetError: it is not there, and cannot be had.
+        ConfigError: there is no such net, or it takes no such arguments.
+    """
     from kerasft.models.image.backbones import check_size, get_architecture
     from kerasft.models.image.imagenet_files import fetch_imagenet_weights
     from kerasft.models.image.presets import resolve_image_preset

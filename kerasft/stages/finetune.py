@@ -10,7 +10,7 @@ from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import TOKEN_TASKS, ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
-from kerasft.models.sources import ModelSource, resolve_model
+from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
@@ -61,7 +61,7 @@ def finetune(
     dataset = load_prepared_dataset(run.dataset)
     if "train" not in dataset.splits:
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
-    source = resolve_model(config.model)
+    source = config.model.resolve()
     fingerprint = compute_finetune_fingerprint(config, dataset, source)
     if not restart and run.is_done("finetune", fingerprint):
         damage = run.find_damage(run.model, run.task, run.preset, run.adapter)

@@ -8,7 +8,6 @@ from typing import Any
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
-from kerasft.models.sources import resolve_model
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import OTHER, RunFolder
 from kerasft.stages import evaluate as evaluate_stage
@@ -43,7 +42,7 @@ def run(
     """
     run.check_unchanged(run.config, run.report)
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
-    source = resolve_model(config.model)
+    source = config.model.resolve()
     _prepare(config, run, progress, restart)
     finetune_stage.finetune(config, run, progress, restart=restart)
     dataset = load_prepared_dataset(run.dataset)
@@ -71,7 +70,7 @@ def finetune(
     restart: bool = False,
 ) -> None:
     """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
-    resolve_model(config.model)
+    config.model.resolve()
     _prepare(config, run, progress, restart)
     finetune_stage.finetune(config, run, progress, restart=restart)
 

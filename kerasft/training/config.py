@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import pydantic
 
@@ -114,6 +114,21 @@ class TrainConfig(Config):
             )
         return self
 
+    def settle(self, adaptation: Adaptation) -> Self:
+        """The section with what `model.adaptation` decides in it; itself, where that is nothing.
+
+        Raises:
+            ValueError: the two sections contradict each other.
+        """
+        if adaptation.type == "layerwise":
+            return self.model_copy(update={"optimizer": _settle_layer_decay(self, adaptation.decay)})
+        if adaptation.type == "gradual" and self.epochs <= adaptation.every_epochs:
+            raise ValueError(
+                f"model.adaptation: gradual unfreezes the first block after {adaptation.every_epochs} epochs, and "
+                f"train.epochs is {self.epochs}: the head alone would learn. Train longer, or say adaptation: head"
+            )
+        return self
+
 
 class TokenTrainConfig(TrainConfig):
     """How a model of entities in texts learns."""
@@ -173,26 +188,18 @@ class ImageTrainConfig(TrainConfig):
             )
         return self
 
-
-def settle_adaptation(train: TrainConfig, adaptation: Adaptation) -> TrainConfig:
-    """The `train` section with what `model.adaptation` decides in it; the same once more if it is settled already.
-
-    Raises:
-        ValueError: the two sections contradict each other.
-    """
-    if adaptation.type == "layerwise":
-        return _settle_layer_decay(train, adaptation.decay)
-    if isinstance(train, ImageTrainConfig):
-        return _settle_image_head(train) if adaptation.type == "head" else train
-    if adaptation.type == "gradual" and train.epochs <= adaptation.every_epochs:
-        raise ValueError(
-            f"model.adaptation: gradual unfreezes the first block after {adaptation.every_epochs} epochs, and "
-            f"train.epochs is {train.epochs}: the head alone would learn. Train longer, or say adaptation: head"
-        )
-    return train
+    def settle(self, adaptation: Adaptation) -> Self:
+        """As `TrainConfig.settle`. The head has a phase of its own, before the blocks that `gradual` unfreezes."""
+        if adaptation.type == "gradual":
+            return self
+        if adaptation.type == "head":
+            _check_head_alone(self)
+            return self.model_copy(update={"epochs": 0})
+        return super().settle(adaptation)
 
 
-def _settle_layer_decay(train: TrainConfig, decay: float) -> TrainConfig:
+def _settle_layer_decay(train: TrainConfig, decay: float) -> OptimizerConfig:
+    """The optimizer with the decay that `model.adaptation: layerwise` says."""
     optimizer = train.optimizer
     if isinstance(optimizer, KerasOptimizerConfig):
         raise ValueError(
@@ -205,10 +212,11 @@ def _settle_layer_decay(train: TrainConfig, decay: float) -> TrainConfig:
             f"model.adaptation.decay ({decay}) sets train.optimizer.layer_decay, which is given as well "
             f"({optimizer.layer_decay}). Leave one of the two out"
         )
-    return train.model_copy(update={"optimizer": optimizer.model_copy(update={"layer_decay": decay})})
+    return optimizer.model_copy(update={"layer_decay": decay})
 
 
-def _settle_image_head(train: ImageTrainConfig) -> ImageTrainConfig:
+def _check_head_alone(train: ImageTrainConfig) -> None:
+    """Refuses keys that say something else than `model.adaptation: head`."""
     if train.head is None:
         raise ValueError(
             "model.adaptation: head trains the head alone, and train.head: null leaves its phase out. "
@@ -224,4 +232,3 @@ def _settle_image_head(train: ImageTrainConfig) -> ImageTrainConfig:
             f"model.adaptation: head keeps the net frozen, and train.unfreeze ({train.unfreeze}) says how much of it "
             "learns. Leave train.unfreeze out"
         )
-    return train.model_copy(update={"epochs": 0})

@@ -160,7 +160,7 @@ def test_a_mistake_is_named_with_its_line_and_what_was_expected(
 def test_a_misspelt_section_is_both_unknown_and_missing(write_config: Write):
     missing, unknown = find_mistakes(write_config(("model: {", "mdoel: {")))
     assert missing.startswith(
-        "sst2.yaml:1: model: missing; expected a section with the keys preset, max_length"
+        "sst2.yaml:1: model: missing; expected a section with the keys preset, adaptation, max_length"
     )
     assert unknown == "sst2.yaml:8: mdoel: unknown key; did you mean model?"
 
@@ -268,8 +268,8 @@ def test_yaml_mistakes_and_schema_mistakes_come_together(write_config: Write):
         ("train.epoch=3", "override train.epoch=3: unknown key; did you mean train.epochs?"),
         ("trian.epochs=3", "override trian.epochs=3: trian: unknown key; did you mean train?"),
         ("train.epochs=x", 'override train.epochs=x: expected a whole number ≥ 1, got "x"'),
-        ("model=", "override model=: expected a section with the keys preset, max_length, dropout, "
-         "random_weights, adaptation, adapter, got null (nothing)"),
+        ("model=", "override model=: expected a section with the keys preset, adaptation, max_length, "
+         "dropout, random_weights, adapter, got null (nothing)"),
     ],
 )  # fmt: skip
 def test_a_wrong_override_names_itself(write_config: Write, override: str, said: str):

@@ -20,7 +20,6 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.metrics.names import higher_is_better, is_overall
-from kerasft.models.sources import resolve_model
 from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class
@@ -141,7 +140,7 @@ def test_it_overfits_one_batch(trained: Trained, feed: Feed, tmp_path) -> None:
     """In the phases of its training, from what it began with and not from what was learned."""
     dataset = load_prepared_dataset(trained.run.dataset)
     config = load_config(ExperimentConfig, trained.run.path).config
-    task = build_task(config, trained.task.label_names, resolve_model(config.model).path)
+    task = build_task(config, trained.task.label_names, config.model.resolve().path)
     keras.utils.set_random_seed(0)
     model = task.build_model(seed=0, matmul_dtype="float32")
 

@@ -9,7 +9,6 @@ import tiny_bert
 
 from kerasft.errors import PresetError
 from kerasft.models.config import TextModelConfig
-from kerasft.models.sources import resolve_model
 from kerasft.models.text.presets import load_text_backbone
 
 
@@ -18,9 +17,9 @@ def test_a_folder_without_weights_is_enough_for_random_ones_and_for_nothing_else
     for weights in (*preset.glob("*.h5"), *preset.glob("*.safetensors")):
         weights.unlink()
     named = TextModelConfig(preset=str(preset), random_weights=True)
-    source = resolve_model(named)
+    source = named.resolve()
     assert source.path is not None
     backbone = load_text_backbone(source.path, random_weights=True, seed=1)
     assert backbone.count_params() > 0
     with pytest.raises(PresetError, match="lacks weights"):
-        resolve_model(named.model_copy(update={"random_weights": False}))
+        named.model_copy(update={"random_weights": False}).resolve()

@@ -13,7 +13,6 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_hashes
-from kerasft.models.sources import resolve_model
 from kerasft.runs.folder import RunFolder
 from kerasft.stages import evaluate, export, finetune, prepare
 from kerasft.stages import pipeline as run_stage
@@ -30,7 +29,7 @@ def find_done(config: ExperimentConfig, run: RunFolder) -> set[str]:
     if not run.is_done("prepare", prepare.compute_prepare_fingerprint(config)):
         return set()
     dataset = load_prepared_dataset(run.dataset)
-    trained = finetune.compute_finetune_fingerprint(config, dataset, resolve_model(config.model))
+    trained = finetune.compute_finetune_fingerprint(config, dataset, config.model.resolve())
     wanted = {
         "finetune": trained,
         "evaluate": evaluate.compute_evaluate_fingerprint(config, trained, dataset),

@@ -49,7 +49,6 @@ def train(config: Any, folder: Path, batch_size: int, strategy: Any = None) -> d
     """
     from kerasft.data.feed import Moment
     from kerasft.data.prepared import load_prepared_dataset
-    from kerasft.models.sources import resolve_model
     from kerasft.optimizers import GradientDescent
     from kerasft.progress import Silent
     from kerasft.training.resume.state import name_weights
@@ -57,7 +56,7 @@ def train(config: Any, folder: Path, batch_size: int, strategy: Any = None) -> d
 
     dataset = load_prepared_dataset(folder)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        task = build_task(config, dataset.label_names, resolve_model(config.model).path)
+        task = build_task(config, dataset.label_names, config.model.resolve().path)
         model = task.build_model(seed=0, matmul_dtype="float32")
         for layer in model._flatten_layers():
             if hasattr(layer, "dropout"):

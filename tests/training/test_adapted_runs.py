@@ -15,7 +15,6 @@ from kerasft.data.prepared import load_prepared_dataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.adaptation.adapters import load_adapter
-from kerasft.models.sources import resolve_model
 from kerasft.progress import Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
@@ -168,7 +167,7 @@ def test_lora_leaves_its_adapter_in_the_run_folder_which_is_the_published_model(
     examples = load_prepared_dataset(run.dataset).split("test").take(np.arange(8))
     expected = trained.task.compute_outputs(trained.task.build_forward(trained.model), examples)
     config = load_experiment()
-    task = build_task(config, trained.task.label_names, resolve_model(config.model).path)
+    task = build_task(config, trained.task.label_names, config.model.resolve().path)
     model = task.build_model(seed=5, matmul_dtype="float32")
     load_adapter(model, run.adapter)
     found = task.compute_outputs(task.build_forward(model), examples)
@@ -267,7 +266,7 @@ def test_a_picture_net_is_unfrozen_block_by_block_to_where_unfreeze_says(
         "model.adaptation=gradual", "train.epochs=5", "train.head.epochs=1", "train.unfreeze=0.2"
     )
     dataset = load_prepared_dataset(tiny_image_run.dataset)
-    task = build_task(config, dataset.label_names, resolve_model(config.model).path)
+    task = build_task(config, dataset.label_names, config.model.resolve().path)
     model = task.build_model(seed=0, matmul_dtype="float32")
 
     def open_split(name: str) -> Any:

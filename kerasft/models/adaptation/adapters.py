@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,10 +15,12 @@ from kerasft.files import compute_fingerprint, compute_sha256, whole_folder, wri
 from kerasft.integrity import check_folder, write_hashes
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
-from kerasft.models.config import TextModelConfig
 from kerasft.models.hubs.folders import compute_preset_fingerprint
 from kerasft.models.weights.files import read_safetensors_header
 from kerasft.untrusted import load_json
+
+if TYPE_CHECKING:
+    from kerasft.models.config import TextModelConfig
 
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"
 """The files in an adapter's folder."""
