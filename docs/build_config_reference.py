@@ -6,23 +6,16 @@ python docs/build_config_reference.py
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from kerasft.config.base import Config
 from kerasft.config.describe import Place
-from kerasft.experiment import (
-    ExperimentConfig,
-    ImageExperimentConfig,
-    TextExperimentConfig,
-    TokenExperimentConfig,
-)
+from kerasft.experiment import ExperimentConfig, experiment_schema
+from kerasft.tasks import TASKS, load_sections
 
-KINDS: dict[str, type[ExperimentConfig]] = {
-    "texts": TextExperimentConfig,
-    "entities": TokenExperimentConfig,
-    "pictures": ImageExperimentConfig,
-}
-"""What an experiment is on, where sections differ by it."""
 WHOLE = "The whole"
 TARGET = Path(__file__).with_name("config.md")
 INTRODUCTION = """\
@@ -51,34 +44,50 @@ class Reference:
         self._written: set[str] = set()
         """The tables that are written out: a section that stands at several keys is shown once."""
 
-    def add(self, title: str, place: Place, kind: str = "") -> None:
+    def add(self, title: str, place: Place, kind: str = "", tag: str = "") -> None:
         """Writes a section out, its kinds one by one, and then the sections in it.
 
         Args:
             title: the section's key, with those that it stands under.
             place: the section.
-            kind: of experiments that have this section; empty: all.
+            kind: the tasks that have this section; empty: all.
+            tag: what its heading says besides of the kind of section that it is.
         """
         places = {f", `{place.tag}: {tag}`": place.core.choose(tag) for tag in place.core.tags}
-        for tag, chosen in (places or {"": place.core}).items():
-            if self._add_table(f"{title}{f', for {kind}' if kind else ''}{tag}", chosen, list(chosen.keys)):
+        for heading, chosen in (places or {tag: place.core}).items():
+            if self.add_table(
+                f"{title}{f', for {kind}' if kind else ''}{heading}", chosen, list(chosen.keys)
+            ):
                 self._add_inner(title, chosen, kind)
 
     def add_differences(self, title: str, place: Place, general: Place, kind: str) -> None:
-        """Writes out the keys of a section that are others than for all experiments, and the sections in them."""
+        """Writes out the keys of a section that are others than for all tasks, and the sections in them."""
         nodes, known = (each.core.node.get("properties", {}) for each in (place, general))
         keys = [key for key in nodes if nodes[key] != known.get(key)]
-        if keys and self._add_table(f"{title}, for {kind}: besides", place.core, keys):
+        if keys and self.add_table(f"{title}, for {kind}: besides", place.core, keys):
             self._add_inner(title, place.core, kind)
 
-    def _add_table(self, title: str, place: Place, keys: list[str]) -> bool:
-        """Whether the table was new."""
+    def add_table(
+        self, title: str, place: Place, keys: list[str], kinds: Mapping[str, str] = MappingProxyType({})
+    ) -> bool:
+        """Writes out keys of a section; returns whether the table was new.
+
+        Args:
+            title: its heading.
+            place: the section.
+            keys: of it.
+            kinds: key → what it may hold, where the schema does not say it.
+        """
         lines = ["", place.node.get("description", ""), ""]
         lines += ["| key | default | may hold | meaning |", "|---|---|---|---|"]
         for key in keys:
             node, inner = place.node["properties"][key], place.keys[key]
             default = _describe_default(node, inner, key in place.required)
-            cells = (default, _describe_kind(inner), _explain(node) or _explain(inner.core.node))
+            cells = (
+                default,
+                kinds.get(key) or _describe_kind(inner),
+                _explain(node) or _explain(inner.core.node),
+            )
             lines.append(f"| `{key}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         table = "\n".join(lines) + "\n"
         if table in self._written:
@@ -122,17 +131,35 @@ def _explain(node: dict[str, Any]) -> str:
     return " ".join(node.get("description", "").split())
 
 
+def _find_users(key: str) -> dict[type[Config], str]:
+    """The schemas that tasks have for a section → those tasks, `a and b`."""
+    users: dict[type[Config], list[str]] = {}
+    for name in TASKS:
+        sections = load_sections(name)
+        schema = sections.own.get(key) or getattr(sections, key, None)
+        if schema is not None:
+            users.setdefault(schema, []).append(name)
+    return {schema: " and ".join(f"`{name}`" for name in names) for schema, names in users.items()}
+
+
 def build_reference() -> str:
     """The text of docs/config.md."""
     reference = Reference()
     whole = Place.of(ExperimentConfig)
-    reference.add(WHOLE, whole)
-    for kind, schema in KINDS.items():
-        for key, place in Place.of(schema).keys.items():
-            if whole.keys[key].keys:
-                reference.add_differences(key, place, whole.keys[key], kind)
-            elif place.keys:
-                reference.add(key, place, kind)
+    reference.add_table(
+        WHOLE, whole, list(whole.keys), {"task": f"a section, by its `type`: {', '.join(sorted(TASKS))}"}
+    )
+    for name in sorted(TASKS):
+        reference.add("task", Place.of(experiment_schema(name)).keys["task"], tag=f", `type: {name}`")
+    for key in ("data", "train", "evaluate", "export"):
+        reference.add(key, whole.keys[key])
+    for schema, tasks in _find_users("model").items():
+        reference.add("model", Place.of(schema), tasks)
+    for schema, tasks in _find_users("train").items():
+        reference.add_differences("train", Place.of(schema), whole.keys["train"], tasks)
+    for key in sorted({key for name in TASKS for key in load_sections(name).own}):
+        for schema, tasks in _find_users(key).items():
+            reference.add(key, Place.of(schema), tasks)
     return reference.text()
 
 

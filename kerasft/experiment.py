@@ -1,28 +1,26 @@
-"""ExperimentConfig: the sections' schemas, each kept beside its code, put together."""
+"""ExperimentConfig: one experiment's sections, those of its task among them.
+
+`experiment_schema` makes the schema of a task's experiments; `load_config(ExperimentConfig, …)` takes the one of the
+task that the document names under `task.type`.
+"""
 
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, Self
+import functools
+from typing import Any, ClassVar, Literal, Self
 
 import pydantic
+from pydantic.json_schema import models_json_schema
 
 from kerasft.config.base import Config
+from kerasft.config.variants import Variants
 from kerasft.data.config import DataConfig
-from kerasft.models.config import ImageModelConfig, TextModelConfig
+from kerasft.models.config import ModelConfig
 from kerasft.serving.config import ExportConfig
-from kerasft.tasks.image_classification.config import ImageClassificationConfig
-from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.tasks.token_classification.config import TokenClassificationConfig
-from kerasft.training.config import ImageTrainConfig, TokenTrainConfig, TrainConfig
-
-TaskConfig = Annotated[
-    TextClassificationConfig | TokenClassificationConfig | ImageClassificationConfig,
-    pydantic.Field(discriminator="type"),
-]
-IMAGE_TASKS = ("image_classification",)
-TEXT_TASKS = ("text_classification", "token_classification")
-TOKEN_TASKS = ("token_classification",)
+from kerasft.tasks import ALIASES, TASKS, list_tasks, load_sections
+from kerasft.tasks.config import Sections, TaskConfig
+from kerasft.training.config import TrainConfig
 
 
 class EvaluateConfig(Config):
@@ -36,8 +34,27 @@ class EvaluateConfig(Config):
     """Resamples of the examples behind each 95 % interval; 0 for no intervals."""
 
 
+class _Tasks(Variants):
+    """Experiments by their task."""
+
+    section, tag = "task", "type"
+    shared = ("name", "seed", "data", "evaluate", "export")
+    aliases = ALIASES
+
+    def list_names(self) -> list[str]:
+        return list_tasks()
+
+    def list_own(self) -> list[str]:
+        return sorted(TASKS)
+
+    def load(self, name: str) -> type[pydantic.BaseModel] | None:
+        return experiment_schema(name) if name in TASKS else None
+
+
 class ExperimentConfig(Config):
     """One experiment: data, model, training, and what is made of it."""
+
+    variants: ClassVar[Variants] = _Tasks()
 
     name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The experiment's name; its run folder is `runs/<name>`."""
@@ -47,8 +64,8 @@ class ExperimentConfig(Config):
     """What is learned, by `type`."""
     data: DataConfig
     """Where the examples come from."""
-    model: TextModelConfig | ImageModelConfig
-    """The pre-trained net."""
+    model: ModelConfig
+    """The pre-trained model."""
     train: TrainConfig = TrainConfig()
     """How the model learns."""
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -74,40 +91,59 @@ class ExperimentConfig(Config):
             )
         return self
 
-    @classmethod
-    def choose(cls, data: Any) -> list[type[ExperimentConfig]]:
-        """The schema of a document's kind of task; where it names none that is known, all, the nearest first."""
-        task = data.get("task") if isinstance(data, dict) else None
-        named = str(task.get("type")) if isinstance(task, dict) else ""
-        kinds: dict[str, type[ExperimentConfig]] = {
-            **dict.fromkeys(TEXT_TASKS, TextExperimentConfig),
-            **dict.fromkeys(TOKEN_TASKS, TokenExperimentConfig),
-            **dict.fromkeys(IMAGE_TASKS, ImageExperimentConfig),
+
+def experiment_schema(task: str) -> type[ExperimentConfig]:
+    """The schema of a task's experiments, put together from the task's own sections; imports no TensorFlow.
+
+    Args:
+        task: a `task.type`.
+    """
+    return _put_together(task, load_sections(task))
+
+
+@functools.cache
+def _put_together(task: str, sections: Sections) -> type[ExperimentConfig]:
+    described = {name: field.description for name, field in ExperimentConfig.model_fields.items()}
+
+    def make_field(name: str, schema: type[Config], **settings: Any) -> Any:
+        return (schema, pydantic.Field(description=described.get(name), **settings))
+
+    own = {name: make_field(name, schema, default=schema()) for name, schema in sections.own.items()}
+    return pydantic.create_model(
+        f"{task.title().replace('_', '')}Experiment",
+        __base__=ExperimentConfig,
+        __doc__=ExperimentConfig.__doc__,
+        task=make_field("task", sections.task),
+        model=make_field("model", sections.model),
+        train=make_field("train", sections.train, default=sections.train()),
+        **own,
+    )
+
+
+def build_json_schema() -> dict[str, Any]:
+    """The JSON Schema of an experiment's config, of whichever task."""
+    schemas = {name: experiment_schema(name) for name in list_tasks()}
+    references, definitions = models_json_schema([(schema, "validation") for schema in schemas.values()])
+    fields = ExperimentConfig.model_fields
+    properties: dict[str, Any] = {name: {"description": field.description} for name, field in fields.items()}
+    properties["task"] |= {
+        "type": "object",
+        "properties": {"type": {"description": "What kind of task.", "enum": list(schemas)}},
+        "required": ["type"],
+    }
+    chosen = [
+        {
+            "if": {"properties": {"task": {"properties": {"type": {"const": name}}, "required": ["type"]}}},
+            "then": references[schema, "validation"],
         }
-        if named in kinds:
-            return [kinds[named]]
-        nearest = difflib.get_close_matches(named, kinds, n=len(kinds), cutoff=0.0)
-        return list(dict.fromkeys(kinds[name] for name in nearest))
-
-
-class TextExperimentConfig(ExperimentConfig):
-    """One experiment on texts: data, model, training, and what is made of it."""
-
-    model: TextModelConfig
-    """The pre-trained encoder."""
-
-
-class TokenExperimentConfig(TextExperimentConfig):
-    """One experiment on entities in texts: data, model, training, and what is made of it."""
-
-    train: TokenTrainConfig = TokenTrainConfig()
-    """How the model learns."""
-
-
-class ImageExperimentConfig(ExperimentConfig):
-    """One experiment on pictures: data, model, training, and what is made of it."""
-
-    model: ImageModelConfig
-    """The pre-trained net."""
-    train: ImageTrainConfig = ImageTrainConfig()
-    """How the model learns."""
+        for name, schema in schemas.items()
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Experiment",
+        "type": "object",
+        "properties": properties,
+        "required": [name for name, field in fields.items() if field.is_required()],
+        "allOf": chosen,
+        "$defs": definitions["$defs"],
+    }

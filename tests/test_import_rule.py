@@ -143,6 +143,8 @@ def is_allowed(found: Import) -> bool:
         return importer == imported
     if importer == "experiment" and is_schema(found.imported):
         return True
+    if importer == "tasks" and is_schema(found.importer) and is_schema(found.imported):
+        return True  # a task names the schemas of its experiments' sections
     return ROOMS.index(imported) <= ROOMS.index(importer)
 
 
@@ -165,6 +167,10 @@ def test_rooms_import_upwards_only():
         ("files", "errors", True),
         ("experiment", "training.config", True),
         ("experiment", "training.fit", False),
+        ("tasks.config", "training.config", True),
+        ("tasks.text_classification.config", "training.config", True),
+        ("tasks.text_classification.task", "training.config", False),
+        ("tasks.text_classification.config", "training.fit", False),
         ("training.config", "optimizers.config", True),
         ("optimizers.config", "training.config", False),
         ("data.cache", "samples", False),

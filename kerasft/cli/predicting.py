@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,9 @@ from kerasft.cli.options import (
     open_work,
 )
 from kerasft.errors import ConfigError, RefusedInputs
+
+if TYPE_CHECKING:
+    from kerasft.tasks.config import TaskConfig
 
 EPILOG = """\b
 Examples:
@@ -145,12 +148,12 @@ def predict(
 
     Predictions come in the order of the inputs, while they are read: a pipe without an end is fine.
     """
-    from kerasft.experiment import IMAGE_TASKS, ExperimentConfig
+    from kerasft.experiment import ExperimentConfig
 
     overrides, words = split_overrides(texts or [], ExperimentConfig.model_fields)
     task = load_experiment(config, overrides, output)[0].task
-    _check_options(task.type, format, draw, highlight)
-    held: Held = "image" if task.type in IMAGE_TASKS else "text"
+    _check_options(task, format, draw, highlight)
+    held: Held = "image" if task.input_field == "image" else "text"
     given = Source(source, column, header, encoding)
     rows = choose_rows(words, given, held)
     chosen = choose_format(format, to)
@@ -184,11 +187,9 @@ def predict(
     asked.raise_refusals()
 
 
-def _check_options(task: str, format: Format | None, draw: Path | None, highlight: bool) -> None:
+def _check_options(task: TaskConfig, format: Format | None, draw: Path | None, highlight: bool) -> None:
     """Raises a ConfigError where options do not suit the task, or each other."""
-    from kerasft.experiment import IMAGE_TASKS, TOKEN_TASKS
-
-    if highlight and task not in TOKEN_TASKS:
+    if highlight and "entities" not in task.answer_keys:
         raise ConfigError(
             "This run's model finds no entities: there is nothing to mark.",
             where="--highlight",
@@ -198,21 +199,15 @@ def _check_options(task: str, format: Format | None, draw: Path | None, highligh
         raise ConfigError(
             "Marked texts are no table.", where="--format", fix="Leave out --format, or --highlight."
         )
-    if draw is not None and task not in IMAGE_TASKS:
+    if draw is not None and task.input_field != "image":
         raise ConfigError(
             "This run's model takes texts: there is nothing to draw on.", where="--draw", fix="Leave it out."
         )
 
 
-def _list_keys(held: Held, task: Any) -> list[str]:
+def _list_keys(held: Held, task: TaskConfig) -> list[str]:
     """The keys that an answer may have, in their order."""
-    from kerasft.experiment import TOKEN_TASKS
-
-    if task.type in TOKEN_TASKS:
-        answer = ["entities"]
-    else:
-        answer = ["labels" if getattr(task, "multi_label", False) else "label", "probabilities"]
-    return [held, *answer, *(["note"] if held == "text" else []), "error"]
+    return [held, *task.answer_keys, *(["note"] if held == "text" else []), "error"]
 
 
 class _Asked:

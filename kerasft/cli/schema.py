@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,17 +25,12 @@ def schema(
     ] = None,
 ) -> None:
     """Prints the config's JSON Schema, for editors."""
-    text = json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
+    from kerasft.experiment import build_json_schema
+
+    text = json.dumps(build_json_schema(), indent=2, ensure_ascii=False) + "\n"
     if to is None:
         print(text, end="")
         return
     from kerasft.files import write_text
 
     write_text(to, text)
-
-
-def build_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment's config."""
-    from kerasft.experiment import ExperimentConfig
-
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ExperimentConfig.model_json_schema()}

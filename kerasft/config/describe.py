@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pydantic
@@ -16,12 +17,11 @@ import pydantic
 from kerasft.config.document import KeyPath
 
 _LONGEST = 60
-_TEXTS, _ENTITIES, _PICTURES = "text_classification", "token_classification", "image_classification"
 _ALIASES = {
-    **{"lr": ("learning_rate",), "wd": ("weight_decay",), "bs": ("batch_size",), "epoch": ("epochs",)},
-    **dict.fromkeys(("text", "texts", "sentiment", "classification"), (_TEXTS,)),
-    **dict.fromkeys(("ner", "pos", "entities", "tagging"), (_ENTITIES,)),
-    **dict.fromkeys(("image", "images", "picture", "pictures", "photos", "vision"), (_PICTURES,)),
+    "lr": ("learning_rate",),
+    "wd": ("weight_decay",),
+    "bs": ("batch_size",),
+    "epoch": ("epochs",),
 }
 """What is often written for a name that is known: the names, of which the first known one is meant."""
 _PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, . _ - (beginning with a letter or digit)"}
@@ -71,6 +71,11 @@ class Place:
     @property
     def tags(self) -> list[str]:
         return list(self.core.node.get("discriminator", {}).get("mapping", {}))
+
+    @property
+    def own_tag(self) -> str | None:
+        """Of a section of one kind, the key that names the kind."""
+        return next((key for key, place in self.keys.items() if "const" in place.node), None)
 
     def choose(self, tag: str) -> Place:
         """The section's kind with this tag."""
@@ -158,9 +163,14 @@ def show(value: Any) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def find_nearest(name: Any, known: Sequence[str], cutoff: float = 0.6) -> str | None:
-    """The known name most like `name`."""
-    meant = [k for k in _ALIASES.get(str(name).lower(), ()) if k in known]
+def find_nearest(
+    name: Any,
+    known: Sequence[str],
+    cutoff: float = 0.6,
+    aliases: Mapping[str, Sequence[str]] = MappingProxyType(_ALIASES),
+) -> str | None:
+    """The known name that is meant by an alias, or is most like `name`."""
+    meant = [k for k in aliases.get(str(name).lower(), ()) if k in known]
     if meant:
         return meant[0]
     folded = {k.lower().replace("-", "_"): k for k in reversed(known)}

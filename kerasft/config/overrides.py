@@ -11,6 +11,7 @@ import pydantic
 from kerasft.config.base import Config, fill_from_default
 from kerasft.config.document import Document, KeyPath, parse_yaml
 from kerasft.config.problems import Problem, format_key
+from kerasft.config.variants import choose_schema
 
 _PART = re.compile(r"([^.\[\]=\s]+)((?:\[[0-9]{1,6}\])*)")
 
@@ -57,8 +58,9 @@ def apply_overrides(document: Document, schema: type[pydantic.BaseModel], overri
             created.extend(_put(document, path, value.data, where))
         except _CannotPutError as error:
             document.problems.append(Problem(where, "", str(error)))
+    chosen = (choose_schema(schema, document) or schema) if created else schema
     for path in created:
-        _fill_from_default(document.data, schema, path)
+        _fill_from_default(document.data, chosen, path)
 
 
 class _CannotPutError(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError, TrainingError
-from kerasft.experiment import TOKEN_TASKS, ExperimentConfig
+from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
@@ -212,7 +212,7 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
     from kerasft.training.fit import count_steps
 
     train = config.train
-    if train.epochs and config.task.type not in TOKEN_TASKS:
+    if train.epochs and not config.task.cuts_examples:
         check_accumulation(train.optimizer, count_steps(train, count_batches(examples, train.batch_size)))
 
 

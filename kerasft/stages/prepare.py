@@ -19,7 +19,12 @@ def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
     """Changes when the prepared dataset could."""
     data = compute_data_fingerprint(config.data, Path())
     kinds = [field.kind for field in config.task.fields]
-    return compute_fingerprint([data, config.seed, config.task.labels, kinds, __version__])
+    return compute_fingerprint([data, config.seed, _get_labels(config), kinds, __version__])
+
+
+def _get_labels(config: ExperimentConfig) -> tuple[str, ...] | None:
+    """The labels that the task is told, if it is told any."""
+    return getattr(config.task, "labels", None)
 
 
 def prepare(
@@ -56,7 +61,7 @@ def prepare(
         run.dataset,
         base=Path(),
         seed=config.seed,
-        labels=config.task.labels,
+        labels=_get_labels(config),
         progress=progress,
     )
     progress.note(f"The dataset takes {measure_folder(run.dataset) / 1e6:,.1f} MB in {run.dataset}")

@@ -130,27 +130,6 @@ class TrainConfig(Config):
         return self
 
 
-class TokenTrainConfig(TrainConfig):
-    """How a model of entities in texts learns."""
-
-    monitor: str = "f1"
-    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
-    without label smoothing or weights."""
-    optimizer: OptimizerConfig = AdamWConfig(
-        type="adamw", learning_rate=5e-5, weight_decay=0.01, global_clipnorm=1.0
-    )
-    """The optimizer, by `type`. All gradients together are clipped to a norm of 1 unless it names a clip, or null."""
-
-    @pydantic.field_validator("optimizer")
-    @classmethod
-    def _clip(cls, optimizer: OptimizerConfig) -> OptimizerConfig:
-        # the first steps' gradients, while all is taken for entities, would long rule AdamW's second moments
-        clips = {"clipnorm", "global_clipnorm", "clipvalue"}
-        if optimizer.type == "keras" or clips & optimizer.model_fields_set:
-            return optimizer
-        return optimizer.model_copy(update={"global_clipnorm": 1.0})
-
-
 class ImageTrainConfig(TrainConfig):
     """How a model of pictures learns: the head first, then all of it at smaller rates."""
 

@@ -98,7 +98,7 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
 
 def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
     """The `task` section as it was trained, with what may differ afterwards as the config has it."""
-    free = getattr(config.task, "after_training", ())
+    free = config.task.after_training
     names = list(facts["label_names"])
     for section in ("task", "model"):
         for key, asked in getattr(config, section).model_dump(mode="json").items():

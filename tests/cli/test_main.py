@@ -124,7 +124,7 @@ def test_the_schema_describes_the_config(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["properties"]["seed"]["description"] == "All randomness follows from it."
-    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["TextClassificationExperiment"]["additionalProperties"] is False
     assert schema["$defs"]["DataConfig"]["properties"]["train"]["description"]
     assert main(["schema", "--to", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text()) == schema

@@ -19,7 +19,7 @@ from kerasft.config.document import Document, parse_yaml
 from kerasft.config.loading import InvalidConfig, dump_config, format_config, load_config
 from kerasft.data.kinds.fields import INVISIBLE
 from kerasft.errors import ConfigError
-from kerasft.experiment import ExperimentConfig
+from kerasft.experiment import ExperimentConfig, build_json_schema, experiment_schema
 from kerasft.printable import make_printable
 
 Write = Callable[..., Path]
@@ -146,6 +146,14 @@ MISTAKES = [
         'text_classification, token_classification; got "ner"; did you mean token_classification?'),
     ("type: text_classification", "type: sentiment", 'sst2.yaml:3: task.type: expected one of image_classification, '
         'text_classification, token_classification; got "sentiment"; did you mean text_classification?'),
+    ("task: {type: text_classification}\n", "", "sst2.yaml:1: task: missing; expected a section with type: "
+        "image_classification | text_classification | token_classification (What is learned, by `type`)"),
+    ("{type: text_classification}", "{labels: [a, b]}", "sst2.yaml:3: task.type: missing; expected one of "
+        "image_classification, text_classification, token_classification"),
+    ("{type: text_classification}", "{type: [ner]}", "sst2.yaml:3: task.type: expected one of image_classification, "
+        'text_classification, token_classification; got ["ner"]'),
+    ("text_classification}", "text_classification, multi_label: true}", "sst2.yaml:3: task.multi_label: unknown key "
+        "for type: text_classification; its keys: type, labels, label_smoothing, pooling"),
     ("model: {", "mdoel: {", None),
 ]  # fmt: skip
 
@@ -318,6 +326,23 @@ def test_a_key_that_the_new_type_lacks_is_explained(write_config: Write):
     assert load_config(ExperimentConfig, path, [whole]).config.train.optimizer.learning_rate == 0.05
 
 
+def test_a_key_that_the_new_task_lacks_is_explained(write_config: Write):
+    path = write_config(("text_classification", "text_classification, pooling: cls"))
+    assert find_mistakes(path, "task.type=token_classification") == [
+        "sst2.yaml:3: task.pooling: unknown key for type: token_classification (override "
+        "task.type=token_classification); give the whole section in its place: 'task={type: token_classification, …}'"
+    ]
+
+
+def test_an_override_changes_its_key_alone_of_the_tasks_own_default(tmp_path: Path):
+    path = tmp_path / "pictures.yaml"
+    path.write_text("name: p\ntask: {type: image_classification}\ndata: {}\nmodel: {preset: mobilenet}\n")
+    default = load_config(ExperimentConfig, path).config.train.optimizer
+    assert (default.weight_decay, default.layer_decay) == (0.05, 0.7)
+    changed = load_config(ExperimentConfig, path, ["train.optimizer.learning_rate=0.01"]).config.train
+    assert changed.optimizer == default.model_copy(update={"learning_rate": 0.01})
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- 1\n", "just words\n", "7\n"])
 def test_a_file_that_is_no_section_of_keys_is_one_mistake(tmp_path: Path, text: str):
     path = tmp_path / "sst2.yaml"
@@ -410,7 +435,7 @@ CONFIGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(CONFIGS)
 def test_what_is_written_is_read_back_equal(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]):
-    config = ExperimentConfig.choose(values)[0].model_validate(values)
+    config = experiment_schema("text_classification").model_validate(values)
     path = tmp_path_factory.getbasetemp() / "round-trip.yaml"
     path.write_text(format_config(config), encoding="utf-8")
     # Paths are left as they are here: the preset's text may look like one.
@@ -465,7 +490,7 @@ def list_keys(schema: dict[str, Any]) -> list[str]:
     )
 
 
-WORDS = st.sampled_from(list_keys(ExperimentConfig.model_json_schema())) | st.text(max_size=5)
+WORDS = st.sampled_from(list_keys(build_json_schema())) | st.text(max_size=5)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),

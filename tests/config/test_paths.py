@@ -9,7 +9,7 @@ import pytest
 
 from kerasft.config.base import PathField
 from kerasft.config.paths import resolve_path, resolve_paths
-from kerasft.experiment import ExperimentConfig
+from kerasft.experiment import experiment_schema
 
 FILE, PRESET = PathField(), PathField(may_be_name=True)
 
@@ -56,7 +56,7 @@ def test_a_folder_that_is_there_is_a_path(tmp_path: Path):
 
 
 def test_only_marked_fields_change():
-    config = ExperimentConfig.model_validate(
+    config = experiment_schema("text_classification").model_validate(
         {
             "name": "x",
             "task": {"type": "text_classification"},

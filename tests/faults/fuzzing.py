@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.cli.main import main
-from kerasft.experiment import ImageExperimentConfig, TextExperimentConfig, TokenExperimentConfig
+from kerasft.experiment import experiment_schema
+from kerasft.tasks import TASKS
 
 RAW_CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -162,7 +163,7 @@ OPTIONS = [
     ),
     *("--encoding", "--nothing", "-x", "--cached", "--"),
 ]
-SCHEMAS = [TextExperimentConfig, TokenExperimentConfig, ImageExperimentConfig]
+SCHEMAS = [experiment_schema(task) for task in TASKS]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The `task` section of image classification."""
+"""The sections of image classification."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import Literal
 
 import pydantic
 
-from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field, read_label_names
 from kerasft.metrics.names import CLASSIFICATION, MULTI_LABEL
+from kerasft.models.config import ImageModelConfig
+from kerasft.tasks.config import Sections, TaskConfig
+from kerasft.training.config import ImageTrainConfig
 from kerasft.vision.config import AugmentationConfig
 
 FIELDS = (Field("image", "image"), Field("label", "label"))
 MULTI_LABEL_FIELDS = (Field("image", "image"), Field("labels", "labels"))
 
 
-class ImageClassificationConfig(Config):
+class ImageClassificationConfig(TaskConfig):
     """One label for a picture, or any number of them."""
 
     type: Literal["image_classification"]
@@ -44,6 +46,14 @@ class ImageClassificationConfig(Config):
         return MULTI_LABEL_FIELDS if self.multi_label else FIELDS
 
     @property
+    def answer_keys(self) -> tuple[str, ...]:
+        """What it says of a picture."""
+        return "labels" if self.multi_label else "label", "probabilities"
+
+    @property
     def figure_names(self) -> tuple[str, ...]:
         """What an epoch can be chosen by."""
         return MULTI_LABEL if self.multi_label else CLASSIFICATION
+
+
+SECTIONS = Sections(task=ImageClassificationConfig, model=ImageModelConfig, train=ImageTrainConfig)

@@ -1,4 +1,4 @@
-"""The `task` section of text classification."""
+"""The sections of text classification."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Literal
 
 import pydantic
 
-from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field, read_label_names
 from kerasft.metrics.names import CLASSIFICATION
+from kerasft.models.config import TextModelConfig
+from kerasft.tasks.config import Sections, TaskConfig
+from kerasft.training.config import TrainConfig
 
 FIELDS = (Field("text", "text"), Field("label", "label"))
 
 
-class TextClassificationConfig(Config):
+class TextClassificationConfig(TaskConfig):
     """One label for a text: sentiment, topic, intent."""
 
     type: Literal["text_classification"]
@@ -37,6 +39,14 @@ class TextClassificationConfig(Config):
         return FIELDS
 
     @property
+    def answer_keys(self) -> tuple[str, ...]:
+        """What it says of a text."""
+        return "label", "probabilities"
+
+    @property
     def figure_names(self) -> tuple[str, ...]:
         """What an epoch can be chosen by."""
         return CLASSIFICATION
+
+
+SECTIONS = Sections(task=TextClassificationConfig, model=TextModelConfig, train=TrainConfig)

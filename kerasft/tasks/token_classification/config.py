@@ -1,4 +1,4 @@
-"""The `task` section of token classification."""
+"""The sections of token classification."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import ClassVar, Literal
 
 import pydantic
 
-from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field, read_label_names
 from kerasft.metrics.names import ENTITIES
+from kerasft.models.config import TextModelConfig
+from kerasft.optimizers.config import AdamWConfig, OptimizerConfig
+from kerasft.tasks.config import Sections, TaskConfig
+from kerasft.training.config import TrainConfig
 
 FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), Field("types", "labels"))
 
 
-class TokenClassificationConfig(Config):
+class TokenClassificationConfig(TaskConfig):
     """Spans of a text and their types: named entities, chunks, parts of speech."""
 
     after_training: ClassVar[tuple[str, ...]] = ("constrained",)
-    """Keys that a trained model can be used with otherwise than it was trained."""
+    cuts_examples: ClassVar[bool] = True
 
     type: Literal["token_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
@@ -45,6 +48,35 @@ class TokenClassificationConfig(Config):
         return FIELDS
 
     @property
+    def answer_keys(self) -> tuple[str, ...]:
+        """What it says of a text."""
+        return ("entities",)
+
+    @property
     def figure_names(self) -> tuple[str, ...]:
         """What an epoch can be chosen by."""
         return ENTITIES
+
+
+class TokenTrainConfig(TrainConfig):
+    """How a model of entities in texts learns."""
+
+    monitor: str = "f1"
+    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
+    without label smoothing or weights."""
+    optimizer: OptimizerConfig = AdamWConfig(
+        type="adamw", learning_rate=5e-5, weight_decay=0.01, global_clipnorm=1.0
+    )
+    """The optimizer, by `type`. All gradients together are clipped to a norm of 1 unless it names a clip, or null."""
+
+    @pydantic.field_validator("optimizer")
+    @classmethod
+    def _clip(cls, optimizer: OptimizerConfig) -> OptimizerConfig:
+        # the first steps' gradients, while all is taken for entities, would long rule AdamW's second moments
+        clips = {"clipnorm", "global_clipnorm", "clipvalue"}
+        if optimizer.type == "keras" or clips & optimizer.model_fields_set:
+            return optimizer
+        return optimizer.model_copy(update={"global_clipnorm": 1.0})
+
+
+SECTIONS = Sections(task=TokenClassificationConfig, model=TextModelConfig, train=TokenTrainConfig)

@@ -1,0 +1,61 @@
+"""What a task's `config.py` says: the schemas of the sections that an experiment of this task has."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from kerasft.config.base import Config
+from kerasft.data.kinds.fields import Field
+from kerasft.models.config import ModelConfig
+from kerasft.training.config import TrainConfig
+
+
+class TaskConfig(Config, abc.ABC):
+    """The `task` section. A task's own has `type: Literal["<name>"]` and the task's keys."""
+
+    after_training: ClassVar[tuple[str, ...]] = ()
+    """Keys that a trained model can be used with otherwise than it was trained."""
+    cuts_examples: ClassVar[bool] = False
+    """Whether an example may be several rows of a batch: a long text in windows, say."""
+
+    type: str
+
+    @property
+    @abc.abstractmethod
+    def fields(self) -> tuple[Field, ...]:
+        """What an example must hold."""
+
+    @property
+    @abc.abstractmethod
+    def figure_names(self) -> tuple[str, ...]:
+        """The figures that an epoch can be chosen by, `loss` aside."""
+
+    @property
+    @abc.abstractmethod
+    def answer_keys(self) -> tuple[str, ...]:
+        """The keys of an answer, the input's own aside."""
+
+    @property
+    def input_field(self) -> str:
+        """The name of the field that a raw input is given as: `text`, `image`."""
+        return self.fields[0].name
+
+
+@dataclass(frozen=True, eq=False)
+class Sections:
+    """The schemas of a task's sections, as its `config.py` names them in `SECTIONS`.
+
+    Attributes:
+        task: of `task`.
+        model: of `model`.
+        train: of `train`; it needs no key.
+        own: sections that other tasks do not have, by their key; they need no key.
+    """
+
+    task: type[TaskConfig]
+    model: type[ModelConfig]
+    train: type[TrainConfig]
+    own: Mapping[str, type[Config]] = field(default_factory=dict)
