@@ -79,7 +79,7 @@ def prepare(path: Path, folder: Path) -> dict[str, float]:
     from kerasft.data.prepare.dataset import prepare_dataset
 
     config = DataConfig.model_validate({"train": {"format": "csv", "path": str(path)}})
-    fields = (Field("text", "text"), Field("label", "label"))
+    fields = (Field("text", "text"), Field("label", "label", "target"))
     start, processor = time.perf_counter(), time.process_time()
     dataset = prepare_dataset(config, fields, folder, base=path.parent, seed=0)
     seconds = time.perf_counter() - start

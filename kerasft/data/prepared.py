@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pydantic
 
-from kerasft.data.kinds import CONTENTS, load_content
+from kerasft.data.kinds import KINDS, load_kind
+from kerasft.data.kinds.fields import Field
 from kerasft.data.tfds_features import check_feature_classes
 from kerasft.errors import DamagedError, DataError
 from kerasft.integrity import check_file
@@ -19,8 +20,12 @@ from kerasft.untrusted import describe_mismatch, load_json
 
 MANIFEST = "manifest.json"
 INDEX = "index"
-FORMAT = 1
-"""Raised when what is written changes: older datasets are then prepared anew."""
+NAME = "name"
+"""The feature with each row's own name, where rows have one."""
+ORIGINS = "origins"
+"""The file of the index with the source and the line of each row."""
+FORMAT = 2
+"""Raised when what is written changes. Format 1 (one input, one field of labels) is read as well."""
 
 _DAMAGED = "Prepare it again: kerasft prepare CONFIG.yaml"
 
@@ -34,29 +39,68 @@ class _SourceEntry(pydantic.BaseModel):
     file: str
 
 
+class _FieldEntry(pydantic.BaseModel):
+    name: str
+    kind: str
+    role: Literal["input", "target"]
+    labels: list[str] | None = None
+
+
 class _Manifest(pydantic.BaseModel):
-    """What every manifest of this format holds, as far as reading examples depends on it."""
+    """What every manifest holds, as far as reading examples depends on it."""
 
     fingerprint: str
     labels: list[str]
-    fields: dict[str, str]
+    fields: list[_FieldEntry] = pydantic.Field(min_length=1)
     splits: dict[str, _SplitEntry]
     sources: list[_SourceEntry]
 
     @pydantic.model_validator(mode="after")
     def _check_agreement(self) -> _Manifest:
-        kinds = set(self.fields)
-        if len(kinds) != 2 or not kinds & set(CONTENTS) or not kinds & {"label", "labels"}:
-            raise ValueError(f"the fields are {', '.join(self.fields)}")
+        for field in self.fields:
+            if field.kind not in KINDS or not field.name.isidentifier():
+                raise ValueError(f"it has a field {field.name!r} of the kind {field.kind!r}")
+        if len({field.name for field in self.fields}) < len(self.fields):
+            raise ValueError("two of its fields have one name")
+        first = next((field for field in self.fields if field.labels is not None), None)
+        if self.labels != (first.labels if first else []):
+            raise ValueError("its labels are not those of its fields")
         for name, split in self.splits.items():
             known = set(split.labels) == set(self.labels)
-            if not known or ("label" in kinds and sum(split.labels.values()) != split.rows):
+            single = first is not None and first.kind == "label"
+            if not known or (single and sum(split.labels.values()) != split.rows):
                 raise ValueError(f"the labels of {name} do not add up to its {split.rows} rows")
         return self
 
 
+def read_fields(manifest: Mapping[str, Any]) -> tuple[Field, ...]:
+    """What the examples of a prepared dataset hold."""
+    return tuple(Field(field["name"], field["kind"], field["role"]) for field in manifest["fields"])
+
+
+def _list_fields(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """A manifest's fields; those of format 1, `{kind: name}`, as format 2 writes them.
+
+    Raises:
+        ValueError: they are no such thing.
+    """
+    fields = manifest.get("fields")
+    if manifest["format"] == FORMAT or not isinstance(fields, dict):
+        return fields or []
+    if len(fields) != 2 or len(set(fields) & {"label", "labels"}) != 1:
+        raise ValueError(f"the fields are {', '.join(map(str, fields))}")
+    return [
+        {"name": name, "kind": kind, "role": "target", "labels": manifest.get("labels")}
+        if kind in ("label", "labels")
+        else {"name": name, "kind": kind, "role": "input"}
+        for kind, name in fields.items()
+    ]
+
+
 class Split:
     """One split's examples, by index.
+
+    Attributes: `fields`, what an example holds; `folder`; `name`.
 
     Args:
         folder: the prepared dataset's.
@@ -69,12 +113,12 @@ class Split:
         self.name = name
         self._manifest = manifest
         self._count: int = manifest["splits"][name]["rows"]
-        fields: dict[str, str] = manifest["fields"]
-        kind = next(kind for kind in fields if kind in CONTENTS)
-        self._content = load_content(kind)
-        self._held: str = fields[kind]
-        self._multiple = "labels" in fields
-        self._label: str = fields["labels" if self._multiple else "label"]
+        self.fields = read_fields(manifest)
+        self._kinds = {field.name: load_kind(field) for field in self.fields}
+        self._labels: dict[str, list[str]] = {
+            field["name"]: field.get("labels") or [] for field in manifest["fields"]
+        }
+        self._named = any(kind.named for kind in self._kinds.values() if kind.field.role == "input")
 
     def __len__(self) -> int:
         return self._count
@@ -92,8 +136,11 @@ class Split:
         with _naming_damage(self.folder):
             check_feature_classes(load_json(self.folder / "features.json"))
             builder = tfds.builder_from_directory(str(self.folder))
-            # a picture's bytes are wanted, not its pixels
-            decoders = {self._held: tfds.decode.SkipDecoding()}
+            decoders = {
+                name: tfds.decode.SkipDecoding()
+                for name, kind in self._kinds.items()
+                if not kind.decoded_by_tfds
+            }
             source = builder.as_data_source(split=self.name, decoders=decoders)
             if len(source) != self._count:
                 raise ValueError(f"{self.name} has {len(source)} examples, the manifest says {self._count}")
@@ -103,9 +150,10 @@ class Split:
         """Examples at any indices, in their order, under the task's names.
 
         Returns:
-            Of each `{"text": str}` or `{"image": bytes, "name": str}`, and `"label"`, an int, or `"labels"`, a tuple of
-            them. A text with entities in it has `"words"`, [(start, end), …], as its file told them, and `"entities"`,
-            [(start, end, type), …], in characters; the types are numbers of labels.
+            For each field its value under its name: str for a text, bytes of the file for a picture (and its `"name"`,
+            str), int for a label, a tuple of ints for labels, float for a number. A tagged text has besides `"words"`,
+            [(start, end), …], where its file gave them, and `"entities"`, [(start, end, type), …], in characters; a
+            type is the number of a label.
 
         Raises:
             IndexError: an index is not below the number of examples.
@@ -121,13 +169,11 @@ class Split:
             return [self._decode(example) for example in self._source.__getitems__(wanted.tolist())]
 
     def _decode(self, example: dict[str, Any]) -> dict[str, Any]:
-        label = example[self._label]
-        decoded: dict[str, Any] = {
-            **self._content.decode_example(self._held, example),
-            self._label: tuple(map(int, label)) if self._multiple else int(label),
-        }
-        if self._content.named:
-            decoded["name"] = example["name"].decode("utf-8")
+        decoded: dict[str, Any] = {}
+        for kind in self._kinds.values():
+            decoded |= kind.decode_example(example)
+        if self._named:
+            decoded[NAME] = example[NAME].decode("utf-8")
         return decoded
 
     def iterate(self, batch: int = 1000) -> Iterator[list[dict[str, Any]]]:
@@ -135,37 +181,42 @@ class Split:
         for start in range(0, self._count, batch):
             yield self.take(np.arange(start, min(start + batch, self._count)))
 
-    def labels(self) -> np.ndarray:
-        """int32 (examples,), or uint8 (examples, classes) where an example has several; memory-mapped, read-only.
+    def column(self, name: str) -> np.ndarray:
+        """One field of all examples, memory-mapped and read-only; what the examples hold is not read for it.
 
-        What the examples hold is not read for it.
+        Returns:
+            int32 (examples,) of a label, uint8 (examples, classes) of labels, float64 (examples,) of a number.
+
+        Raises:
+            KeyError: there is no such field.
+            ValueError: its values are too large for an array: `take` reads them.
         """
-        classes = len(self._manifest["labels"])
-        return self._open_index("labels", (self._count, classes) if self._multiple else (self._count,))
-
-    def label_counts(self) -> dict[str, int]:
-        """Label's name → number of examples."""
-        return dict(self._manifest["splits"][self.name]["labels"])
+        kind = self._kinds[name]
+        if kind.column_type is None:
+            raise ValueError(f"{name!r} is of the kind {kind.field.kind}, of which there is no column")
+        old = self._manifest["format"] == 1
+        shape = (self._count, *kind.get_column_shape(self._labels[name]))
+        return self._open_index("labels" if old else name, shape, kind.column_type)
 
     @cached_property
     def _origins(self) -> np.ndarray:
-        return self._open_index("origins", (self._count, 2))
+        return self._open_index(ORIGINS, (self._count, 2), np.uint32)
 
-    def _open_index(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    def _open_index(self, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
         path = self.folder / INDEX / f"{self.name}.{name}.npy"
         check_file(path, _DAMAGED, self.folder)
         with _naming_damage(path):
             if not path.is_file():
                 raise ValueError("there is no such file")
             array = np.lib.format.open_memmap(path, mode="r")
-            if array.shape != shape or not np.issubdtype(array.dtype, np.integer):
-                raise ValueError(f"it holds {array.dtype} {array.shape}, not integers {shape}")
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"it holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
         return array
 
     def origin(self, index: int) -> str:
         """Where the example came from: its own name, or `file:row` with the line, from 1, at which it starts."""
-        if self._content.named:
-            return self.take([index])[0]["name"]
+        if self._named:
+            return self.take([index])[0][NAME]
         file, row = self._origins[index].tolist()
         if file >= len(self._manifest["sources"]):
             raise _build_damage_error(self.folder / INDEX, f"{self.name} names a source that is not there")
@@ -191,8 +242,13 @@ class PreparedDataset:
         return self.manifest["fingerprint"]
 
     @property
+    def fields(self) -> tuple[Field, ...]:
+        """What an example holds."""
+        return read_fields(self.manifest)
+
+    @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels by their numbers."""
+        """The class names by their numbers, of the first field that has classes; none without such a field."""
         return tuple(self.manifest["labels"])
 
     @property
@@ -248,15 +304,18 @@ def load_prepared_dataset(folder: Path) -> PreparedDataset:
         raise DataError("There is no prepared dataset.", where=str(folder), fix=fix) from error
     except (OSError, ValueError) as error:
         raise DamagedError(f"The manifest is damaged: {error}", where=str(path), fix=_DAMAGED) from error
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in (1, FORMAT):
         raise DataError(
-            f"The dataset has format {manifest.get('format')}, this version reads {FORMAT}.",
+            f"The dataset has format {manifest.get('format')}, this version reads 1 and {FORMAT}.",
             where=str(folder),
             fix=fix,
         )
     try:
+        manifest["fields"] = _list_fields(manifest)
         _Manifest.model_validate(manifest)
     except pydantic.ValidationError as error:
         what = describe_mismatch(error)
         raise DamagedError(f"The manifest is damaged: {what}", where=str(path), fix=_DAMAGED) from error
+    except ValueError as error:
+        raise DamagedError(f"The manifest is damaged: {error}", where=str(path), fix=_DAMAGED) from error
     return PreparedDataset(folder, manifest)

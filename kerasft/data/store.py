@@ -1,41 +1,117 @@
-"""Rows on disk while they are checked: what they hold end to end in one file, numbers in others; a few bytes a row in
-memory."""
+"""Rows on disk while they are checked: each field's values end to end in one file, numbers in others; a few bytes a row
+in memory."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
-_COLUMNS = {
-    "lengths": np.uint32,
-    "labels": np.int32,
-    "files": np.uint32,
-    "rows": np.uint32,
-    "keys": np.uint64,
-}
+from kerasft.data.duplicates.exact import mix_keys
 
+_COLUMNS = {"files": np.uint32, "rows": np.uint32}
 _DESCRIBED_CHARACTERS = 200
+
+
+class Payloads:
+    """One field's values, appended from first to last, then read; keys of inputs beside them.
+
+    Args:
+        folder: where its files go.
+        place: the field's number, part of the files' names.
+        stack: closes its files.
+    """
+
+    def __init__(self, folder: Path, place: int, stack: ExitStack):
+        self._paths = {name: folder / f"{name}-{place}" for name in ("payloads", "lengths", "keys")}
+        self._files: dict[str, IO[bytes]] = {
+            name: stack.enter_context(path.open("w+b")) for name, path in self._paths.items()
+        }
+        self._count = 0
+
+    def append(self, payloads: Sequence[bytes]) -> None:
+        self._files["payloads"].write(b"".join(payloads))
+        self._files["lengths"].write(np.array([len(payload) for payload in payloads], np.uint32).data)
+        self._count += len(payloads)
+
+    def append_keys(self, keys: np.ndarray) -> None:
+        """uint64, equal where two values are the same."""
+        self._files["keys"].write(np.ascontiguousarray(keys, np.uint64).data)
+
+    def flush(self) -> None:
+        for file in self._files.values():
+            file.flush()
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """uint32 (rows,): bytes of each payload."""
+        return np.fromfile(self._paths["lengths"], np.uint32)
+
+    def read_keys(self) -> np.ndarray:
+        """uint64 (rows,), equal where two values are the same."""
+        return np.fromfile(self._paths["keys"], np.uint64)
+
+    def read_numbers(self, dtype: Any) -> np.ndarray:
+        """(rows,): payloads that are one number each."""
+        return np.fromfile(self._paths["payloads"], dtype)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        starts = np.zeros(self._count + 1, np.int64)
+        np.cumsum(self.lengths, out=starts[1:])
+        return starts
+
+    def read_payloads(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Those of any rows."""
+        indices = np.asarray(indices)
+        places, lengths = self._starts[indices], self._starts[indices + 1] - self._starts[indices]
+        file = self._files["payloads"].fileno()
+        return [
+            os.pread(file, length, place)
+            for place, length in zip(places.tolist(), lengths.tolist(), strict=True)
+        ]
+
+    def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
+        """The texts that the payloads of any rows begin with."""
+        return [read_text(payload) for payload in self.read_payloads(indices)]
+
+    def read_first_text(self) -> str:
+        """The first row's text; also while rows are being appended."""
+        self.flush()
+        return read_text(os.pread(self._files["payloads"].fileno(), int(self.lengths[0]), 0))
+
+    def read_range(self, start: int, stop: int) -> list[bytes]:
+        """Those of consecutive rows."""
+        bounds = self._starts[start : stop + 1]
+        data = os.pread(self._files["payloads"].fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
+        ends = (bounds - bounds[0]).tolist()
+        return [data[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 class RowStore:
     """Appended once from first to last, then flushed and read. A context manager.
 
-    Attributes: `lengths` (bytes of each payload), `labels`, `files` (index of the source), `rows` (line in it) and
-    `keys` (equal where two hold the same) are arrays read from disk anew each time.
+    Args:
+        folder: where its files go.
+        fields: the names of the fields that rows have.
+        inputs: those of which keys are kept.
+
+    Attributes: `columns` (field's name → its `Payloads`).
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, fields: Sequence[str], inputs: Sequence[str]):
         self._folder = folder
         self._stack = ExitStack()
-        self._payloads = self._stack.enter_context((folder / "payloads").open("w+b"))
+        self._inputs = list(inputs)
         self._names: list[str] = []
-        self._columns = {name: self._stack.enter_context((folder / name).open("wb")) for name in _COLUMNS}
+        self.columns = {name: Payloads(folder, place, self._stack) for place, name in enumerate(fields)}
+        self._numbers = {name: self._stack.enter_context((folder / name).open("wb")) for name in _COLUMNS}
         self._count = 0
 
     def __enter__(self) -> RowStore:
@@ -48,94 +124,68 @@ class RowStore:
         return self._count
 
     def append(
-        self,
-        payloads: Sequence[bytes],
-        file: int,
-        labels: Sequence[int],
-        rows: Sequence[int],
-        names: Sequence[str] = (),
+        self, payloads: Mapping[str, Sequence[bytes]], file: int, rows: Sequence[int], names: Sequence[str]
     ) -> None:
-        """Adds rows of one source, with names of their own for all or for none; their keys follow by `append_keys`."""
-        self._payloads.write(b"".join(payloads))
-        self._write("lengths", [len(payload) for payload in payloads])
-        self._write("labels", labels)
-        self._write("files", np.full(len(payloads), file))
-        self._write("rows", rows)
+        """Adds rows of one source, with names of their own for all or for none; keys follow by `Payloads.append_keys`.
+
+        Args:
+            payloads: field's name → one a row.
+            file: the source's number.
+            rows: the line at which each row starts.
+            names: the rows'.
+        """
+        for name, column in self.columns.items():
+            column.append(payloads[name])
+        for name, values in (("files", np.full(len(rows), file)), ("rows", rows)):
+            self._numbers[name].write(np.asarray(values, _COLUMNS[name]).data)
         self._names.extend(names)
-        self._count += len(payloads)
-
-    def append_keys(self, keys: np.ndarray) -> None:
-        self._write("keys", keys)
-
-    def _write(self, name: str, values: Sequence[int] | np.ndarray) -> None:
-        self._columns[name].write(np.asarray(values, _COLUMNS[name]).data)
+        self._count += len(rows)
 
     def flush(self) -> None:
-        self._payloads.flush()
-        for file in self._columns.values():
+        for column in self.columns.values():
+            column.flush()
+        for file in self._numbers.values():
             file.flush()
 
     def read_column(self, name: str) -> np.ndarray:
-        """One value a row; see the class for the names."""
+        """uint32 (rows,): `files` (number of the source) or `rows` (line in it), read from disk anew each time."""
         return np.fromfile(self._folder / name, _COLUMNS[name])
+
+    def read_keys(self) -> np.ndarray:
+        """uint64 (rows,), equal where two rows have the same inputs."""
+        return mix_keys([self.columns[name].read_keys() for name in self._inputs])
 
     @property
     def lengths(self) -> np.ndarray:
-        """uint32 (rows,): bytes of each payload."""
-        return self.read_column("lengths")
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        starts = np.zeros(self._count + 1, np.int64)
-        np.cumsum(self.lengths, out=starts[1:])
-        return starts
-
-    def read_payloads(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
-        """What any rows hold."""
-        indices = np.asarray(indices)
-        places, lengths = self._starts[indices], self._starts[indices + 1] - self._starts[indices]
-        file = self._payloads.fileno()
-        return [
-            os.pread(file, length, place)
-            for place, length in zip(places.tolist(), lengths.tolist(), strict=True)
-        ]
-
-    def read_texts(self, indices: Sequence[int] | np.ndarray) -> list[str]:
-        """The texts that any rows hold."""
-        return [read_text(payload) for payload in self.read_payloads(indices)]
-
-    def read_first_text(self) -> str:
-        """The first row's text; also while rows are being appended."""
-        self.flush()
-        return read_text(os.pread(self._payloads.fileno(), int(self.lengths[0]), 0))
+        """int64 (rows,): bytes of each row's payloads together."""
+        return sum(
+            (column.lengths.astype(np.int64) for column in self.columns.values()),
+            np.zeros(self._count, np.int64),
+        )
 
     def read_names(self, start: int, stop: int) -> list[str]:
         """The names of consecutive rows; none where they have none."""
         return self._names[start:stop]
 
-    def build_describer(self, names: Sequence[str], quoted: bool) -> Callable[[int], tuple[str, str]]:
+    def build_describer(
+        self, names: Sequence[str], quoted: Sequence[str]
+    ) -> Callable[[int], tuple[str, str]]:
         """A function from a row to where it stands (its own name, or `file:row`) and the start of its text.
 
         Args:
             names: the files', by number.
-            quoted: whether rows hold texts; else what is quoted is empty.
+            quoted: the fields that hold texts; without any, what is quoted is empty.
         """
         files, rows = self.read_column("files"), self.read_column("rows")
 
         def describe(row: int) -> tuple[str, str]:
             place = self._names[row] if self._names else f"{names[files[row]]}:{rows[row]}"
-            return place, self.read_texts([row])[0][:_DESCRIBED_CHARACTERS] if quoted else ""
+            texts = [self.columns[name].read_texts([row])[0][:_DESCRIBED_CHARACTERS] for name in quoted]
+            return place, " | ".join(texts)
 
         return describe
 
-    def read_range(self, start: int, stop: int) -> list[bytes]:
-        """What consecutive rows hold."""
-        bounds = self._starts[start : stop + 1]
-        data = os.pread(self._payloads.fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
-        ends = (bounds - bounds[0]).tolist()
-        return [data[begin:end] for begin, end in itertools.pairwise(ends)]
-
 
 def read_text(payload: bytes) -> str:
-    """The text that a row holds: what stands before the first NUL, which no text has."""
+    """The text that a payload begins with: what stands before the first NUL, which no text has."""
     return payload.partition(b"\0")[0].decode("utf-8")

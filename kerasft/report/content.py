@@ -129,8 +129,10 @@ class ReportContent:
     @property
     def of_pictures(self) -> bool:
         """Whether the examples are pictures; else they are texts."""
-        fields = (self.manifest or {}).get("fields") or {}
-        return "image" in fields or any(len(found.pictures) for found in self.predictions.values())
+        fields = (self.manifest or {}).get("fields") or []
+        return any(field["kind"] == "image" for field in fields) or any(
+            len(found.pictures) for found in self.predictions.values()
+        )
 
     @property
     def noun(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def write_run_report(run: RunFolder) -> Path | None:
     facts = run.read_task()
     dataset = load_prepared_dataset(run.dataset)
     names = facts["label_names"]
-    tagged = "tagged_text" in dataset.manifest["fields"]
+    kinds = {field.kind for field in dataset.fields}
+    tagged = "tagged_text" in kinds
     export = run.stage_record("export").get("version")
     _check_shown(run, run.export / export if export else None)
     config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
@@ -56,7 +57,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         config_text=config_text,
         environment=run.read_environment(),
         export=_describe_export(run.export / export) if export else None,
-        usage=_list_usage(run, dataset.manifest["fields"]),
+        usage=_list_usage(run, kinds),
         augmentation=read_bytes(run.augmentation, error=ConfigError) if run.augmentation.exists() else None,
     )
     with run.open_file(run.report) as temporary:
@@ -105,7 +106,7 @@ def _read_predictions(
             labels.append(index[row["label"]])
             texts.append(row.get("text", ""))
             origins.append(row["origin"])
-    of_pictures = "image" in dataset.manifest["fields"]
+    of_pictures = any(field.kind == "image" for field in dataset.fields)
     return SplitPredictions(
         probabilities=np.array(probabilities),
         labels=np.array(labels),
@@ -130,14 +131,14 @@ def _describe_export(folder: Path) -> ExportedModel | None:
     return ExportedModel(path=str(folder), parity=parity)
 
 
-def _list_usage(run: RunFolder, fields: Mapping[str, str]) -> list[tuple[str, str]]:
+def _list_usage(run: RunFolder, kinds: Collection[str]) -> list[tuple[str, str]]:
     path = shlex.quote(str(run.path))
     tensorboard = ("See the training in TensorBoard", f"tensorboard --logdir {shlex.quote(str(run.logs))}")
-    if "tagged_text" in fields:
+    if "tagged_text" in kinds:
         asked = f'kerasft predict {path} "Ada Brandt flew to Lisbon." --highlight'
         page = f"kerasft predict {path} --input texts.txt --highlight --to texts.html"
         return [("Ask it", asked), ("about a file; the answers as a page to look at", page), tensorboard]
-    if "image" not in fields:
+    if "image" not in kinds:
         return [("Ask it", f'kerasft predict {path} "What a film."'), tensorboard]
     return [
         ("Ask it about a picture", f"kerasft predict {path} photo.jpg"),

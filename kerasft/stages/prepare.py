@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from kerasft import __version__
@@ -18,13 +19,8 @@ from kerasft.runs.folder import RunFolder
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
     """Changes when the prepared dataset could."""
     data = compute_data_fingerprint(config.data, Path())
-    kinds = [field.kind for field in config.task.fields]
-    return compute_fingerprint([data, config.seed, _get_labels(config), kinds, __version__])
-
-
-def _get_labels(config: ExperimentConfig) -> tuple[str, ...] | None:
-    """The labels that the task is told, if it is told any."""
-    return getattr(config.task, "labels", None)
+    fields = [dataclasses.asdict(field) for field in config.task.fields]
+    return compute_fingerprint([data, config.seed, fields, __version__])
 
 
 def prepare(
@@ -61,7 +57,6 @@ def prepare(
         run.dataset,
         base=Path(),
         seed=config.seed,
-        labels=_get_labels(config),
         progress=progress,
     )
     progress.note(f"The dataset takes {measure_folder(run.dataset) / 1e6:,.1f} MB in {run.dataset}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kerasft.data.kinds.fields import limit_classes
 from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.prepare.reading import RejectsError
 from kerasft.data.prepared import PreparedDataset
@@ -55,11 +56,10 @@ def prepare_other_test(
         try:
             dataset = prepare_dataset(
                 data,
-                config.task.fields,
+                limit_classes(config.task.fields, names),
                 Path(folder, "dataset"),
                 base=Path(),
                 seed=config.seed,
-                labels=names,
                 progress=progress,
             )
         except RejectsError as error:

@@ -10,6 +10,7 @@ import pytest
 from data_makers import FIELDS
 
 from kerasft.data.config import DataConfig
+from kerasft.data.kinds.fields import limit_classes
 from kerasft.data.prepare.dataset import PreparedDataset, prepare_dataset
 from kerasft.progress import Silent
 
@@ -43,9 +44,8 @@ def prepare(tmp_path: Path, progress: Remembering) -> Callable[..., PreparedData
 
     def run(data: dict[str, Any], *, seed: int = 0, labels=None, folder: str = "prepared") -> PreparedDataset:
         config = DataConfig.model_validate(data)
-        return prepare_dataset(
-            config, FIELDS, tmp_path / folder, base=tmp_path, seed=seed, labels=labels, progress=progress
-        )
+        fields = FIELDS if labels is None else limit_classes(FIELDS, labels)
+        return prepare_dataset(config, fields, tmp_path / folder, base=tmp_path, seed=seed, progress=progress)
 
     return run
 

@@ -6,7 +6,11 @@ from typing import Any
 
 from kerasft.data.kinds.fields import Field
 
-FIELDS = (Field("text", "text"), Field("label", "label"))
+FIELDS = (Field("text", "text"), Field("label", "label", "target"))
+TAGGED_TEXT_FIELDS = (
+    Field("text", "tagged_text", parts=("text", "words", "tags", "entities")),
+    Field("types", "labels", "target", of="text"),
+)
 
 
 def csv_source(path: str, **settings: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from kerasft.data.kinds.fields import Field
 
-PICTURE_FIELDS = (Field("image", "image"), Field("label", "label"))
-TAGGED_FIELDS = (Field("image", "image"), Field("labels", "labels"))
+PICTURE_FIELDS = (Field("image", "image"), Field("label", "label", "target"))
+TAGGED_FIELDS = (Field("image", "image"), Field("labels", "labels", "target"))
 
 
 def draw_picture(number: int, format: str = "PNG", size: int = 16) -> bytes:

@@ -13,22 +13,23 @@ from hypothesis import strategies as st
 from source_makers import TAGGED_FIELDS, draw_picture, write_pictures
 
 from kerasft.data.config import DataConfig
-from kerasft.data.kinds.fields import Field, InvalidValue, parse_labels
-from kerasft.data.prepare.cutting import join_rare_sets
+from kerasft.data.kinds.fields import Field, InvalidValue, limit_classes, parse_labels
+from kerasft.data.kinds.labels import join_rare_sets
 from kerasft.data.prepare.dataset import load_prepared_dataset, prepare_dataset
 from kerasft.errors import DataError
 
-TEXT_FIELDS = (Field("text", "text"), Field("labels", "labels"))
+TEXT_FIELDS = (Field("text", "text"), Field("labels", "labels", "target"))
 OWN = {"validation_share": 0.0, "test_share": 0.0}
 SETS = ("red|round", "", "round", "red", "red|round|wet", "wet")
 
 
 @pytest.fixture
 def prepare_tagged(tmp_path, progress):
-    def run(data: dict, fields=TEXT_FIELDS, seed: int = 0, **settings):
+    def run(data: dict, fields=TEXT_FIELDS, seed: int = 0, labels=None):
         config = DataConfig.model_validate(data)
+        fields = fields if labels is None else limit_classes(fields, labels)
         return prepare_dataset(
-            config, fields, tmp_path / "prepared", base=tmp_path, seed=seed, progress=progress, **settings
+            config, fields, tmp_path / "prepared", base=tmp_path, seed=seed, progress=progress
         )
 
     return run
@@ -63,14 +64,21 @@ def test_a_csv_of_pictures_holds_labels_between_bars(tmp_path, prepare_tagged):
     dataset = prepare_tagged({"train": source, **OWN}, TAGGED_FIELDS)
     split = dataset.split("train")
     assert dataset.label_names == ("red", "round", "wet")
-    assert split.labels().dtype == np.uint8
-    assert split.labels().tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1], [0, 0, 1]]
+    assert split.column("labels").dtype == np.uint8
+    assert split.column("labels").tolist() == [
+        [1, 1, 0],
+        [0, 0, 0],
+        [0, 1, 0],
+        [1, 0, 0],
+        [1, 1, 1],
+        [0, 0, 1],
+    ]
     assert split.take([4, 1]) == [
         {"image": draw_picture(4), "labels": (0, 1, 2), "name": "4.png"},
         {"image": draw_picture(1), "labels": (), "name": "1.png"},
     ]
     assert dataset.manifest["splits"]["train"]["labels"] == {"red": 3, "round": 3, "wet": 2}
-    assert load_prepared_dataset(dataset.folder).split("train").label_counts()["wet"] == 2
+    assert load_prepared_dataset(dataset.folder).manifest["splits"]["train"]["labels"]["wet"] == 2
 
 
 def test_json_lines_hold_lists_and_damaged_ones_are_rejected(tmp_path, prepare_tagged):
@@ -111,7 +119,7 @@ def test_labels_and_sets_that_train_lacks(tmp_path, prepare_tagged):
     sources = {"train": csv_source("train.csv"), "test": csv_source("test.csv")}
     dataset = prepare_tagged({**sources, "validation_share": 0.0, "max_rejected": 0.6})
     assert (
-        dataset.split("test").labels().tolist() == [[1, 0, 1]] * 5
+        dataset.split("test").column("labels").tolist() == [[1, 0, 1]] * 5
     )  # a set that is new, of labels that are not
     assert {entry["reason"] for entry in read_rejects(dataset)} == {"unknown label"}
 
@@ -125,7 +133,7 @@ def test_cuts_keep_the_share_of_each_set(tmp_path, prepare_tagged):
         "test": 60,
     }
     for name, rows in (("train", 80), ("validation", 10), ("test", 10)):
-        _, counts = np.unique(dataset.split(name).labels(), axis=0, return_counts=True)
+        _, counts = np.unique(dataset.split(name).column("labels"), axis=0, return_counts=True)
         assert counts.tolist() == [rows] * 6
         assert dataset.manifest["splits"][name]["labels"] == {
             "red": 3 * rows,
@@ -141,9 +149,9 @@ def test_sets_that_stand_but_once_are_cut_by_their_rarest_label(tmp_path, prepar
     write_texts(tmp_path / "train.csv", sentences(generator, 400), sets)
     dataset = prepare_tagged({"train": csv_source("train.csv")})
     for name in ("validation", "test"):
-        counts = dataset.split(name).labels()
+        counts = dataset.split(name).column("labels")
         assert 36 <= len(counts) <= 46
-        whole = sum(dataset.split(split).labels().sum(0, dtype=int) for split in dataset.splits)
+        whole = sum(dataset.split(split).column("labels").sum(0, dtype=int) for split in dataset.splits)
         assert np.abs(counts.mean(0) - whole / 400).max() < 0.16
 
 
@@ -178,7 +186,8 @@ def test_leaks_are_found_and_can_be_dropped(tmp_path, prepare_tagged):
     dataset = prepare_tagged({**sources, "leaks": "drop"})
     assert len(dataset.split("train")) == 45
     assert (
-        sum(dataset.manifest["splits"]["train"]["labels"].values()) == dataset.split("train").labels().sum()
+        sum(dataset.manifest["splits"]["train"]["labels"].values())
+        == dataset.split("train").column("labels").sum()
     )
 
 

@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from data_makers import TAGGED_TEXT_FIELDS as FIELDS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasft.data.config import ConllSource, DataConfig, JsonLinesSource, TfdsSource
-from kerasft.data.kinds.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue, limit_classes
 from kerasft.data.kinds.tagging import parse_spans, parse_words, pick_parts, read_tags
 from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
-from kerasft.tasks.token_classification.config import FIELDS
 
 CONLL = """-DOCSTART- -X- O
 
@@ -38,9 +38,8 @@ def write(path: Path, text: str) -> str:
 
 
 def prepare(folder: Path, config: DataConfig, labels: tuple[str, ...] | None = None, progress=None):
-    return prepare_dataset(
-        config, FIELDS, folder / "dataset", base=folder, seed=0, labels=labels, progress=progress
-    )
+    fields = FIELDS if labels is None else limit_classes(FIELDS, labels)
+    return prepare_dataset(config, fields, folder / "dataset", base=folder, seed=0, progress=progress)
 
 
 def alone(source) -> DataConfig:
@@ -324,5 +323,11 @@ def test_words_with_tags_are_refused_where_the_task_learns_from_texts(tmp_path: 
     path.write_text("one O\n", encoding="utf-8")
     source = ConllSource(format="conll", path=str(path))
     with pytest.raises(DataError, match="learns from text and label") as caught:
-        list(read_rows(SourceFile(path, "a.conll"), source, [Field("text", "text"), Field("label", "label")]))
+        list(
+            read_rows(
+                SourceFile(path, "a.conll"),
+                source,
+                [Field("text", "text"), Field("label", "label", "target")],
+            )
+        )
     assert "token_classification" in str(caught.value.fix)

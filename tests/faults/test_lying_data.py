@@ -18,7 +18,7 @@ from kerasft.data.prepared import PreparedDataset
 from kerasft.data.sources.lines import MAX_LINE_BYTES
 from kerasft.errors import DataError
 
-FIELDS = (Field("text", "text"), Field("label", "label"))
+FIELDS = (Field("text", "text"), Field("label", "label", "target"))
 WORDS = ["river", "garden", "letter", "engine", "silver", "market", "island", "winter", "bridge", "coal"]
 
 

@@ -22,7 +22,7 @@ from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.integrity import HASHES
 
-FIELDS = (Field("text", "text"), Field("label", "label"))
+FIELDS = (Field("text", "text"), Field("label", "label", "target"))
 ROWS = 40
 
 
@@ -55,7 +55,7 @@ def read_all(folder: Path) -> list[Any]:
     dataset: PreparedDataset = load_prepared_dataset(folder)
     split = dataset.split("train")
     examples = split.take(range(len(split)))
-    labels = split.labels()
+    labels = split.column("label")
     return [
         (example["text"], dataset.label_names[example["label"]], int(label), split.origin(i))
         for i, (example, label) in enumerate(zip(examples, labels, strict=True))
@@ -133,7 +133,7 @@ def test_a_manifest_that_is_a_pipe_is_not_waited_for(copied: Path) -> None:
         load_prepared_dataset(copied)
 
 
-FILES = ["train", "features.json", "dataset_info.json", "index/train.labels.npy", "index/train.origins.npy"]
+FILES = ["train", "features.json", "dataset_info.json", "index/train.label.npy", "index/train.origins.npy"]
 DAMAGES = {
     "cut": cut,
     "empty": empty,

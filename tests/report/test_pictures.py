@@ -14,7 +14,10 @@ from kerasft.report import page, sections
 from kerasft.report.content import SplitPredictions
 
 MANIFEST = {
-    "fields": {"image": "image", "label": "label"},
+    "fields": [
+        {"name": "image", "kind": "image", "role": "input"},
+        {"name": "label", "kind": "label", "role": "target", "labels": []},
+    ],
     "splits": {
         "train": {
             "rows": 60,

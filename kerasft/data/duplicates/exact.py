@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,22 @@ from kerasft.data.duplicates.near import NearPairs
 
 DROPPED = 255
 """The split of a row that is not written."""
+
+
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+
+
+def mix_keys(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """uint64 (rows,): equal where all of several keys are; one alone stays as it is.
+
+    Args:
+        keys: uint64 (rows,) each.
+    """
+    mixed = keys[0]
+    for other in keys[1:]:
+        mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX
+        mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX ^ other
+    return mixed
 
 
 def group_by_key(keys: np.ndarray) -> np.ndarray:

@@ -1,18 +1,23 @@
-"""What examples hold: one module a kind, with how it is read, told apart, compared and written."""
+"""What examples hold: one module a kind of field, with how it is read, compared, stored and looked up."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-CONTENTS = {
+from kerasft.data.kinds.fields import Field
+
+KINDS = {
     "text": "kerasft.data.kinds.text",
     "image": "kerasft.data.kinds.image",
     "tagged_text": "kerasft.data.kinds.tagged_text",
+    "label": "kerasft.data.kinds.label",
+    "labels": "kerasft.data.kinds.labels",
+    "number": "kerasft.data.kinds.number",
 }
-"""A field's kind → the module whose `ContentClass` handles it."""
+"""A field's kind → the module whose `KindClass` handles it, imported when it is first needed."""
 
 
-def load_content(kind: str) -> Any:
-    """The `Content` of a kind of field."""
-    return importlib.import_module(CONTENTS[kind]).ContentClass()
+def load_kind(field: Field) -> Any:
+    """A new `Kind` for a field; it may remember what it has read."""
+    return importlib.import_module(KINDS[field.kind]).KindClass(field)

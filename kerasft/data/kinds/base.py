@@ -1,8 +1,9 @@
-"""What preparing a dataset asks of the thing that its examples hold."""
+"""What preparing and opening a dataset ask of a kind of field."""
 
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -10,26 +11,26 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from kerasft.data.config import DataConfig, Source
-from kerasft.data.duplicates.near import NearPairs
+from kerasft.data.duplicates.near import NO_PAIRS, NearPairs
 from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
-from kerasft.data.store import RowStore
+from kerasft.data.store import Payloads
 from kerasft.progress import Progress
 
 
-class Held(NamedTuple):
-    """What an example holds, as it was read."""
+class ReadValue(NamedTuple):
+    """One field's value, as it was read."""
 
-    payload: bytes
-    """As it is stored."""
+    payload: bytes = b""
+    """As it is stored while rows are checked; see `Kind.encode`."""
     name: str = ""
     """Its own, such as a file's path; empty where there are no names."""
     note: str = ""
     """What had to be done to it; counted in the manifest. Mostly empty."""
-    look: Any = None
-    """What was worked out while it was read, for `look_at`."""
+    signature: Any = None
+    """What was worked out while it was read, for `Kind.compute_signatures`."""
     labels: tuple[str, ...] = ()
-    """Where labels are part of what is held: their names, each once, sorted."""
+    """The class names in it, each once, sorted."""
     mended: str = ""
     """What was wrong in this one and is no longer; listed by row."""
 
@@ -42,95 +43,142 @@ class Signatures(abc.ABC):
 
     @abc.abstractmethod
     def __exit__(self, *exception: object) -> None:
-        """Lets go of what it holds."""
+        """Closes its files."""
 
     @abc.abstractmethod
     def append(self, signatures: Any) -> None:
-        """Adds those of some rows, as `Content.look_at` gave them."""
+        """Adds those of some rows, as `Kind.compute_signatures` gave them."""
 
 
-class Content(abc.ABC):
-    """A kind of thing that an example holds, besides its label."""
+class Kind(abc.ABC):
+    """How the values of one field are read, compared, stored and looked up.
+
+    Args:
+        field: the one whose values it handles.
+    """
 
     noun: ClassVar[str]
-    """What messages call it, in the singular."""
-    quoted: ClassVar[bool]
-    """Whether messages show its beginning."""
-    named: ClassVar[bool]
-    """Whether each has a name of its own, such as a file's."""
-    labelled: ClassVar[bool] = False
-    """Whether an example's labels are part of what it holds."""
+    """What messages call a value, in the singular."""
+    quoted: ClassVar[bool] = False
+    """Whether messages show a value's beginning; its payload then begins with its text, see `store.read_text`."""
+    named: ClassVar[bool] = False
+    """Whether each value has a name of its own, such as a file's."""
+    decoded_by_tfds: ClassVar[bool] = True
+    """False: `decode_example` is given the bytes as they are stored."""
+    column_type: ClassVar[type | None] = None
+    """NumPy's type of `build_column`; None where values are too large for an array beside the examples."""
+    names: tuple[str, ...] = ()
+    """The class names by their numbers, where values are names of classes; see `kinds.label`."""
 
-    def open_source(
-        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field], progress: Progress
-    ) -> Sequence[Field]:
-        """What to read of each row of a split's files; called before they are read.
+    def __init__(self, field: Field):
+        self.field = field
+
+    # Reading
+
+    def open_source(self, source: Source, files: Sequence[SourceFile], progress: Progress) -> Sequence[Field]:
+        """The columns to read for this field; called before a split's files are read.
 
         Args:
             source: their format's settings.
             files: the split's.
-            fields: the task's.
             progress: told of what was found out about them.
 
         Returns:
-            By default the task's fields.
+            By default the field itself, which is one column.
 
         Raises:
-            DataError: files of this format cannot hold such a thing.
+            DataError: files of this format cannot hold such values.
         """
-        return fields
+        return [self.field]
 
     @abc.abstractmethod
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
-        """What each raw value holds, or why it cannot be used; a value is a tuple where `open_source` named several."""
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
+        """Each raw value checked, or why it cannot be used; a field with `parts` gets a tuple a row."""
 
     def name_value(self, value: Any, file: SourceFile) -> str:
-        """How messages call a raw value; empty where it has no name of its own."""
+        """What messages call a raw value; empty where it has no name of its own."""
         return ""
 
-    @abc.abstractmethod
-    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
-        """(uint64 keys, equal where two are the same; signatures for `open_signatures`, None without `near`).
+    def encode(self, values: Sequence[ReadValue]) -> list[bytes]:
+        """What is stored of rows that are kept, while all rows are checked."""
+        return [value.payload for value in values]
 
-        Runs beside the reading, on another thread.
+    # Duplicates: of inputs alone
+
+    def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
+        """(uint64 keys, equal where two values are the same; signatures for `open_signatures`, None without `near`).
+
+        Runs beside the reading, on another thread. By default values are the same where their payloads are.
         """
+        digests = b"".join(hashlib.blake2b(value.payload, digest_size=8).digest() for value in values)
+        return np.frombuffer(digests, np.uint64), None
 
-    @abc.abstractmethod
-    def open_signatures(self, folder: Path) -> Signatures:
-        """Where signatures are kept while rows are read."""
+    def open_signatures(self, folder: Path) -> Signatures | None:
+        """Where signatures are kept while rows are read; None where near duplicates cannot be told."""
+        return None
 
-    @abc.abstractmethod
     def find_near_pairs(
         self,
         signatures: Any,
         rows: np.ndarray,
         boundaries: Sequence[int],
         config: DataConfig,
-        store: RowStore,
+        payloads: Payloads,
         progress: Progress,
     ) -> NearPairs:
-        """Near duplicates among some rows; see `data.near_duplicates.find_near_pairs`."""
+        """Near duplicates among some rows; see `data.duplicates.near.find_near_pairs`."""
+        return NO_PAIRS
+
+    # Targets
+
+    def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
+        """int32 (rows,): equal where a cut keeps the shares of what is equal; None: cut at random.
+
+        Args:
+            payloads: the field's; names of classes are settled.
+            rows: which.
+            share: of the smallest split to be cut.
+        """
+        return None
+
+    def summarize(self, column: np.ndarray) -> dict[str, float]:
+        """What the manifest says of one split's `build_column`; by default nothing."""
+        return {}
 
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
-        """What has a label in a row, as text, and its label; nothing of what is no text."""
+        """(text, class name) pairs in a value of a row with this label; none where the value is no text."""
         return []
 
-    def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
-        """The TFDS features it is stored as, by name; by default the one that `build_feature` tells."""
-        return {name: self.build_feature()}
+    # Stored
+
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
+        """The TFDS features it is stored as, by name; by default one, the field's own, as `build_feature` says.
+
+        Args:
+            label_names: the class names by their numbers, of the field itself or of that which is read from it.
+        """
+        return {self.field.name: self.build_feature()}
 
     @abc.abstractmethod
     def build_feature(self) -> Any:
         """The TFDS feature it is stored as."""
 
-    def unpack(self, name: str, payload: bytes) -> dict[str, Any]:
+    def unpack(self, payload: bytes) -> dict[str, Any]:
         """What is stored under the names of `build_features`."""
-        return {name: payload}
+        return {self.field.name: payload}
 
-    def decode_example(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    def decode_example(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """What `Split.take` gives, from what TFDS' data source gives."""
-        return {name: self.decode(stored[name])}
+        return {self.field.name: self.decode(stored[self.field.name])}
 
     @abc.abstractmethod
     def decode(self, stored: Any) -> Any:
         """The same of one feature."""
+
+    def build_column(self, payloads: Payloads, rows: np.ndarray) -> np.ndarray:
+        """`column_type` (rows, …): the values of some rows, kept beside the examples for `Split.column`."""
+        raise NotImplementedError
+
+    def get_column_shape(self, label_names: Sequence[str]) -> tuple[int, ...]:
+        """What follows the rows in the shape of `build_column`."""
+        return ()

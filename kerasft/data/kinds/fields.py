@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -24,15 +25,30 @@ class Field:
 
     Args:
         name: the key it has in an example, and in the config's `columns`.
-        kind: `text` is a string with something visible in it; `image` a picture's file; `tagged_text` a text with
-            entities in it; `label` the name of a class; `labels` those of any number of classes; `part` is a part of
-            a tagged text, as it stands in a file.
-        parts: what it is made of, where that lies in several columns.
+        kind: a name in `kerasft.data.kinds.KINDS`: `text` is a string with something visible in it; `image` a
+            picture's file; `tagged_text` a text with entities in it; `label` the name of a class; `labels` those of
+            any number of classes; `number` a finite number. (`part` is a part of a tagged text, as it stands in a
+            file: no example has such a field.)
+        role: whether the model is given it, or learns it.
+        parts: the columns it is made of, where these are several.
+        of: the field that it is read from, where it has no column of its own: the types of a text's entities.
+        classes: the only class names allowed, in the order of their numbers; None: those found in train.
     """
 
     name: str
-    kind: Literal["text", "image", "tagged_text", "label", "labels", "part"]
+    kind: str
+    role: Literal["input", "target"] = "input"
     parts: tuple[str, ...] = ()
+    of: str = ""
+    classes: tuple[str, ...] | None = None
+
+
+def limit_classes(fields: Sequence[Field], classes: Sequence[str]) -> tuple[Field, ...]:
+    """The fields, with only these classes allowed where a field holds class names."""
+    return tuple(
+        replace(field, classes=tuple(classes)) if field.kind in ("label", "labels") else field
+        for field in fields
+    )
 
 
 class InvalidValue(Exception):

@@ -1,4 +1,4 @@
-"""Pictures as the content of examples: read by their files, near duplicates by perceptual hash."""
+"""Pictures: read by their files, near duplicates by perceptual hash."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from kerasft.data.config import DataConfig
 from kerasft.data.duplicates.near import NearPairs
-from kerasft.data.kinds.base import Content, Held, Signatures
+from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, describe_value
 from kerasft.data.sources.paths import SourceFile
-from kerasft.data.store import RowStore
+from kerasft.data.store import Payloads
 from kerasft.errors import StorageError
 from kerasft.progress import Progress
 from kerasft.vision.duplicates.hashing import (
@@ -35,24 +35,24 @@ _READERS = 4
 """Threads that read and check at once; decoding lets go of Python's lock."""
 
 
-class ImageContent(Content):
+class ImageKind(Kind):
     """A picture's file, as JPEG or PNG; two are the same where their upright pixels are."""
 
     noun = "picture"
-    quoted = False
     named = True
+    decoded_by_tfds = False  # a picture's bytes are wanted, not its pixels
 
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="pictures") as readers:
             return list(readers.map(lambda value: self._read(value, file), values))
 
-    def _read(self, value: Any, file: SourceFile) -> Held | InvalidValue:
+    def _read(self, value: Any, file: SourceFile) -> ReadValue | InvalidValue:
         try:
             picture = self._open(value, file)
         except InvalidPicture as error:
             return InvalidValue(error.reason, error.detail)
         note = picture.converted or picture.misnamed or ""
-        return Held(picture.data, self.name_value(value, file), note, compute_hash(picture))
+        return ReadValue(picture.data, self.name_value(value, file), note, compute_hash(picture))
 
     def _open(self, value: Any, file: SourceFile) -> Picture:
         if isinstance(value, Mapping):  # Hugging Face's way: a file's bytes, its path, or both
@@ -78,11 +78,11 @@ class ImageContent(Content):
         # file names may hold bytes that are no text
         return os.fsencode(value).decode("utf-8", "backslashreplace") if _is_spelled(value) else ""
 
-    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
-        hashes = stack_hashes(one.look for one in held)
+    def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
+        hashes = stack_hashes(value.signature for value in values)
         return hashes.keys, (hashes.greys, hashes.colours)
 
-    def open_signatures(self, folder: Path) -> Signatures:
+    def open_signatures(self, folder: Path) -> Signatures | None:
         return _PictureSignatures(folder)
 
     def find_near_pairs(
@@ -91,11 +91,11 @@ class ImageContent(Content):
         rows: np.ndarray,
         boundaries: Sequence[int],
         config: DataConfig,
-        store: RowStore,
+        payloads: Payloads,
         progress: Progress,
     ) -> NearPairs:
         similarity = config.near_duplicate_similarity or SIMILARITY
-        hashes = signatures.read(store.read_column("keys"))
+        hashes = signatures.read(payloads.read_keys())
         return NearPairs(*find_similar(hashes, rows, boundaries, similarity, progress))
 
     def build_feature(self) -> Any:
@@ -151,4 +151,4 @@ class _PictureSignatures(Signatures):
         )
 
 
-ContentClass = ImageContent
+KindClass = ImageKind

@@ -17,10 +17,10 @@ from kerasft.data.config import (
     Source,
     TfdsSource,
 )
-from kerasft.data.kinds.base import Held
+from kerasft.data.kinds.base import ReadValue
 from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.kinds.tagging import Tagged, parse_spans, parse_words, pick_parts, read_tags
-from kerasft.data.kinds.text import TextContent
+from kerasft.data.kinds.text import TextKind
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 from kerasft.progress import Progress
@@ -38,25 +38,22 @@ _MEANINGS = {
 }
 
 
-class TaggedTextContent(TextContent):
+class TaggedTextKind(TextKind):
     """A string, where its words are if its file told, and its entities: (start, end, type), in characters.
 
-    Stored as the text, a NUL, and the rest as JSON. An example's labels are the types of its entities.
+    Stored as the text, a NUL, and the rest as JSON. The types of its entities are the labels of a field `of` it.
     """
 
-    labelled = True
-
-    def __init__(self) -> None:
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
         self._names: list[str] = []
         self._scheme: Scheme = "IOB2"
         self._without_letters: Scheme | None = None
         self._join = "auto"
 
-    def open_source(
-        self, source: Source, files: Sequence[SourceFile], fields: Sequence[Field], progress: Progress
-    ) -> Sequence[Field]:
+    def open_source(self, source: Source, files: Sequence[SourceFile], progress: Progress) -> Sequence[Field]:
         """Also finds out, from all tags of a split, how they are meant."""
-        fields = _choose_fields(source, next(field for field in fields if field.parts))
+        fields = _choose_fields(source, self.field)
         self._names = [field.name for field in fields]
         self._join = source.join if isinstance(source, ConllSource) else "auto"
         scheme: Scheme | Literal["auto"] = getattr(source, "scheme", "auto")
@@ -96,10 +93,10 @@ class TaggedTextContent(TextContent):
             return pick_parts(values[0])
         return dict(zip(self._names, values, strict=True))
 
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [self._read(value) for value in values]
 
-    def _read(self, values: Sequence[Any]) -> Held | InvalidValue:
+    def _read(self, values: Sequence[Any]) -> ReadValue | InvalidValue:
         try:
             parts = self._pick(values)
             if "tags" in parts:
@@ -109,36 +106,36 @@ class TaggedTextContent(TextContent):
         except InvalidValue as error:
             return error
         labels = tuple(sorted({name for _, _, name in tagged.entities}))
-        return Held(_pack(tagged), note=tagged.note, labels=labels, mended=tagged.mended)
+        return ReadValue(_pack(tagged), note=tagged.note, labels=labels, mended=tagged.mended)
 
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
         text, _, rest = payload.partition(b"\0")
         characters = text.decode("utf-8")
         return [(characters[start:end], kind) for start, end, kind in json.loads(rest)[1]]
 
-    def build_features(self, name: str, label_names: Sequence[str]) -> dict[str, Any]:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
         place = {name: tfds.features.Scalar(np.int32) for name in ("start", "end")}
         kind = tfds.features.ClassLabel(names=list(label_names))
         return {
-            name: self.build_feature(),
+            self.field.name: self.build_feature(),
             WORDS: tfds.features.Sequence(place),
             ENTITIES: tfds.features.Sequence({**place, "type": kind}),
         }
 
-    def unpack(self, name: str, payload: bytes) -> dict[str, Any]:
+    def unpack(self, payload: bytes) -> dict[str, Any]:
         text, _, rest = payload.partition(b"\0")
         words, entities = json.loads(rest)
         return {
-            name: text,
+            self.field.name: text,
             WORDS: [{"start": start, "end": end} for start, end in words],
             ENTITIES: [{"start": start, "end": end, "type": kind} for start, end, kind in entities],
         }
 
-    def decode_example(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    def decode_example(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            name: self.decode(stored[name]),
+            **super().decode_example(stored),
             WORDS: _zip(stored[WORDS], ("start", "end")),
             ENTITIES: _zip(stored[ENTITIES], ("start", "end", "type")),
         }
@@ -180,4 +177,4 @@ def _choose_fields(source: Source, field: Field) -> list[Field]:
     )
 
 
-ContentClass = TaggedTextContent
+KindClass = TaggedTextKind

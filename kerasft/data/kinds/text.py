@@ -1,4 +1,4 @@
-"""Texts as the content of examples: near duplicates by character n-grams."""
+"""Texts: near duplicates are found by character n-grams."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from kerasft.data.config import DataConfig
 from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
-from kerasft.data.kinds.base import Content, Held, Signatures
+from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, parse_text
 from kerasft.data.sources.paths import SourceFile
-from kerasft.data.store import RowStore, read_text
+from kerasft.data.store import Payloads, read_text
 from kerasft.progress import Progress
 
 
-class TextContent(Content):
+class TextKind(Kind):
     """A string; two are the same where they are after normalising case, space and punctuation."""
 
     noun = "text"
     quoted = True
-    named = False
+    decoded_by_tfds = False
 
-    def read(self, values: Sequence[Any], file: SourceFile) -> list[Held | InvalidValue]:
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
 
-    def look_at(self, held: Sequence[Held], near: bool) -> tuple[np.ndarray, Any]:
-        normalized = normalize_texts([read_text(one.payload) for one in held])
+    def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
+        normalized = normalize_texts([read_text(value.payload) for value in values])
         return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
 
-    def open_signatures(self, folder: Path) -> Signatures:
+    def open_signatures(self, folder: Path) -> Signatures | None:
         return _TextSignatures(folder)
 
     def find_near_pairs(
@@ -42,12 +42,12 @@ class TextContent(Content):
         rows: np.ndarray,
         boundaries: Sequence[int],
         config: DataConfig,
-        store: RowStore,
+        payloads: Payloads,
         progress: Progress,
     ) -> NearPairs:
         signatures.files.flush()
         similarity = config.near_duplicate_similarity or SIMILARITY
-        return find_near_pairs(signatures.files, rows, boundaries, similarity, store, progress)
+        return find_near_pairs(signatures.files, rows, boundaries, similarity, payloads, progress)
 
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
         return [(read_text(payload), label)]
@@ -72,11 +72,11 @@ class _TextSignatures(Signatures):
         self.files.append(*signatures)
 
 
-def _read(value: Any) -> Held | InvalidValue:
+def _read(value: Any) -> ReadValue | InvalidValue:
     try:
-        return Held(parse_text(value).encode("utf-8"))
+        return ReadValue(parse_text(value).encode("utf-8"))
     except InvalidValue as error:
         return error
 
 
-ContentClass = TextContent
+KindClass = TextKind

@@ -201,6 +201,7 @@ def report(
 ) -> None:
     """Shows the tables of what was found."""
     rows = []
+    has_labels = bool(manifest["labels"])
     for name, split in manifest["splits"].items():
         if conflicting := split["duplicates"]["conflicting"]:
             places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
@@ -216,14 +217,19 @@ def report(
                 split["rows"],
                 read.rejected.total() if read else 0,
                 split["duplicates"]["exact"],
-                split["duplicates"]["conflicting"],
+                *([split["duplicates"]["conflicting"]] if has_labels else []),
                 split["duplicates"]["near"],
-                "  ".join(
-                    f"{label} {count / max(split['rows'], 1):.1%}" for label, count in _most(split["labels"])
-                ),
+                *([_describe_labels(split)] if has_labels else []),
+                *(_describe_figures(figures) for figures in split["targets"].values()),
             ]
         )
-    columns = ("split", "rows", "rejected", "duplicates", "with other label", "near duplicates", "labels")
+    columns = [
+        *("split", "rows", "rejected", "duplicates"),
+        *(["with other label"] if has_labels else []),
+        "near duplicates",
+        *(["labels"] if has_labels else []),
+        *next((split["targets"] for split in manifest["splits"].values()), ()),
+    ]
     progress.table("Prepared dataset", columns, rows)
     leaks = [[key, leak["exact"], leak["near"], leak["dropped"]] for key, leak in manifest["leaks"].items()]
     if leaks:
@@ -242,5 +248,15 @@ def report(
         progress.table("Rejected rows", ("split", "reason", "rows"), reasons)
 
 
-def _most(labels: dict[str, int]) -> list[tuple[str, int]]:
+def _describe_labels(split: dict[str, Any]) -> str:
+    return "  ".join(
+        f"{label} {count / max(split['rows'], 1):.1%}" for label, count in _most(split["labels"])
+    )
+
+
+def _describe_figures(figures: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.6g}" for name, value in _most(figures))
+
+
+def _most(labels: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(labels.items()) if len(labels) <= 6 else sorted(labels.items(), key=lambda item: -item[1])[:6]

@@ -80,28 +80,6 @@ def _cut_units(
     return splits
 
 
-def join_rare_sets(labels: np.ndarray, label_sets: np.ndarray, share: float) -> np.ndarray:
-    """What a cut keeps the shares of, where an example has any number of labels: there may be as many sets as rows.
-
-    A set of which the split would get less than one row is joined with the others that have the same rarest label.
-
-    Args:
-        labels: int32 (rows,), numbers of sets.
-        label_sets: bool (sets, classes).
-        share: of the smallest split, of the rows.
-
-    Returns:
-        int32 (rows,): equal where rows are cut alike.
-    """
-    sets, classes = label_sets.shape
-    counts = np.bincount(labels, minlength=sets)
-    rows_of_label = counts @ label_sets
-    rarest = np.where(label_sets, rows_of_label, np.iinfo(np.int64).max).argmin(axis=1)
-    rarest = np.where(label_sets.any(axis=1), rarest, classes)
-    strata = np.where(counts * share < 1.0, sets + rarest, np.arange(sets))
-    return strata.astype(np.int32)[labels]
-
-
 def _shuffle(keys: np.ndarray, seed: int) -> np.ndarray:
     """uint64: numbers that look random, a function of (key, seed)."""
     mixed = keys ^ np.uint64((seed + 1) * _MIX % 2**64)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasft.data.config import DataConfig
-from kerasft.data.kinds import CONTENTS
+from kerasft.data.kinds import KINDS
 from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.checks import report
 from kerasft.data.prepare.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
 from kerasft.data.prepare.reading import RejectsError
 from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.prepare.steps import REJECTED, Preparation
-from kerasft.data.prepared import MANIFEST, PreparedDataset, Split, load_prepared_dataset
+from kerasft.data.prepared import MANIFEST, NAME, ORIGINS, PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import ConfigError, DataError
 from kerasft.files import whole_folder, write_json
 from kerasft.foreign import check_replaceable
@@ -41,29 +41,26 @@ def prepare_dataset(
     *,
     base: Path,
     seed: int,
-    labels: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> PreparedDataset:
     """Reads, checks and writes a dataset; what stood at `folder` is replaced.
 
     Args:
         config: the `data` section.
-        fields: what the task needs of an example: a text or an image, and a label or labels.
+        fields: what the task needs of an example: one input or more, any number of targets.
         folder: where the dataset goes.
         base: the folder that relative paths start from.
         seed: decides which rows are cut for a missing validation or test split.
-        labels: the labels in their order; None: those of train, numbers by value, else sorted.
         progress: told of what is found.
 
     Raises:
         ConfigError: `columns` names something that examples do not have, or `folder` holds something else than a
             dataset.
+        ValueError: the fields are not such as an example can have.
         DataError: the files cannot be used; nothing is written then, except that `<folder>.rejected.jsonl` lists the
             rejected rows where they are too many.
     """
-    kinds = sorted(field.kind for field in fields)
-    if len(kinds) != 2 or not set(CONTENTS) & set(kinds) or not {"label", "labels"} & set(kinds):
-        raise ValueError(f"an example holds a text or an image, and a label or labels, not {kinds}")
+    _check_fields(fields)
     _check_columns(config, fields)
     folder = Path(folder)
     progress = progress or Silent()
@@ -80,7 +77,7 @@ def prepare_dataset(
     with whole_folder(folder) as temporary:
         work = temporary / _WORK
         work.mkdir()
-        preparation = Preparation(config, fields, sources, seed, labels, progress)
+        preparation = Preparation(config, fields, sources, seed, progress)
         try:
             manifest = preparation.run(temporary, work, kept)
         except RejectsError:
@@ -89,12 +86,36 @@ def prepare_dataset(
         shutil.rmtree(work)
         write_json(temporary / MANIFEST, manifest)
         write_hashes(temporary)
-    report(manifest, preparation.counts, progress, preparation.content.noun)
+    report(manifest, preparation.counts, progress, preparation.noun)
     return load_prepared_dataset(folder)
 
 
+def _check_fields(fields: Sequence[Field]) -> None:
+    """Looks whether a task's fields are fields of an example.
+
+    Raises:
+        ValueError: they are not.
+    """
+    names = [field.name for field in fields]
+    if not any(field.role == "input" for field in fields):
+        raise ValueError(f"none of the fields {', '.join(names)} is an input")
+    if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise ValueError(f"fields need different names, each an identifier, not {', '.join(names)}")
+    for field in fields:
+        if field.kind not in KINDS:
+            near = difflib.get_close_matches(field.kind, KINDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KINDS)}"
+            raise ValueError(
+                f"the field {field.name!r} is of the kind {field.kind!r}, which there is not; {hint}"
+            )
+        if field.name in (NAME, ORIGINS):
+            raise ValueError(f"{field.name!r} is no name for a field: it is where a row comes from")
+        if field.of and field.of not in names[: names.index(field.name)]:
+            raise ValueError(f"{field.name!r} is read from {field.of!r}, which is no field before it")
+
+
 def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:
-    names = [part for field in fields for part in (field.parts or (field.name,))]
+    names = [part for field in fields if not field.of for part in (field.parts or (field.name,))]
     for split in SPLITS:
         source = getattr(config, split)
         for name in getattr(source, "columns", ()):

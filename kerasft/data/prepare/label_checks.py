@@ -22,14 +22,6 @@ _MANY_NUMBERS, _MANY_FRACTIONS = 20, 5
 """From how many different numbers labels look like measurements; fewer where some have a fraction."""
 
 
-def sort_labels(names: Sequence[str]) -> list[str]:
-    """Numbers by value, anything else by code point."""
-    try:
-        return sorted(names, key=lambda name: (float(name), name))
-    except ValueError:
-        return sorted(names)
-
-
 def check_labels(counts: dict[str, dict[str, int]], progress: Progress, classified: bool = True) -> None:
     """Looks at each split's label counts; train has labels, see `kerasft.data.prepare.train_labels`.
 

@@ -1,18 +1,20 @@
-"""From raw rows to checked ones: values parsed, labels known, rejects written down."""
+"""From raw rows to checked ones: each field's value read by its kind, rejects written down."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from kerasft.data.config import Source
-from kerasft.data.kinds.base import Content, Held, Signatures
-from kerasft.data.kinds.fields import Field, InvalidValue, parse_label, parse_labels
-from kerasft.data.prepare.labels import Labels
+from kerasft.data.kinds.base import Kind, ReadValue, Signatures
+from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_rows
 from kerasft.data.sources.rows import shorten
 from kerasft.data.store import RowStore
@@ -44,43 +46,34 @@ class SplitCounts:
         return self.rejected.total() / total if total else 0.0
 
 
-@dataclass
-class _Parsed:
-    held: list[Held] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-
-
 class SplitReader:
     """Reads splits one after the other into a store, with signatures made on a second thread.
 
     Args:
-        fields: what an example holds, and its label.
-        content: of the field that is no label.
-        signatures: None where near duplicates are not looked for.
+        kinds: field's name → its kind, in the order in which they are read.
+        store: where rows go.
+        signatures: input's name → where its signatures go; those without are compared exactly alone.
         rejected: where rejects are written, as JSON lines.
         mended: likewise what was mended in rows that are kept.
     """
 
     def __init__(
         self,
-        fields: Sequence[Field],
-        content: Content,
-        labels: Labels,
+        kinds: Mapping[str, Kind],
         store: RowStore,
-        signatures: Signatures | None,
+        signatures: Mapping[str, Signatures],
         rejected: IO[str],
         mended: IO[str],
     ):
-        self._fields = fields
-        self._content = content
-        self._label = next(i for i, field in enumerate(fields) if field.kind in ("label", "labels"))
-        self._held = 1 - self._label
-        self._labels = labels
+        self._kinds = kinds
+        self._named = next((kind for kind in kinds.values() if kind.named and _is_input(kind)), None)
+        self._often = Counter(kind.field.kind for kind in kinds.values())
+        self._columns: dict[str, slice] = {}
+        """Field's name → which of a row's raw values are its own."""
         self._store = store
         self._signatures = signatures
         self._rejected, self._mended = rejected, mended
-        self._pending: deque[Future] = deque()
+        self._pending: deque[Future[list[tuple[str, np.ndarray, Any]]]] = deque()
 
     def read(
         self, name: str, source: Source, files: dict[int, SourceFile], progress: Progress
@@ -88,20 +81,29 @@ class SplitReader:
         """Reads a split's files, given by their numbers."""
         counts = SplitCounts()
         total = sum(measure(file) for file in files.values())
-        fields = self._content.open_source(source, list(files.values()), self._fields, progress)
+        columns = self._open(source, list(files.values()), progress)
         with (
             ThreadPoolExecutor(1, thread_name_prefix="signatures") as executor,
             progress.bar(f"reading {name}", total, "bytes") as bar,
         ):
             for number, file in files.items():
                 before = counts.accepted
-                for batch in read_rows(file, source, fields):
+                for batch in read_rows(file, source, columns):
                     self._take(batch, name, number, file, counts, executor)
                     bar.advance(batch.size_bytes, rows=counts.accepted)
                 counts.files[number] = counts.accepted - before
             while self._pending:
                 self._finish_one()
         return counts
+
+    def _open(self, source: Source, files: Sequence[SourceFile], progress: Progress) -> list[Field]:
+        """The columns to read of each row."""
+        columns: list[Field] = []
+        for name, kind in self._kinds.items():
+            own = [] if kind.field.of else kind.open_source(source, files, progress)
+            self._columns[name] = slice(len(columns), len(columns) + len(own))
+            columns += own
+        return columns
 
     def _take(
         self,
@@ -112,7 +114,7 @@ class SplitReader:
         counts: SplitCounts,
         executor: ThreadPoolExecutor,
     ) -> None:
-        parsed = self._parse(batch, file)
+        read, kept = self._parse(batch, file)
         for reject in sorted(batch.rejects):
             counts.rejected[reject.reason] += 1
             detail = f": {reject.detail}" if reject.detail else ""
@@ -120,67 +122,102 @@ class SplitReader:
                 counts.shown.append(f"{self._locate(reject, file)}: {reject.reason}{detail}")
             line = {"split": split, "file": file.name, **reject._asdict()}
             self._rejected.write(format_json(line) + "\n")
-        if not parsed.held:
+        if not kept:
             return
-        counts.accepted += len(parsed.held)
-        counts.notes.update(one.note for one in parsed.held if one.note)
-        for one, row in zip(parsed.held, parsed.rows, strict=True):
-            if one.mended:
-                line = {"split": split, "file": file.name, "row": row, "what": one.mended}
-                self._mended.write(format_json(line) + "\n")
-        names = [
-            one.name or f"{file.name}:{row}"
-            for one, row in zip(parsed.held, parsed.rows, strict=True)
-            if self._content.named
-        ]
-        payloads = [one.payload for one in parsed.held]
-        self._store.append(payloads, number, parsed.labels, parsed.rows, names)
-        near = self._signatures is not None
-        self._pending.append(executor.submit(self._content.look_at, parsed.held, near))
+        counts.accepted += len(kept)
+        rows = [batch.rows[place] for place in kept]
+        self._note(read, rows, split, file, counts)
+        names = []
+        if self._named:
+            values = read[self._named.field.name]
+            names = [value.name or f"{file.name}:{row}" for value, row in zip(values, rows, strict=True)]
+        payloads = {name: self._kinds[name].encode(values) for name, values in read.items()}
+        self._store.append(payloads, number, rows, names)
+        inputs = {name: values for name, values in read.items() if _is_input(self._kinds[name])}
+        self._pending.append(executor.submit(self._compare, inputs))
         if len(self._pending) > _PENDING_BATCHES:
             self._finish_one()
 
+    def _note(
+        self,
+        read: dict[str, list[ReadValue]],
+        rows: Sequence[int],
+        split: str,
+        file: SourceFile,
+        counts: SplitCounts,
+    ) -> None:
+        """Counts what had to be done to rows that are kept, and lists what was mended."""
+        for values in read.values():
+            counts.notes.update(value.note for value in values if value.note)
+            for value, row in zip(values, rows, strict=True):
+                if value.mended:
+                    line = {"split": split, "file": file.name, "row": row, "what": value.mended}
+                    self._mended.write(format_json(line) + "\n")
+
     def _locate(self, reject: Reject, file: SourceFile) -> str:
         """How a message calls a rejected row."""
-        if self._content.named and reject.content:
+        if self._named and reject.content:
             # rows of a folder are its files, and their numbers tell nothing
             return reject.content if file.path.is_dir() else f"{file.name}:{reject.row}: {reject.content}"
         return f"{file.name}:{reject.row}"
 
-    def _parse(self, batch: RawBatch, file: SourceFile) -> _Parsed:
-        parsed = _Parsed()
-        labelled = self._content.labelled
-        raw = batch.values if labelled else [values[self._held] for values in batch.values]
-        read = self._content.read(raw, file)
-        for row, values, found in zip(batch.rows, batch.values, read, strict=True):
-            try:
-                if isinstance(found, InvalidValue):
-                    raise found
-                label = self._number(found.labels if labelled else values[self._label])
-            except InvalidValue as error:
-                batch.rejects.append(Reject(row, error.reason, error.detail, self._quote(values, file)))
-                continue
-            parsed.held.append(found)
-            parsed.labels.append(label)
-            parsed.rows.append(row)
-        return parsed
+    def _parse(self, batch: RawBatch, file: SourceFile) -> tuple[dict[str, list[ReadValue]], list[int]]:
+        """Field's name → values of the rows that are kept, and which of the batch's these are.
+
+        A row is rejected for the first of its fields that cannot be used; the others are not read then.
+        """
+        read: dict[str, list[ReadValue]] = {}
+        kept = list(range(len(batch.values)))
+        for name, kind in self._kinds.items():
+            found = kind.read(self._get_raw(kind, batch, read, kept), file)
+            good = [not isinstance(value, InvalidValue) for value in found]
+            for place, value in zip(kept, found, strict=True):
+                if isinstance(value, InvalidValue):
+                    detail = value.detail
+                    if self._often[kind.field.kind] > 1:
+                        detail = f"{name}: {detail}" if detail else name
+                    quoted = self._quote(batch.values[place], file)
+                    batch.rejects.append(Reject(batch.rows[place], value.reason, detail, quoted))
+            if not all(good):
+                kept = list(compress(kept, good))
+                read = {other: list(compress(values, good)) for other, values in read.items()}
+            read[name] = [value for value in found if not isinstance(value, InvalidValue)]
+        return read, kept
+
+    def _get_raw(
+        self, kind: Kind, batch: RawBatch, read: dict[str, list[ReadValue]], kept: Sequence[int]
+    ) -> list[Any]:
+        """What `kind.read` is given of the rows that are kept so far."""
+        if kind.field.of:
+            return [value.labels for value in read[kind.field.of]]
+        columns = self._columns[kind.field.name]
+        if kind.field.parts:
+            return [batch.values[place][columns] for place in kept]
+        return [batch.values[place][columns.start] for place in kept]
 
     def _quote(self, values: Sequence[Any], file: SourceFile) -> str:
         """What is kept of a rejected row."""
-        if self._content.named:
-            return shorten(self._content.name_value(values[self._held], file))
+        if self._named:
+            value = values[self._columns[self._named.field.name].start]
+            return shorten(self._named.name_value(value, file))
         return shorten(" | ".join(map(str, values)))
 
-    def _number(self, value: Any) -> int:
-        if self._fields[self._label].kind == "labels":
-            return self._labels.number_set(parse_labels(value))
-        return self._labels.number(parse_label(value))
+    def _compare(self, inputs: dict[str, list[ReadValue]]) -> list[tuple[str, np.ndarray, Any]]:
+        """(name, keys, signatures) of each input."""
+        return [
+            (name, *self._kinds[name].compute_signatures(values, name in self._signatures))
+            for name, values in inputs.items()
+        ]
 
     def _finish_one(self) -> None:
-        keys, signatures = self._pending.popleft().result()
-        self._store.append_keys(keys)
-        if self._signatures is not None:
-            self._signatures.append(signatures)
+        for name, keys, signatures in self._pending.popleft().result():
+            self._store.columns[name].append_keys(keys)
+            if name in self._signatures:
+                self._signatures[name].append(signatures)
+
+
+def _is_input(kind: Kind) -> bool:
+    return kind.field.role == "input"
 
 
 _ONE_A_LINE = (
@@ -191,6 +228,9 @@ _CAUSES = {
     "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have.",
     "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
     "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label.",
+    "missing number": "Set columns, beside data.SPLIT's path, to the column that holds the number.",
+    "not a number": "Set columns, beside data.SPLIT's path, to the column that holds the number; write it with a "
+    "decimal point and nothing else, 1234.5.",
     "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
     "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
     "or task.labels are written.",

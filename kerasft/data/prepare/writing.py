@@ -1,22 +1,19 @@
-"""Writing checked rows as a TFDS dataset, with each row's label and origin beside it."""
+"""Writing checked rows as a TFDS dataset, with an index of small columns and each row's origin beside it."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasft.data.kinds.base import Content
-from kerasft.data.kinds.fields import Field
-from kerasft.data.prepared import INDEX
+from kerasft.data.kinds.base import Kind
+from kerasft.data.prepared import INDEX, NAME, ORIGINS
 from kerasft.data.store import RowStore
 from kerasft.progress import Progress
 
-NAME = "name"
-"""The feature with each row's own name, where rows have one."""
 _BATCH_BYTES = 64 << 20
 _BATCH_ROWS = 5000
 _SHARD_ROWS = 100_000
@@ -26,11 +23,7 @@ _SHARD_ROWS = 100_000
 def write_splits(
     folder: Path,
     store: RowStore,
-    fields: Sequence[Field],
-    content: Content,
-    label_names: Sequence[str],
-    label_sets: np.ndarray | None,
-    labels: np.ndarray,
+    kinds: Mapping[str, Kind],
     splits: np.ndarray,
     present: dict[str, int],
     progress: Progress,
@@ -40,29 +33,22 @@ def write_splits(
     Args:
         folder: where; it exists.
         store: all rows.
-        fields: the task's.
-        content: of the field that is no label.
-        label_names: the labels by their numbers.
-        label_sets: bool (sets, classes), where an example has any number of labels.
-        labels: int32 (rows,), numbers of labels, or of sets of them.
+        kinds: field's name → its kind.
         splits: uint8 (rows,), each row's split; rows of others than `present` are left out.
         present: the splits' names and numbers.
         progress: shows a bar.
     """
-    _write_index(folder / INDEX, store, labels, label_sets, splits, present)
-    writer = _open_writer(folder, fields, content, label_names)
+    _write_index(folder / INDEX, store, kinds, splits, present)
+    writer = _open_writer(folder, kinds)
     writer.initialize_splits(list(present))
-    held = next(field.name for field in fields if not field.kind.startswith("label"))
-    label = next(field.name for field in fields if field.kind.startswith("label"))
-    sets = [np.flatnonzero(row).tolist() for row in label_sets] if label_sets is not None else None
     with progress.bar("writing", len(store), "rows") as bar:
         for start, stop in _cut(store.lengths):
-            numbers = labels[start:stop].tolist()
-            values = store.read_range(start, stop)
-            examples: list[dict[str, Any]] = [
-                {**content.unpack(held, value), label: sets[number] if sets else number}
-                for value, number in zip(values, numbers, strict=True)
-            ]
+            examples: list[dict[str, Any]] = [{} for _ in range(start, stop)]
+            for name, kind in kinds.items():
+                for example, payload in zip(
+                    examples, store.columns[name].read_range(start, stop), strict=True
+                ):
+                    example.update(kind.unpack(payload))
             for example, name in zip(examples, store.read_names(start, stop), strict=False):
                 example[NAME] = name
             chosen = {name: splits[start:stop] == number for name, number in present.items()}
@@ -89,34 +75,26 @@ def _cut(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _write_index(
-    folder: Path,
-    store: RowStore,
-    labels: np.ndarray,
-    label_sets: np.ndarray | None,
-    splits: np.ndarray,
-    present: dict[str, int],
+    folder: Path, store: RowStore, kinds: Mapping[str, Kind], splits: np.ndarray, present: dict[str, int]
 ) -> None:
     folder.mkdir()
     origins = np.stack([store.read_column("files"), store.read_column("rows")], axis=1)
-    for name, number in present.items():
+    for split, number in present.items():
         chosen = splits == number
-        known = labels[chosen] if label_sets is None else label_sets[labels[chosen]].astype(np.uint8)
-        np.save(folder / f"{name}.labels.npy", known)
-        np.save(folder / f"{name}.origins.npy", origins[chosen])
+        np.save(folder / f"{split}.{ORIGINS}.npy", origins[chosen])
+        for name, kind in kinds.items():
+            if kind.column_type is not None:
+                np.save(folder / f"{split}.{name}.npy", kind.build_column(store.columns[name], chosen))
 
 
-def _open_writer(folder: Path, fields: Sequence[Field], content: Content, label_names: Sequence[str]) -> Any:
+def _open_writer(folder: Path, kinds: Mapping[str, Kind]) -> Any:
     import tensorflow_datasets as tfds
 
-    def build_features(field: Field) -> dict[str, Any]:
-        if field.kind == "label":
-            return {field.name: tfds.features.ClassLabel(names=label_names)}
-        if field.kind == "labels":
-            return {field.name: tfds.features.Sequence(tfds.features.ClassLabel(names=label_names))}
-        return content.build_features(field.name, label_names)
-
-    features = {name: feature for field in fields for name, feature in build_features(field).items()}
-    if content.named:
+    features: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        read_from_it = next((other.names for other in kinds.values() if other.field.of == name), ())
+        features |= kind.build_features(kind.names or read_from_it)
+    if any(kind.named for kind in kinds.values() if kind.field.role == "input"):
         features[NAME] = tfds.features.Text()
     identity = tfds.core.dataset_info.DatasetIdentity(
         name="prepared",

@@ -39,6 +39,13 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
             where=str(file.path),
             fix="Set task.type to image_classification, or name files of texts.",
         )
+    strange = [field.name for field in fields if field.kind not in ("image", "label", "labels")]
+    if strange:
+        raise DataError(
+            f"{file.name} holds pictures and their classes, and the task needs {' and '.join(strange)}.",
+            where=str(file.path),
+            fix="Name a list of pictures, with a column for each field: format csv, jsonl or parquet.",
+        )
     for start in range(0, len(members), _BATCH_FILES):
         batch = RawBatch()
         for number, path in enumerate(members[start : start + _BATCH_FILES], start + 1):

@@ -128,7 +128,9 @@ class _Column:
         if found is None:
             raise _build_missing_error(file, field, self.path, schema)
         _check_kind(file, field, self.path, found)
-        self._classes = None if field.kind in ("text", "image") else _read_classes(schema, self._parts)
+        self._classes = (
+            None if field.kind in ("text", "image", "number") else _read_classes(schema, self._parts)
+        )
 
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
         """A value a row; an `InvalidValue` where it cannot be decoded."""

@@ -37,7 +37,7 @@ class Column:
         if feature is None:
             raise _build_missing_error(file, field, path, features)
         _check_kind(file, field, path, feature)
-        self._classes = _collect_classes(feature)
+        self._classes = None if field.kind == "number" else _collect_classes(feature)
 
     @property
     def name(self) -> str:

@@ -13,9 +13,6 @@ from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import ImageTrainConfig
 from kerasft.vision.config import AugmentationConfig
 
-FIELDS = (Field("image", "image"), Field("label", "label"))
-MULTI_LABEL_FIELDS = (Field("image", "image"), Field("labels", "labels"))
-
 
 class ImageClassificationConfig(TaskConfig):
     """One label for a picture, or any number of them."""
@@ -43,7 +40,8 @@ class ImageClassificationConfig(TaskConfig):
     @property
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
-        return MULTI_LABEL_FIELDS if self.multi_label else FIELDS
+        name = "labels" if self.multi_label else "label"
+        return Field("image", "image"), Field(name, name, "target", classes=self.labels)
 
     @property
     def answer_keys(self) -> tuple[str, ...]:

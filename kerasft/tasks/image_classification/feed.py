@@ -72,7 +72,8 @@ class ImageFeed(_LabelledFeed):
         augmenter: Augmenter | None = None,
         seed: int = 0,
     ):
-        super().__init__(split.labels(), num_classes)
+        (target,) = (field.name for field in split.fields if field.role == "target")
+        super().__init__(split.column(target), num_classes)
         self.split, self._size, self._resize = split, (size_px, size_px), resize
         self._augmenter, self._seed = augmenter, seed
 

@@ -12,8 +12,6 @@ from kerasft.models.config import TextModelConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import TrainConfig
 
-FIELDS = (Field("text", "text"), Field("label", "label"))
-
 
 class TextClassificationConfig(TaskConfig):
     """One label for a text: sentiment, topic, intent."""
@@ -36,7 +34,7 @@ class TextClassificationConfig(TaskConfig):
     @property
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
-        return FIELDS
+        return Field("text", "text"), Field("label", "label", "target", classes=self.labels)
 
     @property
     def answer_keys(self) -> tuple[str, ...]:

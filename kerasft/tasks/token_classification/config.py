@@ -13,8 +13,6 @@ from kerasft.optimizers.config import AdamWConfig, OptimizerConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import TrainConfig
 
-FIELDS = (Field("text", "tagged_text", ("text", "words", "tags", "entities")), Field("types", "labels"))
-
 
 class TokenClassificationConfig(TaskConfig):
     """Spans of a text and their types: named entities, chunks, parts of speech."""
@@ -45,7 +43,11 @@ class TokenClassificationConfig(TaskConfig):
     @property
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""
-        return FIELDS
+        parts = ("text", "words", "tags", "entities")
+        return (
+            Field("text", "tagged_text", parts=parts),
+            Field("types", "labels", "target", of="text", classes=self.labels),
+        )
 
     @property
     def answer_keys(self) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
+from data_makers import TAGGED_TEXT_FIELDS as TAGGED
 from data_makers import csv_source, sentences
 
 from kerasft.data.config import DataConfig
 from kerasft.data.prepare.checks import _explain_one, _tell_contradiction
 from kerasft.data.prepare.contradictions import find_swapped
 from kerasft.data.prepare.dataset import prepare_dataset
-from kerasft.tasks.token_classification.config import FIELDS as TAGGED
 
 FEELINGS = {
     "good": ["lovely", "superb", "warm"],

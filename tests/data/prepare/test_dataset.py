@@ -169,8 +169,10 @@ def test_labels_are_ordered_by_value_or_by_name(tmp_path, prepare, labels, order
     assert dataset.label_names == order
     split = dataset.split("train")
     assert [order[split[i]["label"]] for i in range(4)] == [labels[i % len(labels)] for i in range(4)]
-    assert split.labels().dtype == np.int32
-    assert split.labels().tolist() == [example["label"] for batch in split.iterate(7) for example in batch]
+    assert split.column("label").dtype == np.int32
+    assert split.column("label").tolist() == [
+        example["label"] for batch in split.iterate(7) for example in batch
+    ]
 
 
 # Duplicates and leaks.
@@ -240,7 +242,7 @@ def test_leaks_can_be_dropped_from_train(prepare, progress, leaking):
     assert len(split) == 297
     assert [split.origin(i) for i in range(2, 5)] == ["train.csv:4", "train.csv:8", "train.csv:9"]
     assert len(dataset.split("test")) == 53
-    assert sum(split.label_counts().values()) == 297
+    assert sum(dataset.manifest["splits"]["train"]["labels"].values()) == 297
     assert "3 rows of train were dropped" in progress.notes[0]
 
 
@@ -267,7 +269,7 @@ def test_missing_splits_are_cut_from_train_by_seed(tmp_path, prepare):
     write_csv(tmp_path / "train.csv", texts, ("a", "a", "a", "b"))
     data = {"train": csv_source("train.csv"), "validation_share": 0.1, "test_share": 0.2}
     dataset = prepare(data, seed=1)
-    counts = {name: dataset.split(name).label_counts() for name in dataset.splits}
+    counts = {name: dataset.manifest["splits"][name]["labels"] for name in dataset.splits}
     assert counts == {
         "train": {"a": 525, "b": 175},
         "validation": {"a": 75, "b": 25},
@@ -464,7 +466,8 @@ def test_a_killed_run_leaves_no_dataset(tmp_path):
         from kerasft.data.kinds.fields import Field
         base = Path(sys.argv[1])
         config = DataConfig.model_validate({"train": {"format": "csv", "path": "train.csv"}})
-        prepare_dataset(config, (Field("text", "text"), Field("label", "label")), base / "prepared", base=base, seed=0)
+        fields = (Field("text", "text"), Field("label", "label", "target"))
+        prepare_dataset(config, fields, base / "prepared", base=base, seed=0)
         """
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
@@ -488,7 +491,7 @@ def test_nothing_of_tensorflow_is_imported(tmp_path, three_files):
         from kerasft.data.kinds.fields import Field
         base = Path(sys.argv[1])
         config = DataConfig.model_validate({"train": {"format": "csv", "path": "train.csv"}})
-        fields = (Field("text", "text"), Field("label", "label"))
+        fields = (Field("text", "text"), Field("label", "label", "target"))
         dataset = prepare_dataset(config, fields, base / "prepared", base=base, seed=0)
         assert len(dataset.split("train").take([0, 1])) == 2
         print([name for name in ("tensorflow", "keras", "torch", "jax") if name in sys.modules])

@@ -37,7 +37,7 @@ def test_names_that_the_config_gives_are_found_however_csv_spells_them(tmp_path,
     write(tmp_path / "a.csv", ["True", "false"])
     dataset = prepare({"train": csv_source("a.csv"), **OWN}, labels=("True", "False"))
     assert dataset.label_names == ("True", "False")
-    assert dataset.split("train").labels()[:2].tolist() == [0, 1]
+    assert dataset.split("train").column("label")[:2].tolist() == [0, 1]
 
 
 def test_accents_composed_or_not_are_one_label(tmp_path, prepare):

@@ -24,7 +24,7 @@ def fill(folder: Path, *names: str) -> None:
 
 def read(folder: Path) -> list[tuple[str, str]]:
     source = ImageFolderSource(format="image_folder", path=str(folder))
-    fields = (Field("image", "image"), Field("label", "label"))
+    fields = (Field("image", "image"), Field("label", "label", "target"))
     batches = list(read_rows(SourceFile(folder, folder.name), source, fields))
     assert [reject for batch in batches for reject in batch.rejects if reject.reason != "no class"] == []
     rows = [(path.relative_to(folder).as_posix(), label) for batch in batches for path, label in batch.values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from data_makers import TAGGED_TEXT_FIELDS as TAGGED
 from data_makers import csv_source
 
 from kerasft.data.config import CsvSource, DataConfig, ImageFolderSource, TfdsSource
@@ -10,7 +11,6 @@ from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.prepare.train_labels import check_kept_labels, check_train_labels
 from kerasft.data.sources import SourceFile
 from kerasft.errors import DataError
-from kerasft.tasks.token_classification.config import FIELDS as TAGGED
 
 
 def test_near_alike_texts_of_two_labels_are_cut_and_each_label_stays_in_train(tmp_path, prepare):
@@ -19,7 +19,9 @@ def test_near_alike_texts_of_two_labels_are_cut_and_each_label_stays_in_train(tm
     )
     (tmp_path / "a.csv").write_text("text,label\n" + rows)
     dataset = prepare({"train": csv_source("a.csv")})
-    assert {split: sorted(set(dataset.split(split).labels().tolist())) for split in dataset.splits} == {
+    assert {
+        split: sorted(set(dataset.split(split).column("label").tolist())) for split in dataset.splits
+    } == {
         "train": [0, 1],
         "validation": [0, 1],
         "test": [0, 1],

@@ -105,7 +105,7 @@ def test_classes_below_a_dot_and_inside_of_objects_come_by_their_names(path):
     table = pa.table({"a": [{"kind": 1}], "spans": [[{"start": 0, "type": 1}, {"start": 4, "type": -1}]]})
     metadata = {"huggingface": json.dumps({"info": {"features": told}})}
     pq.write_table(table.replace_schema_metadata(metadata), path)
-    fields = (Field("label", "label"), Field("entities", "part"))
+    fields = (Field("label", "label", "target"), Field("entities", "part"))
     rows, _ = read(path, fields, columns={"label": "a.kind", "entities": "spans"})
     assert rows == [(1, "B-person", [{"start": 0, "type": "B-person"}, {"start": 4, "type": None}])]
 

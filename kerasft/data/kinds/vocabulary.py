@@ -1,4 +1,4 @@
-"""Labels and their numbers while rows are read."""
+"""Class names and their numbers while rows are read."""
 
 from __future__ import annotations
 
@@ -48,14 +48,41 @@ class Labels:
         """How CSV spells a name that is known, and the name; used once no more are learned."""
         return {spell_label(name): name for name in reversed(self.numbers)}
 
-    def number_set(self, names: tuple[str, ...]) -> int:
-        """The number of a set of labels.
+    def find(self, name: str) -> str:
+        """The name as it is known; itself, where more are learned.
 
         Raises:
-            InvalidValue: one of them is not among those known, and no more are learned.
+            InvalidValue: it is not among those known, and no more are learned.
+        """
+        if name in self.numbers or not self.closed:
+            return name
+        if name in self._spellings:
+            return self._spellings[name]
+        near = difflib.get_close_matches(name, self.numbers, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(list(self.numbers)[:10])}"
+        raise InvalidValue("unknown label", f"{shorten(name)!r}{hint}")
+
+    def number(self, name: str) -> int:
+        """The number of a name that `find` gave; it is learned where it is new.
+
+        Raises:
+            DataError: there are too many for them to be labels.
+        """
+        if name not in self.numbers and len(self.numbers) >= MAX_LABELS:
+            raise DataError(
+                f"There are more than {MAX_LABELS:,} different labels; the last is {shorten(name)!r}.",
+                fix="Check which column holds the label: are text and label swapped?",
+            )
+        return self.numbers.setdefault(name, len(self.numbers))
+
+    def number_set(self, names: tuple[str, ...]) -> int:
+        """The number of a set of names that `find` gave, sorted; new ones are learned.
+
+        Raises:
             DataError: there are too many different ones.
         """
-        names = tuple(sorted({self._find_name(name) for name in names}))
+        for name in names:
+            self.number(name)
         if names not in self.sets and len(self.sets) >= MAX_LABEL_SETS:
             raise DataError(
                 f"There are more than {MAX_LABEL_SETS:,} different sets of labels.",
@@ -63,32 +90,10 @@ class Labels:
             )
         return self.sets.setdefault(names, len(self.sets))
 
-    def _find_name(self, name: str) -> str:
-        self.number(name)
-        return name if name in self.numbers else self._spellings[name]
 
-    def number(self, name: str) -> int:
-        """The label's number.
-
-        Raises:
-            InvalidValue: the label is not among those known, and no more are learned.
-            DataError: there are too many for them to be labels.
-        """
-        known = self.numbers.get(name)
-        if known is None and self.closed:
-            known = self.numbers.get(self._spellings.get(name, name))
-        if known is not None:
-            return known
-        if self.closed:
-            near = difflib.get_close_matches(name, self.numbers, n=1)
-            hint = (
-                f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(list(self.numbers)[:10])}"
-            )
-            raise InvalidValue("unknown label", f"{shorten(name)!r}{hint}")
-        if len(self.numbers) >= MAX_LABELS:
-            raise DataError(
-                f"There are more than {MAX_LABELS:,} different labels; the last is {shorten(name)!r}.",
-                fix="Check which column holds the label: are text and label swapped?",
-            )
-        self.numbers[name] = len(self.numbers)
-        return self.numbers[name]
+def sort_labels(names: Sequence[str]) -> list[str]:
+    """Numbers by value, anything else by code point."""
+    try:
+        return sorted(names, key=lambda name: (float(name), name))
+    except ValueError:
+        return sorted(names)

@@ -1,0 +1,86 @@
+"""Finite numbers: ratings, scores, prices, and other quantities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.kinds.base import Kind, ReadValue
+from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, describe_value
+from kerasft.data.sources.paths import SourceFile
+from kerasft.data.store import Payloads
+
+
+def parse_number(value: Any) -> float:
+    """A number, or the number that a text spells with a decimal point; white space around it is dropped.
+
+    Raises:
+        InvalidValue: there is none, it is something else, or it is not finite.
+    """
+    if isinstance(value, str):
+        text = value.strip(INVISIBLE)
+        if not text:
+            raise InvalidValue("missing number")
+        try:
+            value = float(text) if "_" not in text else None
+        except ValueError:
+            value = None
+        if value is None:
+            raise InvalidValue("not a number", f"found {text[:50]!r}")
+    if value is None:
+        raise InvalidValue("missing number", "found null")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise InvalidValue("not a number", f"found {describe_value(value)}")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidValue("number is not finite", str(value)[:50])
+    return number
+
+
+class NumberKind(Kind):
+    """A finite number, kept as float64."""
+
+    noun = "number"
+    column_type = np.float64
+
+    def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
+        return [_read(value) for value in values]
+
+    def build_feature(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        return tfds.features.Scalar(np.float64)
+
+    def unpack(self, payload: bytes) -> dict[str, Any]:
+        return {self.field.name: np.frombuffer(payload, np.float64)[0]}
+
+    def decode(self, stored: Any) -> float:
+        return float(stored)
+
+    def build_column(self, payloads: Payloads, rows: np.ndarray) -> np.ndarray:
+        return payloads.read_numbers(np.float64)[rows]
+
+    def summarize(self, column: np.ndarray) -> dict[str, float]:
+        """Its mean, standard deviation, least and greatest value."""
+        if not len(column):
+            return {}
+        figures = {"mean": column.mean(), "std": column.std(), "min": column.min(), "max": column.max()}
+        return {name: float(value) for name, value in figures.items()}
+
+
+def _read(value: Any) -> ReadValue | InvalidValue:
+    try:
+        # 0.0 and -0.0 are one number
+        return ReadValue(np.float64(parse_number(value) + 0.0).tobytes())
+    except InvalidValue as error:
+        return error
+
+
+KindClass = NumberKind
