@@ -23,10 +23,10 @@ from kerasft.data.batching import plan_batches
 from kerasft.data.feed import Moment
 from kerasft.data.pipeline import BatchStream
 from kerasft.models.fetching import resolve_preset
+from kerasft.models.text.families import find_family
 from kerasft.models.text.presets import load_text_backbone
 from kerasft.optimizers import AdamW, GradientDescent, Warmup
 from kerasft.text.encoding import TextEncoder
-from kerasft.text.tokenizers.vocabulary import load_vocabulary
 from kerasft.training.callbacks import EpochSetter
 
 LABELS = ("negative", "positive")
@@ -78,7 +78,7 @@ def main() -> None:
 
     keras.utils.set_random_seed(0)
     preset = resolve_preset(arguments.preset)
-    encoder = TextEncoder(load_vocabulary(preset), max_length=128)
+    encoder = TextEncoder(find_family(preset).load_tokenizer(preset), max_length=128)
     train = make_stream(encoder, *read_samples("train", arguments.examples), shuffle=True)
     validation = make_stream(encoder, *read_samples("validation", arguments.examples), shuffle=False)
 

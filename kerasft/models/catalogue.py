@@ -13,11 +13,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from kerasft.models.hubs.folders import compute_preset_bytes, read_json
+from kerasft.models.hubs.folders import compute_preset_bytes
 from kerasft.models.hubs.hub_presets import HuggingFacePreset, parse_hub_preset
 from kerasft.models.hubs.packages import MINILM, find_package_licence
 from kerasft.models.image.imagenet_files import name_imagenet_file
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
+from kerasft.models.text.families import list_families, recognise_family
 from kerasft.packages import find_module_folders
 
 PRESET_SCHEMES = """\
@@ -62,20 +63,23 @@ class PresetRow:
 
 @cache
 def read_keras_hub_presets() -> dict[str, dict[str, Any]]:
-    """keras-hub's presets whose backbone is a BertBackbone: name → {"kaggle_handle", "metadata": {"params", …}}.
+    """keras-hub's presets of the families that are known: name → {"kaggle_handle", "metadata": {"params", …}}.
 
-    Importing keras_hub takes seconds, so its table is read as a literal out of the installed file; where
-    that file is not as expected, keras_hub is imported and asked.
+    Importing keras_hub takes seconds, so its tables are read as literals out of the installed files; where
+    a file is not as expected, keras_hub is imported and asked.
     """
-    table = _read_literal_presets("bert")
-    if table is None:
-        table = importlib.import_module("keras_hub").models.BertBackbone.presets
-    return dict(table)
+    found: dict[str, dict[str, Any]] = {}
+    for family in list_families():
+        table = _read_literal_presets(family.hub_module)
+        if table is None:
+            table = getattr(importlib.import_module("keras_hub").models, family.hub_class).presets
+        found |= table
+    return found
 
 
-def _read_literal_presets(family: str) -> dict[str, dict[str, Any]] | None:
+def _read_literal_presets(module: str) -> dict[str, dict[str, Any]] | None:
     for root in find_module_folders("keras_hub.src.models"):
-        path = root / family / f"{family}_presets.py"
+        path = root / module / f"{module}_presets.py"
         if path.is_file():
             return _parse_presets(path)
     return None
@@ -95,7 +99,7 @@ def _parse_presets(path: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def find_other_family(name: str) -> str | None:
-    """The family of keras-hub's that has a preset of this name, where it is not BERT's."""
+    """The family of keras-hub's that has a preset of this name, where it is none of those that can be trained."""
     for root in find_module_folders("keras_hub.src.models"):
         for path in sorted(root.glob("*/*_presets.py")):
             if name in (_parse_presets(path) or {}):
@@ -112,7 +116,7 @@ def find_near_names(name: str) -> list[str]:
 def list_presets(kind: str | None = None) -> list[PresetRow]:
     """The presets that can be named, with those of the caches and packages of this machine; no network is used.
 
-    Listed are models that can be trained: those whose backbone is keras-hub's BertBackbone, and the image nets of
+    Listed are models that can be trained: those of the families of text nets, and the image nets of
     keras.applications.
 
     Args:
@@ -191,7 +195,7 @@ def _build_package_row() -> PresetRow:
 
 
 def _list_hugging_face_rows() -> list[PresetRow]:
-    """BERT-shaped models in Hugging Face's cache."""
+    """Models of the families of text nets in Hugging Face's cache."""
     hub = importlib.import_module("huggingface_hub")
     try:
         repositories = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE).repos
@@ -202,7 +206,7 @@ def _list_hugging_face_rows() -> list[PresetRow]:
         if repository.repo_type != "model" or "/" not in repository.repo_id:
             continue
         folder = HuggingFacePreset(repository.repo_id).find_cached()
-        if folder is not None and is_bert_shaped(folder):
+        if folder is not None and recognise_family(folder) is not None:
             rows.append(_build_cached_row(f"hf://{repository.repo_id}", folder))
     return rows
 
@@ -221,12 +225,6 @@ def _build_cached_row(name: str, folder: Path) -> PresetRow:
         cached=True,
         where=str(folder),
     )
-
-
-def is_bert_shaped(folder: Path) -> bool:
-    """Whether the preset in `folder` has keras-hub's BertBackbone, or Hugging Face's model type "bert"."""
-    config = read_json(folder / "config.json")
-    return config.get("class_name") == "BertBackbone" or config.get("model_type") == "bert"
 
 
 def count_parameters(folder: Path) -> int | None:

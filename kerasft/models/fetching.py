@@ -30,6 +30,7 @@ from kerasft.models.hubs.folders import (
 from kerasft.models.hubs.hub_presets import HubPreset, parse_hub_preset
 from kerasft.models.hubs.packages import find_package_folder, list_licence_files
 from kerasft.models.image_nets import find_architecture
+from kerasft.models.text.families import name_families
 from kerasft.network import find_why_unreachable
 from kerasft.progress import Progress
 
@@ -282,13 +283,13 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
         family = find_other_family(name)
         if family is not None:
             return PresetError(
-                f"is a keras-hub preset of the family {family}; BERT's are those that can be trained.",
+                f"is a keras-hub preset of the family {family}; text tasks train {name_families()}.",
                 where=where,
                 fix="`kerasft presets list` shows them.",
             )
         if find_architecture(name) is not None:
             return PresetError(
-                "is a net for pictures; texts want a BERT.",
+                f"is a net for pictures; text tasks train {name_families()}.",
                 where=where,
                 fix="Set task.type to image_classification; Keras builds the net, and its ImageNet weights are fetched "
                 "by the first run that asks for them.",

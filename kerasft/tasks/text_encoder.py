@@ -16,7 +16,7 @@ from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.config import TextModelConfig
 from kerasft.models.hubs.folders import check_preset_folder
 from kerasft.models.text import heads
-from kerasft.models.text.bert import compute_layer_depths
+from kerasft.models.text.families import find_family
 from kerasft.models.text.presets import (
     build_text_backbone,
     check_max_length,
@@ -24,16 +24,14 @@ from kerasft.models.text.presets import (
     load_pooling,
     load_text_backbone,
     save_pooling,
-    save_text_preset,
 )
 from kerasft.models.weights.saved_models import load_model_weights, measure_weights
 from kerasft.tasks.base import Task
 from kerasft.text.raw import check_raw_text
-from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 
 class TextEncoderTask(Task):
-    """A head on a BERT-like encoder.
+    """A head on a text encoder.
 
     Args:
         model_config: the `model` section.
@@ -47,7 +45,12 @@ class TextEncoderTask(Task):
         self.model_config = model_config
         self.label_names = tuple(label_names)
         self.preset = preset
-        self.vocabulary = load_vocabulary(preset)
+        self.family = find_family(preset)
+        self.tokenizer = self.load_tokenizer()
+
+    def load_tokenizer(self) -> Any:
+        """The preset's `Tokenizer`, of the kind that the task asks."""
+        return self.family.load_tokenizer(self.preset)
 
     @property
     @abc.abstractmethod
@@ -62,7 +65,7 @@ class TextEncoderTask(Task):
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
         check_max_length(backbone, self.model_config.max_length)
-        check_vocabulary(backbone, self.vocabulary, self.preset)
+        check_vocabulary(backbone, self.tokenizer, self.preset)
         return heads.build_fast_classifier(
             backbone,
             self.num_outputs,
@@ -73,7 +76,7 @@ class TextEncoderTask(Task):
         )
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
-        depths = compute_layer_depths(model.get_layer(heads.ENCODER))
+        depths = self.family.compute_depths(heads.find_encoder(model))
         head = max(depths.values()) + 1
         return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
 
@@ -87,7 +90,7 @@ class TextEncoderTask(Task):
         with recorded_file(folder, folder / "model.keras") as path:
             public.save(path)
         with whole_folder(folder / "preset") as path:
-            save_text_preset(backbone, self.vocabulary, path)
+            self.family.save_preset(backbone, self.tokenizer, path)
             save_pooling(path, self.pooling if self.pooling != "none" else load_pooling(self.preset))
             write_hashes(path)
 
@@ -95,7 +98,7 @@ class TextEncoderTask(Task):
         preset, path = folder / "preset", folder / "model.keras"
         check_preset_folder(preset, needs_weights=False)
         backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
-        check_vocabulary(backbone, self.vocabulary, preset)
+        check_vocabulary(backbone, self.tokenizer, preset)
         model = heads.build_hub_classifier(
             backbone, self.num_outputs, pooling=self.pooling, dropout=self.model_config.dropout
         )

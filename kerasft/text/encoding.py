@@ -9,53 +9,80 @@ import numpy as np
 
 from kerasft.files import compute_fingerprint
 from kerasft.text.spans.windows import Windows
-from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
+from kerasft.text.tokenizers.base import Tokenizer, UnitTokenizer
 
 CHUNK = 1024
+INPUTS = ("token_ids", "segment_ids", "padding_mask")
+"""What a model can take."""
 
 
 class _Encoder:
-    """What encoders share: the vocabulary, and padding with its padding token."""
+    """What encoders share: which inputs the model takes, and padding with the tokenizer's padding token."""
 
-    def __init__(self, vocabulary: WordPieceVocabulary):
-        self.vocabulary = vocabulary
+    def __init__(self, tokenizer: Tokenizer, inputs: Sequence[str]):
+        self.inputs = tuple(inputs)
+        self._padding_id = tokenizer.special_ids.padding
 
-    def pad(self, token_ids: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
-        """A model's inputs, each int32 (batch, width), for padded ids (batch, width) and lengths (batch,)."""
-        mask = (np.arange(token_ids.shape[1])[None, :] < np.asarray(lengths)[:, None]).astype(np.int32)
-        token_ids = np.where(mask, token_ids, self.vocabulary.padding_id).astype(np.int32)
-        return {"token_ids": token_ids, "segment_ids": np.zeros_like(token_ids), "padding_mask": mask}
+    def pad(
+        self, token_ids: np.ndarray, lengths: np.ndarray, first_lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """A model's inputs, each int32 (batch, width).
+
+        Args:
+            token_ids: (batch, width), padded with anything.
+            lengths: (batch,), tokens of each row.
+            first_lengths: (batch,), of these how many are the first text's of two, special tokens included; None: all.
+        """
+        column = np.arange(token_ids.shape[1])[None, :]
+        mask = (column < np.asarray(lengths)[:, None]).astype(np.int32)
+        segments = np.zeros_like(mask)
+        if first_lengths is not None:
+            segments = mask * (column >= np.asarray(first_lengths)[:, None]).astype(np.int32)
+        token_ids = np.where(mask, token_ids, self._padding_id).astype(np.int32)
+        whole = {"token_ids": token_ids, "segment_ids": segments, "padding_mask": mask}
+        return {name: whole[name] for name in self.inputs}
 
 
 class TextEncoder(_Encoder):
     """Texts → token ids, by the very ops that an export holds.
 
     Args:
-        vocabulary: the pieces and rules.
-        max_length: tokens a text may have, [CLS] and [SEP] included.
+        tokenizer: of the model's preset.
+        max_length: tokens a text may have, special ones included.
+        inputs: what the model takes, of `INPUTS`.
     """
 
-    def __init__(self, vocabulary: WordPieceVocabulary, max_length: int):
+    def __init__(self, tokenizer: Tokenizer, max_length: int, inputs: Sequence[str] = INPUTS):
         import tensorflow as tf
 
-        from kerasft.text.tokenizers.wordpiece import WordPiece
-
-        super().__init__(vocabulary)
+        super().__init__(tokenizer, inputs)
         self.max_length = max_length
-        self.word_piece = WordPiece(vocabulary)
+        self.tokenizer = tokenizer
         self._encode = tf.function(
-            lambda texts: self.word_piece.encode_ragged(texts, max_length),
+            lambda texts: self.tokenizer.encode_ragged(texts, max_length),
             input_signature=[tf.TensorSpec((None,), tf.string)],
         )
 
     @property
     def fingerprint(self) -> str:
         """Changes when any text's ids could."""
-        return compute_fingerprint([self.vocabulary.fingerprint(), self.max_length])
+        return compute_fingerprint([self.tokenizer.fingerprint, self.max_length])
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """int32 (tokens,) for each text, [CLS] … [SEP]."""
         return [row for chunk in _chunks(texts) for row in _split_rows(self._encode(chunk))]
+
+    def encode_pairs(self, texts: Sequence[str], pairs: Sequence[str]) -> list[tuple[np.ndarray, int]]:
+        """int32 (tokens,) for each two texts, [CLS] … [SEP] … [SEP], and how many of the tokens are the first text's,
+        [CLS] and [SEP] included: what `pad` takes. Of texts that are too long the longer is cut first."""
+        found: list[tuple[np.ndarray, int]] = []
+        for first, second in zip(_chunks(texts), _chunks(pairs), strict=True):
+            ids = [self.tokenizer.tokenize(chunk) for chunk in (first, second)]
+            framed = self.tokenizer.frame(*ids, max_length=self.max_length)
+            segments = _split_rows(framed.segment_ids)
+            counts = [int((row == 0).sum()) for row in segments]
+            found.extend(zip(_split_rows(framed.token_ids), counts, strict=True))
+        return found
 
 
 class TextUnits(NamedTuple):
@@ -80,21 +107,18 @@ class UnitEncoder(_Encoder):
     """Texts → their pieces and units, whole, by the very ops that an export holds.
 
     Args:
-        vocabulary: the pieces and rules.
-        split_characters: whether every character is a unit, and not every word.
+        tokenizer: of the model's preset.
+        inputs: what the model takes, of `INPUTS`.
     """
 
-    def __init__(self, vocabulary: WordPieceVocabulary, *, split_characters: bool = False):
-        from kerasft.text.spans.units import UnitTokenizer
-
-        super().__init__(vocabulary)
-        self.split_characters = split_characters
-        self.tokenizer = UnitTokenizer(vocabulary, split_characters=split_characters)
+    def __init__(self, tokenizer: UnitTokenizer, inputs: Sequence[str] = INPUTS):
+        super().__init__(tokenizer, inputs)
+        self.tokenizer = tokenizer
 
     @property
     def fingerprint(self) -> str:
         """Changes when any text's ids or units could."""
-        return compute_fingerprint([self.vocabulary.fingerprint(), self.split_characters])
+        return self.tokenizer.fingerprint
 
     def encode(self, texts: Sequence[str]) -> list[TextUnits]:
         """The units of each text."""
@@ -107,7 +131,8 @@ class UnitEncoder(_Encoder):
     def frame(self, token_ids: np.ndarray, windows: Windows) -> list[np.ndarray]:
         """int32 (tokens,) for each window of a text's pieces, [CLS] … [SEP]; a unit's first piece in it stands at
         1 + its place in the text - the window's first piece."""
-        edges = np.array([self.vocabulary.cls_id, self.vocabulary.separator_id], np.int32)
+        special = self.tokenizer.special_ids
+        edges = np.array([special.cls, special.separator], np.int32)
         return [
             np.concatenate([edges[:1], token_ids[first:end], edges[1:]])
             for first, end in zip(windows.first_pieces, windows.end_pieces, strict=True)

@@ -39,13 +39,13 @@ def write_hugging_face_preset(folder: Path) -> Path:
         "intermediate_size": wide,
         "max_position_embeddings": 16,
     }
-    from kerasft.models.text.bert_sizes import BertSizes, list_hugging_face_shapes
+    from kerasft.models.text.bert import FAMILY, BertSizes
 
     sizes = BertSizes(len(PIECES), 2, 2, hidden, wide, 16)
     generator = np.random.default_rng(0)
     tensors = {
-        f"bert.{name}": generator.standard_normal(shape).astype(np.float32)
-        for name, shape in list_hugging_face_shapes(sizes, {}).items()
+        f"bert.{each.name}": generator.standard_normal(each.shape).astype(np.float32)
+        for each in FAMILY.list_stored(sizes, {}).values()
     }
     tensors["cls.predictions.bias"] = np.zeros(len(PIECES), np.float32)
     (folder / "config.json").write_text(json.dumps(config))
@@ -414,11 +414,11 @@ def test_a_class_that_is_no_bert_is_refused_by_its_name(hub: Path, name: Any, wo
     assert words in str(refuse(hub))
 
 
-@pytest.mark.parametrize("model_type", ["distilbert", "gpt2", "../bert", ["bert"], None, 1])
+@pytest.mark.parametrize("model_type", ["roberta", "gpt2", "../bert", ["bert"], None, 1])
 def test_another_model_type_is_refused_before_it_is_built(hugging_face: Path, model_type: Any) -> None:
     config = json.loads((hugging_face / "config.json").read_text()) | {"model_type": model_type}
     (hugging_face / "config.json").write_text(json.dumps(config))
-    assert f"The preset is a {model_type}; text classification trains BERT" in str(refuse(hugging_face))
+    assert f"The preset is a {model_type}; text tasks train BERT" in str(refuse(hugging_face))
 
 
 # The vocabulary and what else lies in the folder
@@ -452,11 +452,12 @@ def test_a_tokenizer_that_lies_is_told(hugging_face: Path, file: str, content: s
 
 def test_more_pieces_than_embeddings_are_refused(hub: Path) -> None:
     from kerasft.models.text.presets import check_vocabulary
+    from kerasft.text.tokenizers.wordpiece import WordPiece
 
     vocabulary = hub / "assets" / "tokenizer" / "vocabulary.txt"
     vocabulary.write_text(vocabulary.read_text().rstrip("\n") + "\nmore\n")
     with pytest.raises(PresetError, match="pieces, and the model knows") as caught:
-        check_vocabulary(load_text_backbone(hub), load_vocabulary(hub), hub)
+        check_vocabulary(load_text_backbone(hub), WordPiece(load_vocabulary(hub)), hub)
     assert caught.value.exit_code == 4
 
 

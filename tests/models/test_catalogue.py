@@ -14,7 +14,8 @@ from kerasft.models.catalogue import list_presets, read_keras_hub_presets
 def test_the_table_read_from_keras_hub_is_its_public_registry() -> None:
     import keras_hub
 
-    assert read_keras_hub_presets() == keras_hub.models.BertBackbone.presets
+    models = keras_hub.models
+    assert read_keras_hub_presets() == models.BertBackbone.presets | models.DistilBertBackbone.presets
 
 
 def test_bert_base_is_listed_with_its_size_and_licence() -> None:

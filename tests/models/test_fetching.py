@@ -606,7 +606,7 @@ def test_what_keras_hub_saves_is_resolved_and_fetched_and_loads(tmp_path: Path) 
     import keras_hub
     import numpy as np
 
-    from kerasft.models.catalogue import is_bert_shaped
+    from kerasft.models.text.families import find_family
 
     backbone = keras_hub.models.BertBackbone(
         vocabulary_size=8,
@@ -619,7 +619,7 @@ def test_what_keras_hub_saves_is_resolved_and_fetched_and_loads(tmp_path: Path) 
     tokenizer = keras_hub.models.BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"])
     backbone.save_to_preset(str(tmp_path / "run" / "preset"))
     tokenizer.save_to_preset(str(tmp_path / "run" / "preset"))
-    assert is_bert_shaped(resolve_preset("run", tmp_path))
+    assert find_family(resolve_preset("run", tmp_path)).name == "bert"
     copy = fetch_preset("run", tmp_path / "copy", Silent(), base=tmp_path)
     loaded = keras_hub.models.BertBackbone.from_preset(str(copy))
     for ours, theirs in zip(loaded.weights, backbone.weights, strict=True):

@@ -51,7 +51,7 @@ def test_the_module_tokenizes_as_encode_does(trained: Trained, examples) -> None
     module = trained.task.serving_module(trained.model)
     texts = [example["text"] for example in examples] + ODD_TEXTS
     rows = trained.task.encode([{"text": text} for text in texts])["token_ids"]
-    inputs = module._word_piece.encode(tf.constant(texts), module._max_length)
+    inputs = module._tokenizer.encode(tf.constant(texts), module._max_length)
     assert inputs["token_ids"].shape[1] == max(len(row) for row in rows)
     for ids, mask, row in zip(inputs["token_ids"].numpy(), inputs["padding_mask"].numpy(), rows, strict=True):
         assert ids[mask == 1].tolist() == row.tolist()

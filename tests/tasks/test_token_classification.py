@@ -15,6 +15,7 @@ from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.feed import encode_examples
 from kerasft.tasks.token_classification.losses import UNTAGGED, TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.spans import Scores, TagSet, answer_units, log_softmax
+from kerasft.text.spans.units import UnitTokenizer
 
 TAGS = TagSet(["person", "place"])
 
@@ -172,7 +173,7 @@ def test_the_report_shows_gold_above_predicted(tiny_entity_run) -> None:
 
 def test_a_words_first_unit_alone_carries_its_tag_and_without_words_each_unit_does() -> None:
     vocabulary = build_vocabulary("@adsinrome-", lowercase=True, strip_accents=True)
-    encoder = WindowEncoder(vocabulary, 32, overlap=0.25, characters=False)
+    encoder = WindowEncoder(UnitTokenizer(vocabulary), 32, overlap=0.25)
     text = "@ada is in-rome rome"
     example = {"text": text, "entities": [(0, 4, 0), (8, 15, 1), (16, 20, 1)]}
     told = {**example, "words": [(0, 4), (5, 7), (8, 15), (16, 20)]}
@@ -197,7 +198,7 @@ def test_a_long_document_has_the_same_entities_wherever_its_windows_are_cut(one_
     others = ("went", "to", "bed") if one_piece_a_word else ()
     pieces = ("ada", "dam", "rome", *others)
     vocabulary = build_vocabulary("abcdefghijklmnopqrstuvwxyz.", *pieces, lowercase=True, strip_accents=True)
-    encoder = WindowEncoder(vocabulary, 32, overlap=0.25, characters=False)
+    encoder = WindowEncoder(UnitTokenizer(vocabulary), 32, overlap=0.25)
     tag_of = np.zeros(len(vocabulary.pieces), int)
     for piece, tag in (("ada", 1), ("dam", 2), ("rome", 3)):
         tag_of[vocabulary.pieces.index(piece)] = tag

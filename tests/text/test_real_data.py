@@ -14,6 +14,7 @@ from tokenizer_oracle import (
 )
 
 from kerasft.text.encoding import UnitEncoder
+from kerasft.text.spans.units import UnitTokenizer
 from kerasft.text.tokenizers.wordpiece import WordPiece
 
 
@@ -46,6 +47,6 @@ def test_some_lines_give_the_ids_of_tokenizers(vocabulary):
 @pytest.mark.parametrize("vocabulary", ["bert_uncased.txt", "bert_chinese.txt"])
 def test_the_units_of_every_line_stand_where_tokenizers_finds_them(vocabulary):
     settings = real_vocabulary(vocabulary, lowercase=True)
-    encoder = UnitEncoder(settings)
+    encoder = UnitEncoder(UnitTokenizer(settings))
     for name in ("wnut17", "cluener"):
         assert_offsets_of_tokenizers(settings, encoder, real_lines(name))

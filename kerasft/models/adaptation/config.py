@@ -23,7 +23,7 @@ class FullConfig(Config):
 
 
 class HeadOnlyConfig(Config):
-    """The net is frozen, its dropout off; the head alone learns, BERT's pooler with it."""
+    """The net is frozen, its dropout off; the head alone learns, a text encoder's pooler with it."""
 
     type: Literal["head"]
 

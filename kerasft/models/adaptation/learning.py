@@ -36,7 +36,7 @@ class Rung:
 
 
 def is_head(path: str, depths: Mapping[str, int]) -> bool:
-    """Whether a variable belongs to the head: what lies deepest, and BERT's pooler, which pre-training bound to a task.
+    """Whether a variable belongs to the head: what lies deepest, and the pooler, which pre-training bound to a task.
 
     Args:
         path: the variable's.

@@ -1,4 +1,4 @@
-"""LoRA on our BERT encoder: products of thin matrices put beside its dense layers, and merged into them.
+"""LoRA on our text encoders: products of thin matrices put beside its dense layers, and merged into them.
 
 Source: Hu et al. 2021, arXiv:2106.09685.
 """
@@ -13,8 +13,6 @@ import numpy as np
 from kerasft.errors import ConfigError
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.walking import walk_layers
-
-_PARTS = {"query": ("query_key_value", 0), "key": ("query_key_value", 1), "value": ("query_key_value", 2)}
 
 
 def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
@@ -38,16 +36,15 @@ def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
     for index, layer in enumerate(layers):
         beside: dict[str, dict[str, tuple[int, int]]] = {}
         for target in config.targets:
-            dense, place = _PARTS.get(target, (target, 0))
-            shape = layer._dense[dense][0].shape
-            width = layer.hidden_dim if target in _PARTS else int(shape[1])
-            if config.rank > min(int(shape[0]), width):
+            dense, start, stop = layer.locate(target)
+            most = min(int(layer._dense[dense][0].shape[0]), stop - start)
+            if config.rank > most:
                 raise ConfigError(
-                    f"rank {config.rank} is more than the {min(int(shape[0]), width)} columns of {target}",
+                    f"rank {config.rank} is more than the {most} columns of {target}",
                     where="model.adaptation.rank",
                     fix="A rank of 4 to 64 is usual.",
                 )
-            beside.setdefault(dense, {})[target] = (place * width, (place + 1) * width)
+            beside.setdefault(dense, {})[target] = (start, stop)
         for order, (dense, columns) in enumerate(beside.items()):
             drawn = int(np.random.SeedSequence([seed, 1, index, order]).generate_state(1)[0]) // 2
             layer.add_low_rank(
@@ -61,8 +58,7 @@ def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
 
 
 def _find_layers(model: keras.Model) -> list[Any]:
-    known = ("add_low_rank", "first_token_only")
-    return [layer for layer in walk_layers(model) if all(hasattr(layer, name) for name in known)]
+    return [layer for layer in walk_layers(model) if hasattr(layer, "locate")]
 
 
 def list_products(model: keras.Model) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The layers of the fast BERT encoder.
+"""The layers of the fast encoder of BERT and its kin.
 
 Against keras-hub's layers it computes query, key and value in one matrix product, all products as plain two-dimensional
 matmuls, dropout from bytes in place of floats, and — where only the pooled output is asked for — the last layer for the
@@ -15,8 +15,9 @@ import keras
 import tensorflow as tf
 
 from kerasft.models.text.low_rank import LowRankProduct, Piece
-from kerasft.models.text.operations import byte_dropout, gelu, layer_norm, matrix_product
+from kerasft.models.text.operations import byte_dropout, exact_gelu, gelu, layer_norm, matrix_product
 from kerasft.models.text.remat import RepeatableSeeds, compute_twice
+from kerasft.models.walking import walk_layers
 
 MASKED_SCORE = -1e9
 _ALL = slice(None)
@@ -116,7 +117,14 @@ class _Part(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasft")
 class BertEmbeddings(_Part):
-    """Token + position + segment embeddings, normalised and dropped out."""
+    """Token + position + segment embeddings, normalised and dropped out.
+
+    Args:
+        num_segments: 0: there is no table of segments, and no input that names them.
+
+    Attributes:
+        tables: `token`, `position` and `segment` → the variable.
+    """
 
     def __init__(
         self,
@@ -142,23 +150,25 @@ class BertEmbeddings(_Part):
         def table(name, rows):
             return self.add_weight(shape=(rows, hidden_dim), initializer=initializer, name=name)
 
-        self.token_embeddings = table("token_embeddings", vocabulary_size)
-        self.position_embeddings = table("position_embeddings", max_sequence_length)
-        self.segment_embeddings = table("segment_embeddings", num_segments)
+        rows = {"token": vocabulary_size, "position": max_sequence_length, "segment": num_segments}
+        self.tables = {part: table(f"{part}_embeddings", count) for part, count in rows.items() if count}
         self._add_norm("layer_norm", hidden_dim)
         self.built = True
 
-    def call(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, token_ids: tf.Tensor, segment_ids: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         """token_ids, segment_ids int32 (batch, tokens) → float32 (batch, tokens, hidden)."""
         width = tf.shape(token_ids)[1]
-        x = tf.gather(self.token_embeddings.value, token_ids)
-        # two rows only: a product with one-hot columns has a dense, cheap gradient where a gather's is scattered
-        segments = tf.one_hot(segment_ids, self.sizes["num_segments"], dtype=tf.float32)
-        x += tf.tensordot(segments, self.segment_embeddings.value, 1)
-        x += self.position_embeddings.value[:width]
+        x = tf.gather(self.tables["token"].value, token_ids)
+        if segment_ids is not None:
+            # two rows only: a product with one-hot columns has a dense, cheap gradient where a gather's is scattered
+            segments = tf.one_hot(segment_ids, self.sizes["num_segments"], dtype=tf.float32)
+            x += tf.tensordot(segments, self.tables["segment"].value, 1)
+        x += self.tables["position"].value[:width]
         return self._drop(self._norm(x, "layer_norm"), training)
 
-    def compute_output_spec(self, token_ids, segment_ids, training=None):
+    def compute_output_spec(self, token_ids, segment_ids=None, training=None):
         return keras.KerasTensor((*token_ids.shape, self.sizes["hidden_dim"]), dtype="float32")
 
     def get_config(self) -> dict:
@@ -171,6 +181,7 @@ class BertTransformerLayer(_Part):
 
     Args:
         first_token_only: gives the output of the first token alone, (batch, 1, hidden).
+        exact_gelu: whether the activation is gelu itself, and not its approximation by tanh.
 
     Attributes:
         remat: whether, in training, the layer keeps its input alone and is computed again for its gradient.
@@ -185,9 +196,11 @@ class BertTransformerLayer(_Part):
         first_token_only: bool = False,
         matmul_dtype: str = "float32",
         seed: int | None = None,
+        exact_gelu: bool = False,
         **kwargs,
     ):
         super().__init__(dropout, matmul_dtype, seed, **kwargs)
+        self.exact_gelu = exact_gelu
         self.num_heads, self.hidden_dim, self.intermediate_dim = num_heads, hidden_dim, intermediate_dim
         self.first_token_only = first_token_only
         self.remat = False
@@ -221,7 +234,8 @@ class BertTransformerLayer(_Part):
         residual = x[:, 0] if self.first_token_only else flat
         attended = self._drop(self._linear(context, "attention_output", training), training)
         x = self._norm(residual + attended, "attention_layer_norm")
-        hidden = gelu(self._linear(x, "feedforward_intermediate", training))
+        activate = exact_gelu if self.exact_gelu else gelu
+        hidden = activate(self._linear(x, "feedforward_intermediate", training))
         hidden = self._drop(self._linear(hidden, "feedforward_output", training), training)
         x = self._norm(x + hidden, "feedforward_layer_norm")
         return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))
@@ -259,7 +273,20 @@ class BertTransformerLayer(_Part):
             "hidden_dim": self.hidden_dim,
             "intermediate_dim": self.intermediate_dim,
             "first_token_only": self.first_token_only,
+            "exact_gelu": self.exact_gelu,
         }
+
+    def locate(self, target: str) -> tuple[str, int, int]:
+        """Where a part of the layer stands that LoRA can learn beside: its dense layer, and the columns of that.
+
+        Args:
+            target: `query`, `key`, `value`, or a dense layer's name.
+        """
+        parts = ("query", "key", "value")
+        if target not in parts:
+            return target, 0, int(self._dense[target][0].shape[1])
+        place, width = parts.index(target), self.hidden_dim
+        return "query_key_value", place * width, (place + 1) * width
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
@@ -284,3 +311,17 @@ class BertPooler(_Part):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "hidden_dim": self.hidden_dim}
+
+
+@keras.saving.register_keras_serializable(package="kerasft")
+class FirstToken(keras.layers.Layer):
+    """The first token's output, which stands for the whole text where nothing was learned on top of it."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """x float32 (batch, tokens, hidden) → float32 (batch, hidden)."""
+        return x[:, 0]
+
+
+def find_encoder_layers(model: keras.Model) -> list[BertTransformerLayer]:
+    """The transformer layers of ours in a model, at any depth, from the bottom."""
+    return [layer for layer in walk_layers(model) if isinstance(layer, BertTransformerLayer)]

@@ -6,14 +6,8 @@ from typing import Any
 
 import keras
 
-from kerasft.models.text.bert import (
-    build_fast_encoder,
-    copy_weights_to_backbone,
-    copy_weights_to_fast,
-    text_inputs,
-)
-
-ENCODER = "fast_bert_encoder"
+from kerasft.models.text.encoder import text_inputs
+from kerasft.models.text.families import family_of
 
 
 def _add_head(features: Any, num_classes: int, dropout: float, seed: int | None) -> Any:
@@ -42,24 +36,32 @@ def build_fast_classifier(
     """The model that learns: our encoder, pooled or not, dropped out, and a float32 head.
 
     Args:
-        backbone: a keras-hub `BertBackbone`, whose weights it begins with.
+        backbone: keras-hub's, whose weights it begins with.
         num_classes: outputs of the head.
-        pooling: `cls` (BERT's pooled output), `mean` (over the text's tokens), or `none`: the head answers for
-            each token.
+        pooling: `cls` (the first token's output, through BERT's pooler where there is one), `mean` (over the text's
+            tokens), or `none`: the head answers for each token.
         dropout: before the head.
         seed: of the head's weights and of all dropout.
         matmul_dtype: what the encoder's matrix products take their inputs in.
 
     Returns:
-        Functional, from `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), to logits, float32
+        Functional, from the family's inputs, `{token_ids, padding_mask, …}`, int32 (batch, tokens), to logits, float32
         (batch, classes), or (batch, tokens, classes) without pooling.
     """
-    encoder = build_fast_encoder(backbone, pooled=pooling == "cls", matmul_dtype=matmul_dtype, seed=seed)
-    inputs = text_inputs()
+    family = family_of(backbone)
+    encoder = family.build_fast_encoder(
+        backbone, pooled=pooling == "cls", matmul_dtype=matmul_dtype, seed=seed
+    )
+    inputs = text_inputs(family.inputs)
     features = encoder(inputs)
     if pooling == "mean":
         features = _average(features, inputs["padding_mask"])
     return keras.Model(inputs, _add_head(features, num_classes, dropout, seed), name=_name(pooling))
+
+
+def find_encoder(classifier: keras.Model) -> keras.Model:
+    """The encoder in a classifier: our fast one, or keras-hub's backbone."""
+    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
 
 
 def split_classifier(classifier: keras.Model, *, pooling: str) -> tuple[keras.Model, keras.Model]:
@@ -73,11 +75,11 @@ def split_classifier(classifier: keras.Model, *, pooling: str) -> tuple[keras.Mo
         pooling: as it was built with: `cls` or `mean`.
 
     Returns:
-        From `{token_ids, segment_ids, padding_mask}` to float32 features, (batch, hidden), or for `cls` (batch, 1,
-        hidden), which BERT's pooler takes; and from these to logits, pooler and dropout included.
+        From the classifier's inputs to float32 features, (batch, hidden), or for `cls` (batch, 1, hidden), which the
+        encoder's pooler takes; and from these to logits, pooler and dropout included.
     """
     if pooling == "cls":
-        encoder = classifier.get_layer(ENCODER)
+        encoder = find_encoder(classifier)
         pooler = encoder.get_layer("pooler")
         inputs, frozen = encoder.input, pooler.input
     else:
@@ -96,10 +98,7 @@ def _name(pooling: str) -> str:
 def build_hub_classifier(backbone: Any, num_classes: int, *, pooling: str, dropout: float) -> keras.Model:
     """The same model on keras-hub's own backbone: what is saved, since it opens without kerasft."""
     outputs = backbone(backbone.input)
-    if pooling == "cls":
-        features = outputs["pooled_output"]
-    else:
-        features = outputs["sequence_output"]
+    features = family_of(backbone).pick_features(outputs, pooled=pooling == "cls")
     if pooling == "mean":
         features = _average(features, backbone.input["padding_mask"])
     return keras.Model(backbone.input, _add_head(features, num_classes, dropout, None), name=_name(pooling))
@@ -107,7 +106,7 @@ def build_hub_classifier(backbone: Any, num_classes: int, *, pooling: str, dropo
 
 def publish_classifier(fast: keras.Model, backbone: Any, *, pooling: str, dropout: float) -> keras.Model:
     """The fast classifier's weights in keras-hub's form; `backbone` takes them and becomes part of it."""
-    copy_weights_to_backbone(fast.get_layer(ENCODER), backbone)
+    family_of(backbone).copy_to_backbone(find_encoder(fast), backbone)
     head = fast.get_layer("logits")
     public = build_hub_classifier(backbone, head.units, pooling=pooling, dropout=dropout)
     public.get_layer("logits").set_weights(head.get_weights())
@@ -116,9 +115,8 @@ def publish_classifier(fast: keras.Model, backbone: Any, *, pooling: str, dropou
 
 def accelerate_classifier(public: keras.Model, *, pooling: str) -> keras.Model:
     """The fast form of a model that `publish_classifier` made."""
-    backbone = next(layer for layer in public.layers if isinstance(layer, keras.Model))
+    backbone = find_encoder(public)
     head = public.get_layer("logits")
     fast = build_fast_classifier(backbone, head.units, pooling=pooling, dropout=0.0, seed=0)
-    copy_weights_to_fast(backbone, fast.get_layer(ENCODER))
     fast.get_layer("logits").set_weights(head.get_weights())
     return fast

@@ -1,20 +1,15 @@
-"""From a local preset folder to a keras-hub backbone and its vocabulary: the only importer of keras_hub."""
+"""From a local preset folder to a keras-hub backbone, whatever its family."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kerasft.errors import ConfigError, PresetError
 from kerasft.files import write_json
 from kerasft.models.hubs.folders import read_json
-from kerasft.models.text.bert_sizes import (
-    check_bert_weights,
-    check_holds_parameters,
-    is_hub_form,
-    read_bert_sizes,
-)
+from kerasft.models.text.families import find_family
+from kerasft.models.text.sizes import check_holds_parameters, is_hub_form
 from kerasft.models.weights.files import check_finite
 
 
@@ -28,18 +23,16 @@ def build_text_backbone(folder: Path, *, held_bytes: int | None = None) -> Any:
         held_bytes: what the weights to come take; sizes that need more are refused.
 
     Returns:
-        A `keras_hub.models.BertBackbone` in float32.
+        A keras-hub backbone in float32.
 
     Raises:
-        PresetError: it is no BERT, or one of sizes that are not believed.
+        PresetError: it is of no known family, or of sizes that are not believed.
     """
-    import keras_hub
-
-    sizes = read_bert_sizes(folder)
+    family = find_family(folder)
+    sizes = family.read_sizes(folder)
     if held_bytes is not None:
         check_holds_parameters(sizes, held_bytes, folder / "config.json")
-    # float32 whatever the preset was saved in: what is learned must not be rounded when it is written back
-    return keras_hub.models.BertBackbone(**asdict(sizes), dtype="float32", name="bert_backbone")
+    return family.build_backbone(sizes)
 
 
 def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int = 0) -> Any:
@@ -51,26 +44,26 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
         seed: of those.
 
     Returns:
-        A `keras_hub.models.BertBackbone` in float32.
+        A keras-hub backbone in float32.
 
     Raises:
-        PresetError: the folder cannot be read, its weights do not fit or are not finite, or it is no BERT.
+        PresetError: the folder cannot be read, its weights do not fit or are not finite, or it is of no known family.
     """
     import keras
-    import keras_hub
     from safetensors import SafetensorError
 
     if random_weights:
         keras.utils.set_random_seed(seed)
         return build_text_backbone(folder)
-    check_bert_weights(folder, read_bert_sizes(folder))
+    family = find_family(folder)
+    family.check_weights(folder, family.read_sizes(folder))
     try:
+        backbone = build_text_backbone(folder)
         if is_hub_form(folder):
-            backbone = build_text_backbone(folder)
             whole = (folder / "model.weights.h5").exists()
             backbone.load_weights(folder / ("model.weights.h5" if whole else "model.weights.json"))
         else:
-            backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
+            family.load_hugging_face_weights(backbone, folder)
     except (
         ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError,
     ) as error:  # fmt: skip
@@ -84,7 +77,7 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
 
 
 def load_pooling(folder: Path) -> str:
-    """How the preset was trained to make one vector of a text: `mean` over tokens, or `cls`, BERT's pooled output.
+    """How the preset was trained to make one vector of a text: `mean` over tokens, or `cls`, the first token's output.
 
     Sentence encoders say so in `1_Pooling/config.json`, the form of Sentence Transformers; others are `cls`.
     """
@@ -115,32 +108,16 @@ def check_max_length(backbone: Any, max_length: int) -> None:
         )
 
 
-def check_vocabulary(backbone: Any, vocabulary: Any, folder: Path) -> None:
+def check_vocabulary(backbone: Any, tokenizer: Any, folder: Path) -> None:
     """Refuses a vocabulary with more pieces than the backbone has embeddings for.
 
     Raises:
         PresetError: there are more.
     """
-    if vocabulary.size > backbone.vocabulary_size:
+    pieces, known = tokenizer.vocabulary_size, backbone.vocabulary_size
+    if pieces > known:
         raise PresetError(
-            f"The vocabulary has {vocabulary.size:,} pieces, and the model knows {backbone.vocabulary_size:,}.",
+            f"The vocabulary has {pieces:,} pieces, and the model knows {known:,}.",
             where=str(folder),
             fix="They are of different presets: fetch the preset again.",
         )
-
-
-def save_text_preset(backbone: Any, vocabulary: Any, folder: Path) -> None:
-    """Writes backbone and tokenizer as a keras-hub preset into an existing or new folder.
-
-    Args:
-        backbone: a `BertBackbone`.
-        vocabulary: the `WordPieceVocabulary` it was trained with.
-        folder: where it goes.
-    """
-    import keras_hub
-
-    backbone.save_to_preset(str(folder))
-    tokenizer = keras_hub.models.BertTokenizer(
-        vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase
-    )
-    tokenizer.save_to_preset(str(folder))

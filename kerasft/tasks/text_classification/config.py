@@ -23,8 +23,8 @@ class TextClassificationConfig(TaskConfig):
     label_smoothing: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
     """Share of the target spread evenly over all labels."""
     pooling: Literal["auto", "cls", "mean"] = "auto"
-    """How tokens become one vector: BERT's pooled [CLS] output, or the mean over the text's tokens. `auto`: as
-    the preset was trained (the mean where a Sentence Transformers preset says so), else the pooled output."""
+    """How tokens become one vector: the output of [CLS] (of BERT, through its pooler), or the mean over the text's
+    tokens. `auto`: as the preset was trained (the mean where a Sentence Transformers preset says so), else `cls`."""
 
     @pydantic.field_validator("labels")
     @classmethod

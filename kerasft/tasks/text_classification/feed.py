@@ -15,7 +15,7 @@ from kerasft.text.encoding import TextEncoder
 
 
 class TextFeed(Feed):
-    """Batches of `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), and `label`, int32 (batch,).
+    """Batches of the model's inputs (`token_ids`, `padding_mask`, …), int32 (batch, tokens), and `label`, (batch,).
 
     Args:
         cache: what `TextClassification.encode` gave: `token_ids` (ragged) and `label`.
@@ -39,10 +39,7 @@ class TextFeed(Feed):
 
     @property
     def signature(self) -> dict[str, Any]:
-        inputs = {
-            name: tf.TensorSpec((None, None), tf.int32)
-            for name in ("token_ids", "segment_ids", "padding_mask")
-        }
+        inputs = {name: tf.TensorSpec((None, None), tf.int32) for name in self._encoder.inputs}
         return {**inputs, "label": tf.TensorSpec((None,), tf.int32)}
 
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:

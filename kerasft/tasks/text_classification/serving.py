@@ -31,17 +31,17 @@ class TextClassifierModule(tf.Module):
     """Tokenizer, encoder and head in one graph of core TensorFlow ops.
 
     Args:
-        model: from `{token_ids, segment_ids, padding_mask}` to logits.
-        word_piece: the tokenizer.
+        model: from inputs that the tokenizer gives to logits.
+        tokenizer: of the model's preset.
         max_length: tokens a text may have; longer ones are cut.
         label_names: the classes, in the order of the logits.
     """
 
-    def __init__(self, model: Any, word_piece: Any, max_length: int, label_names: Sequence[str]):
+    def __init__(self, model: Any, tokenizer: Any, max_length: int, label_names: Sequence[str]):
         super().__init__(name="text_classifier")
         # the variables alone are tracked: a Keras model in a SavedModel would bring its own metadata along
         self.weights = [variable.value for variable in model.weights]
-        self._word_piece = word_piece
+        self._tokenizer = tokenizer
         self._max_length = max_length
         self.label_names = tf.constant(list(label_names))
         self._forward = _Untracked(model)
@@ -54,8 +54,9 @@ class TextClassifierModule(tf.Module):
         count = tf.size(text)
         texts = tf.concat([text, tf.fill([tf.cast(count == 0, tf.int32)], "")], 0)
         texts, status = refuse_texts(texts)
-        inputs = self._word_piece.encode(texts, self._max_length)
-        logits = self._forward.model(inputs, training=False)[:count]
+        inputs = self._tokenizer.encode(texts, self._max_length)
+        taken = {name: inputs[name] for name in self._forward.model.input}
+        logits = self._forward.model(taken, training=False)[:count]
         return answer_classes(logits, tf.nn.softmax(logits), self.label_names, status[:count])
 
     @property

@@ -52,7 +52,7 @@ class TextClassification(TextEncoderTask, Classifier):
     ):
         super().__init__(model_config, label_names, preset)
         self.config = config
-        self.encoder = TextEncoder(self.vocabulary, model_config.max_length)
+        self.encoder = TextEncoder(self.tokenizer, model_config.max_length, self.family.inputs)
         self._stores: dict[str, FeatureStore] = {}
 
     @classmethod
@@ -162,7 +162,7 @@ class TextClassification(TextEncoderTask, Classifier):
     def serving_module(self, model: keras.Model) -> tf.Module:
         fast = heads.accelerate_classifier(model, pooling=self.pooling)
         return TextClassifierModule(
-            fast, self.encoder.word_piece, self.model_config.max_length, self.label_names
+            fast, self.encoder.tokenizer, self.model_config.max_length, self.label_names
         )
 
 

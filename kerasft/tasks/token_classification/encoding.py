@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from kerasft.files import compute_fingerprint
-from kerasft.text.encoding import UnitEncoder
+from kerasft.text.encoding import INPUTS, UnitEncoder
 from kerasft.text.spans.windows import cut_windows
-from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
+from kerasft.text.tokenizers.base import UnitTokenizer
 
 
 class Window(NamedTuple):
@@ -40,21 +40,33 @@ class WindowEncoder:
     """Texts → windows.
 
     Args:
-        vocabulary: the pieces and rules.
+        tokenizer: of the model's preset.
         max_length: tokens a window may have, [CLS] and [SEP] included.
         overlap: how much of a window's length it shares with the next one, in [0, 0.5].
-        characters: whether each character is a unit.
+        inputs: what the model takes.
     """
 
-    def __init__(self, vocabulary: WordPieceVocabulary, max_length: int, *, overlap: float, characters: bool):
-        self._units = UnitEncoder(vocabulary, split_characters=characters)
+    def __init__(
+        self,
+        tokenizer: UnitTokenizer,
+        max_length: int,
+        *,
+        overlap: float,
+        inputs: Sequence[str] = INPUTS,
+    ):
+        self._units = UnitEncoder(tokenizer, inputs)
         self.max_length = max_length
         self.overlap = int(max_length * overlap)
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> UnitTokenizer:
         """The ops, for an export."""
         return self._units.tokenizer
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the model takes."""
+        return self._units.inputs
 
     @property
     def fingerprint(self) -> str:

@@ -83,8 +83,8 @@ def encode_examples(
 
 
 class TokenFeed(Feed):
-    """Batches of `{token_ids, segment_ids, padding_mask}`, int32 (batch, tokens), and `label`, likewise, `UNTAGGED`
-    where a token carries no tag.
+    """Batches of the model's inputs (`token_ids`, `padding_mask`, …), int32 (batch, tokens), and `label`, likewise,
+    `UNTAGGED` where a token carries no tag.
 
     Args:
         texts, windows: caches of what `encode_examples` gave.
@@ -117,8 +117,7 @@ class TokenFeed(Feed):
 
     @property
     def signature(self) -> dict[str, Any]:
-        names = ("token_ids", "segment_ids", "padding_mask", "label")
-        return {name: tf.TensorSpec((None, None), tf.int32) for name in names}
+        return {name: tf.TensorSpec((None, None), tf.int32) for name in (*self._encoder.inputs, "label")}
 
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         token_ids = self._windows.padded("token_ids", rows, width)

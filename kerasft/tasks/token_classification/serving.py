@@ -36,7 +36,7 @@ class TokenClassifierModule(tf.Module):
     """Units, windows, encoder, head and decoding in one graph of core TensorFlow ops.
 
     Args:
-        model: from `{token_ids, segment_ids, padding_mask}` to logits (windows, tokens, tags).
+        model: from inputs that the tokenizer gives to logits (windows, tokens, tags).
         encoder: of texts.
         tag_set: the model's tags.
         constrained: whether only legal sequences are answered.
@@ -78,7 +78,7 @@ class TokenClassifierModule(tf.Module):
 
         def run_part(part: tf.Tensor) -> tf.Tensor:
             rows = tf.minimum(part * size + tf.range(size), windows - 1)
-            taken = {name: tf.gather(values, rows) for name, values in inputs.items()}
+            taken = {name: tf.gather(inputs[name], rows) for name in self._held.model.input}
             return tf.cast(self._held.model(taken, training=False), tf.float32)
 
         num_tags = self._held.model.output_shape[-1]

@@ -59,15 +59,15 @@ class TokenClassification(TextEncoderTask):
         label_names: Sequence[str],
         preset: Path,
     ):
-        super().__init__(model_config, label_names, preset)
         self.config = config
+        super().__init__(model_config, label_names, preset)
         self.tag_set = TagSet(self.label_names)
         self.encoder = WindowEncoder(
-            self.vocabulary,
-            model_config.max_length,
-            overlap=config.overlap,
-            characters=config.units == "character",
+            self.tokenizer, model_config.max_length, overlap=config.overlap, inputs=self.family.inputs
         )
+
+    def load_tokenizer(self) -> Any:
+        return self.family.load_unit_tokenizer(self.preset, split_characters=self.config.units == "character")
 
     @classmethod
     def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from kerasft.files import compute_fingerprint
 from kerasft.text.ops import compile_method, find_places, find_rows, split_places
 from kerasft.text.spans.windows import FRAME, check_windows
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
@@ -79,12 +80,18 @@ class UnitTokenizer(WordPiece):
         name: str = "unit_tokenizer",
     ):
         super().__init__(vocabulary, split_characters=split_characters, name=name)
+        self.split_characters = split_characters
         removed = np.zeros(max(REMOVED_SPACES) + 2, bool)
         removed[list(REMOVED_SPACES)] = True
         with tf.device("CPU:0"):
             self._is_removed_space = tf.constant(removed)
         self._find_units_in_graph = compile_method(self._find_units)
         self._encode_windows_in_graph = compile_method(self._encode_windows)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any text's ids or units could."""
+        return compute_fingerprint([super().fingerprint, self.split_characters])
 
     def find_units(self, texts: tf.Tensor) -> Units:
         """The units of whole texts.

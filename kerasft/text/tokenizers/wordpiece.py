@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.text.ops import collect, compile_method, find_places, put, split_places
+from kerasft.text.tokenizers.base import Framed, SpecialIds
 from kerasft.text.tokenizers.character_table import (
     BLOCKER_SYMBOL,
     FIRST_SYMBOL,
@@ -50,7 +51,7 @@ class WordPiece(tf.Module):
         self, vocabulary: WordPieceVocabulary, *, split_characters: bool = False, name: str = "word_piece"
     ):
         super().__init__(name=name)
-        self.vocabulary_fingerprint = vocabulary.fingerprint()
+        self.vocabulary = vocabulary
         self._max_characters_per_word = vocabulary.max_characters_per_word
         self._unknown_id = vocabulary.unknown_id
         self._cls_id = vocabulary.cls_id
@@ -78,6 +79,21 @@ class WordPiece(tf.Module):
         self._encode_ragged_in_graph = compile_method(self._encode_ragged)
         self._encode_in_graph = compile_method(self._encode)
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any text's ids could."""
+        return self.vocabulary.fingerprint()
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are."""
+        return self.vocabulary.size
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        """The ids of special tokens."""
+        return SpecialIds(*(self.vocabulary.index[token] for token in self.vocabulary.special_tokens))
+
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Token ids without special tokens.
 
@@ -104,22 +120,64 @@ class WordPiece(tf.Module):
         """
         return self._encode_ragged_in_graph(tf.convert_to_tensor(texts, tf.string), _check_length(max_length))
 
-    def encode(self, texts: tf.Tensor, max_length: int) -> dict[str, tf.Tensor]:
+    def frame(
+        self, ids: tf.RaggedTensor, pair: tf.RaggedTensor | None = None, *, max_length: int | None = None
+    ) -> Framed:
+        """Special tokens around the ids of one text, or of two: cls, the text, separator (, the other, separator).
+
+        Args:
+            ids, pair: int32 (batch, ragged), of `tokenize`.
+            max_length: tokens a row may have, special ones included; None: nothing is cut. Of two texts the longer is
+                cut first.
+
+        Raises:
+            ValueError: max_length has no room for the special tokens.
+        """
+        texts = [ids] if pair is None else [ids, pair]
+        special = 1 + len(texts)
+        if max_length is not None:
+            texts = _cut(texts, _check_length(max_length, special) - special)
+        rows = tf.size(ids.row_splits) - 1
+
+        def repeat(value: int) -> tf.RaggedTensor:
+            return tf.RaggedTensor.from_uniform_row_length(
+                tf.fill([rows], value), tf.constant(1, ids.row_splits.dtype)
+            )
+
+        tokens, segments = [repeat(self._cls_id)], [repeat(0)]
+        for place, text in enumerate(texts):
+            tokens += [text, repeat(self._separator_id)]
+            segments += [text.with_flat_values(tf.fill(tf.shape(text.flat_values), place)), repeat(place)]
+        return Framed(tf.concat(tokens, 1), tf.concat(segments, 1))
+
+    def encode(
+        self, texts: tf.Tensor, max_length: int, pair: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Token ids, segment ids and padding mask as BERT takes them, padded to the batch's longest.
 
         Args:
             texts: string (batch,), UTF-8.
-            max_length: tokens a text may have, special ones included; at least 2. Longer texts are cut.
+            max_length: tokens a row may have, special ones included; at least 2, or 3 with a pair. Longer texts are
+                cut, of two the longer first.
+            pair: string (batch,): each text's second one.
 
         Returns:
             token_ids: int32 (batch, longest), cls … separator, then padding.
-            segment_ids: int32 (batch, longest), zeros.
+            segment_ids: int32 (batch, longest), 1 for the second text and the separator after it, else 0.
             padding_mask: int32 (batch, longest), 1 for tokens and 0 for padding.
 
         Raises:
-            ValueError: max_length is below 2.
+            ValueError: max_length has no room for the special tokens.
         """
-        return self._encode_in_graph(tf.convert_to_tensor(texts, tf.string), _check_length(max_length))
+        texts = tf.convert_to_tensor(texts, tf.string)
+        if pair is None:
+            return self._encode_in_graph(texts, _check_length(max_length))
+        framed = self.frame(self.tokenize(texts), self.tokenize(pair), max_length=max_length)
+        return {
+            "token_ids": framed.token_ids.to_tensor(self._padding_id),
+            "segment_ids": framed.segment_ids.to_tensor(0),
+            "padding_mask": tf.ones_like(framed.token_ids).to_tensor(0),
+        }
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         ids, splits = self._compute_ids(texts, None)
@@ -250,10 +308,34 @@ class WordPiece(tf.Module):
         return collect(advance, (starts, starts, tf.fill(tf.shape(starts), self._word_root)))
 
 
-def _check_length(max_length) -> tf.Tensor:
-    if isinstance(max_length, int) and max_length < 2:
-        raise ValueError(f"max_length must be at least 2 (cls and separator), not {max_length}.")
+def _check_length(max_length, special: int = 2) -> tf.Tensor:
+    if isinstance(max_length, int) and max_length < special:
+        raise ValueError(f"max_length must be at least {special}, for special tokens, not {max_length}.")
     return tf.convert_to_tensor(max_length, tf.int32)
+
+
+def _cut(texts: list[tf.RaggedTensor], room: tf.Tensor) -> list[tf.RaggedTensor]:
+    """The first tokens of each, so that all fit into `room`: half of it for the shorter, if need be, the rest for the
+    longer."""
+    if len(texts) == 1:
+        return [_keep_first(texts[0], room)]
+    first, second = (tf.cast(text.row_lengths(), tf.int32) for text in texts)
+    shorter = tf.minimum(tf.minimum(first, second), room // 2)
+    longer = tf.minimum(tf.maximum(first, second), room - shorter)
+    return [
+        _keep_first(texts[0], tf.where(first > second, longer, shorter)),
+        _keep_first(texts[1], tf.where(first > second, shorter, longer)),
+    ]
+
+
+def _keep_first(text: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    splits = tf.cast(text.row_splits, tf.int32)
+    kept = tf.ragged.range(
+        splits[:-1], tf.minimum(splits[:-1] + lengths, splits[1:]), row_splits_dtype=tf.int32
+    )
+    return tf.RaggedTensor.from_row_splits(
+        tf.gather(text.flat_values, kept.flat_values), kept.row_splits, validate=False
+    )
 
 
 def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):

@@ -27,8 +27,8 @@ from kerasft.models.adaptation.learning import (
     list_rungs,
 )
 from kerasft.models.adaptation.lora import add_lora
-from kerasft.models.text.bert import compute_layer_depths
-from kerasft.models.text.heads import ENCODER, build_fast_classifier
+from kerasft.models.text.encoder import compute_layer_depths
+from kerasft.models.text.heads import build_fast_classifier, find_encoder
 from kerasft.optimizers.build import build_optimizer
 from kerasft.optimizers.config import AdamWConfig
 
@@ -41,7 +41,7 @@ def build(pooling: str = "cls", dropout: float = 0.1) -> keras.Model:
 
 
 def measure_depths(model: keras.Model) -> dict[str, int]:
-    depths = compute_layer_depths(model.get_layer(ENCODER))
+    depths = compute_layer_depths(find_encoder(model))
     head = max(depths.values()) + 1
     return {**depths, **{variable.path: head for variable in model.get_layer("logits").weights}}
 
@@ -144,7 +144,7 @@ def test_frozen_weights_keep_every_bit_and_the_optimizer_knows_only_what_learns(
 def test_a_net_that_is_frozen_as_a_whole_has_no_dropout() -> None:
     inputs, _ = make_batch()
     for adaptation, same in ((HEAD, True), (FULL, False), (BITFIT, False)):
-        encoder = build_adapted(adaptation).get_layer(ENCODER)
+        encoder = find_encoder(build_adapted(adaptation))
         outputs = [encoder(inputs, training=training).numpy() for training in (True, False)]
         assert (outputs[0] == outputs[1]).all() == same
 

@@ -9,12 +9,7 @@ import tensorflow as tf
 from tiny_bert import PIECES, build_backbone
 from tolerances import TINY_BERT, needs_bfloat16
 
-from kerasft.models.text.bert import (
-    _pairs,
-    build_fast_encoder,
-    compute_layer_depths,
-    copy_weights_to_backbone,
-)
+from kerasft.models.text.bert import FAMILY
 from kerasft.models.text.operations import byte_dropout, gelu, layer_norm
 from kerasft.optimizers.groups import variable_kind
 
@@ -44,8 +39,8 @@ def make_inputs(batch: int, width: int, seed: int = 0, padded: bool = True) -> d
 def test_pooled_and_sequence_outputs_are_keras_hubs(backbone, batch: int, width: int) -> None:
     inputs = make_inputs(batch, width)
     expected = backbone(inputs, training=False)
-    pooled = build_fast_encoder(backbone, pooled=True)(inputs, training=False)
-    sequence = build_fast_encoder(backbone, pooled=False)(inputs, training=False)
+    pooled = FAMILY.build_fast_encoder(backbone, pooled=True)(inputs, training=False)
+    sequence = FAMILY.build_fast_encoder(backbone, pooled=False)(inputs, training=False)
     np.testing.assert_allclose(pooled, expected["pooled_output"], atol=TINY_BERT)
     tokens = inputs["padding_mask"].numpy().astype(bool)
     np.testing.assert_allclose(
@@ -54,7 +49,7 @@ def test_pooled_and_sequence_outputs_are_keras_hubs(backbone, batch: int, width:
 
 
 def test_padding_reaches_no_token(backbone) -> None:
-    encoder = build_fast_encoder(backbone, pooled=True)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=True)
     short = make_inputs(4, 9, padded=False)
     wide = {name: tf.pad(value, ((0, 0), (0, 30))) for name, value in short.items()}
     wide["token_ids"] += (1 - wide["padding_mask"]) * 7
@@ -66,8 +61,8 @@ def test_padding_reaches_no_token(backbone) -> None:
 )
 def test_narrow_products_stay_near_float32(backbone, dtype: str, tolerance: float) -> None:
     inputs = make_inputs(8, 20)
-    exact = build_fast_encoder(backbone, pooled=True)(inputs)
-    narrow = build_fast_encoder(backbone, pooled=True, matmul_dtype=dtype)(inputs)
+    exact = FAMILY.build_fast_encoder(backbone, pooled=True)(inputs)
+    narrow = FAMILY.build_fast_encoder(backbone, pooled=True, matmul_dtype=dtype)(inputs)
     assert narrow.dtype == tf.float32
     difference = np.abs(narrow - exact).max()
     assert 0 < difference < tolerance
@@ -93,11 +88,11 @@ def test_gradients_are_keras_hubs(pooled: bool) -> None:
     weights = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     if not pooled:  # what stands at padding is nobody's business
         weights *= inputs["padding_mask"].numpy()[..., None]
-    encoder = build_fast_encoder(backbone, pooled=pooled)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=pooled)
     ours = compute_gradients(encoder, inputs, weights)
     theirs = compute_gradients(backbone, inputs, weights, "pooled_output" if pooled else "sequence_output")
     compared = 0
-    for fast, hub in _pairs(backbone, encoder):
+    for fast, hub in FAMILY.pair_weights(backbone, encoder):
         parts = np.split(ours[id(fast)], len(hub), axis=-1)
         for variable, part in zip(hub, parts, strict=True):
             expected = theirs[id(variable)]
@@ -113,8 +108,8 @@ def test_gradients_are_keras_hubs(pooled: bool) -> None:
 def test_the_last_layer_for_one_token_gives_the_output_and_gradients_of_the_whole(backbone) -> None:
     """The pooled encoder against the sequence encoder with the same pooler on its first token."""
     inputs = make_inputs(5, 11)
-    short = build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=True)
-    whole = build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=False)
+    short = FAMILY.build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=True)
+    whole = FAMILY.build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=False)
     kernel, bias = short.get_layer("pooler").weights
 
     def gradients(encoder, pool):
@@ -133,16 +128,16 @@ def test_the_last_layer_for_one_token_gives_the_output_and_gradients_of_the_whol
 
 
 def test_weights_come_back_bit_for_bit(backbone) -> None:
-    encoder = build_fast_encoder(backbone, pooled=True)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=True)
     other = build_backbone(seed=9)
     assert any((a.numpy() != b.numpy()).any() for a, b in zip(backbone.weights, other.weights, strict=True))
-    copy_weights_to_backbone(encoder, other)
+    FAMILY.copy_to_backbone(encoder, other)
     for a, b in zip(backbone.weights, other.weights, strict=True):
         assert a.numpy().tobytes() == b.numpy().tobytes(), a.path
 
 
 def test_every_variable_is_of_the_kind_that_its_name_says(backbone) -> None:
-    encoder = build_fast_encoder(backbone, pooled=True)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=True)
     for variable in encoder.weights:
         name = variable.path.rsplit("/", 1)[-1]
         kind = {
@@ -163,12 +158,12 @@ def test_kinds_hold_as_many_weights_as_in_keras_hubs_backbone(backbone) -> None:
             totals[kind] = totals.get(kind, 0) + int(np.prod(variable.shape))
         return totals
 
-    assert count(build_fast_encoder(backbone, pooled=True)) == count(backbone)
+    assert count(FAMILY.build_fast_encoder(backbone, pooled=True)) == count(backbone)
 
 
 def test_depths_rise_from_the_embeddings_to_the_pooler(backbone) -> None:
-    encoder = build_fast_encoder(backbone, pooled=True)
-    depths = compute_layer_depths(encoder)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=True)
+    depths = FAMILY.compute_depths(encoder)
     assert set(depths) == {variable.path for variable in encoder.weights}
     assert {path.split("/")[-2]: depth for path, depth in depths.items()} == {
         "embeddings": 0,
@@ -203,7 +198,7 @@ def test_dropout_of_nothing_is_nothing() -> None:
 
 def test_dropout_acts_in_training_alone_and_follows_the_seed(backbone) -> None:
     inputs = make_inputs(4, 8)
-    first, again, other = (build_fast_encoder(backbone, pooled=True, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (FAMILY.build_fast_encoder(backbone, pooled=True, seed=seed) for seed in (1, 1, 2))
     still = first(inputs, training=False)
     moved = first(inputs, training=True)
     assert np.abs(moved - still).max() > 1e-3
@@ -224,7 +219,7 @@ def test_layer_norm_is_keras_own() -> None:
 
 @needs_bfloat16
 def test_keras_saves_and_opens_the_fast_encoder(backbone, tmp_path) -> None:
-    encoder = build_fast_encoder(backbone, pooled=True, matmul_dtype="bfloat16", seed=5)
+    encoder = FAMILY.build_fast_encoder(backbone, pooled=True, matmul_dtype="bfloat16", seed=5)
     encoder.save(tmp_path / "fast.keras")
     loaded = keras.saving.load_model(tmp_path / "fast.keras")
     inputs = make_inputs(3, 10)

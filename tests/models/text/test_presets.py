@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 from tiny_bert import PIECES, build_backbone
 
 from kerasft.errors import ConfigError, PresetError
-from kerasft.models.text.presets import check_max_length, load_text_backbone, save_text_preset
+from kerasft.models.text.families import find_family
+from kerasft.models.text.presets import check_max_length, load_text_backbone
 from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 
@@ -74,9 +75,14 @@ def hugging_face(tmp_path: Path) -> Path:
     return write_hugging_face_preset(tmp_path / "hugging_face")
 
 
+def save_preset(backbone, tokenizer_of: Path, folder: Path) -> None:
+    family = find_family(tokenizer_of)
+    family.save_preset(backbone, family.load_tokenizer(tokenizer_of), folder)
+
+
 def test_a_preset_comes_back_as_it_was_saved(tmp_path: Path, tiny_preset: Path) -> None:
     backbone = load_text_backbone(tiny_preset)
-    save_text_preset(backbone, load_vocabulary(tiny_preset), tmp_path / "again")
+    save_preset(backbone, tiny_preset, tmp_path / "again")
     again = load_text_backbone(tmp_path / "again")
     for a, b in zip(backbone.weights, again.weights, strict=True):
         assert a.numpy().tobytes() == b.numpy().tobytes()
@@ -105,7 +111,7 @@ def test_random_weights_follow_the_seed_and_differ_from_the_presets(tiny_preset:
 
 def test_weights_learn_in_float32_whatever_the_preset_was_saved_in(tmp_path: Path, tiny_preset: Path) -> None:
     backbone = build_backbone(seed=1, dtype="bfloat16")
-    save_text_preset(backbone, load_vocabulary(tiny_preset), tmp_path / "narrow")
+    save_preset(backbone, tiny_preset, tmp_path / "narrow")
     assert {v.dtype for v in load_text_backbone(tmp_path / "narrow").weights} == {"float32"}
 
 
@@ -124,11 +130,11 @@ def test_weights_that_are_not_finite_are_named(copied: Path, bad: float) -> None
 def test_another_architecture_is_refused_by_its_name(tmp_path: Path) -> None:
     import keras_hub
 
-    other = keras_hub.models.DistilBertBackbone(
+    other = keras_hub.models.RobertaBackbone(
         vocabulary_size=20, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4, max_sequence_length=8
     )
     other.save_to_preset(str(tmp_path / "other"))
-    with pytest.raises(PresetError, match="DistilBertBackbone; text classification trains BERT-family"):
+    with pytest.raises(PresetError, match="RobertaBackbone; text tasks train BERT and DistilBERT"):
         load_text_backbone(tmp_path / "other")
 
 

@@ -14,7 +14,7 @@ from tiny_bert import build_backbone, make_inputs
 from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.errors import ConfigError
-from kerasft.models.text.bert import build_fast_encoder
+from kerasft.models.text.bert import FAMILY
 from kerasft.models.text.heads import build_fast_classifier
 from kerasft.models.text.remat import RepeatableSeeds, set_remat
 
@@ -69,7 +69,7 @@ def test_gradients_of_narrow_products_differ_by_their_rounding_alone() -> None:
 def test_without_a_graph_gradients_are_the_same_too() -> None:
     found = []
     for remat in (False, True):
-        encoder = build_fast_encoder(build_backbone(seed=1, dropout=0.2), pooled=True, seed=7)
+        encoder = FAMILY.build_fast_encoder(build_backbone(seed=1, dropout=0.2), pooled=True, seed=7)
         set_remat(encoder, remat)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(encoder(make_inputs(6, 24), training=True)))

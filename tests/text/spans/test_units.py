@@ -55,17 +55,17 @@ def vocabulary(request):
 
 @pytest.fixture(scope="module")
 def words(vocabulary):
-    return UnitEncoder(vocabulary)
+    return UnitEncoder(UnitTokenizer(vocabulary))
 
 
 @pytest.fixture(scope="module")
 def characters(vocabulary):
-    return UnitEncoder(vocabulary, split_characters=True)
+    return UnitEncoder(UnitTokenizer(vocabulary, split_characters=True))
 
 
 @pytest.fixture(scope="module")
 def uncased():
-    return UnitEncoder(small_vocabulary(True, True))
+    return UnitEncoder(UnitTokenizer(small_vocabulary(True, True)))
 
 
 def pieces_of(units) -> list[list[int]]:
@@ -91,8 +91,10 @@ def assert_units_are_sound(encoder: UnitEncoder, texts: list[str]) -> None:
         assert all(gap.token_ids.size == 0 for gap in encoder.encode(gaps)), ascii(text)
         # A unit begins with a character of its own and takes all that is removed after it.
         for first, last in zip(start, end, strict=True):
-            assert not removed_by(encoder.vocabulary, text[first]), ascii(text)
-            assert not any(removed_by(encoder.vocabulary, c) for c in text[last : last + 1]), ascii(text)
+            assert not removed_by(encoder.tokenizer.vocabulary, text[first]), ascii(text)
+            assert not any(removed_by(encoder.tokenizer.vocabulary, c) for c in text[last : last + 1]), ascii(
+                text
+            )
 
 
 @pytest.mark.parametrize("text", CHOSEN, ids=range(len(CHOSEN)))
@@ -133,7 +135,7 @@ def test_a_composed_and_a_decomposed_accent_are_covered_whole(uncased):
 
 def test_a_word_too_long_is_one_unit_of_one_unknown_piece(uncased):
     units = uncased.encode(["ab " + "x" * 101 + " ab"])[0]
-    assert units.token_ids[1] == uncased.vocabulary.unknown_id
+    assert units.token_ids[1] == uncased.tokenizer.vocabulary.unknown_id
     assert (units.first_pieces.tolist(), units.end.tolist()) == ([0, 1, 2], [2, 104, 107])
 
 
@@ -143,7 +145,7 @@ def test_no_character_gives_parts_of_two_units(lowercase, strip_accents):
     text = "".join(f"a{character}b " for character in mapped)
     plain = build_vocabulary("abc", lowercase=lowercase, strip_accents=strip_accents)
     for split_characters in (False, True):
-        units = UnitEncoder(plain, split_characters=split_characters).encode([text])[0]
+        units = UnitEncoder(UnitTokenizer(plain, split_characters=split_characters)).encode([text])[0]
         assert np.all(units.start[1:] >= units.end[:-1])
         assert np.all(units.end > units.start)
 
@@ -184,7 +186,7 @@ def test_many_texts_are_encoded_as_one_by_one(uncased):
 
 
 def test_an_encoders_fingerprint_tells_words_from_characters(vocabulary, words, characters):
-    assert words.fingerprint == UnitEncoder(vocabulary).fingerprint
+    assert words.fingerprint == UnitEncoder(UnitTokenizer(vocabulary)).fingerprint
     assert words.fingerprint != characters.fingerprint
 
 
