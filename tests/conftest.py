@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tiny_bert
+import tiny_distilbert
 import tiny_entities
 import tiny_images
 from time_budget import TimeBudget, read_minutes
@@ -102,6 +103,18 @@ def load_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path)
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable[..., Any]) -> Any:
     """The run folder of the tiny experiment, all stages done. To be read only: copy it to change it."""
     return run_all(tmp_path_factory, "tiny", load_experiment())
+
+
+@pytest.fixture(scope="session")
+def tiny_distilbert_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny experiment on a DistilBERT in Hugging Face's form, all stages done. To be read only."""
+
+    def write(folder: Path) -> None:
+        preset = tiny_distilbert.write_preset(folder / "preset")
+        tiny_bert.write_experiment(folder, preset, name="tiny-distilbert")
+
+    folder = build_once(tmp_path_factory, "distilbert-experiment", write)
+    return run_all(tmp_path_factory, "tiny-distilbert", make_loader(folder / "experiment.yaml")())
 
 
 @pytest.fixture(scope="session")

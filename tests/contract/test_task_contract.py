@@ -31,15 +31,21 @@ EXPERIMENTS = {
     "text_classification": "tiny_run",
     "token_classification": "tiny_entity_run",
     "image_classification": "tiny_image_run",
+    "text_classification, DistilBERT": "tiny_distilbert_run",
 }
-"""A task → the fixture that gives a run folder of it, all stages done."""
+"""A task, and a variant of it behind a comma → the fixture that gives a run folder of it, all stages done."""
 
 SUMS = {"text_classification": 16, "token_classification": 16, "image_classification": 54}
 """How many sums follow one another from input to logits: BERT of 2 layers has 7 a layer, MobileNet 27 convolutions,
 each with its normalisation."""
 
 
-@pytest.fixture(scope="module", params=sorted(TASKS))
+def list_variants() -> list[Any]:
+    """The keys of `EXPERIMENTS`; a task's variants are slow, the task itself is not."""
+    return [pytest.param(key, marks=pytest.mark.slow) if "," in key else key for key in EXPERIMENTS]
+
+
+@pytest.fixture(scope="module", params=list_variants())
 def trained(request: pytest.FixtureRequest) -> Trained:
     return load_trained(request.getfixturevalue(EXPERIMENTS[request.param]))
 
@@ -95,7 +101,7 @@ def assert_alike(one: np.ndarray, other: np.ndarray, atol: float) -> None:
 
 
 def test_every_task_is_in_this_suite() -> None:
-    assert set(EXPERIMENTS) == set(TASKS)
+    assert {key.split(",")[0] for key in EXPERIMENTS} == set(TASKS)
     for name in TASKS:
         assert issubclass(load_task_class(name), Task)
 
