@@ -185,7 +185,7 @@ class Split:
         """One field of all examples, memory-mapped and read-only; what the examples hold is not read for it.
 
         Returns:
-            int32 (examples,) of a label, uint8 (examples, classes) of labels, float64 (examples,) of a number.
+            int32 (examples,) of a label, uint8 (examples, classes) of labels, float32 (examples,) of a number.
 
         Raises:
             KeyError: there is no such field.

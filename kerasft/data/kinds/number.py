@@ -14,12 +14,14 @@ from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, describe_value
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def parse_number(value: Any) -> float:
     """A number, or the number that a text spells with a decimal point; white space around it is dropped.
 
     Raises:
-        InvalidValue: there is none, it is something else, or it is not finite.
+        InvalidValue: there is none, it is something else, is not finite, or is too large for float32.
     """
     if isinstance(value, str):
         text = value.strip(INVISIBLE)
@@ -41,14 +43,16 @@ def parse_number(value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise InvalidValue("number is not finite", str(value)[:50])
+    if abs(number) > _LARGEST:
+        raise InvalidValue("number too large", f"{number:g}; at most {_LARGEST:.2g} is kept")
     return number
 
 
 class NumberKind(Kind):
-    """A finite number, kept as float64."""
+    """A finite number, kept as float32: TFDS' records hold no other floats, and Keras learns from no other."""
 
     noun = "number"
-    column_type = np.float64
+    column_type = np.float32
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
@@ -56,21 +60,23 @@ class NumberKind(Kind):
     def build_feature(self) -> Any:
         import tensorflow_datasets as tfds
 
-        return tfds.features.Scalar(np.float64)
+        return tfds.features.Scalar(np.float32)
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
-        return {self.field.name: np.frombuffer(payload, np.float64)[0]}
+        return {self.field.name: np.frombuffer(payload, np.float32)[0]}
 
     def decode(self, stored: Any) -> float:
-        return float(stored)
+        # the shortest decimal that is this float32: 0.1, and not 0.10000000149011612
+        return float(str(np.float32(stored)))
 
     def build_column(self, payloads: Payloads, rows: np.ndarray) -> np.ndarray:
-        return payloads.read_numbers(np.float64)[rows]
+        return payloads.read_numbers(np.float32)[rows]
 
     def summarize(self, column: np.ndarray) -> dict[str, float]:
         """Its mean, standard deviation, least and greatest value."""
         if not len(column):
             return {}
+        column = column.astype(np.float64)
         figures = {"mean": column.mean(), "std": column.std(), "min": column.min(), "max": column.max()}
         return {name: float(value) for name, value in figures.items()}
 
@@ -78,7 +84,7 @@ class NumberKind(Kind):
 def _read(value: Any) -> ReadValue | InvalidValue:
     try:
         # 0.0 and -0.0 are one number
-        return ReadValue(np.float64(parse_number(value) + 0.0).tobytes())
+        return ReadValue(np.float32(parse_number(value) + 0.0).tobytes())
     except InvalidValue as error:
         return error
 

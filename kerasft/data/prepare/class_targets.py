@@ -59,7 +59,7 @@ class ClassTarget:
         """Whether classes are those of parts of an example, as entities are; else a row has one as a whole."""
         return bool(self.kind.field.of)
 
-    def look(self, store: RowStore, train: SplitCounts) -> None:
+    def check_names(self, store: RowStore, train: SplitCounts) -> None:
         """Looks whether what train's column holds are class names, before other splits are read.
 
         Raises:

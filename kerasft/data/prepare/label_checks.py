@@ -167,12 +167,12 @@ def check_roles(
     shown = names[0] if len(names[0]) <= _SHOWN_CHARACTERS else f"{names[0][:_SHOWN_CHARACTERS]}…"
     longer = sum(map(len, names)) > len(example) * len(names)
     if example and longer and 3 * texts <= len(names):
-        (held, held_column), (label, label_column) = columns.items()
+        (text, text_column), (label, label_column) = columns.items()
         raise DataError(
-            f"{held} and {label} seem to be swapped: train has {len(names):,} different labels, as {shown!r}, and "
+            f"{text} and {label} seem to be swapped: train has {len(names):,} different labels, as {shown!r}, and "
             f"{texts:,} different {noun}s, as {example!r}.",
             where="data.train",
-            fix=f"Set columns: {{{held}: {label_column}, {label}: {held_column}}}, in every split.",
+            fix=f"Set columns: {{{text}: {label_column}, {label}: {text_column}}}, in every split.",
         )
     if 10 * len(names) >= 9 * rows and rows >= 2 * FEW_ROWS:
         raise DataError(

@@ -114,7 +114,7 @@ class Preparation:
                     boundaries.append(len(store))
                     for target in self.classes if name == "train" else ():
                         target.kind.labels.closed = True
-                        target.look(store, self.counts["train"])
+                        target.check_names(store, self.counts["train"])
             check_rejects(self.counts, self.config.max_rejected, kept)
             store.flush()
             if not signatures:
