@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from kerasft.config.base import Config
 from kerasft.config.variants import Variants
 from kerasft.data.config import DataConfig
+from kerasft.errors import ConfigError
 from kerasft.models.config import ModelConfig
 from kerasft.serving.config import ExportConfig
 from kerasft.tasks import ALIASES, TASKS, list_tasks, load_sections
@@ -47,8 +48,10 @@ class _Tasks(Variants):
     def list_own(self) -> list[str]:
         return sorted(TASKS)
 
-    def load(self, name: str) -> type[pydantic.BaseModel] | None:
-        return experiment_schema(name) if name in TASKS else None
+    def load(self, name: str, *, is_asked_for: bool) -> type[pydantic.BaseModel] | None:
+        if name not in TASKS and name not in list_tasks():
+            return None
+        return experiment_schema(name, is_asked_for=is_asked_for)
 
 
 class ExperimentConfig(Config):
@@ -73,6 +76,15 @@ class ExperimentConfig(Config):
     export: ExportConfig | None = None
     """What is handed over; null: nothing is exported by `kerasft run`."""
 
+    @property
+    def own_sections(self) -> dict[str, Config]:
+        """The sections that only this task's experiments have."""
+        return {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name not in ExperimentConfig.model_fields
+        }
+
     @pydantic.model_validator(mode="wrap")
     @classmethod
     def _settle_adaptation(cls, values: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
@@ -92,13 +104,17 @@ class ExperimentConfig(Config):
         return self
 
 
-def experiment_schema(task: str) -> type[ExperimentConfig]:
+def experiment_schema(task: str, *, is_asked_for: bool = False) -> type[ExperimentConfig]:
     """The schema of a task's experiments, put together from the task's own sections; imports no TensorFlow.
 
     Args:
         task: a `task.type`.
+        is_asked_for: whether the user names it; as in `load_sections`.
+
+    Raises:
+        ConfigError: there is no such task, it may not be imported, or its sections are not what they should be.
     """
-    return _put_together(task, load_sections(task))
+    return _put_together(task, load_sections(task, is_asked_for=is_asked_for))
 
 
 @functools.cache
@@ -108,6 +124,13 @@ def _put_together(task: str, sections: Sections) -> type[ExperimentConfig]:
     def make_field(name: str, schema: type[Config], **settings: Any) -> Any:
         return (schema, pydantic.Field(description=described.get(name), **settings))
 
+    taken = sorted(set(sections.own) & set(described))
+    if taken:
+        raise ConfigError(
+            f"the task {task} has sections of its own that every experiment has: {', '.join(taken)}",
+            where="SECTIONS",
+            fix="Give them other names.",
+        )
     own = {name: make_field(name, schema, default=schema()) for name, schema in sections.own.items()}
     return pydantic.create_model(
         f"{task.title().replace('_', '')}Experiment",
@@ -122,7 +145,7 @@ def _put_together(task: str, sections: Sections) -> type[ExperimentConfig]:
 
 def build_json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment's config, of whichever task."""
-    schemas = {name: experiment_schema(name) for name in list_tasks()}
+    schemas = {name: experiment_schema(name, is_asked_for=True) for name in list_tasks()}
     references, definitions = models_json_schema([(schema, "validation") for schema in schemas.values()])
     fields = ExperimentConfig.model_fields
     properties: dict[str, Any] = {name: {"description": field.description} for name, field in fields.items()}

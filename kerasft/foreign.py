@@ -50,7 +50,7 @@ def check_run_folder(folder: Path) -> None:
         ConfigError: it holds something else.
     """
     found = [name for name in list_contents(folder) if name != _GUARDED]
-    if not found or _is_run(folder):
+    if not found or is_run_folder(folder):
         return
     shown = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
     raise ConfigError(
@@ -68,7 +68,12 @@ def list_contents(folder: Path) -> list[str]:
     return [name for name in names if not is_left_out(name) and name not in _OTHERS]
 
 
-def _is_run(folder: Path) -> bool:
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder has the record of a run.
+
+    Raises:
+        DamagedError: the record is damaged.
+    """
     known = read_hashes(folder)
     return (folder / _STAGES).is_file() if known is None else any(name.startswith(_MARKS) for name in known)
 

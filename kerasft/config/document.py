@@ -45,11 +45,13 @@ class Document:
         data: dicts, lists, text, numbers, booleans and None.
         origins: key path → `file:line` or `override KEY=VALUE`; a path that is missing has its parent's.
         problems: what was wrong with the file as YAML.
+        is_of_run: whether the file is a run folder's, which may come from somebody else.
     """
 
     data: Any = None
     origins: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    is_of_run: bool = False
 
     def find_origin(self, path: KeyPath) -> str:
         """Where the value at `path` came from, or the nearest one around it."""

@@ -20,7 +20,7 @@ from kerasft.config.paths import resolve_paths
 from kerasft.config.problems import InvalidConfig, Problem
 from kerasft.config.validation import validate
 from kerasft.errors import ConfigError
-from kerasft.foreign import check_own_files
+from kerasft.foreign import check_own_files, is_run_folder
 from kerasft.integrity import check_file
 
 C = TypeVar("C", bound=pydantic.BaseModel)
@@ -72,6 +72,8 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
         ConfigError: there is no such file, or `overrides` is no list.
         DamagedError: it is a run's, and not as kerasft wrote it.
         InvalidConfig: everything that is wrong with it.
+
+    What a run folder's config names is not imported, unless an override names it as well.
     """
     if isinstance(overrides, str):
         raise ConfigError(
@@ -98,6 +100,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
             "There is no such config file." if not path.exists() else f"It cannot be read: {error.strerror}."
         )
         raise ConfigError(reason, where=shown, fix=_suggest_file(path)) from None
+    document.is_of_run = run_folder is not None or (path.name == CONFIG_NAME and is_run_folder(path.parent))
     if document.data is None and document.problems:
         raise InvalidConfig(document.problems)
     apply_overrides(document, schema, overrides)

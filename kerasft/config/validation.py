@@ -44,7 +44,7 @@ def _find_problems_of_any_kind(
     named = look_up(document.data, (variants.section, variants.tag))
     found: dict[KeyPath, Problem] | None = None
     for name in _sort_by_likeness(named, variants):
-        candidate, data = variants.load(name), copy.deepcopy(document.data)
+        candidate, data = variants.load(name, is_asked_for=False), copy.deepcopy(document.data)
         if isinstance(section := look_up(data, (variants.section,)), dict):
             section[variants.tag] = name
         if candidate is not None:

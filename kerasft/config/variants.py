@@ -35,8 +35,13 @@ class Variants(abc.ABC):
         """Those of kerasft itself: their schemas may be loaded to find out what a document is meant for."""
 
     @abc.abstractmethod
-    def load(self, name: str) -> type[pydantic.BaseModel] | None:
-        """The schema of the kind of this name; None where there is none."""
+    def load(self, name: str, *, is_asked_for: bool) -> type[pydantic.BaseModel] | None:
+        """The schema of the kind of this name; None where there is none.
+
+        Args:
+            name: as it stands in a document.
+            is_asked_for: whether the user has named it; else only a run folder does.
+        """
 
 
 def choose_schema(schema: type[pydantic.BaseModel], document: Document) -> type[pydantic.BaseModel] | None:
@@ -51,4 +56,8 @@ def choose_schema(schema: type[pydantic.BaseModel], document: Document) -> type[
         return schema
     section: Any = document.data.get(variants.section) if isinstance(document.data, dict) else None
     named = section.get(variants.tag) if isinstance(section, dict) else None
-    return variants.load(named) if isinstance(named, str) else None
+    if not isinstance(named, str):
+        return None
+    origin = document.find_origin((variants.section, variants.tag))
+    is_asked_for = not document.is_of_run or origin.startswith("override ")
+    return variants.load(named, is_asked_for=is_asked_for)

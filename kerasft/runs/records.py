@@ -66,6 +66,7 @@ class TaskRecord(pydantic.BaseModel):
 
     task: _TaskSection
     model: dict[str, Any]
+    own: dict[str, dict[str, Any]] = {}
     label_names: Annotated[list[str], pydantic.Field(min_length=1)]
     fingerprint: str
     dataset_fingerprint: str

@@ -29,6 +29,7 @@ def compute_finetune_fingerprint(
     unimportant = {"checkpoint", "tensorboard", "workers"}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json")]
     sections.append(config.train.model_dump(mode="json", exclude=unimportant))
+    sections.extend({name: own.model_dump(mode="json")} for name, own in config.own_sections.items())
     return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
 
 

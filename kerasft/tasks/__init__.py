@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasft.errors import ConfigError
+from kerasft.printable import make_line
+
 if TYPE_CHECKING:
     from kerasft.tasks.config import Sections
 
@@ -26,19 +29,57 @@ ALIASES = {
 
 
 def list_tasks() -> list[str]:
-    """The names of all tasks, sorted."""
-    return sorted(TASKS)
+    """The names of all tasks, those of other installed packages among them; sorted."""
+    from kerasft.tasks.installed import find_installed
+
+    return sorted({*TASKS, *find_installed()})
 
 
-def load_sections(name: str) -> Sections:
+def load_sections(name: str, *, is_asked_for: bool = False) -> Sections:
     """The schemas of a task's sections; imports no TensorFlow.
 
     Args:
         name: a `task.type`.
+        is_asked_for: whether the user names it. A task of another package is imported only then, or where the program
+            has imported its package already: what a run folder holds imports nothing.
+
+    Raises:
+        ConfigError: there is no such task, it may not be imported, or it cannot be.
     """
-    return importlib.import_module(f"{TASKS[name]}.config").SECTIONS
+    if name in TASKS:
+        return importlib.import_module(f"{TASKS[name]}.config").SECTIONS
+    from kerasft.tasks.installed import read_sections
+
+    return read_sections(name, _find_module(name, is_asked_for))
 
 
-def load_task_class(name: str) -> Any:
-    """The `Task` subclass of a `task.type`; imports TensorFlow."""
-    return importlib.import_module(f"{TASKS[name]}.task").TaskClass
+def load_task_class(name: str, *, is_asked_for: bool = False) -> Any:
+    """The `Task` subclass of a `task.type`; imports TensorFlow.
+
+    Args:
+        name, is_asked_for: as in `load_sections`.
+
+    Raises:
+        ConfigError: as `load_sections`.
+    """
+    if name in TASKS:
+        return importlib.import_module(f"{TASKS[name]}.task").TaskClass
+    from kerasft.tasks.installed import read_task_class
+
+    return read_task_class(name, _find_module(name, is_asked_for))
+
+
+def _find_module(name: str, is_asked_for: bool) -> str:
+    """The module of an installed package's task."""
+    from kerasft.tasks.installed import check_asked_for, find_installed
+
+    module = find_installed().get(name)
+    if module is None:
+        raise ConfigError(
+            f"there is no task {make_line(name)} here; known are {', '.join(list_tasks())}",
+            where="task.type",
+            fix="Install the package that it is of.",
+        )
+    if not is_asked_for:
+        check_asked_for(name, module)
+    return module

@@ -12,8 +12,8 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.runs.folder import RunFolder, describe_environment
 from kerasft.training.resume.checkpoint_files import Checkpoint, find_checkpoint
 
-SECTIONS = ("seed", "task", "data", "model", "train")
-"""Of the config: what a trained model depends on."""
+UNIMPORTANT = {"name", "evaluate", "export"}
+"""Of the config: what a trained model does not depend on."""
 MAY_CHANGE = ("train.epochs", "train.checkpoint", "train.tensorboard", "train.workers")
 """Keys that a run may be resumed with other values of."""
 
@@ -39,7 +39,7 @@ def describe_identity(
         encoder: that of how the task turns an example into inputs.
     """
     return {
-        "config": {name: config.model_dump(mode="json")[name] for name in SECTIONS},
+        "config": config.model_dump(mode="json", exclude=UNIMPORTANT),
         "data": dataset.fingerprint,
         "preset": preset,
         "vocabulary": encoder,

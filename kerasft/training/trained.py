@@ -17,7 +17,7 @@ from kerasft.files import compute_fingerprint
 from kerasft.integrity import check_file, check_folder
 from kerasft.progress import Progress
 from kerasft.runs.folder import RETRAIN, RunFolder
-from kerasft.tasks import load_task_class
+from kerasft.tasks import load_sections, load_task_class
 from kerasft.tasks.base import Task
 from kerasft.untrusted import naming
 
@@ -27,7 +27,8 @@ _UNREAD = (".weights.h5",)
 
 def build_task(config: ExperimentConfig, label_names: tuple[str, ...], preset: Path | None) -> Task:
     """The experiment's task, on a local preset folder or file of weights; None for random weights."""
-    return load_task_class(config.task.type)(config.task, config.model, label_names, preset)
+    task_class = load_task_class(config.task.type)
+    return task_class(config.task, config.model, label_names, preset, **config.own_sections)
 
 
 def write_task(run: RunFolder, config: ExperimentConfig, task: Task, **facts: Any) -> None:
@@ -37,6 +38,7 @@ def write_task(run: RunFolder, config: ExperimentConfig, task: Task, **facts: An
         {
             "task": config.task.model_dump(mode="json"),
             "model": config.model.model_dump(mode="json"),
+            "own": {name: own.model_dump(mode="json") for name, own in config.own_sections.items()},
             "label_names": list(task.label_names),
             **facts,
         },
@@ -81,7 +83,8 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
         config: what is asked for now; None: as it was trained.
 
     Raises:
-        ConfigError: nothing was trained there, or otherwise than the config's `task` and `model` say.
+        ConfigError: nothing was trained there, or otherwise than the config's `task` and `model` say; or its task is
+            another package's, and nothing but the folder names it.
         DamagedError: a file that is needed is not as it was written.
     """
     facts = run.read_task()
@@ -91,18 +94,21 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
     with naming(
         run.task, ConfigError, "Bring back a copy of it, or train anew: kerasft run CONFIG.yaml --restart."
     ):
-        task_class = load_task_class(facts["task"]["type"])
-        config, model_config = task_class.parse_configs(facts["task"], facts["model"])
-    return Trained(run, task_class(config, model_config, facts["label_names"], run.preset), facts)
+        name = facts["task"]["type"]
+        task_class, own = load_task_class(name), load_sections(name).own
+        task, model = task_class.parse_configs(facts["task"], facts["model"])
+        sections = {key: schema.model_validate(facts.get("own", {})[key]) for key, schema in own.items()}
+    return Trained(run, task_class(task, model, facts["label_names"], run.preset, **sections), facts)
 
 
 def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:
     """The `task` section as it was trained, with what may differ afterwards as the config has it."""
     free = config.task.after_training
     names = list(facts["label_names"])
-    for section in ("task", "model"):
+    sections = {**facts.get("own", {}), "task": facts["task"], "model": facts["model"]}
+    for section in ("task", "model", *config.own_sections):
         for key, asked in getattr(config, section).model_dump(mode="json").items():
-            trained = facts[section].get(key)
+            trained = sections.get(section, {}).get(key)
             if section == "task" and (key in free or (key == "labels" and asked == names)):
                 continue
             if asked != trained:

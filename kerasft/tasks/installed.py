@@ -1,0 +1,109 @@
+"""Tasks of other packages: found by their entry points, and imported only when somebody has asked for them.
+
+A package says `[project.entry-points."kerasft.tasks"]`, `<name> = "<its module>"`. Reading that runs none of its code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib import metadata
+from typing import Any, get_args
+
+import pydantic
+
+from kerasft.config.base import Config
+from kerasft.errors import ConfigError
+from kerasft.printable import make_line
+from kerasft.tasks.config import Sections
+
+GROUP = "kerasft.tasks"
+_FIX = "Mend the package, or remove it: pip uninstall."
+
+
+def find_installed() -> dict[str, str]:
+    """The names of the tasks of installed packages → their modules; imports none of them.
+
+    Raises:
+        ConfigError: two packages have a task of one name.
+    """
+    found: dict[str, str] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        if found.setdefault(entry.name, entry.module) != entry.module:
+            modules = ", ".join(sorted({found[entry.name], entry.module}))
+            raise ConfigError(
+                f"several installed packages have a task of this name: {make_line(modules)}",
+                where=f"task {make_line(entry.name)}",
+                fix="Remove all but one: pip uninstall.",
+            )
+    return found
+
+
+def check_asked_for(name: str, module: str) -> None:
+    """Refuses a task that only a run folder names, unless the program has imported its module already.
+
+    Raises:
+        ConfigError: nothing has imported it.
+    """
+    if module not in sys.modules:
+        raise ConfigError(
+            f"the task {name} is of another package, {module}, and only a run folder names it: "
+            "the package is not imported for that",
+            where="task.type",
+            fix=f"Name the task yourself, after the folder: task.type={name}; in Python, import {module} first.",
+        )
+
+
+def read_sections(name: str, module: str) -> Sections:
+    """The sections of an installed package's task; imports its `config` module.
+
+    Args:
+        name: the `task.type`.
+        module: the package's.
+
+    Raises:
+        ConfigError: it cannot be imported, or its `SECTIONS` are not what they should be.
+    """
+    sections = _import_name(name, module, "config", "SECTIONS")
+    problem = _find_problem(name, sections)
+    if problem:
+        raise ConfigError(f"the task {name}: {problem}", where=f"{module}.config", fix=_FIX)
+    return sections
+
+
+def read_task_class(name: str, module: str) -> Any:
+    """The class of an installed package's task; imports its `task` module.
+
+    Raises:
+        ConfigError: it cannot be imported, or has no `TaskClass`.
+    """
+    return _import_name(name, module, "task", "TaskClass")
+
+
+def _import_name(name: str, module: str, part: str, attribute: str) -> Any:
+    try:
+        return getattr(importlib.import_module(f"{module}.{part}"), attribute)
+    except Exception as error:
+        told = f"{type(error).__name__}: {make_line(str(error))}"
+        raise ConfigError(
+            f"the task {name} cannot be loaded: {told}", where=f"{module}.{part}", fix=_FIX
+        ) from error
+
+
+def _find_problem(name: str, sections: object) -> str | None:
+    """What is wrong with a task's sections."""
+    if not isinstance(sections, Sections):
+        return "SECTIONS is to be a kerasft.tasks.config.Sections"
+    missing = sorted(getattr(sections.task, "__abstractmethods__", ()))
+    if missing:
+        return f"{sections.task.__name__} lacks {', '.join(missing)}"
+    if name not in get_args(sections.task.model_fields["type"].annotation):
+        return f'{sections.task.__name__} is to have `type: Literal["{name}"]`'
+    for key, schema in {"train": sections.train, **sections.own}.items():
+        if not (isinstance(schema, type) and issubclass(schema, Config)):
+            return f"the schema of {key} is to be a kerasft.config.base.Config"
+        try:
+            schema()
+        except pydantic.ValidationError as error:
+            return f"each key of {key} needs a default: {error.errors()[0]['loc'][0]} has none"
+    return None
