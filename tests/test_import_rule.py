@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 import kerasft
+from kerasft.tasks import TASKS
 
 ROOT = Path(kerasft.__file__).parent
 ROOMS = (
@@ -210,6 +211,44 @@ def test_no_task_imports_another():
         if task_of(i.importer) and task_of(i.imported) and task_of(i.importer) != task_of(i.imported)
     ]
     assert not wrong
+
+
+def is_of_one_task(name: str) -> bool:
+    return name.split(".")[0] == "tasks" and f"kerasft.{'.'.join(name.split('.')[:2])}" in TASKS.values()
+
+
+def test_no_room_but_the_tasks_imports_a_task():
+    assert is_of_one_task("tasks.text_classification.config")
+    assert not is_of_one_task("tasks.config")
+    assert not [str(i) for i in OWN_IMPORTS if is_of_one_task(i.imported) and room_of(i.importer) != "tasks"]
+
+
+SAYS_A_TASKS_NAME = {
+    "api": "the default of `finetune`",
+    "cli.main": "an example in the help",
+    "data.sources.conll": "a message",
+    "data.sources.image_folder": "a message",
+    "data.sources.parquet": "a message",
+    "data.sources.tfds_columns": "a message",
+    "models.fetching": "a message",
+}
+
+
+def test_only_messages_and_examples_say_a_tasks_name():
+    found = set()
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents
+        ]
+        if room_of(name) not in ("tasks", "samples") and any(
+            task in text for text in texts for task in TASKS
+        ):
+            found.add(name)
+    assert found <= set(SAYS_A_TASKS_NAME)
 
 
 def test_no_stage_but_the_pipeline_imports_another():

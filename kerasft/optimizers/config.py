@@ -49,7 +49,7 @@ class _OwnOptimizer(Config):
     clipnorm: float | None = pydantic.Field(None, gt=0.0)
     """Clips each gradient to this norm."""
     global_clipnorm: float | None = pydantic.Field(None, gt=0.0)
-    """Clips all gradients together to this norm. With token_classification 1, if no clip is named; null: none."""
+    """Clips all gradients together to this norm; null: none."""
     clipvalue: float | None = pydantic.Field(None, gt=0.0)
     """Clips each element of the gradients."""
     gradient_accumulation_steps: int | None = pydantic.Field(None, ge=2)

@@ -67,11 +67,6 @@ class Task(abc.ABC):
     preset: Any
     """What the model begins with; of texts, the preset's folder."""
 
-    @classmethod
-    @abc.abstractmethod
-    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The `task` and `model` sections from their JSON form."""
-
     # --- data -------------------------------------------------------------------------------------------------
 
     @property

@@ -40,8 +40,8 @@ class TaskConfig(Config, abc.ABC):
 
     @property
     def input_field(self) -> str:
-        """The name of the field that a raw input is given as: `text`, `image`."""
-        return self.fields[0].name
+        """The name of the first field that a model is given: `text`, `image`."""
+        return next(field.name for field in self.fields if field.role == "input")
 
 
 @dataclass(frozen=True, eq=False)

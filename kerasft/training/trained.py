@@ -95,10 +95,11 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
         run.task, ConfigError, "Bring back a copy of it, or train anew: kerasft run CONFIG.yaml --restart."
     ):
         name = facts["task"]["type"]
-        task_class, own = load_task_class(name), load_sections(name).own
-        task, model = task_class.parse_configs(facts["task"], facts["model"])
-        sections = {key: schema.model_validate(facts.get("own", {})[key]) for key, schema in own.items()}
-    return Trained(run, task_class(task, model, facts["label_names"], run.preset, **sections), facts)
+        task_class, sections = load_task_class(name), load_sections(name)
+        task = sections.task.model_validate(facts["task"])
+        model = sections.model.model_validate(facts["model"])
+        own = {key: schema.model_validate(facts.get("own", {})[key]) for key, schema in sections.own.items()}
+    return Trained(run, task_class(task, model, facts["label_names"], run.preset, **own), facts)
 
 
 def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str, Any]:

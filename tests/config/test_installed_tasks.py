@@ -39,7 +39,7 @@ class GradingConfig(TaskConfig):
 
     @property
     def fields(self):
-        return Field("text", "text"), Field("label", "label")
+        return Field("text", "text"), Field("grade", "number", "target")
 
     @property
     def figure_names(self):
@@ -273,17 +273,9 @@ def test_no_package_takes_the_place_of_a_task_of_kerasft(install: Install, tmp_p
 
 
 TASK = """
-from graders.config import GradingConfig
-from kerasft.models.config import TextModelConfig
-
-
 class TaskClass:
     def __init__(self, config, model_config, label_names, preset, *, scale):
         self.config, self.label_names, self.scale = config, label_names, scale
-
-    @staticmethod
-    def parse_configs(task, model):
-        return GradingConfig.model_validate(task), TextModelConfig.model_validate(model)
 """
 
 

@@ -211,8 +211,8 @@ def test_published_and_found_again_it_answers_the_same(trained: Trained, example
 
 
 def build_task_on(trained: Trained, preset) -> Task:
-    config, model_config = type(trained.task).parse_configs(trained.facts["task"], trained.facts["model"])
-    return type(trained.task)(config, model_config, trained.facts["label_names"], preset)
+    config = load_config(ExperimentConfig, trained.run.path).config
+    return build_task(config, trained.facts["label_names"], preset)
 
 
 @pytest.mark.numerical

@@ -89,10 +89,6 @@ class ImageClassification(Classifier):
         self._stores: dict[str, FeatureStore] = {}
         self._decode = build_decoder((self.size_px, self.size_px), model_config.resize)
 
-    @classmethod
-    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
-        return ImageClassificationConfig.model_validate(task), ImageModelConfig.model_validate(model)
-
     # --- data -------------------------------------------------------------------------------------------------
 
     @property

@@ -55,10 +55,6 @@ class TextClassification(TextEncoderTask, Classifier):
         self.encoder = TextEncoder(self.tokenizer, model_config.max_length, self.family.inputs)
         self._stores: dict[str, FeatureStore] = {}
 
-    @classmethod
-    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
-        return TextClassificationConfig.model_validate(task), TextModelConfig.model_validate(model)
-
     @property
     def pooling(self) -> str:
         return load_pooling(self.preset) if self.config.pooling == "auto" else self.config.pooling

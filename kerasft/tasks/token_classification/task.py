@@ -69,10 +69,6 @@ class TokenClassification(TextEncoderTask):
     def load_tokenizer(self) -> Any:
         return self.family.load_unit_tokenizer(self.preset, split_characters=self.config.units == "character")
 
-    @classmethod
-    def parse_configs(cls, task: Mapping[str, Any], model: Mapping[str, Any]) -> tuple[Any, Any]:
-        return TokenClassificationConfig.model_validate(task), TextModelConfig.model_validate(model)
-
     # --- data -------------------------------------------------------------------------------------------------
 
     @property
