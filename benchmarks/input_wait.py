@@ -49,7 +49,6 @@ def main() -> None:
     import tensorflow as tf
 
     from kerasft.experiment import ExperimentConfig
-    from kerasft.models.sources import resolve_model
     from kerasft.progress import Silent
     from kerasft.runs.folder import RunFolder
     from kerasft.stages.prepare import prepare
@@ -65,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = RunFolder(Path(scratch, "run"))
         dataset = prepare(config, run)
-        task = build_task(config, dataset.label_names, resolve_model(config.model).path)
+        task = build_task(config, dataset.label_names, config.model.resolve().path)
         precision = choose_precision(config.train.precision)
         model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from kerasft.training.config import TokenTrainConfig, TrainConfig
+from kerasft.tasks.token_classification.config import TokenTrainConfig
+from kerasft.training.config import TrainConfig
 
 ADAMW = {"type": "adamw", "learning_rate": 1e-4}
 
