@@ -14,6 +14,8 @@ KINDS = {
     "label": "kerasft.data.kinds.label",
     "labels": "kerasft.data.kinds.labels",
     "number": "kerasft.data.kinds.number",
+    "boxes": "kerasft.data.kinds.boxes",
+    "mask": "kerasft.data.kinds.mask",
 }
 """A field's kind → the module whose `KindClass` handles it, imported when it is first needed."""
 

@@ -33,6 +33,8 @@ class ReadValue(NamedTuple):
     """The class names in it, each once, sorted."""
     mended: str = ""
     """What was wrong in this one and is no longer; listed by row."""
+    size_px: tuple[int, int] | None = None
+    """Height and width of a picture."""
 
 
 class Signatures(abc.ABC):
@@ -65,6 +67,10 @@ class Kind(abc.ABC):
     """Whether each value has a name of its own, such as a file's."""
     decoded_by_tfds: ClassVar[bool] = True
     """False: `decode_example` is given the bytes as they are stored."""
+    in_pixels: ClassVar[bool] = False
+    """Whether values speak of the pixels of the example's picture: see `check_size`."""
+    part_noun: ClassVar[str] = ""
+    """What messages call the parts of a value that have classes, in the singular; empty where there are none."""
     column_type: ClassVar[type | None] = None
     """NumPy's type of `build_column`; None where values are too large for an array beside the examples."""
     names: tuple[str, ...] = ()
@@ -94,6 +100,10 @@ class Kind(abc.ABC):
     @abc.abstractmethod
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         """Each raw value checked, or why it cannot be used; a field with `parts` gets a tuple a row."""
+
+    def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
+        """The value, where it fits the example's picture; mended, where that can be done."""
+        return value
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         """What messages call a raw value; empty where it has no name of its own."""
@@ -151,17 +161,13 @@ class Kind(abc.ABC):
 
     # Stored
 
+    @abc.abstractmethod
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
-        """The TFDS features it is stored as, by name; by default one, the field's own, as `build_feature` says.
+        """The TFDS features it is stored as, by name: one, the field's own, or several.
 
         Args:
             label_names: the class names by their numbers, of the field itself or of that which is read from it.
         """
-        return {self.field.name: self.build_feature()}
-
-    @abc.abstractmethod
-    def build_feature(self) -> Any:
-        """The TFDS feature it is stored as."""
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
         """What is stored under the names of `build_features`."""

@@ -28,8 +28,8 @@ from kerasft.vision.duplicates.hashing import (
     stack_hashes,
 )
 from kerasft.vision.duplicates.similar import SIMILARITY, find_similar
-from kerasft.vision.files.reading import check_picture, read_picture
-from kerasft.vision.pictures import InvalidPicture, Picture
+from kerasft.vision.files.reading import check_picture, read_picture_file
+from kerasft.vision.pictures import InvalidPicture
 
 _READERS = 4
 """Threads that read and check at once; decoding lets go of Python's lock."""
@@ -48,27 +48,13 @@ class ImageKind(Kind):
 
     def _read(self, value: Any, file: SourceFile) -> ReadValue | InvalidValue:
         try:
-            picture = self._open(value, file)
+            picture = check_picture(*read_file(value, file))
         except InvalidPicture as error:
             return InvalidValue(error.reason, error.detail)
         note = picture.converted or picture.misnamed or ""
-        return ReadValue(picture.data, self.name_value(value, file), note, compute_hash(picture))
-
-    def _open(self, value: Any, file: SourceFile) -> Picture:
-        if isinstance(value, Mapping):  # Hugging Face's way: a file's bytes, its path, or both
-            value = value["bytes"] if value.get("bytes") is not None else value.get("path")
-        if isinstance(value, bytes):
-            return check_picture(value, "")
-        if isinstance(value, str):
-            value = _find_path(value, file)
-        if not isinstance(value, Path):
-            raise InvalidPicture("no picture named", f"found {describe_value(value)}")
-        try:
-            return read_picture(value, follow_links=True)
-        except StorageError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                raise InvalidPicture("no picture named", "the path is too long to be one") from None
-            raise
+        name = self.name_value(value, file)
+        size_px = picture.height, picture.width
+        return ReadValue(picture.data, name, note, compute_hash(picture), size_px=size_px)
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         if isinstance(value, Path):
@@ -98,13 +84,36 @@ class ImageKind(Kind):
         hashes = signatures.read(payloads.read_keys())
         return NearPairs(*find_similar(hashes, rows, boundaries, similarity, progress))
 
-    def build_feature(self) -> Any:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return tfds.features.Image(shape=(None, None, 3))
+        return {self.field.name: tfds.features.Image(shape=(None, None, 3))}
 
     def decode(self, stored: Any) -> bytes:
         return bytes(stored)
+
+
+def read_file(value: Any, file: SourceFile) -> tuple[bytes, str]:
+    """A picture's file and its name, from its bytes, its path, or an object with either.
+
+    Raises:
+        InvalidPicture: there is none, or it cannot be read.
+        StorageError: the disk fails.
+    """
+    if isinstance(value, Mapping):  # Hugging Face's way: a file's bytes, its path, or both
+        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+    if isinstance(value, bytes):
+        return value, ""
+    if isinstance(value, str):
+        value = _find_path(value, file)
+    if not isinstance(value, Path):
+        raise InvalidPicture("no picture named", f"found {describe_value(value)}")
+    try:
+        return read_picture_file(value, follow_links=True), value.name
+    except StorageError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidPicture("no picture named", "the path is too long to be one") from None
+        raise
 
 
 def _find_path(text: str, file: SourceFile) -> Path:

@@ -77,10 +77,10 @@ class LabelKind(Kind):
     def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
         return self.number_rows(payloads)[rows]
 
-    def build_feature(self) -> Any:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return tfds.features.ClassLabel(names=list(self.names))
+        return {self.field.name: tfds.features.ClassLabel(names=list(label_names))}
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
         return {self.field.name: self._places[int.from_bytes(payload, "little")]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,10 @@ class LabelsKind(LabelKind):
     def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
         return join_rare_sets(self.number_rows(payloads)[rows], self.sets, share)
 
-    def build_feature(self) -> Any:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return tfds.features.Sequence(tfds.features.ClassLabel(names=list(self.names)))
+        return {self.field.name: tfds.features.Sequence(tfds.features.ClassLabel(names=list(label_names)))}
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
         return {self.field.name: np.flatnonzero(self.sets[int.from_bytes(payload, "little")]).tolist()}
@@ -63,7 +64,7 @@ class LabelsKind(LabelKind):
     def build_column(self, payloads: Payloads, rows: np.ndarray) -> np.ndarray:
         return self.sets[self.number_rows(payloads)[rows]].astype(np.uint8)
 
-    def get_column_shape(self, label_names: Any) -> tuple[int, ...]:
+    def get_column_shape(self, label_names: Sequence[str]) -> tuple[int, ...]:
         return (len(label_names),)
 
 

@@ -57,10 +57,10 @@ class NumberKind(Kind):
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
 
-    def build_feature(self) -> Any:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return tfds.features.Scalar(np.float32)
+        return {self.field.name: tfds.features.Scalar(np.float32)}
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
         return {self.field.name: np.frombuffer(payload, np.float32)[0]}

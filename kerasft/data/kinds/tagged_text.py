@@ -44,6 +44,8 @@ class TaggedTextKind(TextKind):
     Stored as the text, a NUL, and the rest as JSON. The types of its entities are the labels of a field `of` it.
     """
 
+    part_noun = "entity"
+
     def __init__(self, field: Field) -> None:
         super().__init__(field)
         self._names: list[str] = []
@@ -119,7 +121,7 @@ class TaggedTextKind(TextKind):
         place = {name: tfds.features.Scalar(np.int32) for name in ("start", "end")}
         kind = tfds.features.ClassLabel(names=list(label_names))
         return {
-            self.field.name: self.build_feature(),
+            **super().build_features(label_names),
             WORDS: tfds.features.Sequence(place),
             ENTITIES: tfds.features.Sequence({**place, "type": kind}),
         }

@@ -178,7 +178,7 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
     """
     text, listed = parse_text(parts.get("text")), parts["entities"]
     if isinstance(listed, Mapping):  # lists side by side, as TFDS and `datasets` keep sequences of objects
-        listed = _zip_lists(listed)
+        listed = zip_lists(listed)
     if not isinstance(listed, list | tuple):
         raise InvalidValue("entities are not a list", f"found {describe_value(listed)}")
     entities, notes = [], []
@@ -206,7 +206,7 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
     return Tagged(text, [], kept, note, "; ".join(notes[:5]))
 
 
-def _zip_lists(columns: Mapping[str, Any]) -> Any:
+def zip_lists(columns: Mapping[str, Any]) -> Any:
     """A list of objects; what was given where it is no lists of one length."""
     lists = list(columns.values())
     if not lists or not all(isinstance(each, list) and len(each) == len(lists[0]) for each in lists):

@@ -52,10 +52,10 @@ class TextKind(Kind):
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
         return [(read_text(payload), label)]
 
-    def build_feature(self) -> Any:
+    def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return tfds.features.Text()
+        return {self.field.name: tfds.features.Text()}
 
     def decode(self, stored: Any) -> str:
         return stored.decode("utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class ClassTarget:
 
     Args:
         kind: the target's.
-        inputs: the kinds of the examples' inputs.
+        kinds: field's name → its kind, of all fields.
         noun: what messages call what an example holds.
         config: the `data` section.
         files: train's.
@@ -37,14 +37,15 @@ class ClassTarget:
     def __init__(
         self,
         kind: LabelKind,
-        inputs: Sequence[Kind],
+        kinds: Mapping[str, Kind],
         noun: str,
         config: DataConfig,
         files: Sequence[SourceFile],
         progress: Progress,
     ):
         self.kind = kind
-        self._inputs = inputs
+        self._others = kinds
+        self._inputs = [other for other in kinds.values() if other.field.role == "input"]
         self._noun = noun
         self._config = config
         self._files = files
@@ -55,9 +56,10 @@ class ClassTarget:
         """int32 (rows,), once the names are settled: see `LabelKind.number_rows`."""
 
     @property
-    def _inside(self) -> bool:
-        """Whether classes are those of parts of an example, as entities are; else a row has one as a whole."""
-        return bool(self.kind.field.of)
+    def _part(self) -> str:
+        """What has classes inside of an example, as entities do; empty where an example has one as a whole."""
+        of = self.kind.field.of
+        return self._others[of].part_noun if of else ""
 
     def check_names(self, store: RowStore, train: SplitCounts) -> None:
         """Looks whether what train's column holds are class names, before other splits are read.
@@ -66,7 +68,7 @@ class ClassTarget:
             DataError: they hardly are.
         """
         labels, field = self.kind.labels, self.kind.field
-        if self._inside or field.classes is not None or not len(store):
+        if self._part or field.classes is not None or not len(store):
             return
         store.flush()
         rows = np.bincount(store.columns[field.name].read_numbers(np.int32)).tolist()
@@ -106,7 +108,7 @@ class ClassTarget:
     def _check_counts(self, counts: dict[str, int]) -> None:
         name = self.kind.field.name
         column = getattr(self._config.train, "columns", {}).get(name, name)
-        check_train_labels(counts, self._inside, self._config.train, self._files, column)
+        check_train_labels(counts, self._part, self._config.train, self._files, column)
 
     def count(
         self, splits: np.ndarray, present: dict[str, int], cut: Sequence[str]
@@ -118,12 +120,12 @@ class ClassTarget:
         """
         counts = {name: self.kind.count(self.numbers[splits == number]) for name, number in present.items()}
         if "train" in counts:
-            check_kept_labels(self._read, counts["train"], self._inside, cut, self._config.leaks)
+            check_kept_labels(self._read, counts["train"], self._part, cut, self._config.leaks)
         return counts
 
     def check(self, counts: dict[str, dict[str, int]]) -> None:
         """Says what is odd about the classes of each split."""
-        check_labels(counts, self._progress, not self._inside)
+        check_labels(counts, self._progress, not self._part)
 
     def warn_of_swapped(self, store: RowStore, splits: np.ndarray, own: dict[str, int]) -> None:
         """Says where two classes of a split mean each other in train, as far as words tell.
@@ -134,7 +136,7 @@ class ClassTarget:
             own: the splits that have files of their own, and their numbers.
         """
         texts = [kind for kind in self._inputs if kind.quoted]
-        if texts and (self._inside or not self.kind.several):
+        if texts and (self._part or not self.kind.several):
             read = _LabelledTexts(self, texts, store)
             warn_of_swapped_labels(splits, own, read.iterate, self.kind.names, self._progress)
 

@@ -170,6 +170,8 @@ class SplitReader:
         kept = list(range(len(batch.values)))
         for name, kind in self._kinds.items():
             found = kind.read(self._get_raw(kind, batch, read, kept), file)
+            if kind.in_pixels:
+                found = self._check_sizes(kind, found, read)
             good = [not isinstance(value, InvalidValue) for value in found]
             for place, value in zip(kept, found, strict=True):
                 if isinstance(value, InvalidValue):
@@ -194,6 +196,20 @@ class SplitReader:
         if kind.field.parts:
             return [batch.values[place][columns] for place in kept]
         return [batch.values[place][columns.start] for place in kept]
+
+    def _check_sizes(
+        self, kind: Kind, found: Sequence[ReadValue | InvalidValue], read: dict[str, list[ReadValue]]
+    ) -> list[ReadValue | InvalidValue]:
+        """What of a field's values fits the rows' pictures, which were read before."""
+        pictures = next((values for values in read.values() if values and values[0].size_px), [])
+        if not pictures:
+            return list(found)
+        return [
+            value
+            if isinstance(value, InvalidValue) or picture.size_px is None
+            else kind.check_size(value, picture.size_px)
+            for value, picture in zip(found, pictures, strict=True)
+        ]
 
     def _quote(self, values: Sequence[Any], file: SourceFile) -> str:
         """What is kept of a rejected row."""

@@ -59,7 +59,7 @@ class Preparation:
         self.noun = self.inputs[0].noun if len(self.inputs) == 1 else "example"
         self.files = [(split, file) for split, files in sources.items() for file in files]
         self.classes = [
-            ClassTarget(kind, self.inputs, self.noun, config, sources.get("train", []), progress)
+            ClassTarget(kind, self.kinds, self.noun, config, sources.get("train", []), progress)
             for kind in self.kinds.values()
             if isinstance(kind, LabelKind)
         ]

@@ -12,7 +12,7 @@ from kerasft.errors import DataError
 
 def check_train_labels(
     counts: dict[str, int],
-    labelled: bool,
+    part: str,
     source: Source | None,
     files: Sequence[SourceFile],
     label_column: object = "label",
@@ -21,7 +21,7 @@ def check_train_labels(
 
     Args:
         counts: label → rows of train, before anything is cut or dropped.
-        labelled: whether labels are part of what an example holds, as entities are; else a row has one as a whole.
+        part: what has labels inside of an example, "entity" or "box"; empty where an example has one as a whole.
         source: train's, as the config says.
         files: train's.
         label_column: where the label stands, of a table.
@@ -30,11 +30,14 @@ def check_train_labels(
         DataError: they hold no label, or one alone.
     """
     present = [name for name, count in counts.items() if count]
-    if len(present) >= (1 if labelled else 2):
+    if len(present) >= (1 if part else 2):
         return
-    if labelled:
+    if part == "entity":
         what = "No row of train has an entity."
         fix = "Check which columns hold the words and their tags, or the entities."
+    elif part:
+        what = f"No row of train has a {part} with a label."
+        fix = f"Check which column holds them, and under which key the label of a {part} stands."
     elif not present:
         what, fix = "No row of train has a label.", _tell_column(source, label_column)
     elif isinstance(source, ImageFolderSource):
@@ -77,14 +80,14 @@ def _tell_folders(label: str, files: Sequence[SourceFile]) -> tuple[str, str]:
 
 
 def check_kept_labels(
-    read: dict[str, int], kept: dict[str, int], labelled: bool, cut: Sequence[str], policy: str
+    read: dict[str, int], kept: dict[str, int], part: str, cut: Sequence[str], policy: str
 ) -> None:
     """Looks whether train can still be learned from when other splits were cut from it, or leaks dropped.
 
     Args:
         read: label → rows of train's files.
         kept: label → rows that are left in train.
-        labelled: see `check_train_labels`.
+        part: see `check_train_labels`.
         cut: the splits that were cut from train.
         policy: `data.leaks`.
 
@@ -92,7 +95,7 @@ def check_kept_labels(
         DataError: fewer than two labels are left; of entities, none.
     """
     present = [name for name, count in kept.items() if count]
-    if len(present) >= (1 if labelled else 2):
+    if len(present) >= (1 if part else 2):
         return
     deeds, ways = [], ["Add rows"]
     if cut:
@@ -103,7 +106,7 @@ def check_kept_labels(
     if policy == "drop":
         deeds.append("what stands in another split as well was dropped")
         ways.append("set data.leaks: warn")
-    left = f"only {present[0]!r} is" if present else "no entity is" if labelled else "no label is"
+    left = f"only {present[0]!r} is" if present else f"no {part or 'label'} is"
     told = ", ".join(
         f"{count:,} {name!r}" for name, count in sorted(read.items(), key=lambda one: -one[1])[:5]
     )

@@ -29,7 +29,7 @@ _BATCH_BYTES = 64 << 20
 _MAX_RATIO, _FREE_BYTES = 1000, 64 << 20
 """How many times larger than packed a row group's column may become where it is larger than the other: repetitive texts
 come to a hundred."""
-_MAX_CELL_BYTES = {"image": MAX_FILE_BYTES}
+_MAX_CELL_BYTES = {"image": MAX_FILE_BYTES, "mask": MAX_FILE_BYTES}
 _SHOWN_COLUMNS = 20
 
 
@@ -47,7 +47,7 @@ def read_rows(file: SourceFile, source: ParquetSource, fields: Sequence[Field]) 
     with reader:
         columns = [_Column(file, source, field, reader.schema_arrow) for field in fields]
         size, total, done = file.path.stat().st_size, reader.metadata.num_rows, 0
-        tables = _iterate(reader, columns, any(field.kind == "image" for field in fields))
+        tables = _iterate(reader, columns, any(field.kind in _MAX_CELL_BYTES for field in fields))
         while True:
             try:
                 table = next(tables, None)
@@ -129,7 +129,7 @@ class _Column:
             raise _build_missing_error(file, field, self.path, schema)
         _check_kind(file, field, self.path, found)
         self._classes = (
-            None if field.kind in ("text", "image", "number") else _read_classes(schema, self._parts)
+            None if field.kind in ("text", "image", "number", "mask") else _read_classes(schema, self._parts)
         )
 
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
@@ -216,7 +216,7 @@ def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -
             where=file.name,
             fix="Name another column, or set task.type to image_classification if these are pictures.",
         )
-    if field.kind == "image" and not (picture or text):
+    if field.kind in _MAX_CELL_BYTES and not (picture or text):
         raise DataError(
             f"The column {path!r} holds {found}, and no pictures.",
             where=file.name,

@@ -32,7 +32,7 @@ class Column:
     def __init__(self, file: SourceFile, source: TfdsSource, field: Field, features: Any):
         path = source.columns.get(field.name, field.name)
         self._parts = [path] if path in features else path.split(".")
-        self._picture = field.kind == "image"
+        self._picture = field.kind in ("image", "mask")
         feature = _find(features, self._parts)
         if feature is None:
             raise _build_missing_error(file, field, path, features)
@@ -127,13 +127,27 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
             if picture
             else f"Set columns: {{{field.name}: …}} to a feature that holds text.",
         )
-    if field.kind == "image" and not picture:
+    if field.kind == "boxes" and _holds_relative_boxes(feature):
+        raise DataError(
+            f"The feature {path!r} holds boxes as shares of the picture's size, which are not read.",
+            where=file.name,
+            fix="Write the dataset as JSON lines, with left, top, right and bottom of each box in pixels.",
+        )
+    if field.kind in ("image", "mask") and not picture:
         raise DataError(
             f"The feature {path!r} holds {_describe(feature)}, and no pictures.",
             where=file.name,
             fix=f"Set columns: {{{field.name}: …}} to a feature that holds pictures, or task.type to "
             "text_classification.",
         )
+
+
+def _holds_relative_boxes(feature: Any) -> bool:
+    while isinstance(feature, tfds.features.Sequence):
+        feature = feature.feature
+    if isinstance(feature, tfds.features.FeaturesDict):
+        return any(_holds_relative_boxes(item) for item in feature.values())
+    return isinstance(feature, tfds.features.BBoxFeature)
 
 
 def _describe(feature: Any) -> str:

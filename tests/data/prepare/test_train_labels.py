@@ -30,9 +30,9 @@ def test_near_alike_texts_of_two_labels_are_cut_and_each_label_stays_in_train(tm
 
 def test_what_was_cut_or_dropped_is_told_with_what_the_files_hold():
     read = {"neg": 5, "pos": 4}
-    check_kept_labels(read, {"neg": 3, "pos": 1}, False, ["validation", "test"], "drop")
+    check_kept_labels(read, {"neg": 3, "pos": 1}, "", ["validation", "test"], "drop")
     with pytest.raises(DataError) as error:
-        check_kept_labels(read, {"neg": 3, "pos": 0}, False, ["validation", "test"], "warn")
+        check_kept_labels(read, {"neg": 3, "pos": 0}, "", ["validation", "test"], "warn")
     assert error.value.what == (
         "After validation and test were cut, only 'neg' is left in train; its files have 5 'neg', 4 'pos'."
     )
@@ -43,18 +43,18 @@ def test_what_was_cut_or_dropped_is_told_with_what_the_files_hold():
     with pytest.raises(
         DataError, match="After what stands in another split as well was dropped, only"
     ) as error:
-        check_kept_labels(read, {"neg": 0, "pos": 1}, False, [], "drop")
+        check_kept_labels(read, {"neg": 0, "pos": 1}, "", [], "drop")
     assert "data.leaks: warn" in error.value.fix
 
 
 def test_a_table_of_one_label_is_told_with_its_column():
     source = CsvSource(format="csv", path="a.csv")
     with pytest.raises(DataError, match="All rows of train have one label, 'a'") as error:
-        check_train_labels({"a": 9, "b": 0}, False, source, [], "mark")
+        check_train_labels({"a": 9, "b": 0}, "", source, [], "mark")
     assert "if 'mark' is not the column that holds the label, set data.train's columns" in error.value.fix
     part = TfdsSource(format="tfds", path="a", split="train[:5]")
     with pytest.raises(DataError) as error:
-        check_train_labels({"a": 9}, False, part, [])
+        check_train_labels({"a": 9}, "", part, [])
     assert "or to read more of the dataset (split)" in error.value.fix
 
 
@@ -63,17 +63,17 @@ def test_pictures_of_one_class_are_told_by_their_folders(tmp_path):
     files = [SourceFile(tmp_path, "pics")]
     (tmp_path / "round").mkdir()
     with pytest.raises(DataError, match=r"The only class folder in pics is 'round'\.") as error:
-        check_train_labels({"round": 9}, False, source, files)
+        check_train_labels({"round": 9}, "", source, files)
     assert "pics/OTHER/2.jpg" in error.value.fix
     assert "column" not in error.value.fix
     (tmp_path / "square").mkdir()
     with pytest.raises(DataError, match=r"with pictures in it is 'round'; there is none in 'square'\."):
-        check_train_labels({"round": 9}, False, source, files)
+        check_train_labels({"round": 9}, "", source, files)
     (tmp_path / "square").rmdir()
     for name in "ab":
         (tmp_path / "round" / name).mkdir()
     with pytest.raises(DataError, match="which holds the folders a, b") as error:
-        check_train_labels({"round": 9}, False, source, files)
+        check_train_labels({"round": 9}, "", source, files)
     assert error.value.fix == "If these are the classes, set data.train's path: pics/round"
 
 
