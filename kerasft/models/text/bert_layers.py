@@ -15,7 +15,14 @@ import keras
 import tensorflow as tf
 
 from kerasft.models.text.low_rank import LowRankProduct, Piece
-from kerasft.models.text.operations import byte_dropout, exact_gelu, gelu, layer_norm, matrix_product
+from kerasft.models.text.operations import (
+    LAYER_NORM_EPSILON,
+    byte_dropout,
+    exact_gelu,
+    gelu,
+    layer_norm,
+    matrix_product,
+)
 from kerasft.models.text.remat import RepeatableSeeds, compute_twice
 from kerasft.models.walking import walk_layers
 
@@ -30,8 +37,17 @@ class _Part(keras.layers.Layer):
     learned, as Keras' own batch normalisation does.
     """
 
-    def __init__(self, dropout: float, matmul_dtype: str, seed: int | None, **kwargs):
+    def __init__(
+        self,
+        dropout: float,
+        matmul_dtype: str,
+        seed: int | None,
+        *,
+        layer_norm_epsilon: float = LAYER_NORM_EPSILON,
+        **kwargs,
+    ):
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout = dropout
         self.matmul_dtype = matmul_dtype
         self.seed = seed
@@ -91,7 +107,7 @@ class _Part(keras.layers.Layer):
 
     def _norm(self, x: tf.Tensor, norm: str) -> tf.Tensor:
         gamma, beta = self._norms[norm]
-        return layer_norm(x, gamma.value, beta.value)
+        return layer_norm(x, gamma.value, beta.value, self.layer_norm_epsilon)
 
     def _add_dense(self, name: str, inputs: int, outputs: int) -> None:
         initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=self.seed)
@@ -112,6 +128,7 @@ class _Part(keras.layers.Layer):
             "dropout": self.dropout,
             "matmul_dtype": self.matmul_dtype,
             "seed": self.seed,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
         }
 
 

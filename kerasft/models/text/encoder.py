@@ -32,6 +32,7 @@ def build_encoder(
     pooled: bool,
     has_pooler: bool,
     exact_gelu: bool,
+    layer_norm_epsilon: float,
     matmul_dtype: str,
     seed: int | None,
     name: str,
@@ -45,11 +46,16 @@ def build_encoder(
             does not need; False one a token, float32 (batch, tokens, hidden).
         has_pooler: whether that vector went through a dense layer; else it is the first token's last output.
         exact_gelu: see `BertTransformerLayer`.
+        layer_norm_epsilon: of all normalisations.
         matmul_dtype: what matrix products take their inputs in: float32, bfloat16, float16.
         seed: of dropout.
         name: of the model.
     """
-    common = {"dropout": sizes["dropout"], "matmul_dtype": matmul_dtype}
+    common = {
+        "dropout": sizes["dropout"],
+        "matmul_dtype": matmul_dtype,
+        "layer_norm_epsilon": layer_norm_epsilon,
+    }
 
     def next_seed(index: int) -> int | None:
         return None if seed is None else int(np.random.SeedSequence([seed, index]).generate_state(1)[0])

@@ -61,6 +61,7 @@ class EncoderFamily(TextFamily):
         activation_name: of the feed-forward's, in Hugging Face's config.json.
         activations: what may stand there.
         exact_gelu: whether gelu is computed with the error function; False: by its approximation with tanh.
+        layer_norm_epsilon: what variances are added before their root is taken.
     """
 
     hub_tokenizer: ClassVar[str]
@@ -72,6 +73,7 @@ class EncoderFamily(TextFamily):
     activation_name: ClassVar[str]
     activations: ClassVar[tuple[str, ...]]
     exact_gelu: ClassVar[bool]
+    layer_norm_epsilon: ClassVar[float] = 1e-12
 
     # --- presets ----------------------------------------------------------------------------------------------
 
@@ -219,6 +221,7 @@ class EncoderFamily(TextFamily):
             pooled=pooled,
             has_pooler=self.has_pooler,
             exact_gelu=self.exact_gelu,
+            layer_norm_epsilon=self.layer_norm_epsilon,
             matmul_dtype=matmul_dtype,
             seed=seed,
             name=f"fast_{self.name}_encoder",

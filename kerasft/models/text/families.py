@@ -171,8 +171,7 @@ def find_family(folder: Path) -> TextFamily:
 
 def family_of(backbone: Any) -> TextFamily:
     """The family of a keras-hub backbone."""
-    kinds = {kind.__name__ for kind in type(backbone).__mro__}
-    return next(family for family in list_families() if family.hub_class in kinds)
+    return next(family for family in list_families() if family.hub_class == type(backbone).__name__)
 
 
 def name_families() -> str:

@@ -63,12 +63,13 @@ def check_tensors(folder: Path, tensors: Mapping[str, Tensor], shapes: Mapping[s
 
 
 def read_tensors(folder: Path, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each name and the tensor whose name ends so, one after another; `check_tensors` has found them all.
+    """Each name and the tensor whose name ends so, in float32, one after another; `check_tensors` has found them all.
 
     Args:
         folder: the preset's.
         names: without their prefix.
     """
+    import ml_dtypes  # noqa: F401 (NumPy knows bfloat16 from it)
     from safetensors import safe_open
 
     places = _read_weight_map(folder) if (folder / _INDEX).is_file() else None
@@ -79,7 +80,7 @@ def read_tensors(folder: Path, names: list[str]) -> Iterator[tuple[str, np.ndarr
         with safe_open(folder / file, framework="np") as tensors:
             for name, full in found.items():
                 if places[full] == file:
-                    yield name, tensors.get_tensor(full)
+                    yield name, tensors.get_tensor(full).astype(np.float32)
 
 
 def _find(name: str, tensors: Mapping[str, object]) -> list[str]:

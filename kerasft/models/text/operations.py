@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -23,14 +24,20 @@ def matrix_product(x: tf.Tensor, kernel: tf.Tensor, dtype: str) -> tf.Tensor:
     return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype)), tf.float32)
 
 
-def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+def layer_norm(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float = LAYER_NORM_EPSILON
+) -> tf.Tensor:
     """Layer normalisation over the last axis, in float32. Source: Ba et al. 2016, arXiv:1607.06450."""
-    return _layer_norm(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+    @tf.custom_gradient
+    def compute(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+        return _layer_norm(x, gamma, beta, epsilon)
+
+    return compute(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
-@tf.custom_gradient
 def _layer_norm(
-    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
     """With the gradient in closed form: fewer passes over memory than one by one.
 
@@ -39,7 +46,7 @@ def _layer_norm(
     """
     centred = x - tf.reduce_mean(x, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-    scale = tf.math.rsqrt(variance + LAYER_NORM_EPSILON)
+    scale = tf.math.rsqrt(variance + epsilon)
     normal = centred * scale
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:

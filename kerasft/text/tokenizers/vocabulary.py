@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import PresetError
-from kerasft.files import compute_fingerprint, write_json, write_text
+from kerasft.files import compute_fingerprint
 from kerasft.untrusted import parse_json
 
 MAX_FILE_BYTES = 64 << 20
@@ -108,15 +107,6 @@ class WordPieceVocabulary:
         """16 hexadecimal digits that change when any token id of any text could."""
         return compute_fingerprint(asdict(self))
 
-    def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> WordPieceVocabulary:
-        """Rebuilds what `to_json` wrote."""
-        return cls(**json.loads(text))
-
 
 def load_vocabulary(
     path: str | Path, *, lowercase: bool | None = None, strip_accents: bool | None = None
@@ -161,37 +151,6 @@ def load_vocabulary(
         if error.where is not None:
             raise
         raise PresetError(error.what, where=str(path), fix=error.fix) from error
-
-
-def save_vocabulary(vocabulary: WordPieceVocabulary, folder: str | Path) -> None:
-    """Writes vocab.txt and tokenizer_config.json, which `load_vocabulary` and `transformers` read.
-
-    Raises:
-        PresetError: a piece holds a line break, which vocab.txt cannot.
-    """
-    folder = Path(folder)
-    broken = next((piece for piece in vocabulary.pieces if "\n" in piece or "\r" in piece), None)
-    if broken is not None:
-        raise PresetError(
-            f"The piece {broken!r} holds a line break, which vocab.txt cannot.", where=str(folder)
-        )
-    write_text(folder / "vocab.txt", "".join(f"{piece}\n" for piece in vocabulary.pieces))
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": vocabulary.lowercase,
-            "strip_accents": vocabulary.strip_accents,
-            "tokenize_chinese_chars": vocabulary.split_cjk,
-            "unk_token": vocabulary.unknown,
-            "cls_token": vocabulary.cls,
-            "sep_token": vocabulary.separator,
-            "pad_token": vocabulary.padding,
-            "mask_token": vocabulary.mask,
-            "wordpieces_prefix": vocabulary.continuation,
-            "max_input_chars_per_word": vocabulary.max_characters_per_word,
-        },
-    )
 
 
 def _check_kinds(settings: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from kerasft.text.tokenizers.character_table import (
     build_symbol_table,
     load_character_table,
 )
+from kerasft.text.tokenizers.framing import check_length, frame
 from kerasft.text.tokenizers.trie import build_trie
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
 
@@ -118,7 +119,7 @@ class WordPiece(tf.Module):
         Raises:
             ValueError: max_length is below 2.
         """
-        return self._encode_ragged_in_graph(tf.convert_to_tensor(texts, tf.string), _check_length(max_length))
+        return self._encode_ragged_in_graph(tf.convert_to_tensor(texts, tf.string), check_length(max_length))
 
     def frame(
         self, ids: tf.RaggedTensor, pair: tf.RaggedTensor | None = None, *, max_length: int | None = None
@@ -133,22 +134,7 @@ class WordPiece(tf.Module):
         Raises:
             ValueError: max_length has no room for the special tokens.
         """
-        texts = [ids] if pair is None else [ids, pair]
-        special = 1 + len(texts)
-        if max_length is not None:
-            texts = _cut(texts, _check_length(max_length, special) - special)
-        rows = tf.size(ids.row_splits) - 1
-
-        def repeat(value: int) -> tf.RaggedTensor:
-            return tf.RaggedTensor.from_uniform_row_length(
-                tf.fill([rows], value), tf.constant(1, ids.row_splits.dtype)
-            )
-
-        tokens, segments = [repeat(self._cls_id)], [repeat(0)]
-        for place, text in enumerate(texts):
-            tokens += [text, repeat(self._separator_id)]
-            segments += [text.with_flat_values(tf.fill(tf.shape(text.flat_values), place)), repeat(place)]
-        return Framed(tf.concat(tokens, 1), tf.concat(segments, 1))
+        return frame(ids, pair, self.special_ids, max_length)
 
     def encode(
         self, texts: tf.Tensor, max_length: int, pair: tf.Tensor | None = None
@@ -171,7 +157,7 @@ class WordPiece(tf.Module):
         """
         texts = tf.convert_to_tensor(texts, tf.string)
         if pair is None:
-            return self._encode_in_graph(texts, _check_length(max_length))
+            return self._encode_in_graph(texts, check_length(max_length))
         framed = self.frame(self.tokenize(texts), self.tokenize(pair), max_length=max_length)
         return {
             "token_ids": framed.token_ids.to_tensor(self._padding_id),
@@ -306,36 +292,6 @@ class WordPiece(tf.Module):
             )
 
         return collect(advance, (starts, starts, tf.fill(tf.shape(starts), self._word_root)))
-
-
-def _check_length(max_length, special: int = 2) -> tf.Tensor:
-    if isinstance(max_length, int) and max_length < special:
-        raise ValueError(f"max_length must be at least {special}, for special tokens, not {max_length}.")
-    return tf.convert_to_tensor(max_length, tf.int32)
-
-
-def _cut(texts: list[tf.RaggedTensor], room: tf.Tensor) -> list[tf.RaggedTensor]:
-    """The first tokens of each, so that all fit into `room`: half of it for the shorter, if need be, the rest for the
-    longer."""
-    if len(texts) == 1:
-        return [_keep_first(texts[0], room)]
-    first, second = (tf.cast(text.row_lengths(), tf.int32) for text in texts)
-    shorter = tf.minimum(tf.minimum(first, second), room // 2)
-    longer = tf.minimum(tf.maximum(first, second), room - shorter)
-    return [
-        _keep_first(texts[0], tf.where(first > second, longer, shorter)),
-        _keep_first(texts[1], tf.where(first > second, shorter, longer)),
-    ]
-
-
-def _keep_first(text: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
-    splits = tf.cast(text.row_splits, tf.int32)
-    kept = tf.ragged.range(
-        splits[:-1], tf.minimum(splits[:-1] + lengths, splits[1:]), row_splits_dtype=tf.int32
-    )
-    return tf.RaggedTensor.from_row_splits(
-        tf.gather(text.flat_values, kept.flat_values), kept.row_splits, validate=False
-    )
 
 
 def _spell_pieces(vocabulary: WordPieceVocabulary, kinds):

@@ -93,6 +93,19 @@ def test_a_bare_model_is_read_as_one_with_a_head(preset: Path, backbone, tmp_pat
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_weights_of_other_formats_become_float32(preset: Path, backbone, tmp_path: Path, dtype: str) -> None:
+    import ml_dtypes
+
+    folder = tiny_distilbert.write_preset(tmp_path / dtype)
+    narrow = getattr(ml_dtypes, dtype, None) or np.dtype(dtype)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: value.astype(narrow) for name, value in tensors.items()}, folder / "model.safetensors")
+    for ours, theirs in zip(load_text_backbone(folder).weights, backbone.weights, strict=True):
+        assert ours.dtype == "float32"
+        np.testing.assert_array_equal(ours, theirs.numpy().astype(narrow).astype(np.float32))
+
+
 def test_dropout_is_read_from_hugging_faces_form(backbone) -> None:
     assert backbone.dropout == 0.02
 

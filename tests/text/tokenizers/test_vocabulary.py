@@ -7,11 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kerasft.errors import PresetError
-from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary, save_vocabulary
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [*SPECIAL, "the", "##ing", "a"]
@@ -58,23 +56,6 @@ def test_ids_are_the_places_of_the_pieces():
     assert (vocabulary.size, vocabulary.index["the"]) == (8, 5)
     ids = (vocabulary.padding_id, vocabulary.unknown_id, vocabulary.cls_id, vocabulary.separator_id)
     assert (*ids, vocabulary.mask_id) == (0, 1, 2, 3, 4)
-
-
-@given(
-    extra=st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=5).filter(
-        lambda e: not set(e) & set(SPECIAL)
-    ),
-    lowercase=st.booleans(),
-    strip_accents=st.booleans(),
-    limit=st.integers(1, 300),
-)
-def test_json_gives_the_same_vocabulary_and_fingerprint(extra, lowercase, strip_accents, limit):
-    vocabulary = WordPieceVocabulary(
-        (*SPECIAL, *extra), lowercase, strip_accents, max_characters_per_word=limit
-    )
-    again = WordPieceVocabulary.from_json(vocabulary.to_json())
-    assert again == vocabulary
-    assert again.fingerprint() == vocabulary.fingerprint()
 
 
 def test_the_fingerprint_changes_with_every_setting():
@@ -223,25 +204,6 @@ def test_the_caller_may_override_case_and_accents(tmp_path):
     vocabulary = load_vocabulary(path, lowercase=True, strip_accents=False)
     assert (vocabulary.lowercase, vocabulary.strip_accents) == (True, False)
     assert not load_vocabulary(path, lowercase=False).strip_accents
-
-
-def test_a_saved_vocabulary_is_read_back_whole(tmp_path):
-    vocabulary = WordPieceVocabulary(
-        (*PIECES, "\u2028", "中"),
-        True,
-        False,
-        split_cjk=False,
-        unknown="a",
-        continuation="@@",
-        max_characters_per_word=7,
-    )
-    save_vocabulary(vocabulary, tmp_path)
-    assert load_vocabulary(tmp_path) == vocabulary
-
-
-def test_a_piece_with_a_line_break_is_not_saved(tmp_path):
-    with pytest.raises(PresetError, match="line break"):
-        save_vocabulary(WordPieceVocabulary((*PIECES, "a\nb"), True, True), tmp_path)
 
 
 def test_reading_a_vocabulary_does_not_import_tensorflow():

@@ -1,0 +1,95 @@
+"""Families: what they say of keras-hub is so, presets find theirs, and another one is a file and a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import roberta_family
+import tiny_bert
+import tiny_distilbert
+from tolerances import TINY_BERT
+
+from kerasft.errors import PresetError
+from kerasft.models.text.families import (
+    FAMILIES,
+    family_of,
+    find_family,
+    list_families,
+    name_families,
+    recognise_family,
+)
+from kerasft.models.text.heads import accelerate_classifier, build_fast_classifier, publish_classifier
+from kerasft.models.text.presets import load_text_backbone
+from kerasft.models.text.sizes import EncoderSizes
+
+SIZES = (len(tiny_bert.PIECES), 2, 2, 32, 64, 64)
+
+
+@pytest.mark.parametrize("family", list_families(), ids=list(FAMILIES))
+def test_a_family_is_what_keras_hub_has(family) -> None:
+    backbone = family.build_backbone(family.sizes_class(*SIZES))
+    assert type(backbone) is getattr(keras_hub.models, family.hub_class)
+    assert set(backbone.input) == set(family.inputs)
+    assert family_of(backbone) is family
+    assert backbone.count_params() == family.sizes_class(*SIZES).count_parameters()
+    variables = family.find_hub_variables(backbone)
+    assert {variable.path for variable in variables.values()} == {each.path for each in backbone.weights}
+    stored = family.list_stored(family.sizes_class(*SIZES), {})
+    assert {key: np.prod(each.shape) for key, each in stored.items()} == {
+        key: np.prod(variable.shape) for key, variable in variables.items()
+    }
+
+
+def test_presets_find_their_family(tiny_preset: Path, tmp_path: Path) -> None:
+    assert find_family(tiny_preset).name == "bert"
+    assert find_family(tiny_distilbert.write_preset(tmp_path / "distilbert")).name == "distilbert"
+
+
+@pytest.mark.parametrize(
+    "config", [{"model_type": "gpt2"}, {"registered_name": "keras_hub>GPT2Backbone"}, {}]
+)
+def test_a_preset_of_no_known_family_is_refused_by_name(tmp_path: Path, config: dict) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert recognise_family(tmp_path) is None
+    with pytest.raises(PresetError, match="text tasks train BERT and DistilBERT"):
+        find_family(tmp_path)
+
+
+@pytest.mark.numerical
+def test_another_family_is_a_file_and_a_line(
+    tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras.utils.set_random_seed(0)
+    family, folder = roberta_family.FAMILY, tmp_path / "roberta"
+    original = family.build_backbone(family.sizes_class(*SIZES))
+    for number, variable in enumerate(original.weights):
+        noise = np.random.default_rng(number).standard_normal(variable.shape)
+        variable.assign(variable.numpy() + 0.1 * noise)
+    family.save_preset(original, family.load_tokenizer(tiny_preset), folder)
+    with pytest.raises(PresetError, match="The preset is a RobertaBackbone"):
+        load_text_backbone(folder)
+    monkeypatch.setitem(FAMILIES, "roberta", "roberta_family")
+    assert name_families() == "BERT, DistilBERT and RoBERTa"
+    assert find_family(folder).load_tokenizer(folder).vocabulary_size == SIZES[0]
+    backbone, batch = load_text_backbone(folder), tiny_bert.make_inputs(5, 12)
+    inputs = {name: batch[name] for name in family.inputs}
+    expected = original(inputs).numpy()
+    atol = TINY_BERT * max(1.0, float(np.abs(expected).max()))
+    pooled = family.build_fast_encoder(backbone, pooled=True)(inputs)
+    np.testing.assert_allclose(pooled, expected[:, 0], atol=atol)
+    fast = build_fast_classifier(backbone, 3, pooling="cls", dropout=0.0, seed=0)
+    public = publish_classifier(fast, load_text_backbone(folder), pooling="cls", dropout=0.0)
+    logits = fast(inputs, training=False)
+    np.testing.assert_allclose(public(inputs, training=False), logits, atol=4 * atol)
+    np.testing.assert_array_equal(
+        accelerate_classifier(public, pooling="cls")(inputs, training=False), logits
+    )
+
+
+def test_sizes_count_what_an_encoder_has() -> None:
+    assert EncoderSizes(10, 1, 1, 2, 3, 4).count_parameters() == 28 + 4 + 24 + (12 + 5) + 8
