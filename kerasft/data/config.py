@@ -44,7 +44,7 @@ class CsvSource(_TextFileSource):
 
 
 Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "IO", "plain"]
-"""How tags tell where an entity begins and ends. `IO` and `plain` have no letters before their types: neighbouring
+"""How tags mark where an entity begins and ends. `IO` and `plain` have no letters before their types: neighbouring
 words of one type are one entity, or each is one of its own, as parts of speech are."""
 
 
@@ -56,7 +56,7 @@ class JsonLinesSource(_TextFileSource):
     """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object. Texts with
     entities: `text` and `entities`, or `words` and `tags`; the usual names are known."""
     scheme: Scheme = "auto"
-    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
+    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
 
 
 class ConllSource(_TextFileSource):
@@ -68,7 +68,7 @@ class ConllSource(_TextFileSource):
     columns: dict[str, int] = pydantic.Field(default_factory=dict)
     """The columns of `words` and `tags`, from 0, or from the end: -1. Not given: the first and the last."""
     scheme: Scheme = "auto"
-    """How tags tell where an entity begins. `auto` finds out from all of the split's."""
+    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
     join: Literal["auto", "space", "nothing"] = "auto"
     """What is put between words to make the text. `auto`: nothing where they are single ideographs, else a space."""
 
@@ -80,7 +80,7 @@ class ParquetSource(_FileSource):
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
     """Which column holds each of the task's fields, `{text: review.body}`; a dot descends into a struct."""
     scheme: Scheme = "auto"
-    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
+    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
 
 
 class ImageFolderSource(Config):
@@ -109,7 +109,7 @@ class TfdsSource(Config):
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
     """Which feature holds each of the task's fields, `{text: sentence}`; a dot descends into a nested one."""
     scheme: Scheme = "auto"
-    """Of tags: how they tell where an entity begins. `auto` finds out from all of the split's."""
+    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
 
     @pydantic.model_validator(mode="after")
     def _is_named_once(self) -> TfdsSource:
@@ -132,9 +132,9 @@ class DataConfig(Config):
     train: Source | None = None
     """What the model learns from. May be missing where only `test` is evaluated or predicted."""
     validation: Source | None = None
-    """What choices are made on (best epoch, early stopping). Missing: cut from train, stratified, by seed."""
+    """What choices are made on (best epoch, early stopping). Missing: cut from train by seed, stratified by label."""
     test: Source | None = None
-    """What the reported figures are measured on. Missing: cut from train, stratified, by seed."""
+    """What the reported figures are measured on. Missing: cut from train by seed, stratified by label."""
     validation_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     """Share of train cut off where `validation` is missing; 0 for none."""
     test_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
@@ -142,8 +142,8 @@ class DataConfig(Config):
     max_rejected: float = pydantic.Field(0.01, ge=0.0, le=1.0)
     """The largest share of a split's rows that may be rejected before `prepare` stops with an error."""
     leaks: Literal["warn", "refuse", "drop"] = "warn"
-    """What to do about texts or pictures of validation or test that stand (exactly or nearly) in train as well:
-    tell, stop, or drop them from train."""
+    """What to do about examples of validation or test that stand (exactly or nearly) in train as well: warn, stop with
+    an error (`refuse`), or drop them from train. Of several inputs, all must be the same or nearly so."""
     near_duplicates: bool = True
     """Whether near duplicates are looked for, besides exact ones."""
     near_duplicate_similarity: float | None = pydantic.Field(None, ge=0.3, le=1.0)

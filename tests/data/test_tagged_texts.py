@@ -208,7 +208,7 @@ def test_keys_of_ones_own_are_named_by_columns(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", json.dumps({"doc": {"body": "Ada"}, "marks": [[0, 3, "p"]]}) + "\n")
     source = JsonLinesSource(format="jsonl", path=path, columns={"text": "doc.body", "entities": "marks"})
     assert prepare(tmp_path, alone(source)).split("train")[0]["entities"] == [(0, 3, 0)]
-    with pytest.raises(DataError, match="not told where the entities are"):
+    with pytest.raises(DataError, match="does not say which columns hold the entities"):
         prepare(tmp_path, alone(JsonLinesSource(format="jsonl", path=path, columns={"text": "doc.body"})))
 
 

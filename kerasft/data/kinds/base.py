@@ -87,7 +87,7 @@ class Kind(abc.ABC):
         Args:
             source: their format's settings.
             files: the split's.
-            progress: told of what was found out about them.
+            progress: where what was found out about them is reported.
 
         Returns:
             By default the field itself, which is one column.
@@ -124,7 +124,7 @@ class Kind(abc.ABC):
         return np.frombuffer(digests, np.uint64), None
 
     def open_signatures(self, folder: Path) -> Signatures | None:
-        """Where signatures are kept while rows are read; None where near duplicates cannot be told."""
+        """Where signatures are kept while rows are read; None where values have no near duplicates."""
         return None
 
     def find_near_pairs(

@@ -51,8 +51,8 @@ def parse_boxes(value: Any) -> list[Box]:
 
 def _parse_box(item: Any, number: int) -> Box:
     if not isinstance(item, Mapping):
-        told = f"box {number}: expected an object with {', '.join(SIDES)}, found {describe_value(item)}"
-        raise InvalidValue("box is not an object", told)
+        detail = f"box {number}: expected an object with {', '.join(SIDES)}, found {describe_value(item)}"
+        raise InvalidValue("box is not an object", detail)
     corners = next((names for names in _CORNERS if all(name in item for name in names)), None)
     coco = next((item[name] for name in _COCO if name in item), None)
     try:
@@ -68,8 +68,8 @@ def _parse_box(item: Any, number: int) -> Box:
     except InvalidValue as error:
         raise InvalidValue(error.reason, f"box {number}: {error.detail}".rstrip(": ")) from None
     if right <= left or bottom <= top:
-        told = f"box {number}: left {left:g}, top {top:g}, right {right:g}, bottom {bottom:g}"
-        raise InvalidValue("box has no area", told)
+        detail = f"box {number}: left {left:g}, top {top:g}, right {right:g}, bottom {bottom:g}"
+        raise InvalidValue("box has no area", detail)
     return Box(left, top, right, bottom, label)
 
 
@@ -92,7 +92,7 @@ class BoxesKind(Kind):
 
     def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
         height, width = size_px
-        boxes, told = [], []
+        boxes, mended = [], []
         for number, box in enumerate(_unpack(value.payload), 1):
             inside = Box(
                 max(box.left, 0.0),
@@ -105,12 +105,12 @@ class BoxesKind(Kind):
             if inside.right <= inside.left or inside.bottom <= inside.top:
                 return InvalidValue("box outside of the picture", f"{place} of {width} × {height} pixels")
             if inside != box:
-                told.append(f"{place} reaches beyond {width} × {height} pixels")
+                mended.append(f"{place} reaches beyond {width} × {height} pixels")
             boxes.append(inside)
-        if not told:
+        if not mended:
             return value
-        note, mended = "boxes beyond the picture's edges", "; ".join(told[:5])
-        return value._replace(payload=_pack(boxes), note=note, mended=mended)
+        note = "boxes beyond the picture's edges"
+        return value._replace(payload=_pack(boxes), note=note, mended="; ".join(mended[:5]))
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

@@ -36,8 +36,8 @@ def read_mask(data: bytes) -> np.ndarray:
     png = parse_png(data)
     with Image.open(io.BytesIO(png.lean), formats=["PNG"]) as image:
         if image.mode not in ("1", "L", "P"):
-            told = f"pixels are {image.mode}; numbers of classes are 8-bit greys, or places in a palette"
-            raise InvalidPicture("mask holds no numbers", told)
+            detail = f"pixels are {image.mode}; numbers of classes are 8-bit greys, or places in a palette"
+            raise InvalidPicture("mask holds no numbers", detail)
         numbers = np.asarray(image).astype(np.uint8)
         # Pillow spreads greys of fewer than 8 bits over 0 to 255
         return numbers // (255 // (2**png.depth - 1)) if image.mode == "L" else numbers
@@ -67,8 +67,8 @@ class MaskKind(Kind):
         if classes is not None:
             strange = np.setdiff1d(mask, [*range(len(classes)), VOID])
             if len(strange):
-                told = f"{strange[0]}; there are {len(classes)} classes, and {VOID} for pixels of none"
-                return InvalidValue("unknown class number", told)
+                detail = f"{strange[0]}; there are {len(classes)} classes, and {VOID} for pixels of none"
+                return InvalidValue("unknown class number", detail)
         buffer = io.BytesIO()
         Image.fromarray(mask).save(buffer, "PNG")
         return ReadValue(buffer.getvalue(), size_px=mask.shape)
@@ -77,8 +77,8 @@ class MaskKind(Kind):
         if value.size_px == size_px:
             return value
         height, width = value.size_px or (0, 0)
-        told = f"{width} × {height} pixels, and the picture has {size_px[1]} × {size_px[0]}"
-        return InvalidValue("mask of another size", told)
+        detail = f"{width} × {height} pixels, and the picture has {size_px[1]} × {size_px[0]}"
+        return InvalidValue("mask of another size", detail)
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

@@ -39,7 +39,7 @@ _MEANINGS = {
 
 
 class TaggedTextKind(TextKind):
-    """A string, where its words are if its file told, and its entities: (start, end, type), in characters.
+    """A string, where its words are if its file says so, and its entities: (start, end, type), in characters.
 
     Stored as the text, a NUL, and the rest as JSON. The types of its entities are the labels of a field `of` it.
     """
@@ -156,7 +156,7 @@ def _choose_fields(source: Source, field: Field) -> list[Field]:
     """What to read of each row.
 
     Raises:
-        DataError: the format cannot hold texts with entities, or its columns do not tell where they are.
+        DataError: the format cannot hold texts with entities, or the config does not say which columns hold them.
     """
     if isinstance(source, CsvSource | ImageFolderSource):
         raise DataError(
@@ -173,7 +173,7 @@ def _choose_fields(source: Source, field: Field) -> list[Field]:
         return [Field(name, "part") for name in named]
     assert isinstance(source, JsonLinesSource | ParquetSource | TfdsSource)
     raise DataError(
-        "It is not told where the entities are.",
+        "The config does not say which columns hold the entities.",
         where="data",
         fix="Set columns: {words: …, tags: …}, or {text: …, entities: …}.",
     )

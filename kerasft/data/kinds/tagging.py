@@ -34,7 +34,7 @@ class Tagged(NamedTuple):
 
     text: str
     words: list[tuple[int, int]]
-    """(start, end) of each, in characters; none where the row told none."""
+    """(start, end) of each, in characters; none where the row has none."""
     entities: list[Entity]
     """Sorted; they do not overlap."""
     note: str = ""
@@ -74,7 +74,7 @@ def read_tags(tags: Any) -> list[str]:
         raise InvalidValue("tags are not a list", f"found {describe_value(tags)}")
     for tag in tags:
         if not isinstance(tag, str):
-            numbered = "; the file does not tell the names of its tags: write these, B-person and so on"
+            numbered = "; the file does not hold the names of its tags: write these, B-person and so on"
             raise InvalidValue(
                 "tag is not a string",
                 f"found {describe_value(tag)}{numbered if isinstance(tag, int) else ''}",
@@ -87,7 +87,7 @@ def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
     """A text from words and their tags.
 
     Args:
-        parts: `words` and `tags`, lists of as many strings; a `text` if it is told as well, in which they stand.
+        parts: `words` and `tags`, lists of as many strings; a `text` in which they stand, if there is one.
         scheme: of the tags.
         join: what is put between words, `space`, `nothing` or `auto`.
 
@@ -111,10 +111,10 @@ def parse_words(parts: Mapping[str, Any], scheme: Scheme, join: str) -> Tagged:
         for first, last, kind in find_spans(tags, scheme)
         if ranks[first] < ranks[last]
     ]
-    told = [f"word {kept[place] + 1}, {words[place][:30]!r}: {what}" for place, what in breaks[:5]]
-    told += [f"word {place + 1} has nothing visible in it and is left out" for place in left_out[:5]]
+    faults = [f"word {kept[place] + 1}, {words[place][:30]!r}: {what}" for place, what in breaks[:5]]
+    faults += [f"word {place + 1} has nothing visible in it and is left out" for place in left_out[:5]]
     note = "broken tags" if breaks else "invisible words left out" if left_out else ""
-    return Tagged(parse_text(text), places, entities, note, "; ".join(told))
+    return Tagged(parse_text(text), places, entities, note, "; ".join(faults))
 
 
 def _check_words(parts: Mapping[str, Any]) -> tuple[Sequence[str], list[str]]:
@@ -151,7 +151,7 @@ def _is_ideograph(character: str) -> bool:
 
 
 def _locate(words: Sequence[str], text: Any) -> tuple[str, list[tuple[int, int]]]:
-    """Where words stand in a text that was told beside them."""
+    """Where words stand in the text that their row has beside them."""
     text = parse_text(text)
     places, end = [], 0
     for number, word in enumerate(words, 1):
@@ -164,7 +164,7 @@ def _locate(words: Sequence[str], text: Any) -> tuple[str, list[tuple[int, int]]
 
 
 def parse_spans(parts: Mapping[str, Any]) -> Tagged:
-    """A text with entities told as spans.
+    """A text with entities given as spans.
 
     An entity is `[start, end, type]`, or an object with `start`, `end` and `type` (or `label`), or one of CLUENER's
     with `entity_type`, `entity` and `entity_index`: `{begin, end}`. Of entities that overlap the longest is kept, and
@@ -226,8 +226,8 @@ def _read_entity(item: Any, number: int) -> tuple[int, int, Any, str | None]:
     elif isinstance(item, list | tuple) and len(item) == 3:
         values = list(item)
     else:
-        told = f"entity {number}: expected [start, end, type] or an object, found {describe_value(item)}"
-        raise InvalidValue("entity is no span", told)
+        detail = f"entity {number}: expected [start, end, type] or an object, found {describe_value(item)}"
+        raise InvalidValue("entity is no span", detail)
     start, end, kind = values
     if (
         not (isinstance(start, int) and isinstance(end, int))

@@ -30,9 +30,11 @@ class Labels:
             try:
                 parsed = parse_label(name)
             except InvalidValue as error:
-                told = f"{error.reason}{f': {error.detail}' if error.detail else ''}"
+                problem = f"{error.reason}{f': {error.detail}' if error.detail else ''}"
                 raise ConfigError(
-                    f"{shorten(name)!r} is no label: {told}.", where="task.labels", fix="Write it otherwise."
+                    f"{shorten(name)!r} is no label: {problem}.",
+                    where="task.labels",
+                    fix="Write it otherwise.",
                 ) from None
             if parsed in self.numbers:
                 raise ConfigError(

@@ -1,4 +1,4 @@
-"""What is looked at before a dataset is published: duplicates and leaks; and what the user is told of it."""
+"""What is looked at before a dataset is published: duplicates and leaks; and what is said of it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def handle_leaks(
                 "examples": examples,
             }
             if contradicting:
-                progress.warn(_tell_contradiction(key, found[key], pairs, noun, name_label, later not in cut))
+                progress.warn(
+                    _describe_contradiction(key, found[key], pairs, noun, name_label, later not in cut)
+                )
     from_train = {
         key: leaks for key, leaks in leaks_of.items() if key.startswith("train → ") and len(leaks.sources)
     }
@@ -77,12 +79,12 @@ def handle_leaks(
         )
     for key, entry in found.items():
         if entry["exact"] + entry["near"] and not entry["dropped"]:
-            told, lines = _explain_one(key, entry, noun, shown=3)
-            progress.warn(f"{told} {'; '.join(lines)}.")
+            message, lines = _explain_one(key, entry, noun, shown=3)
+            progress.warn(f"{message} {'; '.join(lines)}.")
     return found
 
 
-def _tell_contradiction(
+def _describe_contradiction(
     key: str,
     entry: dict[str, Any],
     pairs: list[tuple[int, int]],
@@ -94,7 +96,7 @@ def _tell_contradiction(
     count, total = entry["contradicting"], entry["exact"] + entry["near"]
     nearly = "" if not entry["near"] else "nearly " if not entry["exact"] else "exactly or nearly "
     which = f"{noun}s that {nearly}stand" if total > 1 else f"{noun} that {nearly}stands"
-    told = f"{earlier} and {later} contradict each other: of {total:,} {which} in both"
+    message = f"{earlier} and {later} contradict each other: of {total:,} {which} in both"
     (there, here), often = Counter(pairs).most_common(1)[0] if pairs else ((0, 0), 0)
     shown = (
         f"; {often:,} {'are' if often > 1 else 'is'} {name_label(there)!r} in {earlier} and {name_label(here)!r} "
@@ -105,7 +107,7 @@ def _tell_contradiction(
     have = "have" if count > 1 else "has"
     swapped = ", and whether the labels of one are swapped" if 2 * count > total else ""
     check = f"Check how each file writes its labels{swapped}" if own else f"Check the labels of these {noun}s"
-    return f"{told}, {count:,} {have} another label in {later}{shown}. {check}."
+    return f"{message}, {count:,} {have} another label in {later}{shown}. {check}."
 
 
 def warn_of_swapped_labels(
@@ -115,14 +117,14 @@ def warn_of_swapped_labels(
     names: Sequence[str],
     progress: Progress,
 ) -> None:
-    """Tells where two labels of a split mean each other in train, as far as words tell.
+    """Warns where two labels of a split seem to be swapped, judging by the words of their texts.
 
     Args:
         splits: uint8 (rows,), each row's split; train is 0.
         own: the splits that have files of their own, and their numbers.
         read: of rows, the texts and the numbers of their labels, or the entities and those of their types.
         names: the labels'.
-        progress: told of it.
+        progress: where it is reported.
     """
     for split, number in own.items():
         train, other = sample_rows(splits, 0, number)
@@ -171,25 +173,25 @@ def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Des
 def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
     parts = []
     for key, entry in found.items():
-        told, lines = _explain_one(key, entry, noun, EXAMPLES)
-        parts.append("\n".join([told, *(f"    {line}" for line in lines)]))
+        message, lines = _explain_one(key, entry, noun, EXAMPLES)
+        parts.append("\n".join([message, *(f"    {line}" for line in lines)]))
     return "\n".join(parts)
 
 
 def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
     earlier, later = key.split(" → ")
     exact, near = _count(entry["exact"], noun), f"{entry['near']:,} nearly do{'es' * (entry['near'] == 1)}"
-    told = f"Of {later}, {exact} in {earlier} as well, and {near}:"
+    message = f"Of {later}, {exact} in {earlier} as well, and {near}:"
     if not entry["near"]:
-        told = f"Of {later}, {exact} in {earlier} as well:"
+        message = f"Of {later}, {exact} in {earlier} as well:"
     elif not entry["exact"]:
-        told = f"Of {later}, {_count(entry['near'], noun, 'nearly ')} in {earlier} as well:"
+        message = f"Of {later}, {_count(entry['near'], noun, 'nearly ')} in {earlier} as well:"
     lines = []
     for example in entry["examples"][:shown]:
         how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
         quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
         lines.append(f"{example['row']} {how} {example['stands_in']}{quoted}")
-    return told, lines
+    return message, lines
 
 
 def _count(number: int, noun: str, how: str = "") -> str:

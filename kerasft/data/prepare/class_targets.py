@@ -31,7 +31,7 @@ class ClassTarget:
         noun: what messages call what an example holds.
         config: the `data` section.
         files: train's.
-        progress: told of what is odd.
+        progress: where what is odd is reported.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class ClassTarget:
         check_labels(counts, self._progress, not self._part)
 
     def warn_of_swapped(self, store: RowStore, splits: np.ndarray, own: dict[str, int]) -> None:
-        """Says where two classes of a split mean each other in train, as far as words tell.
+        """Warns where two classes of a split seem to be swapped, judging by the words of their texts.
 
         Args:
             store: all rows.

@@ -7,7 +7,7 @@ import numpy as np
 _MIX = 0x9E3779B97F4A7C15
 LARGEST_UNIT, LARGEST_UNIT_OF_FEW = 0.05, 4
 """Near duplicates stay together up to this share of the rows cut, and up to so many rows in any case; larger groups are
-told apart by their exact text, and an exact text that frequent stays in train."""
+separated by their exact text, and an exact text that frequent stays in train."""
 
 
 def cut(
@@ -22,7 +22,7 @@ def cut(
 
     The order of the cut follows from the seed and the texts alone, not from the order of the rows. Of each label a
     split gets its share, rounded, and at least one row where the label has three; more only where the last text has
-    duplicates. Where train would keep no row of a label, its near duplicates are told apart by their exact text; where
+    duplicates. Where train would keep no row of a label, its near duplicates are separated by their exact text; where
     that is not enough, one of its texts stays in train.
 
     Args:

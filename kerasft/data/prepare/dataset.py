@@ -51,7 +51,7 @@ def prepare_dataset(
         folder: where the dataset goes.
         base: the folder that relative paths start from.
         seed: decides which rows are cut for a missing validation or test split.
-        progress: told of what is found.
+        progress: where what is found is reported.
 
     Raises:
         ConfigError: `columns` names something that examples do not have, or `folder` holds something else than a

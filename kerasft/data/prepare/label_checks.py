@@ -12,7 +12,7 @@ from kerasft.progress import Progress
 FEW_ROWS = 10
 """Of a label in train: what is measured on its share of a test split says next to nothing."""
 _FEWEST_ROWS = 6
-"""Of which it can be told that text and label are swapped."""
+"""From how many rows on text and label can be recognised as swapped."""
 SMALL_SPLIT = 30
 """Rows of a validation or test split, below which figures on it mean little."""
 _MISSING = frozenset(("nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "?", "-"))
@@ -27,7 +27,7 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, classifi
 
     Args:
         counts: split → label → rows.
-        progress: told of what is odd.
+        progress: where what is odd is reported.
         classified: whether a label is that of a whole example.
     """
     train = counts.get("train")
@@ -65,9 +65,11 @@ def _warn_of_few(counts: dict[str, dict[str, int]], progress: Progress) -> None:
     small = {split: count for split, count in rows.items() if 0 < count < SMALL_SPLIT}
     if small:
         smallest = min(small, key=small.__getitem__)
-        told = " and ".join(f"{split} has {count:,} row{'s' * (count > 1)}" for split, count in small.items())
+        sizes = " and ".join(
+            f"{split} has {count:,} row{'s' * (count > 1)}" for split, count in small.items()
+        )
         progress.warn(
-            f"{told}: figures on so few mean little; one answer more changes accuracy by "
+            f"{sizes}: figures on so few mean little; one answer more changes accuracy by "
             f"{1 / small[smallest]:.0%}. Add rows, or name a larger file under data.{smallest}."
         )
 
@@ -82,7 +84,7 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
 
     Args:
         counts: of train, label → rows.
-        progress: told of it.
+        progress: where it is reported.
         noun: what an example holds.
         several: whether an example may have several labels.
     """

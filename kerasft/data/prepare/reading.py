@@ -157,7 +157,7 @@ class SplitReader:
     def _locate(self, reject: Reject, file: SourceFile) -> str:
         """How a message calls a rejected row."""
         if self._named and reject.content:
-            # rows of a folder are its files, and their numbers tell nothing
+            # rows of a folder are its files, and their numbers mean nothing
             return reject.content if file.path.is_dir() else f"{file.name}:{reject.row}: {reject.content}"
         return f"{file.name}:{reject.row}"
 
@@ -266,8 +266,8 @@ _NEARLY_ALL = 0.9
 def _suggest(split: SplitCounts, name: str) -> str:
     (reason, count), *_ = split.rejected.most_common(1)
     nearly_all = split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
-    told = _CAUSES.get(reason) if nearly_all else None
-    return (told or "Mend them, or raise data.max_rejected.").replace("SPLIT", name)
+    cause = _CAUSES.get(reason) if nearly_all else None
+    return (cause or "Mend them, or raise data.max_rejected.").replace("SPLIT", name)
 
 
 class RejectsError(DataError):

@@ -49,7 +49,7 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
     Args:
         config: the `data` section.
         base: the folder that relative paths start from.
-        progress: told of it.
+        progress: where it is reported.
 
     Raises:
         DataError: the folder lacks the split that is meant.
@@ -63,7 +63,7 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
         found = find_split_folders(folder) if folder.is_dir() else {}
         if not found:
             if split == "train" and folder.is_dir():
-                _tell_unused(config, folder.resolve(), source.path, progress)
+                _note_unused(config, folder.resolve(), source.path, progress)
             continue
         if split not in found:
             raise DataError(
@@ -79,12 +79,12 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
             taken[name] = source.model_copy(update={"path": path})
     if not taken:
         return config
-    told = ", ".join(f"{name} is {source.path}" for name, source in taken.items())
-    progress.note(f"The folder holds splits, and no classes: {told}.")
+    taken_for = ", ".join(f"{name} is {source.path}" for name, source in taken.items())
+    progress.note(f"The folder holds splits, and no classes: {taken_for}.")
     return config.model_copy(update=taken)
 
 
-def _tell_unused(config: DataConfig, folder: Path, path: str, progress: Progress) -> None:
+def _note_unused(config: DataConfig, folder: Path, path: str, progress: Progress) -> None:
     """Says that the other splits beside train's folder are not used, where the config names none."""
     beside = find_split_folders(folder.parent)
     if beside.get("train") != folder:

@@ -272,10 +272,10 @@ class Preparation:
         words = max(len(text.split()) for text in sentences)
         if words < _LONG_SENTENCE:
             return
-        told = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
+        sentences_read = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
         raise DataError(
-            f"train is {told} of {words:,} words, too few to cut other splits from: the empty lines between its "
-            "sentences seem to be missing.",
+            f"train is {sentences_read} of {words:,} words, too few to cut other splits from: the empty lines between "
+            "its sentences seem to be missing.",
             where=next(file.name for split, file in self.files if split == "train"),
             fix="Put an empty line after each sentence.",
         )
@@ -316,8 +316,8 @@ class Preparation:
         }
 
     def _describe_field(self, kind: Kind) -> dict[str, Any]:
-        told = {"name": kind.field.name, "kind": kind.field.kind, "role": kind.field.role}
-        return told | ({"labels": list(kind.names)} if isinstance(kind, LabelKind) else {})
+        entry = {"name": kind.field.name, "kind": kind.field.kind, "role": kind.field.role}
+        return entry | ({"labels": list(kind.names)} if isinstance(kind, LabelKind) else {})
 
 
 def _without_place(value: Any) -> Any:

@@ -39,16 +39,16 @@ def check_train_labels(
         what = f"No row of train has a {part} with a label."
         fix = f"Check which column holds them, and under which key the label of a {part} stands."
     elif not present:
-        what, fix = "No row of train has a label.", _tell_column(source, label_column)
+        what, fix = "No row of train has a label.", _describe_column(source, label_column)
     elif isinstance(source, ImageFolderSource):
-        what, fix = _tell_folders(present[0], files)
+        what, fix = _describe_folders(present[0], files)
     else:
         what = f"All rows of train have one label, {present[0]!r}."
-        fix = f"A classifier needs examples of at least two labels: {_tell_column(source, label_column)}"
+        fix = f"A classifier needs examples of at least two labels: {_describe_column(source, label_column)}"
     raise DataError(what, where="data.train", fix=fix)
 
 
-def _tell_column(source: Source | None, column: object) -> str:
+def _describe_column(source: Source | None, column: object) -> str:
     part = ", or to read more of the dataset (split)" if isinstance(source, TfdsSource) else ""
     return (
         f"add rows of others{part}; or, if {column!r} is not the column that holds the label, set data.train's "
@@ -56,7 +56,7 @@ def _tell_column(source: Source | None, column: object) -> str:
     )
 
 
-def _tell_folders(label: str, files: Sequence[SourceFile]) -> tuple[str, str]:
+def _describe_folders(label: str, files: Sequence[SourceFile]) -> tuple[str, str]:
     """What to say of pictures that are of one class."""
     names = [folder.name for file in files for folder in list_folders(file.path)]
     places = " and ".join(file.name for file in files)
@@ -107,8 +107,8 @@ def check_kept_labels(
         deeds.append("what stands in another split as well was dropped")
         ways.append("set data.leaks: warn")
     left = f"only {present[0]!r} is" if present else f"no {part or 'label'} is"
-    told = ", ".join(
+    counted = ", ".join(
         f"{count:,} {name!r}" for name, count in sorted(read.items(), key=lambda one: -one[1])[:5]
     )
-    what = f"After {' and '.join(deeds)}, {left} left in train; its files have {told}."
+    what = f"After {' and '.join(deeds)}, {left} left in train; its files have {counted}."
     raise DataError(what, where="data.train", fix=f"{'; or '.join(ways)}.")

@@ -9,7 +9,7 @@ from data_makers import TAGGED_TEXT_FIELDS as TAGGED
 from data_makers import csv_source, sentences
 
 from kerasft.data.config import DataConfig
-from kerasft.data.prepare.checks import _explain_one, _tell_contradiction
+from kerasft.data.prepare.checks import _describe_contradiction, _explain_one
 from kerasft.data.prepare.contradictions import find_swapped
 from kerasft.data.prepare.dataset import prepare_dataset
 
@@ -60,8 +60,8 @@ def test_texts_of_two_splits_with_other_labels_contradict(tmp_path, prepare, pro
 
 def test_one_text_of_a_split_that_was_cut_is_told_in_the_singular():
     entry = {"contradicting": 1, "exact": 1, "near": 5}
-    told = _tell_contradiction("train → test", entry, [(0, 1)], "text", "ab".__getitem__, own=False)
-    assert told == (
+    message = _describe_contradiction("train → test", entry, [(0, 1)], "text", "ab".__getitem__, own=False)
+    assert message == (
         "train and test contradict each other: of 6 texts that exactly or nearly stand in both, 1 has another label "
         "in test; 1 is 'a' in train and 'b' in test. Check the labels of these texts."
     )
