@@ -105,16 +105,26 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable
     return run_all(tmp_path_factory, "tiny", load_experiment())
 
 
-@pytest.fixture(scope="session")
-def tiny_distilbert_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny experiment on a DistilBERT in Hugging Face's form, all stages done. To be read only."""
+def run_distilbert(factory: pytest.TempPathFactory, name: str, makers: Any) -> Any:
+    """The run folder of a tiny experiment on a DistilBERT in Hugging Face's form, all stages done."""
 
     def write(folder: Path) -> None:
-        preset = tiny_distilbert.write_preset(folder / "preset")
-        tiny_bert.write_experiment(folder, preset, name="tiny-distilbert")
+        makers.write_experiment(folder, tiny_distilbert.write_preset(folder / "preset"))
 
-    folder = build_once(tmp_path_factory, "distilbert-experiment", write)
-    return run_all(tmp_path_factory, "tiny-distilbert", make_loader(folder / "experiment.yaml")())
+    folder = build_once(factory, f"{name}-experiment", write)
+    return run_all(factory, name, make_loader(folder / "experiment.yaml")())
+
+
+@pytest.fixture(scope="session")
+def tiny_distilbert_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny experiment on a DistilBERT, all stages done. To be read only: copy it to change it."""
+    return run_distilbert(tmp_path_factory, "tiny-distilbert", tiny_bert)
+
+
+@pytest.fixture(scope="session")
+def tiny_distilbert_entity_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny experiment on entities and a DistilBERT, all stages done. To be read only: copy it to change it."""
+    return run_distilbert(tmp_path_factory, "tiny-distilbert-entities", tiny_entities)
 
 
 @pytest.fixture(scope="session")

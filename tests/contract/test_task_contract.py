@@ -32,6 +32,7 @@ EXPERIMENTS = {
     "token_classification": "tiny_entity_run",
     "image_classification": "tiny_image_run",
     "text_classification, DistilBERT": "tiny_distilbert_run",
+    "token_classification, DistilBERT": "tiny_distilbert_entity_run",
 }
 """A task, and a variant of it behind a comma → the fixture that gives a run folder of it, all stages done."""
 

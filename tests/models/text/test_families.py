@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
-import roberta_family
 import tiny_bert
 import tiny_distilbert
 from tolerances import TINY_BERT
@@ -17,6 +17,7 @@ from tolerances import TINY_BERT
 from kerasft.errors import PresetError
 from kerasft.models.text.families import (
     FAMILIES,
+    TextFamily,
     family_of,
     find_family,
     list_families,
@@ -60,12 +61,22 @@ def test_a_preset_of_no_known_family_is_refused_by_name(tmp_path: Path, config: 
         find_family(tmp_path)
 
 
+def read_example() -> str:
+    """The family that docs/extending.md writes out."""
+    guide = (Path(__file__).parents[3] / "docs" / "extending.md").read_text(encoding="utf-8")
+    section = guide.split("## A new text family")[1].split("\n## ")[0]
+    return section.split("```python\n")[1].split("```")[0]
+
+
 @pytest.mark.numerical
 def test_another_family_is_a_file_and_a_line(
     tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keras.utils.set_random_seed(0)
-    family, folder = roberta_family.FAMILY, tmp_path / "roberta"
+    (tmp_path / "roberta_family.py").write_text(read_example())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    family: TextFamily = importlib.import_module("roberta_family").FAMILY
+    folder = tmp_path / "roberta"
     original = family.build_backbone(family.sizes_class(*SIZES))
     for number, variable in enumerate(original.weights):
         noise = np.random.default_rng(number).standard_normal(variable.shape)
