@@ -58,8 +58,12 @@ class _Manifest(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check_agreement(self) -> _Manifest:
         for field in self.fields:
-            if field.kind not in KINDS or not field.name.isidentifier():
-                raise ValueError(f"it has a field {field.name!r} of the kind {field.kind!r}")
+            if field.kind not in KINDS:
+                raise ValueError(
+                    f"the field {field.name!r} is of the kind {field.kind!r}, which there is not"
+                )
+            if not field.name.isidentifier():
+                raise ValueError(f"{field.name!r} is no name of a field")
         if len({field.name for field in self.fields}) < len(self.fields):
             raise ValueError("two of its fields have one name")
         first = next((field for field in self.fields if field.labels is not None), None)
