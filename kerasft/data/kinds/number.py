@@ -76,9 +76,9 @@ class NumberKind(Kind):
         """Its mean, standard deviation, least and greatest value."""
         if not len(column):
             return {}
+        least, most = self.decode(column.min()), self.decode(column.max())
         column = column.astype(np.float64)
-        figures = {"mean": column.mean(), "std": column.std(), "min": column.min(), "max": column.max()}
-        return {name: float(value) for name, value in figures.items()}
+        return {"mean": float(column.mean()), "std": float(column.std()), "min": least, "max": most}
 
 
 def _read(value: Any) -> ReadValue | InvalidValue:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data_makers import FIELDS, TAGGED_TEXT_FIELDS, csv_source, sentences
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_pictures
 
 from kerasft.data.config import DataConfig
@@ -184,6 +186,60 @@ def test_too_few_rows_to_cut_are_told_without_a_word_of_labels(tmp_path, prepare
     with pytest.raises(DataError, match="train has too few different examples to cut validation") as error:
         prepare_fields(data, PAIR)
     assert "label" not in str(error.value)
+
+
+def test_numbers_are_inputs_that_are_the_same_where_they_are_equal(tmp_path, prepare_fields):
+    texts = sentences(random.Random(11), 8, shortest=20, longest=30)
+    fields = (Field("text", "text"), Field("year", "number"), Field("label", "label", "target"))
+    train = [(text, 1900 + i) for i, text in enumerate(texts)]
+    test = [
+        (texts[0], 1900.0),
+        (texts[1], 1950),
+        (texts[2] + " again", 1902),
+        (texts[3] + " again", 1950),
+    ]
+    data = {
+        split: write_rows(
+            tmp_path / f"{split}.jsonl",
+            [{"text": text, "year": year, "label": "ab"[i % 2]} for i, (text, year) in enumerate(rows)],
+        )
+        for split, rows in (("train", train), ("test", test))
+    }
+    dataset = prepare_fields({**data, "validation_share": 0}, fields)
+    leaks = dataset.manifest["leaks"]["train → test"]
+    assert [(example["row"], example["stands_in"]) for example in leaks["examples"]] == [
+        ("test.jsonl:1", "train.jsonl:1"),
+        ("test.jsonl:3", "train.jsonl:3"),
+    ]
+    assert (leaks["exact"], leaks["near"]) == (1, 1)
+    assert dataset.split("train").take([4]) == [{"text": texts[4], "year": 1904.0, "label": 0}]
+
+
+CELLS = st.one_of(st.none(), st.just(" "), st.integers(-9, 9), st.text("ab cé\n", max_size=4), st.booleans())
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=12))
+def test_whatever_rows_hold_each_is_kept_as_it_is_or_rejected_by_number(tmp_path, prepare_fields, cells):
+    def is_text(value):
+        return isinstance(value, str) and bool(value.strip())
+
+    def is_number(value):
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    rows = [{"first": "a text", "second": "another", "score": 0}]
+    rows += [{"first": first, "second": second, "score": score} for first, second, score in cells]
+    good = [is_text(row["first"]) and is_text(row["second"]) and is_number(row["score"]) for row in rows]
+    data = {"train": write_rows(tmp_path / "a.jsonl", rows), "max_rejected": 1.0, **OWN}
+    dataset = prepare_fields({**data, "near_duplicates": False}, PAIR)
+    split = dataset.split("train")
+    assert split.take(range(len(split))) == [row for row, kept in zip(rows, good, strict=True) if kept]
+    assert [row for row, _, _ in read_rejects(dataset)] == [
+        number for number, kept in enumerate(good, 1) if not kept
+    ]
+    assert [split.origin(i) for i in range(len(split))] == [
+        f"a.jsonl:{number}" for number, kept in enumerate(good, 1) if kept
+    ]
 
 
 # A text, and nothing to learn of it beside.
