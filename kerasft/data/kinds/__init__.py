@@ -20,6 +20,13 @@ KINDS = {
 """A field's kind → the module whose `KindClass` handles it, imported when it is first needed."""
 
 
+def load_kind_class(name: str) -> Any:
+    """The `Kind` of this name; `Kind` itself of a part, of which nothing special is known."""
+    if name == "part":
+        return importlib.import_module("kerasft.data.kinds.base").Kind
+    return importlib.import_module(KINDS[name]).KindClass
+
+
 def load_kind(field: Field) -> Any:
     """A new `Kind` for a field; it may remember what it has read."""
-    return importlib.import_module(KINDS[field.kind]).KindClass(field)
+    return load_kind_class(field.kind)(field)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,12 @@ class Kind(abc.ABC):
     """Whether messages show a value's beginning; its payload then begins with its text, see `store.read_text`."""
     named: ClassVar[bool] = False
     """Whether each value has a name of its own, such as a file's."""
+    column_of: ClassVar[Literal["text", "pictures", "anything"]] = "anything"
+    """What a file's column must be to hold it, where files say what their columns are."""
+    reads_class_names: ClassVar[bool] = True
+    """Whether a number that a file calls the number of a class is read as the class's name."""
+    spell: ClassVar[Callable[[str], str] | None] = None
+    """How a cell of a file that holds text alone, such as CSV, is written before it is read."""
     decoded_by_tfds: ClassVar[bool] = True
     """False: `decode_example` is given the bytes as they are stored."""
     in_pixels: ClassVar[bool] = False

@@ -40,6 +40,8 @@ class ImageKind(Kind):
 
     noun = "picture"
     named = True
+    column_of = "pictures"
+    reads_class_names = False
     decoded_by_tfds = False  # a picture's bytes are wanted, not its pixels
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from kerasft.data.kinds.base import Kind, ReadValue
-from kerasft.data.kinds.fields import Field, InvalidValue, parse_label
+from kerasft.data.kinds.fields import Field, InvalidValue, parse_label, spell_label
 from kerasft.data.kinds.vocabulary import Labels, sort_labels
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
@@ -21,6 +21,7 @@ class LabelKind(Kind):
     """
 
     noun = "label"
+    spell: ClassVar[Callable[[str], str] | None] = staticmethod(spell_label)
     column_type: ClassVar[type | None] = np.int32
     several = False
     """Whether an example has any number of classes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.kinds.fields import parse_labels
+from kerasft.data.kinds.fields import parse_labels, spell_labels
 from kerasft.data.kinds.label import LabelKind
 from kerasft.data.store import Payloads
 
@@ -19,6 +19,7 @@ class LabelsKind(LabelKind):
     """
 
     noun = "labels"
+    spell = staticmethod(spell_labels)
     column_type = np.uint8
     several = True
     sets = np.zeros((0, 0), bool)

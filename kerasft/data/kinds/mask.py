@@ -51,6 +51,8 @@ class MaskKind(Kind):
 
     noun = "mask"
     in_pixels = True
+    column_of = "pictures"
+    reads_class_names = False
     decoded_by_tfds = False
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

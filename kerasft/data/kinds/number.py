@@ -52,6 +52,7 @@ class NumberKind(Kind):
     """A finite number, kept as float32: TFDS' records hold no other floats, and Keras learns from no other."""
 
     noun = "number"
+    reads_class_names = False
     column_type = np.float32
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

@@ -24,6 +24,8 @@ class TextKind(Kind):
 
     noun = "text"
     quoted = True
+    column_of = "text"
+    reads_class_names = False
     decoded_by_tfds = False
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

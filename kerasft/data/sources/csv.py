@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from kerasft.data.config import CsvSource
-from kerasft.data.kinds.fields import Field, spell_label, spell_labels
+from kerasft.data.kinds import load_kind_class
+from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.csv_columns import (
     PROBE_ROWS,
     Row,
@@ -26,7 +27,6 @@ from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
 
 _FINE = ("", "")
-_SPELLINGS: dict[str, Callable[[str], str]] = {"label": spell_label, "labels": spell_labels}
 _BATCH_CHARACTERS = 1 << 17
 _MAX_ROW_CHARACTERS = 1 << 20
 """Of a row over several lines: quotes that do not pair up can make one row of a whole file."""
@@ -96,7 +96,7 @@ def _take_columns(
     count = len(names)
     batch = RawBatch(size_bytes=size)
     whole = None in indices
-    spellings = [(i, _SPELLINGS[field.kind]) for i, field in enumerate(fields) if field.kind in _SPELLINGS]
+    spellings = [(i, spell) for i, field in enumerate(fields) if (spell := load_kind_class(field.kind).spell)]
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:

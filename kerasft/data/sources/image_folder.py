@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasft.data.config import ImageFolderSource
+from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.split_folders import find_split_folders
 from kerasft.data.sources.paths import SourceFile, list_folders, list_members
@@ -33,7 +34,7 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
     members = [
         path for path in list_members(file) if path.parent != file.path or path.suffix.lower() in _PICTURES
     ]
-    if any(field.kind == "text" for field in fields):
+    if any(load_kind_class(field.kind).column_of == "text" for field in fields):
         raise DataError(
             f"{file.name} holds pictures, and the task learns from texts.",
             where=str(file.path),

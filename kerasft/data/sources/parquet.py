@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kerasft.data.config import ParquetSource
+from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
@@ -29,7 +30,6 @@ _BATCH_BYTES = 64 << 20
 _MAX_RATIO, _FREE_BYTES = 1000, 64 << 20
 """How many times larger than packed a row group's column may become where it is larger than the other: repetitive texts
 come to a hundred."""
-_MAX_CELL_BYTES = {"image": MAX_FILE_BYTES, "mask": MAX_FILE_BYTES}
 _SHOWN_COLUMNS = 20
 
 
@@ -47,7 +47,7 @@ def read_rows(file: SourceFile, source: ParquetSource, fields: Sequence[Field]) 
     with reader:
         columns = [_Column(file, source, field, reader.schema_arrow) for field in fields]
         size, total, done = file.path.stat().st_size, reader.metadata.num_rows, 0
-        tables = _iterate(reader, columns, any(field.kind in _MAX_CELL_BYTES for field in fields))
+        tables = _iterate(reader, columns, any(column.of_pictures for column in columns))
         while True:
             try:
                 table = next(tables, None)
@@ -121,16 +121,16 @@ class _Column:
     def __init__(self, file: SourceFile, source: ParquetSource, field: Field, schema: pa.Schema):
         self.file = file
         self.path = source.columns.get(field.name, field.name)
-        self._most_bytes = _MAX_CELL_BYTES.get(field.kind, MAX_TEXT_BYTES)
+        kind = load_kind_class(field.kind)
+        self.of_pictures = kind.column_of == "pictures"
+        self._most_bytes = MAX_FILE_BYTES if self.of_pictures else MAX_TEXT_BYTES
         # a column whose own name holds the dots comes first
         self._parts = [self.path] if self.path in schema.names else self.path.split(".")
         found = _find_type(schema, self._parts)
         if found is None:
             raise _build_missing_error(file, field, self.path, schema)
         _check_kind(file, field, self.path, found)
-        self._classes = (
-            None if field.kind in ("text", "image", "number", "mask") else _read_classes(schema, self._parts)
-        )
+        self._classes = _read_classes(schema, self._parts) if kind.reads_class_names else None
 
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
         """A value a row; an `InvalidValue` where it cannot be decoded."""
@@ -210,13 +210,14 @@ def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -
     binary = pa.types.is_binary(found) or pa.types.is_large_binary(found)
     text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
     picture = binary or (pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
-    if field.kind == "text" and not text:
+    wanted = load_kind_class(field.kind).column_of
+    if wanted == "text" and not text:
         raise DataError(
             f"The column {path!r} holds {'pictures or other bytes' if picture else found}, and {field.name!r} is text.",
             where=file.name,
             fix="Name another column, or set task.type to image_classification if these are pictures.",
         )
-    if field.kind in _MAX_CELL_BYTES and not (picture or text):
+    if wanted == "pictures" and not (picture or text):
         raise DataError(
             f"The column {path!r} holds {found}, and no pictures.",
             where=file.name,

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kerasft.data.config import TfdsSource
+from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
@@ -32,12 +33,13 @@ class Column:
     def __init__(self, file: SourceFile, source: TfdsSource, field: Field, features: Any):
         path = source.columns.get(field.name, field.name)
         self._parts = [path] if path in features else path.split(".")
-        self._picture = field.kind in ("image", "mask")
+        kind = load_kind_class(field.kind)
+        self._picture = kind.column_of == "pictures"
         feature = _find(features, self._parts)
         if feature is None:
             raise _build_missing_error(file, field, path, features)
         _check_kind(file, field, path, feature)
-        self._classes = None if field.kind == "number" else _collect_classes(feature)
+        self._classes = _collect_classes(feature) if kind.reads_class_names else None
 
     @property
     def name(self) -> str:
@@ -119,7 +121,8 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
     text = isinstance(feature, tfds.features.Text) or (
         isinstance(feature, tfds.features.Tensor) and feature.np_dtype == np.object_ and not feature.shape
     )
-    if field.kind == "text" and not text:
+    kind = load_kind_class(field.kind)
+    if kind.column_of == "text" and not text:
         raise DataError(
             f"The feature {path!r} holds {_describe(feature)}, and {field.name!r} is text.",
             where=file.name,
@@ -127,13 +130,13 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
             if picture
             else f"Set columns: {{{field.name}: …}} to a feature that holds text.",
         )
-    if field.kind == "boxes" and _holds_relative_boxes(feature):
+    if kind.in_pixels and _holds_relative_boxes(feature):
         raise DataError(
             f"The feature {path!r} holds boxes as shares of the picture's size, which are not read.",
             where=file.name,
             fix="Write the dataset as JSON lines, with left, top, right and bottom of each box in pixels.",
         )
-    if field.kind in ("image", "mask") and not picture:
+    if kind.column_of == "pictures" and not picture:
         raise DataError(
             f"The feature {path!r} holds {_describe(feature)}, and no pictures.",
             where=file.name,

@@ -13,6 +13,7 @@ from data_makers import FIELDS, collect
 from source_makers import PICTURE_FIELDS, TAGGED_FIELDS, draw_picture, write_hugging_face
 
 from kerasft.data.config import ParquetSource
+from kerasft.data.kinds import KINDS
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources import SourceFile, read_rows
 from kerasft.errors import DataError
@@ -183,3 +184,21 @@ def test_a_column_that_is_not_asked_for_may_be_of_any_size(tmp_path: Path) -> No
     table = pa.table({"text": ["a"] * 9, "label": ["b"] * 9, "more": ["a" * (8 << 20)] * 9})
     pq.write_table(table, path, compression="zstd", use_dictionary=False)
     assert len(read(path)[0]) == 9
+
+
+def test_a_kind_from_elsewhere_is_read_as_the_one_that_it_is_made_of(tmp_path, monkeypatch):
+    """What a source must know of a kind of field it asks the kind, not its name."""
+    (tmp_path / "shown_kinds.py").write_text(
+        "from kerasft.data.kinds.image import ImageKind\n\n\nclass KindClass(ImageKind):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(KINDS, "scan", "shown_kinds")
+    large = bytes(MAX_TEXT_BYTES + 1)
+    columns = {"scan": [large], "shape": [1]}
+    write_hugging_face(tmp_path / "a.parquet", columns, {"shape": ["round", "square"]})
+    file = SourceFile(tmp_path / "a.parquet", "a.parquet")
+    source = ParquetSource(format="parquet", path="a.parquet")
+    (batch,) = read_rows(file, source, [Field("scan", "scan"), Field("shape", "label", "target")])
+    assert batch.values == [(large, "square")]
+    with pytest.raises(DataError, match="holds int64, and no pictures"):
+        next(iter(read_rows(file, source, [Field("shape", "scan")])))
