@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -69,8 +69,6 @@ class Kind(abc.ABC):
     """What a file's column must be to hold it, where files say what their columns are."""
     reads_class_names: ClassVar[bool] = True
     """Whether a number that a file calls the number of a class is read as the class's name."""
-    spell: ClassVar[Callable[[str], str] | None] = None
-    """How a cell of a file that holds text alone, such as CSV, is written before it is read."""
     decoded_by_tfds: ClassVar[bool] = True
     """False: `decode_example` is given the bytes as they are stored."""
     in_pixels: ClassVar[bool] = False
@@ -102,6 +100,11 @@ class Kind(abc.ABC):
             DataError: files of this format cannot hold such values.
         """
         return [self.field]
+
+    @staticmethod
+    def spell(cell: str) -> str:
+        """What a cell of a file that holds text alone, such as CSV, means; by default its text."""
+        return cell
 
     @abc.abstractmethod
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,6 @@ class LabelKind(Kind):
     """
 
     noun = "label"
-    spell: ClassVar[Callable[[str], str] | None] = staticmethod(spell_label)
     column_type: ClassVar[type | None] = np.int32
     several = False
     """Whether an example has any number of classes."""
@@ -31,6 +30,10 @@ class LabelKind(Kind):
         self.labels = Labels(field.classes)
         self.names = tuple(self.labels.numbers)
         self._places: list[int] = []
+
+    @staticmethod
+    def spell(cell: str) -> str:
+        return spell_label(cell)
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [self._read(value) for value in values]

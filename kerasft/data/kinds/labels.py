@@ -19,10 +19,13 @@ class LabelsKind(LabelKind):
     """
 
     noun = "labels"
-    spell = staticmethod(spell_labels)
     column_type = np.uint8
     several = True
     sets = np.zeros((0, 0), bool)
+
+    @staticmethod
+    def spell(cell: str) -> str:
+        return spell_labels(cell)
 
     def parse(self, value: Any) -> tuple[str, ...]:
         return parse_labels(value)

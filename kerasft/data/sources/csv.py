@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasft.data.config import CsvSource
 from kerasft.data.kinds import load_kind_class
+from kerasft.data.kinds.base import Kind
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.csv_columns import (
     PROBE_ROWS,
@@ -96,7 +97,8 @@ def _take_columns(
     count = len(names)
     batch = RawBatch(size_bytes=size)
     whole = None in indices
-    spellings = [(i, spell) for i, field in enumerate(fields) if (spell := load_kind_class(field.kind).spell)]
+    spellings = [(i, load_kind_class(field.kind).spell) for i, field in enumerate(fields)]
+    spellings = [(i, spell) for i, spell in spellings if spell is not Kind.spell]
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:
