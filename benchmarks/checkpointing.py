@@ -30,6 +30,7 @@ def main() -> None:
     prepare_environment()
     import keras
 
+    from kerasft.data.streams import make_stream
     from kerasft.experiment import ExperimentConfig
     from kerasft.models.fetching import resolve_preset
     from kerasft.runs.folder import RunFolder
@@ -41,7 +42,6 @@ def main() -> None:
     from kerasft.training.resume.checkpointer import Checkpointer
     from kerasft.training.resume.interruption import StopRequest
     from kerasft.training.resume.state import build_all
-    from kerasft.training.streams import make_stream
     from kerasft.training.trained import build_task, open_feed
 
     overrides = [f"model.preset={arguments.preset}", "train.batch_size=32"]

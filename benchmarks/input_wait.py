@@ -48,6 +48,7 @@ def main() -> None:
     prepare_environment()
     import tensorflow as tf
 
+    from kerasft.data.streams import make_stream
     from kerasft.experiment import ExperimentConfig
     from kerasft.progress import Silent
     from kerasft.runs.folder import RunFolder
@@ -56,7 +57,6 @@ def main() -> None:
     from kerasft.training.memory import keep_freed_memory
     from kerasft.training.precision import choose_precision
     from kerasft.training.resume.state import build_all
-    from kerasft.training.streams import make_stream
     from kerasft.training.trained import build_task, open_feed
 
     config = load_config(ExperimentConfig, arguments.config, arguments.overrides).config

@@ -21,11 +21,64 @@ from kerasft.untrusted import load_json
 INDEX_FILE = "cache.json"
 
 
-class ArrayCache:
+class Columns:
     """Columns of arrays, one row an example.
 
     A column is either `ragged` (a one-dimensional array of its own length for each row) or `fixed` (one value or
     array of one shape for each row).
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, np.ndarray] = {}
+        self._offsets: dict[str, np.ndarray] = {}
+        self.num_rows = 0
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def lengths(self, name: str) -> np.ndarray:
+        """int64 (rows,): how long each row of a ragged column is."""
+        return np.diff(self._offsets[name])
+
+    def column(self, name: str) -> np.ndarray:
+        """A fixed column whole, (rows, …), memory-mapped."""
+        return self._values[name]
+
+    def row(self, name: str, row: int) -> np.ndarray:
+        """One row of a ragged column."""
+        offsets = self._offsets[name]
+        return np.asarray(self._values[name][offsets[row] : offsets[row + 1]])
+
+    def padded(self, name: str, rows: np.ndarray, width: int, padding: int = 0) -> np.ndarray:
+        """A ragged column's rows side by side, (len(rows), width), short ones filled up with `padding`."""
+        values, offsets = self._values[name], self._offsets[name]
+        result = np.full((len(rows), width), padding, dtype=values.dtype)
+        for position, row in enumerate(rows):
+            start, stop = offsets[row], offsets[row + 1]
+            result[position, : stop - start] = values[start:stop]
+        return result
+
+
+class ArrayRows(Columns):
+    """Columns in memory: of a few examples.
+
+    Args:
+        columns: one lot of rows, see `Chunk`.
+    """
+
+    def __init__(self, columns: Chunk):
+        super().__init__()
+        for name, rows in columns.items():
+            self.num_rows = len(rows)
+            if isinstance(rows, np.ndarray):
+                self._values[name] = rows
+                continue
+            self._values[name] = np.concatenate(rows) if rows else np.zeros(0, np.int32)
+            self._offsets[name] = np.cumsum([0, *(len(row) for row in rows)])
+
+
+class ArrayCache(Columns):
+    """Columns in memory-mapped files.
 
     Args:
         folder: where `build_cache` wrote it.
@@ -36,15 +89,14 @@ class ArrayCache:
     """
 
     def __init__(self, folder: Path, *, is_checked: bool = True):
+        super().__init__()
         self.folder = Path(folder)
-        self._values: dict[str, np.ndarray] = {}
-        self._offsets: dict[str, np.ndarray] = {}
         try:
             if is_checked:
                 check_folder(self.folder, "")
             index = load_json(self.folder / INDEX_FILE)
             self.fingerprint: str = index["fingerprint"]
-            self.num_rows: int = int(index["rows"])
+            self.num_rows = int(index["rows"])
             for name, column in index["columns"].items():
                 self._open_column(name, column)
         except (
@@ -72,31 +124,6 @@ class ArrayCache:
         if offsets[0] != 0 or offsets[-1] != shape[0] or (np.diff(offsets) < 0).any():
             raise ValueError(f"the rows of {name} do not lie one after the other")
         self._offsets[name] = offsets
-
-    def __len__(self) -> int:
-        return self.num_rows
-
-    def lengths(self, name: str) -> np.ndarray:
-        """int64 (rows,): how long each row of a ragged column is."""
-        return np.diff(self._offsets[name])
-
-    def column(self, name: str) -> np.ndarray:
-        """A fixed column whole, (rows, …), memory-mapped."""
-        return self._values[name]
-
-    def row(self, name: str, row: int) -> np.ndarray:
-        """One row of a ragged column."""
-        offsets = self._offsets[name]
-        return np.asarray(self._values[name][offsets[row] : offsets[row + 1]])
-
-    def padded(self, name: str, rows: np.ndarray, width: int, padding: int = 0) -> np.ndarray:
-        """A ragged column's rows side by side, (len(rows), width), short ones filled up with `padding`."""
-        values, offsets = self._values[name], self._offsets[name]
-        result = np.full((len(rows), width), padding, dtype=values.dtype)
-        for position, row in enumerate(rows):
-            start, stop = offsets[row], offsets[row + 1]
-            result[position, : stop - start] = values[start:stop]
-        return result
 
 
 def _map(path: Path, dtype: Any, shape: list[int]) -> np.ndarray:

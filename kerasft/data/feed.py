@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+
+from kerasft.errors import ConfigError
+
+Output = Any
+"""What is kept of a model's output on one example, in host memory: by default `{name: array}`."""
 
 
 class Moment(NamedTuple):
@@ -21,10 +26,12 @@ class Moment(NamedTuple):
 class Feed(abc.ABC):
     """One split's rows, in the form that a model takes them in: its examples, or pieces of them."""
 
-    @property
-    @abc.abstractmethod
-    def references(self) -> np.ndarray:
-        """(examples, …): what `Task.evaluate` compares the outputs with; of objects, where they differ in size."""
+    in_memory: ClassVar[bool] = False
+    """Whether the rows are few and at hand: their batches are then put together as they are asked for."""
+
+    def get_reference(self, example: int) -> Any:
+        """What is true of one example, as the task's tally takes it; None where nothing is known."""
+        return None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -54,23 +61,33 @@ class Feed(abc.ABC):
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """(inputs of the model, labels) of a collated batch, as tensors; part of the `tf.data` graph."""
 
-    def assemble(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        """A model's outputs in the order of examples, as `Task.evaluate` takes them.
+    def join(
+        self, batches: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
+    ) -> Iterator[list[tuple[int, Output]]]:
+        """A model's outputs by example, each as soon as all of its rows are there; by default a row is an example.
 
         Args:
-            batches: each (int64 (batch,), which rows; outputs (batch, …)), every row once, in any order.
+            batches: each (int64 (batch,), which rows; what is kept of them, `{name: (batch, …)}`), every row once.
+
+        Yields:
+            (number of the example, its output) of some.
         """
-        outputs = np.empty(0)
-        for rows, values in batches:
-            if len(outputs) != len(self):
-                outputs = np.empty((len(self), *values.shape[1:]), values.dtype)
-            outputs[rows] = values
-        return outputs
+        for rows, kept in batches:
+            yield [
+                (int(row), {name: values[place] for name, values in kept.items()})
+                for place, row in enumerate(rows)
+            ]
 
     def find_example(self, row: int) -> int:
         """Which of the split's examples a row is, or is a piece of."""
         return row
 
-    @abc.abstractmethod
     def shuffle_labels(self, seed: int) -> Feed:
-        """The same rows with labels in random order: a control, from which nothing can be learned."""
+        """The same rows with labels in random order: a control, from which nothing can be learned.
+
+        Raises:
+            ConfigError: these rows have no labels.
+        """
+        raise ConfigError(
+            "the task has no labels that could be shuffled", where="train.shuffle_labels", fix="Leave it out."
+        )

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.metrics.figures import FigureKinds
+
 Figures = Mapping[str, Mapping[str, float | int]]
 """Figure's name → `{"value": …, "low": …, "high": …}`, as in metrics.json."""
 
@@ -22,6 +24,23 @@ class SplitPredictions:
         texts: the examples' texts, shown beside mistakes; any sequence, read where needed only.
         pictures: where they are pictures, their JPEG or PNG files; likewise.
         origins: `file:row` or name of each example; empty where not known.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    texts: Sequence[str] = ()
+    pictures: Sequence[bytes] = ()
+    origins: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralLabels:
+    """What the model said about one split's examples, each of which has any number of labels.
+
+    Attributes:
+        probabilities: float (examples, classes), each label's own.
+        labels: bool (examples, classes).
+        texts, pictures, origins: see `SplitPredictions`.
     """
 
     probabilities: np.ndarray
@@ -85,7 +104,9 @@ class ReportContent:
         task: what was learned, `text_classification`.
         label_names: the classes, in the order of the probabilities.
         figures: split → figures, as `compute_classification_figures` gives them.
+        kinds: of figures that the task has.
         predictions: split → predictions, for the plots and mistakes; of classifiers.
+        several_labels: split → predictions, of classifiers that give any number of labels.
         tagged_texts: split → texts with their entities, gold and predicted; of models that find entities.
         main_split: the split that verdict, plots and mistakes are about; by default the first there is of test,
             validation and train.
@@ -109,7 +130,9 @@ class ReportContent:
     task: str
     label_names: Sequence[str]
     figures: Mapping[str, Figures]
+    kinds: FigureKinds = FigureKinds(())  # noqa: RUF009 (has no state)
     predictions: Mapping[str, SplitPredictions] = field(default_factory=dict)
+    several_labels: Mapping[str, SeveralLabels] = field(default_factory=dict)
     tagged_texts: Mapping[str, Sequence[TaggedText]] = field(default_factory=dict)
     main_split: str | None = None
     training: Figures = field(default_factory=dict)
@@ -130,9 +153,9 @@ class ReportContent:
     def of_pictures(self) -> bool:
         """Whether the examples are pictures; else they are texts."""
         fields = (self.manifest or {}).get("fields") or []
-        return any(field["kind"] == "image" for field in fields) or any(
-            len(found.pictures) for found in self.predictions.values()
-        )
+        shown = [found.pictures for found in self.predictions.values()]
+        shown += [found.pictures for found in self.several_labels.values()]
+        return any(field["kind"] == "image" for field in fields) or any(map(len, shown))
 
     @property
     def noun(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,18 @@ import numpy as np
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import ConfigError
 from kerasft.integrity import check_file
-from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions, TaggedText
+from kerasft.report.content import (
+    ExportedModel,
+    ReportContent,
+    SeveralLabels,
+    SplitPredictions,
+    TaggedText,
+)
 from kerasft.report.page import write_report
 from kerasft.runs.folder import FIXES, RunFolder
-from kerasft.runs.records import Parity, Prediction, TaggedPrediction
+from kerasft.runs.records import Parity, Prediction, SeveralLabelsPrediction, TaggedPrediction
+from kerasft.tasks import load_sections
+from kerasft.tasks.config import TaskConfig
 from kerasft.untrusted import iterate_json_lines, naming, read_bytes, read_json, read_text
 
 _EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."
@@ -36,7 +44,8 @@ def write_run_report(run: RunFolder) -> Path | None:
     dataset = load_prepared_dataset(run.dataset)
     names = facts["label_names"]
     kinds = {field.kind for field in dataset.fields}
-    tagged = "tagged_text" in kinds
+    task = _read_task(facts)
+    tagged, several = "tagged_text" in kinds, "labels" in task.answer_keys
     export = run.stage_record("export").get("version")
     _check_shown(run, run.export / export if export else None)
     config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
@@ -45,9 +54,13 @@ def write_run_report(run: RunFolder) -> Path | None:
         task=facts["task"]["type"],
         label_names=names,
         figures=figures,
+        kinds=task.figure_kinds,
         predictions={}
-        if tagged
+        if tagged or several
         else {split: _read_predictions(run, split, names, dataset) for split in figures},
+        several_labels={split: _read_several_labels(run, split, names, dataset) for split in figures}
+        if several
+        else {},
         tagged_texts={split: _read_tagged_texts(run, split) for split in figures} if tagged else {},
         training=run.read_metrics().get("finetune", {}).get("train", {}),
         label_smoothing=float(facts["task"].get("label_smoothing") or 0.0),
@@ -63,6 +76,12 @@ def write_run_report(run: RunFolder) -> Path | None:
     with run.open_file(run.report) as temporary:
         write_report(temporary, content)
     return run.report
+
+
+def _read_task(facts: Mapping[str, Any]) -> TaskConfig:
+    """The `task` section as it was trained."""
+    with naming("task.json", ConfigError, _EVALUATE_AGAIN):
+        return load_sections(facts["task"]["type"]).task.model_validate(facts["task"])
 
 
 def _check_shown(run: RunFolder, export: Path | None) -> None:
@@ -110,6 +129,31 @@ def _read_predictions(
     return SplitPredictions(
         probabilities=np.array(probabilities),
         labels=np.array(labels),
+        texts=() if of_pictures else texts,
+        pictures=_Pictures(dataset.split(split)) if of_pictures else (),
+        origins=origins,
+    )
+
+
+def _read_several_labels(
+    run: RunFolder, split: str, names: list[str], dataset: PreparedDataset
+) -> SeveralLabels:
+    index = {name: number for number, name in enumerate(names)}
+    probabilities, rows, texts, origins = [], [], [], []
+    path = run.predictions / f"{split}.jsonl"
+    with naming(path, ConfigError, _EVALUATE_AGAIN):
+        for row in iterate_json_lines(path, SeveralLabelsPrediction, error=ConfigError, fix=_EVALUATE_AGAIN):
+            probabilities.append([row["probabilities"][name] for name in names])
+            rows.append([index[name] for name in row["labels"]])
+            texts.append(row.get("text", ""))
+            origins.append(row["origin"])
+    labels = np.zeros((len(rows), len(names)), bool)
+    for place, held in enumerate(rows):
+        labels[place, held] = True
+    of_pictures = any(field.kind == "image" for field in dataset.fields)
+    return SeveralLabels(
+        probabilities=np.array(probabilities),
+        labels=labels,
         texts=() if of_pictures else texts,
         pictures=_Pictures(dataset.split(split)) if of_pictures else (),
         origins=origins,

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.pictures import build_data_uri, open_upright
-from kerasft.report.content import ReportContent, Section, SplitPredictions
+from kerasft.report.content import ReportContent, Section, SeveralLabels, SplitPredictions
 from kerasft.report.wording import format_percent, name_label
 
 THUMBNAIL_PX = 160
@@ -33,7 +33,7 @@ def build_mistakes_section(content: ReportContent, split: str) -> Section | None
                 "sure": format_percent(float(found.probabilities[index, prediction])),
                 "label_probability": format_percent(float(found.probabilities[index, label])),
                 "origin": found.origins[index] if len(found.origins) else "",
-                **_show_example(found, index),
+                **show_example(found, index),
             }
         )
     return Section(
@@ -43,7 +43,8 @@ def build_mistakes_section(content: ReportContent, split: str) -> Section | None
     )
 
 
-def _show_example(found: SplitPredictions, index: int) -> dict[str, Any]:
+def show_example(found: SplitPredictions | SeveralLabels, index: int) -> dict[str, Any]:
+    """What the templates show of one example: the beginning of its text, or its picture."""
     if len(found.pictures):
         picture = open_upright(found.pictures[index], THUMBNAIL_PX)
         enlarged = THUMBNAIL_PX / max(picture.size)

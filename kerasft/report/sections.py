@@ -14,38 +14,11 @@ from kerasft.plots.style import figure_to_svg
 from kerasft.report.content import Figures, ReportContent, Section
 from kerasft.report.entities import build_entities_section
 from kerasft.report.mistakes import build_mistakes_section
+from kerasft.report.several_labels import build_several_labels_section
 from kerasft.report.training import build_training_section
 from kerasft.report.usage import build_usage_section
 from kerasft.report.verdict import build_headline, build_verdict
 from kerasft.report.wording import format_figure, format_interval
-
-_OVERALL = {
-    "f1": ("F1", "precision and recall in one, of whole entities with the right type"),
-    "precision": ("Precision", "share of the entities that it names that are right"),
-    "recall": ("Recall", "share of the entities in the texts that it finds"),
-    "partial_f1": ("Partial F1", "the same as F1, an overlap counting one half whatever the type"),
-    "exact_f1": ("Exact F1", "the same as F1, whatever the type"),
-    "ent_type_f1": ("Type F1", "the same as F1, an overlap with the right type counting whole"),
-    "token_accuracy": ("Token accuracy", "share of words whose tag is right; most are none, so it flatters"),
-    "accuracy": ("Accuracy", "share of examples that it is right on"),
-    "macro_f1": ("Macro F1", "precision and recall in one, every label counting alike"),
-    "weighted_f1": ("Weighted F1", "the same, labels counting by their frequency"),
-    "mcc": ("Matthews correlation", "0 is chance, 1 perfect; fair to rare labels"),
-    "roc_auc": ("ROC AUC", "how well it ranks; 0.5 is chance, 1 perfect"),
-    "log_loss": ("Log-loss", "how surprised it is by the labels, nats; lower is better"),
-    "brier": ("Brier score", "squared error of the probabilities; lower is better"),
-    "ece": ("Calibration error", "how far confidence is from accuracy (ECE); lower is better"),
-    "macro_precision": ("Macro precision", "the mean of the labels' precisions"),
-    "macro_recall": ("Macro recall", "the mean of the labels' recalls"),
-    **{
-        f"{prefix}_{kind}": (f"{name} {kind}", f"as {name} F1 counts")
-        for prefix, name in (("partial", "Partial"), ("exact", "Exact"), ("ent_type", "Type"))
-        for kind in ("precision", "recall")
-    },
-    "examples": ("Examples", "measured"),
-    "entities": ("Entities", "in them"),
-}
-_TILES = ("f1", "precision", "recall", "partial_f1", "accuracy", "macro_f1", "roc_auc", "ece")
 
 
 def build_verdict_section(content: ReportContent, split: str) -> Section | None:
@@ -53,14 +26,14 @@ def build_verdict_section(content: ReportContent, split: str) -> Section | None:
     figures = content.figures[split]
     tiles = [
         {
-            "name": _OVERALL[name][0],
-            "value": format_figure(name, float(figures[name]["value"])),
-            "interval": format_interval(name, figures[name]),
-            "about": _OVERALL[name][1],
-            "bar": _place_bar(figures[name], 0.0, 1.0),
+            "name": kind.title,
+            "value": format_figure(kind, float(figures[kind.name]["value"])),
+            "interval": format_interval(kind, figures[kind.name]),
+            "about": kind.about,
+            "bar": _place_bar(figures[kind.name], 0.0, 1.0),
         }
-        for name in _TILES
-        if name in figures
+        for kind in content.kinds
+        if kind.place == "headline" and kind.name in figures
     ]
     data = {
         "headline": build_headline(content, split),
@@ -85,12 +58,13 @@ def _place_bar(figure: Mapping[str, float], start: float, stop: float) -> dict[s
 def build_figures_section(content: ReportContent, split: str) -> Section | None:
     """All overall figures, by split, with intervals drawn on a scale that a row's splits share."""
     splits = list(content.figures)
-    names = [name for name in _OVERALL if any(name in content.figures[split] for split in splits)]
-    known = {name for found in content.figures.values() for name in found}
-    names += sorted(name for name in known if name not in _OVERALL and "/" not in name)
+    measured = {name for found in content.figures.values() for name in found if "/" not in name}
+    kinds = [kind for kind in content.kinds if kind.name in measured]
+    others = measured - {kind.name for kind in kinds}
+    kinds += [content.kinds.find(name) for name in sorted(others)]
     rows = []
-    for name in names:
-        found = [content.figures[split].get(name) for split in splits]
+    for kind in kinds:
+        found = [content.figures[split].get(kind.name) for split in splits]
         start, stop = _choose_scale([figure for figure in found if figure is not None])
         if start == 0.0 and found[0] is not None and found[0].get("high", 0.0) > 1.0:
             stop = start  # a loss has no scale of its own
@@ -98,14 +72,13 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
             None
             if figure is None
             else {
-                "value": format_figure(name, figure["value"]),
-                "interval": format_interval(name, figure),
+                "value": format_figure(kind, figure["value"]),
+                "interval": format_interval(kind, figure),
                 "bar": _place_bar(figure, start, stop),
             }
             for figure in found
         ]
-        title, about = _OVERALL.get(name, (name.replace("_", " "), ""))
-        rows.append({"name": title, "about": about, "cells": cells})
+        rows.append({"name": kind.title, "about": kind.about, "cells": cells})
     if not rows:
         return None
     return Section(heading="Figures", template="section_figures.html", data={"splits": splits, "rows": rows})
@@ -146,7 +119,10 @@ def build_labels_section(content: ReportContent, split: str) -> Section | None:
     figures = content.figures[split]
     rows = []
     for name in content.label_names:
-        cells = [_describe_class_figure(figures, f"{kind}/{name}") for kind in ("precision", "recall", "f1")]
+        cells = [
+            _describe_class_figure(content, figures, f"{kind}/{name}")
+            for kind in ("precision", "recall", "f1")
+        ]
         support = figures.get(f"support/{name}", {}).get("value")
         if support is not None or any(cells):
             rows.append({"name": name, "support": support, "cells": cells})
@@ -159,13 +135,13 @@ def build_labels_section(content: ReportContent, split: str) -> Section | None:
     return Section(heading="Label by label", template="section_labels.html", data=data)
 
 
-def _describe_class_figure(figures: Figures, name: str) -> dict[str, Any] | None:
+def _describe_class_figure(content: ReportContent, figures: Figures, name: str) -> dict[str, Any] | None:
     if name not in figures:
         return None
-    figure = figures[name]
+    figure, kind = figures[name], content.kinds.find(name)
     return {
-        "value": format_figure(name, float(figure["value"])),
-        "interval": format_interval(name, figure),
+        "value": format_figure(kind, float(figure["value"])),
+        "interval": format_interval(kind, figure),
         "bar": _place_bar(figure, 0.0, 1.0),
     }
 
@@ -218,6 +194,7 @@ BEFORE = (
     build_calibration_section,
     build_labels_section,
     build_mistakes_section,
+    build_several_labels_section,
     build_entities_section,
 )
 """In the order of the page, before a content's own sections."""

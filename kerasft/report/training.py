@@ -8,7 +8,7 @@ from typing import Any
 from kerasft.plots.curves import build_learning_curves_figure, is_smoothed, list_learning_curve_panels
 from kerasft.plots.style import figure_to_svg
 from kerasft.report.content import ReportContent, Section
-from kerasft.report.wording import format_duration, format_figure, format_percent
+from kerasft.report.wording import format_duration, format_number, format_percent
 
 _FACTS = {
     "seconds": "Time",
@@ -93,7 +93,7 @@ def _describe_phase(name: str, figures: dict[str, float], prefix: str) -> dict[s
         "name": _PHASES[name],
         "epochs": int(figures[f"{prefix}epochs"]),
         "seconds": format_duration(figures[f"{prefix}seconds"]),
-        "rate": format_figure("", figures[f"{prefix}examples_per_second"]),
+        "rate": format_number(figures[f"{prefix}examples_per_second"]),
     }
 
 
@@ -128,4 +128,4 @@ def _format_fact(name: str, value: float) -> str:
         return format_percent(value)
     if name == "peak_memory_mb":
         return f"{value:,.0f} MB"
-    return format_figure(name, value)
+    return f"{value:,}" if isinstance(value, int) else format_number(value)

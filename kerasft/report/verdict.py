@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasft.metrics.classification import compute_confusion_matrix, explain_missing_figures
-from kerasft.report.content import Figures, ReportContent, SplitPredictions
+from kerasft.metrics.multi_label import THRESHOLD
+from kerasft.report.content import Figures, ReportContent, SeveralLabels, SplitPredictions
 from kerasft.report.wording import format_interval, format_percent, quote_label
 
 Tone = Literal["good", "fair", "bad", "plain"]
@@ -36,10 +37,11 @@ def build_headline(content: ReportContent, split: str) -> str:
     if "accuracy" not in figures:
         return ""
     examples = int(figures["examples"]["value"]) if "examples" in figures else None
-    interval = format_interval("accuracy", figures["accuracy"])
+    interval = format_interval(content.kinds.find("accuracy"), figures["accuracy"])
     number = "one" if examples == 1 else f"{examples:,}" if examples else "the"
+    does = "gets every label right" if split in content.several_labels else "is right"
     return (
-        f"On {number} {split} {content.noun}{'' if examples == 1 else 's'} the model is right "
+        f"On {number} {split} {content.noun}{'' if examples == 1 else 's'} the model {does} "
         f"{format_percent(figures['accuracy']['value'])} of the time"
         + (f" (95\u202f% interval {interval})." if interval else ".")
     )
@@ -60,8 +62,11 @@ def build_verdict(content: ReportContent, split: str) -> list[Statement]:
     """Sentences about one split: against always saying one label, calibration, what is confused, the data."""
     figures = content.figures[split]
     predictions = content.predictions.get(split)
-    found = _compare_with_majority(figures, content.label_names)
-    found += _judge_rare_labels(figures)
+    several = content.several_labels.get(split)
+    if several is not None:
+        found = _judge_several(several, content.label_names)
+    else:
+        found = _compare_with_majority(figures, content.label_names) + _judge_rare_labels(figures)
     if predictions is not None:
         found += _judge_calibration(figures, predictions, content)
         found += _name_confusions(predictions, content.label_names)
@@ -74,6 +79,37 @@ def build_verdict(content: ReportContent, split: str) -> list[Statement]:
         )
     if predictions is not None:
         found += _explain_missing(predictions, content.label_names)
+    return found
+
+
+def _judge_several(several: SeveralLabels, label_names: Any) -> list[Statement]:
+    """Against giving always the labels that most examples have; and what is missed or given wrongly most often."""
+    given = several.probabilities >= THRESHOLD
+    usual = several.labels.mean(axis=0, dtype=np.float64) > 0.5
+    share = float((several.labels == usual).all(axis=1).mean())
+    right = float((several.labels == given).all(axis=1).mean())
+    names = ", ".join(
+        quote_label(name) for name, is_usual in zip(label_names, usual, strict=True) if is_usual
+    )
+    found = [
+        Statement(
+            "good" if right > share else "bad",
+            f"Always giving {names or 'no label'}, as most examples have it, would get every label right "
+            f"{format_percent(share)} of the time; the model does {format_percent(right)}.",
+        )
+    ]
+    for kind, wrong in (("missed", several.labels & ~given), ("given wrongly", given & ~several.labels)):
+        counts = wrong.sum(axis=0)
+        if counts.any():
+            most = int(counts.argmax())
+            held = int(several.labels[:, most].sum())
+            found.append(
+                Statement(
+                    "plain",
+                    f"{quote_label(label_names[most])} is {kind} most often: {counts[most]:,} times; "
+                    f"{held:,} examples have it.",
+                )
+            )
     return found
 
 

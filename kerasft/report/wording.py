@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kerasft.metrics.figures import FigureKind
 from kerasft.plots.style import shorten_label
 
 _THIN = "\u202f"  # narrow no-break space
 
 _NUMBER = re.compile(r"[+\-−]?[\d.,:/\s]*\d\s*%?")
-
-SHARES = ("accuracy", "token_accuracy", "ece")
-"""Figures that are shown as percentages; so is every precision, recall and F1, overall and of single labels."""
 
 
 def format_percent(value: float, digits: int = 1) -> str:
@@ -25,28 +23,25 @@ def format_percent(value: float, digits: int = 1) -> str:
     return f"{text}{_THIN}%"
 
 
-def is_share(name: str) -> bool:
-    """Whether the figure of that name is shown as a percentage."""
-    kind = name.partition("/")[0]
-    return name in SHARES or kind.endswith(("precision", "recall", "f1"))
-
-
-def format_figure(name: str, value: float) -> str:
+def format_figure(kind: FigureKind, value: float) -> str:
     """A figure's value by its kind: percentage, count, or three decimals."""
-    if is_share(name):
+    if kind.form == "share":
         return format_percent(value)
-    if isinstance(value, int) or name == "examples" or name.startswith("support/"):
+    if isinstance(value, int) or kind.form == "count":
         return f"{int(value):,}"
-    if name in ("mcc", "roc_auc", "log_loss", "brier"):
-        return f"{value:.3f}"
+    return f"{value:.3f}" if kind.form == "number" else format_number(value)
+
+
+def format_number(value: float) -> str:
+    """Three digits, or whole."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def format_interval(name: str, figure: Mapping[str, float]) -> str:
+def format_interval(kind: FigureKind, figure: Mapping[str, float]) -> str:
     """`87.1–90.0 %`, or an empty string where there is no interval."""
     if "low" not in figure or "high" not in figure:
         return ""
-    low, high = (format_figure(name, float(figure[end])) for end in ("low", "high"))
+    low, high = (format_figure(kind, float(figure[end])) for end in ("low", "high"))
     if low.endswith("%") and high.endswith("%"):
         low = low.removesuffix(f"{_THIN}%")
     return f"{low}–{high}"

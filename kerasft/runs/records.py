@@ -219,6 +219,15 @@ class Prediction(pydantic.BaseModel):
     probabilities: dict[str, Number]
 
 
+class SeveralLabelsPrediction(pydantic.BaseModel):
+    """A line of predictions/<split>.jsonl of a task with classes, of which any number may hold."""
+
+    origin: str
+    labels: list[str]
+    text: str = ""
+    probabilities: dict[str, Number]
+
+
 class _Span(pydantic.BaseModel):
     text: str
     start: Count

@@ -7,13 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from kerasft.metrics.figures import FigureKinds
 from kerasft.printable import make_line, make_page
-
-SHOWN = (
-    "f1", "precision", "recall", "partial_f1", "token_accuracy",
-    "accuracy", "hamming_loss", "micro_f1", "macro_f1", "mcc", "mean_average_precision", "roc_auc", "log_loss", "ece",
-    "examples",
-)  # fmt: skip
 
 
 def write_model_card(
@@ -25,6 +20,7 @@ def write_model_card(
     explained: Sequence[str],
     outputs: Sequence[str],
     figures: Mapping[str, Mapping[str, Mapping[str, float]]],
+    kinds: FigureKinds,
     data: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> str:
@@ -38,6 +34,7 @@ def write_model_card(
         explained: what goes in, and what becomes of an input that is too large.
         outputs: what comes out, as list items.
         figures: `{split: {figure: {"value": …}}}` of the evaluation; may be empty.
+        kinds: of figures that the task has.
         data: the dataset's manifest.
         versions: package → version.
     """
@@ -62,7 +59,7 @@ def write_model_card(
         lines.append("Not measured: `kerasft evaluate` was not run before the export.")
     else:
         lines += ["| figure | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
-        for figure in SHOWN:
+        for figure in (kind.name for kind in kinds if kind.place != "report"):
             cells = [_cell(split.get(figure)) for split in figures.values()]
             if any(cell != "–" for cell in cells):
                 lines.append(f"| {figure} | " + " | ".join(cells) + " |")

@@ -23,7 +23,7 @@ from kerasft.tasks.answers import measure_probabilities
 
 Raw = str | bytes
 """What a served model takes: a text, or a picture's file."""
-Measure = Callable[[Mapping[str, np.ndarray], np.ndarray], tuple[np.ndarray, np.ndarray]]
+Measure = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, np.ndarray]]
 
 
 def check_destination(destination: Path) -> None:
@@ -42,7 +42,7 @@ def publish_saved_model(
     module: Any,
     destination: Path,
     examples: Sequence[Raw],
-    expected: Callable[[list[Raw]], np.ndarray],
+    expected: Callable[[list[Raw]], Any],
     *,
     probes: Sequence[Raw] = (),
     accepts: Callable[[Raw], bool] = lambda _: True,
@@ -56,7 +56,7 @@ def publish_saved_model(
         module: a `tf.Module` with `signatures`.
         destination: the version's folder; must not exist. Folders above it are made.
         examples: raw inputs of the user's.
-        expected: raw inputs → what the trained Keras model says of them, (inputs, …), by default probabilities.
+        expected: raw inputs → what the trained Keras model says of them, by default probabilities, (inputs, classes).
         probes: odd inputs, replayed beside the user's own.
         accepts: whether an input has an answer; the export must refuse, by its `status`, all others and no more.
         measure: (the export's answers by name, what was expected) → by how much each input's answer differs, float
@@ -169,7 +169,7 @@ def replay(saved_model: Path, inputs: Sequence[Raw]) -> dict[str, np.ndarray]:
 
 def compare(
     answers: dict[str, np.ndarray],
-    expected: np.ndarray,
+    expected: Any,
     tolerance: float,
     measure: Measure = measure_probabilities,
 ) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,11 @@ from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
 from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, whole_file
+from kerasft.metrics.figures import FigureKinds
 from kerasft.printable import format_json
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import OTHER, RunFolder
+from kerasft.runs.ordered_lines import OrderedLines
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -27,12 +29,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 30.0
 """How long figures wait for the folder's owner, before they are shown alone."""
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-SHOWN = (
-    "accuracy", "f1", "precision", "recall", "macro_f1", "partial_f1", "token_accuracy", "hamming_loss",
-    "micro_f1", "weighted_f1", "mcc", "mean_average_precision", "roc_auc",
-    "log_loss", "brier", "ece",
-)  # fmt: skip
 
 
 def compute_evaluate_fingerprint(config: ExperimentConfig, trained: str, dataset: PreparedDataset) -> str:
@@ -88,7 +84,7 @@ def evaluate(
         measured = {
             name or split: _measure(config, trained, dataset, split, work, progress) for split in splits
         }
-        show_figures(measured, progress)
+        show_figures(measured, config.task.figure_kinds, progress)
         try:
             with run.owned(progress.note, patience_seconds=PATIENCE_SECONDS):
                 _keep(config, run, trained, dataset, measured, work, name)
@@ -109,7 +105,7 @@ def _measure(
     progress: Progress,
 ) -> dict[str, Any]:
     """A split's figures; its predictions and the sheet of mistakes go to `work`."""
-    from kerasft.training.streams import MeasuredSplit
+    from kerasft.data.streams import run_over
     from kerasft.training.trained import open_feed
 
     run, task, split = trained.run, trained.task, dataset.split(name)
@@ -120,15 +116,19 @@ def _measure(
                 stack.enter_context(run.owned(progress.note))
                 cache = run.cache
         feed = open_feed(task, dataset, name, cache, progress)
-    with progress.bar(f"Evaluating {name}", len(feed), "examples") as bar:
-        batches = MeasuredSplit(feed, config.train.evaluation_batch_size)
-        outputs = batches.predict(trained.forward, bar.advance)
-    figures = task.evaluate(
-        outputs, feed.references, bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed
-    )
-    _write_predictions(work / f"{name}.jsonl", task, outputs, split)
-    _write_sheet(work / f"{name}.mistakes.png", task.draw_mistakes(split, outputs, feed.references))
-    return dict(figures)
+    tally = task.open_tally()
+    with (
+        progress.bar(f"Evaluating {name}", len(feed), "examples") as bar,
+        OrderedLines(work / f"{name}.jsonl") as lines,
+    ):
+        for part in run_over(feed, trained.step, config.train.evaluation_batch_size, bar.advance):
+            numbers, outputs = [number for number, _ in part], [output for _, output in part]
+            tally.add(numbers, outputs, [feed.get_reference(number) for number in numbers])
+            for number, line in zip(numbers, _record(task, split, numbers, outputs), strict=True):
+                lines.write(number, line)
+    figures = tally.compute_figures(bootstrap_samples=config.evaluate.bootstrap_samples, seed=config.seed)
+    _write_sheet(work / f"{name}.mistakes.png", task.draw_mistakes(split, tally))
+    return figures
 
 
 def _keep(
@@ -169,13 +169,12 @@ def _keep(
     run.mark_done("evaluate", fingerprint)
 
 
-def _write_predictions(path: Path, task: Task, outputs: np.ndarray, split: Split) -> None:
-    predictions = iter(task.decode(outputs))
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        rows = (row for chunk in split.iterate(100) for row in chunk)
-        for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
-            line = {"origin": row.get("name") or split.origin(index), **task.record(row, prediction)}
-            file.write(format_json(line) + "\n")
+def _record(task: Task, split: Split, numbers: Sequence[int], outputs: Sequence[Any]) -> Iterator[str]:
+    """Of each of some examples a line: what it is and what the model says of it."""
+    examples, predictions = split.take(np.array(numbers, int)), task.decode(outputs)
+    for number, example, prediction in zip(numbers, examples, predictions, strict=True):
+        origin = example.get("name") or split.origin(number)
+        yield format_json({"origin": origin, **task.record(example, prediction)})
 
 
 def _write_sheet(path: Path, figure: Any) -> None:
@@ -189,7 +188,7 @@ def _write_sheet(path: Path, figure: Any) -> None:
         temporary.write_bytes(figure_to_png(figure))
 
 
-def show_figures(figures: dict[str, Any], progress: Progress) -> None:
+def show_figures(figures: dict[str, Any], kinds: FigureKinds, progress: Progress) -> None:
     """The table of overall figures by split."""
 
     def cell(figure: dict[str, float] | None) -> str:
@@ -199,7 +198,11 @@ def show_figures(figures: dict[str, Any], progress: Progress) -> None:
             return f"{figure['value']:.4f}"
         return f"{figure['value']:.4f} ({figure['low']:.4f} to {figure['high']:.4f})"
 
-    names = [name for name in SHOWN if any(name in split for split in figures.values())]
-    rows = [[name, *(cell(split.get(name)) for split in figures.values())] for name in names]
+    names = [kind.name for kind in kinds if kind.place != "report" and kind.form != "count"]
+    rows = [
+        [name, *(cell(split.get(name)) for split in figures.values())]
+        for name in names
+        if any(name in split for split in figures.values())
+    ]
     rows.append(["examples", *(str(split["examples"]["value"]) for split in figures.values())])
     progress.table("Figures, with 95 % intervals", ["figure", *figures], rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.data.feed import Output
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
@@ -55,10 +56,9 @@ def export(
     check_trained_on(run, dataset)
     settings = config.export or ExportConfig()
     task = trained.task
-    forward = task.build_forward(trained.model)
 
-    def expected(inputs: list[Any]) -> np.ndarray:
-        return task.compute_outputs(forward, [task.read_raw(value) for value in inputs])
+    def expected(inputs: list[Any]) -> list[Output]:
+        return trained.answer([task.read_raw(value) for value in inputs])
 
     def accepts(value: Any) -> bool:
         try:
@@ -88,6 +88,7 @@ def export(
                 explained=task.explain_input(),
                 outputs=task.list_outputs(),
                 figures=run.read_metrics().get("evaluate", {}),
+                kinds=config.task.figure_kinds,
                 data=dataset.manifest,
                 versions=run.read_environment().get("versions", {}),
             ),

@@ -49,7 +49,7 @@ def run(
     fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, source)
     run.write_config(config)
     measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
-    if not (run.is_done("evaluate", measured) and _show_measured(run, progress)):
+    if not (run.is_done("evaluate", measured) and _show_measured(config, run, progress)):
         evaluate_stage.evaluate(config, run, progress)
     results = {"model": str(run.model)}
     if config.export is not None:
@@ -161,7 +161,7 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     raise refuse_changes(run, changes or [told], stands)
 
 
-def _show_measured(run: RunFolder, progress: Progress) -> bool:
+def _show_measured(config: ExperimentConfig, run: RunFolder, progress: Progress) -> bool:
     """Shows the figures that were measured before; False where they, or what the report shows, are not there whole."""
     figures = run.read_metrics().get("evaluate")
     if not figures:
@@ -172,7 +172,7 @@ def _show_measured(run: RunFolder, progress: Progress) -> bool:
         progress.warn(f"{damage} The model is measured anew.")
         return False
     progress.note("evaluate: done before, unchanged")
-    evaluate_stage.show_figures(figures, progress)
+    evaluate_stage.show_figures(figures, config.task.figure_kinds, progress)
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasft.errors import DataError
@@ -32,7 +32,6 @@ class Predictor:
         from kerasft.training.trained import load_trained
 
         self._trained = load_trained(run, config)
-        self._forward = self._trained.task.build_forward(self._trained.model)
         self._batch_size = batch_size
 
     @property
@@ -73,8 +72,7 @@ class Predictor:
         window = window or (WINDOW if self.held == "text" else PICTURES_AHEAD)
         for chunk in self._read_ahead(rows, window, refuse):
             examples = [read for _, read in chunk if not isinstance(read, DataError)]
-            outputs = self._trained.task.compute_outputs(self._forward, examples, self._batch_size)
-            answers = iter(self._trained.task.decode(outputs))
+            answers = iter(self._answer(examples))
             for row, read in chunk:
                 if isinstance(read, DataError):
                     yield {**row, "error": read.what}
@@ -83,6 +81,16 @@ class Predictor:
                 if look is not None:
                     look(row, read, answer)
                 yield {**row, **answer}
+
+    def _answer(self, examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to some examples, in their order; outputs are let go of batch by batch."""
+        from kerasft.data.streams import run_over
+
+        task, found = self._trained.task, dict[int, dict[str, Any]]()
+        for part in run_over(task.make_feed(examples), self._trained.step, self._batch_size):
+            answers = task.decode([output for _, output in part])
+            found |= zip((number for number, _ in part), answers, strict=True)
+        return [found[number] for number in range(len(examples))]
 
     def _read_ahead(
         self,

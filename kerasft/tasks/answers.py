@@ -12,6 +12,7 @@ from kerasft.errors import ExportError
 from kerasft.metrics.classification import compute_classification_figures, compute_confusion_matrix
 from kerasft.metrics.confusion import compute_class_figures
 from kerasft.metrics.multi_label import THRESHOLD, compute_label_sums, compute_multi_label_figures
+from kerasft.metrics.tally import Tally
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.plots.label_figures import build_label_figures_figure
 
@@ -45,8 +46,8 @@ class Answers(abc.ABC):
         """Named figures; references as `Split.labels` gives them."""
 
     @abc.abstractmethod
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
-        """Logits that answer as the references say."""
+    def make_right_logits(self, reference: Any) -> np.ndarray:
+        """Logits (classes,) that answer as a reference says."""
 
     @abc.abstractmethod
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
@@ -98,8 +99,8 @@ class OneLabel(Answers):
             seed=seed,
         )
 
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
-        return 9.0 * np.eye(len(self.label_names), dtype=np.float32)[references]
+    def make_right_logits(self, reference: Any) -> np.ndarray:
+        return 9.0 * np.eye(len(self.label_names), dtype=np.float32)[reference]
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         matrix = compute_confusion_matrix(self.probabilities(outputs), references)
@@ -141,8 +142,8 @@ class AnyLabels(Answers):
             seed=seed,
         )
 
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
-        return np.where(references, 9.0, -9.0).astype(np.float32)
+    def make_right_logits(self, reference: Any) -> np.ndarray:
+        return np.where(reference, 9.0, -9.0).astype(np.float32)
 
     def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
         sums = compute_label_sums(self.probabilities(outputs), references, THRESHOLD)
@@ -156,6 +157,40 @@ class AnyLabels(Answers):
         sure = [value if value >= THRESHOLD else 1.0 - value for value in record["probabilities"].values()]
         truth, predicted = (", ".join(record[key]) or "none" for key in ("labels", "predicted"))
         return truth, predicted, min(sure)
+
+
+class AnswerTally(Tally):
+    """Logits and labels of a classifier's examples.
+
+    Args:
+        answers: what the logits say.
+    """
+
+    def __init__(self, answers: Answers):
+        self._answers = answers
+        self._rows: dict[int, tuple[np.ndarray, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, numbers: Sequence[int], outputs: Sequence[Any], references: Sequence[Any]) -> None:
+        for number, output, reference in zip(numbers, outputs, references, strict=True):
+            self._rows[number] = output["logits"], reference
+
+    def merge(self, other: Tally) -> None:
+        assert isinstance(other, AnswerTally)
+        self._rows |= other._rows
+
+    def stack(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (examples, classes) and references (examples, …), by the examples' numbers."""
+        rows = [self._rows[number] for number in sorted(self._rows)]
+        return np.stack([logits for logits, _ in rows]), np.stack([reference for _, reference in rows])
+
+    def compute_figures(self, *, bootstrap_samples: int = 0, seed: int = 0) -> dict[str, Any]:
+        return self._answers.evaluate(*self.stack(), bootstrap_samples=bootstrap_samples, seed=seed)
+
+    def draw(self) -> dict[str, Any]:
+        return self._answers.draw(*self.stack())
 
 
 def measure_probabilities(

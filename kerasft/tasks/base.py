@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import Split
+from kerasft.metrics.tally import Tally
 from kerasft.progress import Progress
 
-Figure = Mapping[str, float | int]
+Step = Callable[[Any, Any], Mapping[str, Any]]
+"""See `kerasft.data.streams.Step`."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Task(abc.ABC):
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
 
+    config: Any
+    """The `task` section, which names what is measured: `figure_kinds`."""
+
     model_config: Any
     """The `model` section."""
 
@@ -73,6 +78,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def encoder_fingerprint(self) -> str:
         """Changes when the model would be given other inputs for the same example."""
+
+    @abc.abstractmethod
+    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> Feed:
+        """A few examples as the model takes them, from memory; they need not say what is true of them."""
 
     @abc.abstractmethod
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> Feed:
@@ -95,11 +104,17 @@ class Task(abc.ABC):
     def compute_depths(self, model: Any) -> dict[str, int]:
         """Each variable's path → its layer's distance from the bottom, for learning rates by depth."""
 
-    def build_forward(self, model: Any) -> Callable[[Any], Any]:
-        """A published model's inference: a batch of inputs → outputs."""
+    def build_step(self, model: Any, *, published: bool = True) -> Step:
+        """What is kept of a model's outputs, reduced inside the graph: by default all, as `logits`.
+
+        Args:
+            model: one that `load_published` gave, or a phase's.
+            published: False while it learns: then it is asked in the cheapest way.
+        """
         from kerasft.models.forward import make_forward
 
-        return make_forward(model)
+        forward = make_forward(model)
+        return lambda inputs, labels: {"logits": forward(inputs)}
 
     def open_phases(
         self, model: Any, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
@@ -146,28 +161,20 @@ class Task(abc.ABC):
     # --- answers ----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def compute_outputs(
-        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
-    ) -> np.ndarray:
-        """The model's outputs for raw examples, in their order; `forward` takes a batch of inputs."""
-
-    @abc.abstractmethod
-    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """The model's outputs → JSON-able predictions, one an example."""
+    def decode(self, outputs: Sequence[Output]) -> list[dict[str, Any]]:
+        """Outputs of some examples → JSON-able predictions, one an example."""
 
     def complete(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         """A prediction with what it says of its example, for people: by default as it is."""
         return dict(prediction)
 
     @abc.abstractmethod
-    def evaluate(
-        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
-    ) -> dict[str, Figure]:
-        """Named figures, with intervals where `bootstrap_samples` > 0."""
+    def open_tally(self) -> Tally:
+        """An empty tally of a split."""
 
     @abc.abstractmethod
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
-        """Outputs that answer every example as its reference says: what `evaluate` can tell of a split at all."""
+    def make_right_output(self, reference: Any) -> Output:
+        """An output that answers as the reference says: from it follows which figures a split has at all."""
 
     @abc.abstractmethod
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,14 +197,10 @@ class Task(abc.ABC):
         """What is kept of a measured example and its prediction, JSON-able."""
 
     @abc.abstractmethod
-    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
         """A few examples and what the model says of them, as Markdown for TensorBoard."""
 
-    @abc.abstractmethod
-    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
-        """`{tag: matplotlib Figure}` of a split, for TensorBoard."""
-
-    def draw_mistakes(self, split: Split, outputs: np.ndarray, references: np.ndarray) -> Any:
+    def draw_mistakes(self, split: Split, tally: Tally) -> Any:
         """A matplotlib Figure of a split's worst mistakes; None where there are none, or nothing to look at."""
         return None
 
@@ -211,7 +214,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def measure_answers(
-        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+        self, answers: Mapping[str, np.ndarray], outputs: Sequence[Output]
     ) -> tuple[np.ndarray, np.ndarray]:
         """How far an export's answers are from the model's.
 

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.feed import Output
 from kerasft.optimizers.denominators import CountedLoss
-from kerasft.tasks.answers import Answers, OneLabel, measure_probabilities
+from kerasft.tasks.answers import Answers, AnswerTally, OneLabel, measure_probabilities
 from kerasft.tasks.base import Task
 from kerasft.tasks.served import STATUS_LINE
 
@@ -27,13 +28,13 @@ class Classifier(Task):
         """Logits (examples, classes) → probabilities, float64, of the same shape."""
         return self.answers.probabilities(outputs)
 
-    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        return self.answers.decode(outputs)
+    def decode(self, outputs: Sequence[Output]) -> list[dict[str, Any]]:
+        return self.answers.decode(stack_logits(outputs)) if outputs else []
 
     def measure_answers(
-        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+        self, answers: Mapping[str, np.ndarray], outputs: Sequence[Output]
     ) -> tuple[np.ndarray, np.ndarray]:
-        return measure_probabilities(answers, self.probabilities(outputs), self.label_names)
+        return measure_probabilities(answers, self.probabilities(stack_logits(outputs)), self.label_names)
 
     def list_outputs(self) -> list[str]:
         return [
@@ -46,28 +47,32 @@ class Classifier(Task):
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return self.answers.record(example, prediction)
 
-    def evaluate(
-        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
-    ) -> dict[str, Any]:
-        return self.answers.evaluate(outputs, references, bootstrap_samples=bootstrap_samples, seed=seed)
+    def open_tally(self) -> AnswerTally:
+        return AnswerTally(self.answers)
 
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
-        return self.answers.answer_rightly(references)
-
-    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
-        return self.answers.draw(outputs, references)
+    def make_right_output(self, reference: Any) -> Output:
+        return {"logits": self.answers.make_right_logits(reference)}
 
     def _describe_rows(
-        self, heading: str, cells: Sequence[str], examples: Sequence[Mapping[str, Any]], outputs: np.ndarray
+        self,
+        heading: str,
+        cells: Sequence[str],
+        examples: Sequence[Mapping[str, Any]],
+        outputs: Sequence[Output],
     ) -> str:
         """A Markdown table of what the model says of some examples, each shown as its cell."""
         lines = [f"| {heading} | true | predicted | probability |", "|---|---|---|---|"]
         answers = self.answers
-        for cell, example, prediction in zip(cells, examples, answers.decode(outputs), strict=True):
+        for cell, example, prediction in zip(cells, examples, self.decode(outputs), strict=True):
             truth, predicted, probability = answers.tell(answers.record(example, prediction))
             mark = "" if predicted == truth else " ✗"
             lines.append(f"| {cell} | {truth} | {predicted}{mark} | {probability:.3f} |")
         return "\n".join(lines)
+
+
+def stack_logits(outputs: Sequence[Output]) -> np.ndarray:
+    """The logits of some examples, (examples, classes)."""
+    return np.stack([output["logits"] for output in outputs])
 
 
 @keras.saving.register_keras_serializable(package="kerasft")

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field
+from kerasft.metrics.figures import FigureKinds
 from kerasft.models.config import ModelConfig
 from kerasft.training.config import TrainConfig
 
@@ -30,8 +31,8 @@ class TaskConfig(Config, abc.ABC):
 
     @property
     @abc.abstractmethod
-    def figure_names(self) -> tuple[str, ...]:
-        """The figures that an epoch can be chosen by, `loss` aside."""
+    def figure_kinds(self) -> FigureKinds:
+        """The figures that it is measured by; an epoch can be chosen by them, and by `loss`."""
 
     @property
     @abc.abstractmethod

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasft.errors import DataError
 from kerasft.files import whole_folder
@@ -121,24 +120,3 @@ class TextEncoderTask(Task):
                 raise DataError(refused)
             value = value.decode("utf-8")
         return self.read_input({"text": value})
-
-    def _run(
-        self, forward: Callable[[Any], Any], token_ids: Sequence[np.ndarray], encoder: Any, batch_size: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Each row's number and the model's output on it, in batches of like length.
-
-        Args:
-            forward: inputs of a batch → outputs (batch, …).
-            token_ids: int32 (tokens,) each, framed.
-            encoder: pads them.
-            batch_size: rows a batch.
-        """
-        lengths = np.array([len(row) for row in token_ids], np.int64)
-        order = np.argsort(-lengths, kind="stable")
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
-            for row, index in zip(padded, chosen, strict=True):
-                row[: lengths[index]] = token_ids[index]
-            outputs = np.asarray(forward(encoder.pad(padded, lengths[chosen])))
-            yield from zip(chosen.tolist(), outputs, strict=True)

@@ -13,18 +13,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Output
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
+from kerasft.data.streams import MeasuredSplit
 from kerasft.errors import ConfigError
-from kerasft.metrics.names import higher_is_better, is_overall
-from kerasft.models.forward import make_forward
+from kerasft.metrics.tally import Tally
 from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Phase, Task
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
-from kerasft.training.streams import MeasuredSplit
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"head": "Training the head"}
@@ -141,22 +140,27 @@ class CallbackSet:
 
     def _add_validation(self, feed: Feed) -> None:
         setting, config = self._setting, self._setting.config
-        forward = make_forward(setting.phase.model)
-        self._references = feed.references
         measured = MeasuredSplit(feed, config.evaluation_batch_size)
+        kinds = setting.task.config.figure_kinds
+        step = setting.task.build_step(setting.phase.model, published=False)
+        split = setting.dataset.split("validation")
+        # the same examples after each epoch, from all over the split
+        count = min(config.tensorboard.examples, len(split))
+        shown = set(np.linspace(0, len(split) - 1, count).astype(int).tolist())
 
-        def predict() -> np.ndarray:
-            return measured.predict(forward, lambda examples: self._check_stop())
+        def measure() -> tuple[Tally, dict[int, Output]]:
+            tally, kept = setting.task.open_tally(), dict[int, Output]()
+            for part in measured.run(step, lambda examples: self._check_stop()):
+                numbers, outputs = [number for number, _ in part], [output for _, output in part]
+                tally.add(numbers, outputs, [feed.get_reference(number) for number in numbers])
+                kept |= {number: output for number, output in part if number in shown}
+            return tally, kept
 
-        def compute(outputs: np.ndarray) -> dict[str, float]:
-            figures = setting.task.evaluate(outputs, self._references, bootstrap_samples=0, seed=setting.seed)
-            return {name: float(figure["value"]) for name, figure in figures.items() if is_overall(name)}
-
-        self.validation = selection.ValidationFigures(predict, compute)
+        self.validation = selection.ValidationFigures(measure, kinds.names)
         # without label smoothing and weights: what is measured is how good the answers are
         monitor = "log_loss" if config.monitor == "loss" else config.monitor
-        self._check_monitor(monitor)
-        better = higher_is_better(monitor)
+        self._check_monitor(monitor, feed, len(split))
+        better = kinds.higher_is_better(monitor)
         error = None
         if config.keep_epoch == "latest" and monitor == "accuracy" and config.early_stopping is None:
             error = functools.partial(_compute_standard_error, examples=len(feed))
@@ -178,12 +182,13 @@ class CallbackSet:
             self.in_order.append(stopping)
             self.stateful["early_stopping"] = stopping
 
-    def _check_monitor(self, monitor: str) -> None:
+    def _check_monitor(self, monitor: str, feed: Feed, examples: int) -> None:
         """Refuses a figure that the validation split leaves undefined, however good the model."""
-        setting, references = self._setting, self._references
-        answers = setting.task.answer_rightly(references)
-        figures = setting.task.evaluate(answers, references, bootstrap_samples=0, seed=setting.seed)
-        if monitor not in figures:
+        tally = self._setting.task.open_tally()
+        references = [feed.get_reference(number) for number in range(examples)]
+        outputs = [self._setting.task.make_right_output(reference) for reference in references]
+        tally.add(range(examples), outputs, references)
+        if monitor not in tally.compute_figures():
             raise ConfigError(
                 f"the validation split has no {monitor} to choose the best epoch by: it is undefined where all "
                 "examples are of one class, or nothing is to be found in them",
@@ -206,25 +211,22 @@ class CallbackSet:
         return figures
 
     def _texts(self) -> dict[str, str]:
-        setting = self._setting
-        count = setting.config.tensorboard.examples
-        if self.validation is None or self.validation.outputs is None or not count:
+        if self.validation is None or not self.validation.shown:
             return {}
-        split = setting.dataset.split("validation")
-        # the same examples after each epoch, from all over the split
-        rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-        told = setting.task.describe(split.take(rows), self.validation.outputs[rows])
+        shown = self.validation.shown
+        numbers = sorted(shown)
+        examples = self._setting.dataset.split("validation").take(np.array(numbers))
+        told = self._setting.task.describe(examples, [shown[number] for number in numbers])
         return {"validation_examples": told}
 
     def _images(self) -> dict[str, bytes]:
-        if self.validation is None or self.validation.outputs is None:
+        if self.validation is None or self.validation.tally is None:
             return {}
         from kerasft.plots.style import figure_to_png
 
-        setting, outputs = self._setting, self.validation.outputs
-        pictures = setting.task.draw(outputs, self._references)
-        split = setting.dataset.split("validation")
-        mistakes = setting.task.draw_mistakes(split, outputs, self._references)
+        tally = self.validation.tally
+        pictures = tally.draw()
+        mistakes = self._setting.task.draw_mistakes(self._setting.dataset.split("validation"), tally)
         pictures |= {} if mistakes is None else {"mistakes": mistakes}
         return {name: figure_to_png(figure) for name, figure in pictures.items()}
 

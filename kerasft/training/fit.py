@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.prepared import PreparedDataset
+from kerasft.data.streams import make_stream
 from kerasft.errors import ConfigError, Terminated, TrainingError, storage_error
 from kerasft.models.adaptation.learning import describe_learning
 from kerasft.models.text.remat import set_remat
@@ -30,7 +31,6 @@ from kerasft.training.resume.checkpoint_files import Checkpoint, CheckpointWrite
 from kerasft.training.resume.checkpointer import CallbackSequence, Checkpointer, skip_steps
 from kerasft.training.resume.interruption import StopRequest
 from kerasft.training.resume.state import build_all, name_weights, take_snapshot
-from kerasft.training.streams import make_stream
 
 
 @dataclass

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.metrics.tally import Tally
 from kerasft.training.resume.state import name_weights, restore_variables, take_snapshot
 
 
@@ -19,21 +20,31 @@ class ValidationFigures(keras.callbacks.Callback):
     Stands before the callbacks that read them (early stopping, best weights, TensorBoard).
 
     Args:
-        predict: () → outputs (examples, …) in the split's order.
-        compute: outputs → `{figure: value}`.
+        measure: () → a tally of the split, and the outputs of the examples that are shown.
+        names: of the figures that go into the logs.
+
+    Attributes:
+        tally: of the epoch that ended last; None before.
+        shown: of the same epoch: number of an example → its output.
     """
 
-    def __init__(
-        self, predict: Callable[[], np.ndarray], compute: Callable[[np.ndarray], Mapping[str, float]]
-    ):
+    def __init__(self, measure: Callable[[], tuple[Tally, dict[int, Any]]], names: Sequence[str]):
         super().__init__()
-        self._predict, self._compute = predict, compute
-        self.outputs: np.ndarray | None = None
+        self._measure, self._names = measure, names
+        self.tally: Tally | None = None
+        self.shown: dict[int, Any] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.outputs = self._predict()
+        self.tally, self.shown = self._measure()
+        figures = self.tally.compute_figures()
         if logs is not None:
-            logs.update({f"val_{name}": value for name, value in self._compute(self.outputs).items()})
+            logs.update(
+                {
+                    f"val_{name}": float(figure["value"])
+                    for name, figure in figures.items()
+                    if name in self._names
+                }
+            )
 
 
 class BestWeights(keras.callbacks.Callback):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import PreparedDataset
+from kerasft.data.streams import Step, collect_outputs
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
@@ -70,9 +71,13 @@ class Trained:
         return self.task.load_published(self.run.path)
 
     @cached_property
-    def forward(self) -> Callable[[Any], Any]:
-        """Its inference: a batch of inputs → outputs."""
-        return self.task.build_forward(self.model)
+    def step(self) -> Step:
+        """What it says of a batch."""
+        return self.task.build_step(self.model)
+
+    def answer(self, examples: Sequence[Mapping[str, Any]], batch_size: int = 64) -> list[Output]:
+        """Its outputs on some raw examples, in their order."""
+        return collect_outputs(self.task.make_feed(examples), self.step, batch_size)
 
 
 def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trained:

@@ -25,6 +25,7 @@ import pydantic
 
 from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field
+from kerasft.metrics.figures import FigureKind, FigureKinds
 from kerasft.models.config import TextModelConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import TrainConfig
@@ -42,8 +43,8 @@ class GradingConfig(TaskConfig):
         return Field("text", "text"), Field("grade", "number", "target")
 
     @property
-    def figure_names(self):
-        return ("error",)
+    def figure_kinds(self):
+        return FigureKinds((FigureKind("error", "Mean error", "in grades", False, "number"),))
 
     @property
     def answer_keys(self):

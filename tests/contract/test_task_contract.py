@@ -15,16 +15,15 @@ import tensorflow as tf
 from tolerances import rounding
 
 from kerasft.config.loading import load_config
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import Feed, Moment, Output
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.data.streams import collect_outputs, make_stream
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.metrics.names import higher_is_better, is_overall
 from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class
 from kerasft.tasks.base import Task
-from kerasft.training.streams import MeasuredSplit, make_stream
 from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 EXPERIMENTS = {
@@ -66,9 +65,9 @@ def feed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Feed:
 
 
 @pytest.fixture(scope="module")
-def outputs(trained: Trained, examples) -> np.ndarray:
+def outputs(trained: Trained, examples) -> list[Output]:
     """Of the published model."""
-    return trained.task.compute_outputs(trained.task.build_forward(trained.model), examples)
+    return trained.answer(examples)
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +78,36 @@ def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]
     return replay(version, [example[trained.task.held] for example in examples] + probes), probes
 
 
-def allow(trained: Trained, outputs: np.ndarray) -> float:
+def list_arrays(output: Output) -> list[np.ndarray]:
+    """An output's arrays, in one order."""
+    return list(output.values()) if isinstance(output, dict) else list(output)
+
+
+def allow(trained: Trained, outputs: list[Output]) -> float:
     """What two computations of these outputs (other batches, another graph) may differ by.
 
     No sum has more than 256 terms.
     """
-    parts = [part for output in outputs for part in (output if outputs.dtype == object else [output])]
-    values = [np.abs(part[np.isfinite(part)]) for part in parts if part.dtype.kind == "f"]
+    values = [
+        np.abs(part[np.isfinite(part)])
+        for output in outputs
+        for part in list_arrays(output)
+        if part.dtype.kind == "f"
+    ]
     scale = max(1.0, *(float(value.max(initial=0.0)) for value in values))
     return rounding("float32", terms=256, layers=SUMS[trained.facts["task"]["type"]], scale=scale)
 
 
-def assert_alike(one: np.ndarray, other: np.ndarray, atol: float) -> None:
-    """Outputs of the same examples: arrays, or of objects where examples differ in size."""
+def assert_alike(one: list[Output], other: list[Output], atol: float) -> None:
+    """Outputs of the same examples."""
     assert len(one) == len(other)
-    if one.dtype != object:
-        np.testing.assert_allclose(one, other, atol=atol)
-        return
     for mine, theirs in zip(one, other, strict=True):
-        for part, counterpart in zip(mine, theirs, strict=True):
+        for part, counterpart in zip(list_arrays(mine), list_arrays(theirs), strict=True):
             np.testing.assert_allclose(part, counterpart, atol=atol)
+
+
+def answer(task: Task, model: Any, examples: list[dict[str, Any]], batch_size: int = 64) -> list[Output]:
+    return collect_outputs(task.make_feed(examples), task.build_step(model), batch_size)
 
 
 def test_every_task_is_in_this_suite() -> None:
@@ -129,18 +138,17 @@ def test_a_batch_follows_from_rows_and_moment_alone(feed: Feed) -> None:
 
 
 def test_references_stand_in_the_splits_order(trained: Trained, examples, feed: Feed) -> None:
-    assert len(feed.references) == len(examples)
     assert [feed.find_example(0), feed.find_example(len(feed) - 1)] == [0, len(examples) - 1]
+    references = [feed.get_reference(number) for number in range(len(examples))]
     stream = make_stream(feed, 5, shuffle=True, seed=3)
     for rows, (_, labels) in zip(stream.plan.batches, stream.dataset(), strict=True):
-        if feed.references.dtype == object:
-            for row, tags in zip(rows, labels.numpy(), strict=True):
-                gold = feed.references[feed.find_example(int(row))].tags.tolist()
-                found = tags[tags >= 0].tolist()
+        for row, label in zip(rows, labels.numpy(), strict=True):
+            reference = references[feed.find_example(int(row))]
+            if hasattr(reference, "tags"):
+                gold, found = reference.tags.tolist(), label[label >= 0].tolist()
                 assert any(gold[start : start + len(found)] == found for start in range(len(gold)))
-            continue
-        named = labels.numpy().argmax(-1) if labels.ndim > feed.references.ndim else labels
-        np.testing.assert_array_equal(named, feed.references[rows])
+            else:
+                assert (label.argmax(-1) if np.ndim(label) > np.ndim(reference) else label) == reference
 
 
 def test_it_overfits_one_batch(trained: Trained, feed: Feed, tmp_path) -> None:
@@ -175,30 +183,25 @@ def test_depths_cover_the_model_from_0_up(trained: Trained) -> None:
 
 @pytest.mark.numerical
 def test_answers_do_not_depend_on_batches(trained: Trained, examples, outputs) -> None:
-    forward = trained.task.build_forward(trained.model)
     for batch_size in (1, 7):
-        again = trained.task.compute_outputs(forward, examples, batch_size)
-        assert_alike(again, outputs, atol=allow(trained, outputs))
-    assert trained.task.compute_outputs(forward, []).shape == (0, *outputs.shape[1:])
+        assert_alike(trained.answer(examples, batch_size), outputs, atol=allow(trained, outputs))
+    assert trained.answer([]) == []
 
 
 @pytest.mark.numerical
 def test_the_prepared_way_answers_as_the_raw_one(trained: Trained, feed: Feed, outputs) -> None:
-    cached = MeasuredSplit(feed, 5).predict(trained.task.build_forward(trained.model))
-    assert_alike(cached, outputs, atol=allow(trained, outputs))
+    assert_alike(collect_outputs(feed, trained.step, 5), outputs, atol=allow(trained, outputs))
 
 
 def test_published_and_found_again_it_answers_the_same(trained: Trained, examples, outputs, tmp_path) -> None:
     task = trained.task
     model = task.build_model(seed=3, matmul_dtype="float32")
-    expected = task.compute_outputs(task.build_forward(model), examples)
+    expected = answer(task, model, examples)
     with pytest.raises(AssertionError):
         assert_alike(expected, outputs, atol=allow(trained, outputs))
     task.publish(model, tmp_path)
     found = task.load_published(tmp_path)
-    assert_alike(
-        task.compute_outputs(task.build_forward(found), examples), expected, atol=allow(trained, expected)
-    )
+    assert_alike(answer(task, found, examples), expected, atol=allow(trained, expected))
     # the preset that was written beside it feeds another training
     again = build_task_on(trained, tmp_path / "preset").build_model(seed=3, matmul_dtype="float32")
     depths = task.compute_depths(model)
@@ -229,8 +232,7 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
         else:
             read.append(task.read_raw(probe))
     assert 0 < len(read) < len(probes)
-    odd = task.compute_outputs(task.build_forward(trained.model), read)
-    expected = np.concatenate([outputs, odd])
+    expected = outputs + trained.answer(read)
     good = answers["status"] == ""
     sound = {name: values[good] if values.ndim else values for name, values in answers.items()}
     differences, equal = task.measure_answers(sound, expected)
@@ -243,9 +245,7 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
 def test_answers_that_differ_are_measured_as_different(trained: Trained, examples, served) -> None:
     task = trained.task
     answers = {name: values[: len(examples)] for name, values in served[0].items() if values.ndim}
-    others = task.compute_outputs(
-        task.build_forward(task.build_model(seed=5, matmul_dtype="float32")), examples
-    )
+    others = answer(task, task.build_model(seed=5, matmul_dtype="float32"), examples)
     differences, _ = task.measure_answers(answers, others)
     assert differences.max() > 1e-2
 
@@ -260,31 +260,56 @@ def test_what_is_decoded_is_json(trained: Trained, examples, outputs) -> None:
 
 
 def test_labels_are_the_likeliest_and_probabilities_sum_up(trained: Trained, outputs) -> None:
-    if outputs.dtype == object:
+    if not isinstance(outputs[0], dict):
         pytest.skip("entities have no such probabilities")
-    for row, logits in zip(trained.task.decode(outputs), outputs, strict=True):
-        assert row["label"] == trained.task.label_names[int(logits.argmax())]
+    for row, output in zip(trained.task.decode(outputs), outputs, strict=True):
+        assert row["label"] == trained.task.label_names[int(output["logits"].argmax())]
         assert tuple(row["probabilities"]) == trained.task.label_names
         assert sum(row["probabilities"].values()) == pytest.approx(1.0)
+
+
+def measure(task: Task, outputs: list[Output], references: list[Any]) -> dict[str, Any]:
+    tally = task.open_tally()
+    tally.add(range(len(outputs)), outputs, references)
+    return tally.compute_figures()
+
+
+def test_figures_follow_from_the_examples_and_not_from_how_they_were_added(
+    trained: Trained, feed: Feed, outputs
+) -> None:
+    task, numbers = trained.task, np.random.default_rng(0).permutation(len(outputs)).tolist()
+    references = [feed.get_reference(number) for number in range(len(outputs))]
+    tally, other = task.open_tally(), task.open_tally()
+    for number in numbers[:5]:
+        tally.add([number], [outputs[number]], [references[number]])
+    rest = numbers[5:]
+    other.add(rest, [outputs[number] for number in rest], [references[number] for number in rest])
+    tally.merge(other)
+    assert len(tally) == len(outputs)
+    whole = task.open_tally()
+    whole.add(range(len(outputs)), outputs, references)
+    for told in ({}, {"bootstrap_samples": 20, "seed": 3}):
+        assert tally.compute_figures(**told) == whole.compute_figures(**told)
 
 
 def test_every_figure_that_an_epoch_can_be_chosen_by_is_computed(
     trained: Trained, feed: Feed, outputs
 ) -> None:
-    task, names = trained.task, trained.task.config.figure_names
-    right = task.answer_rightly(feed.references)
+    task, kinds = trained.task, trained.task.config.figure_kinds
+    references = [feed.get_reference(number) for number in range(len(outputs))]
+    right = [task.make_right_output(reference) for reference in references]
     measured, best = (
         {
             name: figure["value"]
-            for name, figure in task.evaluate(answers, feed.references, bootstrap_samples=0, seed=0).items()
-            if is_overall(name)
+            for name, figure in measure(task, answers, references).items()
+            if name in kinds.names
         }
         for answers in (outputs, right)
     )
-    assert set(measured) <= set(best) == set(names)
+    assert set(measured) <= set(best) == set(kinds.names)
     # which way is better is known of each; where entities stand is no part of what they are answered from
     for name, value in measured.items():
-        if not higher_is_better(name):
+        if not kinds.higher_is_better(name):
             assert best[name] <= value + 1e-2, name
-        elif outputs.dtype != object:
+        elif isinstance(outputs[0], dict):
             assert best[name] >= value - 1e-6, name

@@ -18,11 +18,12 @@ import pytest
 from lying_makers import list_tree, make_lambda, run_kerasft
 
 from kerasft.config.loading import dump_config
+from kerasft.data.streams import collect_outputs
 from kerasft.errors import ConfigError, PresetError
 from kerasft.integrity import HASHES
-from kerasft.models.forward import make_forward
 from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Task
+from kerasft.tasks.classifier import stack_logits
 from kerasft.training.trained import build_task, load_trained, write_task
 
 TEXTS = [{"text": text} for text in ("the film was good", "a dull meal", "", "word " * 50)]
@@ -55,7 +56,7 @@ def run(published: RunFolder, tmp_path: Path) -> RunFolder:
 
 
 def answer(task: Task, model: keras.Model) -> np.ndarray:
-    return task.compute_outputs(make_forward(model), TEXTS)
+    return stack_logits(collect_outputs(task.make_feed(TEXTS), task.build_step(model)))
 
 
 def refuse(run: RunFolder) -> PresetError:

@@ -16,7 +16,7 @@ from tag_makers import TYPES, change_spans, draw_spans, draw_tags
 
 from kerasft.errors import DataError
 from kerasft.metrics.entities import explain_missing_entity_figures, measure_entities
-from kerasft.metrics.names import ENTITIES, higher_is_better, is_overall
+from kerasft.metrics.figures import ENTITIES
 from kerasft.text.spans.tags import find_spans
 
 KINDS = ("precision", "recall", "f1")
@@ -124,7 +124,7 @@ def test_figures_worked_by_hand():
         "log_loss": 5.4 / 18,
     }
     assert_holds(figures, expected)
-    assert {name for name in figures if is_overall(name)} == set(ENTITIES)
+    assert {name for name in figures if "/" not in name} == {kind.name for kind in ENTITIES}
     resampled = measure_entities(gold, predicted, TYPES, token_hits=hits, token_log_losses=losses)
     # the mean of any of the sentences lies between the least and the most of them
     assert 1.5 / 6 <= resampled["log_loss"]["low"] < 5.4 / 18 < resampled["log_loss"]["high"] <= 3.0 / 9
@@ -225,7 +225,7 @@ def test_intervals_follow_from_the_seed():
 
 def test_each_figure_is_the_better_the_larger():
     gold, predicted = draw_entities(5)
-    assert all(map(higher_is_better, measure_entities(gold, predicted, TYPES, bootstrap_samples=0)))
+    assert all(map(ENTITIES.higher_is_better, measure_entities(gold, predicted, TYPES, bootstrap_samples=0)))
 
 
 @pytest.mark.parametrize(

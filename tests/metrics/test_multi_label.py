@@ -13,8 +13,8 @@ from sklearn import metrics as oracle
 
 from kerasft.errors import DataError
 from kerasft.metrics.average_precision import AveragePrecision
+from kerasft.metrics.figures import MULTI_LABEL
 from kerasft.metrics.multi_label import compute_multi_label_figures
-from kerasft.metrics.names import MULTI_LABEL, higher_is_better, is_overall
 
 
 def name_labels(count: int) -> list[str]:
@@ -184,9 +184,9 @@ def test_what_cannot_be_measured_is_refused(probabilities, references, error):
 def test_every_figure_that_an_epoch_can_be_chosen_by_is_computed():
     probabilities, references = draw(40, 3)
     figures = compute_multi_label_figures(probabilities, references, name_labels(3), bootstrap_samples=0)
-    assert {name for name in figures if is_overall(name)} == set(MULTI_LABEL)
+    assert {name for name in figures if "/" not in name} == {kind.name for kind in MULTI_LABEL}
 
 
 def test_of_a_loss_less_is_better():
-    assert not higher_is_better("hamming_loss")
-    assert higher_is_better("mean_average_precision")
+    assert not MULTI_LABEL.higher_is_better("hamming_loss")
+    assert MULTI_LABEL.higher_is_better("mean_average_precision")

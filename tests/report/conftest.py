@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasft.metrics.classification import compute_classification_figures
+from kerasft.metrics.figures import CLASSIFICATION
 from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions
 
 MANIFEST = {
@@ -86,6 +87,7 @@ def build_content(predict):
             "task": "text_classification",
             "label_names": label_names,
             "figures": figures,
+            "kinds": CLASSIFICATION,
             "predictions": predictions,
             "training": {"seconds": {"value": 184.0}, "examples_per_second": {"value": 142.3}},
             "history": HISTORY,

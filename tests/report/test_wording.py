@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from kerasft.metrics.figures import CLASSIFICATION, ENTITIES, FigureKinds
 from kerasft.report import wording
+
+KINDS = FigureKinds((*CLASSIFICATION, *ENTITIES), ("f1",))
 
 
 @pytest.mark.parametrize(
@@ -22,18 +25,19 @@ def test_percentages_reach_0_and_100_only_where_they_are(value, text):
         ("mcc", -0.25, "-0.250"),
         ("examples", 1821.0, "1,821"),
         ("support/a", 12, "12"),
-        ("examples_per_second", 1234.5, "1,234"),
+        ("bits_per_byte", 1234.5, "1,234"),
         ("perplexity", 3.14159, "3.14"),
     ],
 )
 def test_figures_are_written_by_their_kind(name, value, text):
-    assert wording.format_figure(name, value) == text
+    assert wording.format_figure(KINDS.find(name), value) == text
 
 
 def test_intervals_name_the_unit_once():
-    assert wording.format_interval("accuracy", {"value": 0.5, "low": 0.4, "high": 0.6}) == "40.0–60.0\u202f%"
-    assert wording.format_interval("mcc", {"value": 0.5, "low": 0.4, "high": 0.6}) == "0.400–0.600"
-    assert wording.format_interval("mcc", {"value": 0.5}) == ""
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    assert wording.format_interval(KINDS.find("accuracy"), interval) == "40.0–60.0\u202f%"
+    assert wording.format_interval(KINDS.find("mcc"), interval) == "0.400–0.600"
+    assert wording.format_interval(KINDS.find("mcc"), {"value": 0.5}) == ""
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])

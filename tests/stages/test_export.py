@@ -12,11 +12,13 @@ import pytest
 import tensorflow as tf
 from tolerances import TINY_BERT
 
+from kerasft.data.streams import collect_outputs
 from kerasft.errors import ExportError
 from kerasft.runs.folder import RunFolder
 from kerasft.serving.publishing import publish_saved_model, replay
 from kerasft.stages.export import _next_version, _sample_inputs, export
 from kerasft.tasks.answers import measure_probabilities
+from kerasft.tasks.classifier import stack_logits
 from kerasft.tasks.text_classification.serving import PROBES
 from kerasft.training.trained import load_trained
 
@@ -38,16 +40,14 @@ def publish(trained, destination: Path, expected) -> dict:
 
 
 def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Path, replay_here) -> None:
-    from kerasft.models.forward import make_forward
-
     other = trained.task.load_published(trained.run.path)
     bias = other.get_layer("logits").bias
     bias.assign(bias.numpy() + np.float32([0.02, 0.0]))
-    forward = make_forward(other)
+    step = trained.task.build_step(other)
 
     def expected(texts):
-        rows = [{"text": text} for text in texts]
-        return trained.task.probabilities(trained.task.compute_outputs(forward, rows))
+        feed = trained.task.make_feed([{"text": text} for text in texts])
+        return trained.task.probabilities(stack_logits(collect_outputs(feed, step)))
 
     with pytest.raises(ExportError, match="differ from the model's by up to") as caught:
         publish(trained, tmp_path / "served" / "1", expected)
@@ -129,14 +129,8 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
 
 
 def test_labels_in_another_order_are_not_published(trained, tmp_path: Path, replay_here) -> None:
-    from kerasft.models.forward import make_forward
-
-    forward = make_forward(trained.model)
-
     def expected(texts):
-        return trained.task.probabilities(
-            trained.task.compute_outputs(forward, [{"text": text} for text in texts])
-        )
+        return trained.task.probabilities(stack_logits(trained.answer([{"text": text} for text in texts])))
 
     with pytest.raises(ExportError, match="other labels"):
         publish_saved_model(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.models.fetching import resolve_preset
-from kerasft.models.forward import make_forward
+from kerasft.tasks.classifier import stack_logits
 from kerasft.training.trained import Trained, build_task, load_trained
 
 ODD_TEXTS = ["", "   ", "Ünïcödé 電影 👍🏽", "word " * 300, "[CLS] [SEP]", "x" * 150, "a\x00b"]
@@ -31,7 +31,7 @@ def examples(trained: Trained):
 @pytest.fixture(scope="module")
 def outputs(trained: Trained, examples) -> np.ndarray:
     """Of the published model."""
-    return trained.task.compute_outputs(make_forward(trained.model), examples)
+    return stack_logits(trained.answer(examples))
 
 
 def test_encode_is_pure(trained: Trained, examples) -> None:
@@ -64,7 +64,7 @@ def test_figures_are_scikit_learns(trained: Trained, examples, outputs) -> None:
     labels = np.array([example["label"] for example in examples], np.int32)
     doubtful = outputs * np.float32(0.1)
     doubtful[::5] = doubtful[::5, ::-1]  # so that some answers are wrong
-    figures = trained.task.evaluate(doubtful, labels, bootstrap_samples=200, seed=0)
+    figures = trained.task.answers.evaluate(doubtful, labels, bootstrap_samples=200, seed=0)
     probabilities = tf.nn.softmax(doubtful.astype(np.float64)).numpy()
     predicted = probabilities.argmax(1)
     expected = {
@@ -83,7 +83,7 @@ def test_figures_are_scikit_learns(trained: Trained, examples, outputs) -> None:
     assert json.dumps(figures, allow_nan=False)
     assert all(
         "low" not in figure
-        for figure in trained.task.evaluate(doubtful, labels, bootstrap_samples=0, seed=0).values()
+        for figure in trained.task.answers.evaluate(doubtful, labels, bootstrap_samples=0, seed=0).values()
     )
 
 

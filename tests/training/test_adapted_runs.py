@@ -12,6 +12,7 @@ from tolerances import TINY_BERT
 
 from kerasft.config.loading import InvalidConfig, load_config
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.data.streams import collect_outputs
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.adaptation.adapters import load_adapter
@@ -165,12 +166,12 @@ def test_lora_leaves_its_adapter_in_the_run_folder_which_is_the_published_model(
     assert run.adapter in run.list_trained()
     trained = load_trained(run)
     examples = load_prepared_dataset(run.dataset).split("test").take(np.arange(8))
-    expected = trained.task.compute_outputs(trained.task.build_forward(trained.model), examples)
+    expected = [output["logits"] for output in trained.answer(examples)]
     config = load_experiment()
     task = build_task(config, trained.task.label_names, config.model.resolve().path)
     model = task.build_model(seed=5, matmul_dtype="float32")
     load_adapter(model, run.adapter)
-    found = task.compute_outputs(task.build_forward(model), examples)
+    found = [output["logits"] for output in collect_outputs(task.make_feed(examples), task.build_step(model))]
     np.testing.assert_allclose(found, expected, atol=TINY_BERT)
     # the very bits that were trained
     checkpoint = find_checkpoint(run.checkpoints / "finetune")

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import TrainingError
+from kerasft.metrics.tally import Tally
 from kerasft.progress import Silent, SilentBar
 from kerasft.training import callbacks
 from kerasft.training.callbacks import EpochCounter, StepLoss, StopAfter, Throughput
@@ -128,12 +129,33 @@ def test_training_stops_after_a_number_of_steps_and_ends_the_epoch() -> None:
     assert counter.epochs == 2
 
 
+class Fixed(Tally):
+    """A tally with figures that were known before."""
+
+    def __init__(self, figures: dict[str, float]):
+        self.known = figures
+
+    def __len__(self) -> int:
+        return 1
+
+    def add(self, numbers, outputs, references) -> None:
+        pass
+
+    def merge(self, other) -> None:
+        pass
+
+    def compute_figures(self, *, bootstrap_samples: int = 0, seed: int = 0):
+        return {name: {"value": value} for name, value in self.known.items()}
+
+
 def test_validation_figures_reach_the_callbacks_after_them() -> None:
-    model = build_model()
-    figures = ValidationFigures(lambda: np.array([1.0, 2.0]), lambda outputs: {"sum": outputs.sum()})
+    model, measured = build_model(), Fixed({"sum": 3.0, "examples": 2})
+    figures = ValidationFigures(lambda: (measured, {1: 2.0}), ["sum"])
     history = model.fit(build_batches()[0], epochs=2, verbose=0, callbacks=[figures])
     assert history.history["val_sum"] == [3.0, 3.0]
-    np.testing.assert_array_equal(figures.outputs, [1.0, 2.0])
+    assert "val_examples" not in history.history
+    assert figures.tally is measured
+    assert figures.shown == {1: 2.0}
 
 
 def test_throughput_leaves_out_the_first_step_and_the_time_between_epochs(
@@ -161,7 +183,8 @@ def test_throughput_leaves_out_the_first_step_and_the_time_between_epochs(
 
 def test_history_has_a_line_every_few_steps_and_one_after_each_epoch(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "metrics.jsonl"
-    figures = ValidationFigures(lambda: np.zeros(1), lambda _: {"accuracy": np.float32(0.5), "bad": math.nan})
+    measured = Fixed({"accuracy": np.float32(0.5), "bad": math.nan})
+    figures = ValidationFigures(lambda: (measured, {}), ["accuracy", "bad"])
     history = History(path, 3, lambda: {"loss": np.float32(0.25), "learning_rate": 0.1})
     build_model().fit(build_batches()[0], epochs=2, verbose=0, callbacks=[figures, history])
     lines = [json.loads(line) for line in path.read_text().splitlines()]

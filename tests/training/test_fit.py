@@ -15,12 +15,11 @@ import pytest
 from tolerances import needs_bfloat16
 
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.data.streams import collect_outputs, make_stream
 from kerasft.errors import ConfigError, TrainingError
-from kerasft.models.forward import make_forward
 from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
 from kerasft.stages.predict import Predictor
-from kerasft.training.streams import MeasuredSplit, make_stream
 
 CONSTANT = "train.schedule={type: constant}"
 
@@ -30,9 +29,10 @@ def read_losses(run: RunFolder) -> list[float]:
 
 
 def measure(result, task, feeds) -> dict[str, float]:
-    outputs = MeasuredSplit(feeds["validation"], 64).predict(make_forward(result.model))
-    figures = task.evaluate(outputs, feeds["validation"].references, bootstrap_samples=0, seed=0)
-    return {name: figure["value"] for name, figure in figures.items()}
+    feed, tally = feeds["validation"], task.open_tally()
+    for number, output in enumerate(collect_outputs(feed, task.build_step(result.model))):
+        tally.add([number], [output], [feed.get_reference(number)])
+    return {name: figure["value"] for name, figure in tally.compute_figures().items()}
 
 
 def test_one_seed_gives_one_training_bit_for_bit_and_the_best_epoch_is_kept(fit_tiny, three_epochs) -> None:
@@ -179,13 +179,17 @@ def test_a_feed_with_shuffled_labels_hands_out_those_in_place_of_its_own(tiny_ru
     feed = open_feed(trained.task, dataset, "train", tiny_run.cache, Silent())
     shuffled = feed.shuffle_labels(0)
     stream = make_stream(shuffled, 8, shuffle=True)
+
+    def read_labels(feed) -> np.ndarray:
+        return np.array([feed.get_reference(number) for number in range(len(feed))])
+
     for (_, given), rows in zip(stream.dataset(), stream.plan.batches, strict=True):
-        np.testing.assert_array_equal(given, shuffled.references[rows])
-    labels = feed.references
-    np.testing.assert_array_equal(shuffled.references, feed.shuffle_labels(0).references)
-    assert (shuffled.references != feed.shuffle_labels(1).references).any()
-    assert np.bincount(shuffled.references).tolist() == np.bincount(labels).tolist()
-    assert 0.2 < (shuffled.references == labels).mean() < 0.8
+        np.testing.assert_array_equal(given, read_labels(shuffled)[rows])
+    labels, others = read_labels(feed), read_labels(shuffled)
+    np.testing.assert_array_equal(others, read_labels(feed.shuffle_labels(0)))
+    assert (others != read_labels(feed.shuffle_labels(1))).any()
+    assert np.bincount(others).tolist() == np.bincount(labels).tolist()
+    assert 0.2 < (others == labels).mean() < 0.8
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.data.kinds.fields import Field, read_label_names
-from kerasft.metrics.names import CLASSIFICATION, MULTI_LABEL
+from kerasft.metrics.figures import CLASSIFICATION, MULTI_LABEL, FigureKinds
 from kerasft.models.config import ImageModelConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import ImageTrainConfig
@@ -49,8 +49,8 @@ class ImageClassificationConfig(TaskConfig):
         return "labels" if self.multi_label else "label", "probabilities"
 
     @property
-    def figure_names(self) -> tuple[str, ...]:
-        """What an epoch can be chosen by."""
+    def figure_kinds(self) -> FigureKinds:
+        """The figures that it is measured by."""
         return MULTI_LABEL if self.multi_label else CLASSIFICATION
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,12 @@ class _LabelledFeed(Feed):
         return len(self._labels)
 
     @property
-    def references(self) -> np.ndarray:
+    def labels(self) -> np.ndarray:
+        """The rows' labels, as they were given."""
         return np.asarray(self._labels)
+
+    def get_reference(self, example: int) -> Any:
+        return self._labels[example]
 
     def shuffle_labels(self, seed: int) -> _LabelledFeed:
         shuffled = copy.copy(self)
@@ -125,6 +129,32 @@ class ImageFeed(_LabelledFeed):
         if augmenter.mix is not None:
             images, labels = augmenter.mix(images, labels, batch["step_key"])
         return images, labels
+
+
+class PixelFeed(Feed):
+    """Batches of decoded pictures of which nothing is known, from memory.
+
+    Args:
+        pixels: uint8 (size, size, 3) each.
+    """
+
+    in_memory = True
+
+    def __init__(self, pixels: Sequence[Any]):
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        return {"pixels": tf.TensorSpec((None, None, None, 3), tf.uint8)}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        return {"pixels": np.stack([np.asarray(self._pixels[row]) for row in rows])}
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return tf.cast(batch["pixels"], tf.float32), None
 
 
 class FeatureFeed(_LabelledFeed):

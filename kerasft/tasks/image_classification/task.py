@@ -12,14 +12,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import Split
+from kerasft.data.streams import collect_outputs
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, whole_folder
 from kerasft.integrity import recorded_file, write_hashes
+from kerasft.metrics.tally import Tally
 from kerasft.models.adaptation.learning import list_rungs
 from kerasft.models.config import ImageModelConfig
-from kerasft.models.forward import make_forward
 from kerasft.models.image.fast import DTYPES, accelerate_image_model
 from kerasft.models.image.freezing import (
     choose_batch_norm,
@@ -33,12 +34,12 @@ from kerasft.models.image.presets import load_image_backbone, resolve_image_pres
 from kerasft.models.image.stochastic_depth import set_stochastic_depth
 from kerasft.models.weights.saved_models import load_model_weights
 from kerasft.progress import Progress
-from kerasft.tasks.answers import Answers, AnyLabels
-from kerasft.tasks.base import Phase, make_phase
+from kerasft.tasks.answers import Answers, AnswerTally, AnyLabels
+from kerasft.tasks.base import Phase, Step, make_phase
 from kerasft.tasks.classifier import Classifier
 from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
-from kerasft.tasks.image_classification.feed import FeatureFeed, ImageFeed
+from kerasft.tasks.image_classification.feed import FeatureFeed, ImageFeed, PixelFeed
 from kerasft.tasks.image_classification.losses import (
     DistributionCrossentropy,
     MultiLabelCrossentropy,
@@ -105,11 +106,15 @@ class ImageClassification(Classifier):
         """What the frozen net makes of a split's pictures."""
 
         def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
-            return self.compute_outputs(forward, feed.split.take(np.asarray(rows)), _FEATURE_BATCH)
+            part = self.make_feed(feed.split.take(np.asarray(rows)))
+            outputs = collect_outputs(
+                part, lambda inputs, labels: {"features": forward(inputs)}, _FEATURE_BATCH
+            )
+            return np.stack([output["features"] for output in outputs])
 
         store = self._stores[feed.split.name]
         kept = store.keep(extractor, len(feed), "pictures", compute, rows_at_once=_FEATURE_BATCH)
-        return FeatureFeed(kept, feed.references, len(self.label_names))
+        return FeatureFeed(kept, feed.labels, len(self.label_names))
 
     # --- model ------------------------------------------------------------------------------------------------
 
@@ -151,7 +156,7 @@ class ImageClassification(Classifier):
         train_feed, validation = feeds["train"], feeds["validation"]
         assert isinstance(train_feed, ImageFeed)
         if self.config.class_weights == "balanced":
-            self._class_weights = compute_class_weights(train_feed.references, len(self.label_names))
+            self._class_weights = compute_class_weights(train_feed.labels, len(self.label_names))
         backbone = get_backbone(model)
         if train.head is not None:
             freeze(backbone)
@@ -242,33 +247,28 @@ class ImageClassification(Classifier):
     def answers(self) -> Answers:
         return AnyLabels(self.label_names) if self.config.multi_label else super().answers
 
-    def build_forward(self, model: keras.Model) -> Callable[[Any], Any]:
-        if self.config.test_time_augmentation == "none":
-            return make_forward(model)
-        return tf.function(
+    def build_step(self, model: keras.Model, *, published: bool = True) -> Step:
+        if not published or self.config.test_time_augmentation == "none":
+            return super().build_step(model)
+        forward = tf.function(
             lambda images: _answer_twice(model, images),
             input_signature=[tf.TensorSpec(model.input.shape, model.input.dtype)],
             autograph=False,
         )
+        return lambda inputs, labels: {"logits": forward(inputs)}
 
-    def compute_outputs(
-        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
-    ) -> np.ndarray:
-        parts = []
-        for start in range(0, len(examples), batch_size):
-            images = self._open_pictures(examples[start : start + batch_size])
-            parts.append(np.asarray(forward(tf.cast(images, tf.float32))))
-        return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
+    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> PixelFeed:
+        return PixelFeed(self._open_pictures(examples))
 
-    def _open_pictures(self, examples: Sequence[Mapping[str, Any]]) -> Any:
-        """uint8 (examples, size, size, 3); those that were read for an answer are decoded already."""
+    def _open_pictures(self, examples: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """uint8 (size, size, 3) of each; those that were read for an answer are decoded already."""
         if all("pixels" in example for example in examples):
-            return tf.stack([example["pixels"] for example in examples])
+            return [example["pixels"] for example in examples]
         images, statuses = self._decode(tf.constant([example["image"] for example in examples]))
         for example, status in zip(examples, statuses.numpy(), strict=True):
             if status:
                 raise DataError(status.decode(), where=str(example.get("name", "a picture")))
-        return images
+        return images.numpy()
 
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
         path = row.get("image")
@@ -296,13 +296,15 @@ class ImageClassification(Classifier):
             raise _build_refusal(error, name) from error
         raise DataError(refused, where=name, fix="Leave the file out.")
 
-    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
         return self._describe_rows("picture", [example["name"] for example in examples], examples, outputs)
 
-    def draw_mistakes(self, split: Split, outputs: np.ndarray, references: np.ndarray) -> Any:
+    def draw_mistakes(self, split: Split, tally: Tally) -> Any:
         if self.config.multi_label:
             return None
-        return draw_mistakes(split, self.probabilities(outputs), references, self.label_names)
+        assert isinstance(tally, AnswerTally)
+        logits, labels = tally.stack()
+        return draw_mistakes(split, self.probabilities(logits), labels, self.label_names)
 
     def draw_varied(self, feed: Feed) -> Any:
         varied = isinstance(feed, ImageFeed) and feed.is_varied

@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from kerasft.data.kinds.fields import Field, read_label_names
-from kerasft.metrics.names import CLASSIFICATION
+from kerasft.metrics.figures import CLASSIFICATION, FigureKinds
 from kerasft.models.config import TextModelConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.training.config import TrainConfig
@@ -42,8 +42,8 @@ class TextClassificationConfig(TaskConfig):
         return "label", "probabilities"
 
     @property
-    def figure_names(self) -> tuple[str, ...]:
-        """What an epoch can be chosen by."""
+    def figure_kinds(self) -> FigureKinds:
+        """The figures that it is measured by."""
         return CLASSIFICATION
 
 

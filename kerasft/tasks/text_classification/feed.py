@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache
+from kerasft.data.cache import ArrayCache, ArrayRows
 from kerasft.data.feed import Feed, Moment
 from kerasft.text.encoding import TextEncoder
 
@@ -29,9 +29,8 @@ class TextFeed(Feed):
     def __len__(self) -> int:
         return len(self.cache)
 
-    @property
-    def references(self) -> np.ndarray:
-        return self._labels
+    def get_reference(self, example: int) -> Any:
+        return self._labels[example]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -54,6 +53,37 @@ class TextFeed(Feed):
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
+
+
+class RawTextFeed(Feed):
+    """Batches of texts of which nothing is known, from memory.
+
+    Args:
+        token_ids: int32 (tokens,) each, framed.
+        encoder: pads.
+    """
+
+    in_memory = True
+
+    def __init__(self, token_ids: list[np.ndarray], encoder: TextEncoder):
+        self._rows, self._encoder = ArrayRows({"token_ids": token_ids}), encoder
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._rows.lengths("token_ids")
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        return {name: tf.TensorSpec((None, None), tf.int32) for name in self._encoder.inputs}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+        return self._encoder.pad(self._rows.padded("token_ids", rows, width), self.lengths[rows])
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return dict(batch), None
 
 
 class FeatureFeed(TextFeed):

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.cache import build_cache
-from kerasft.data.feed import Feed
+from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import Split
+from kerasft.data.streams import collect_outputs
 from kerasft.files import compute_fingerprint
 from kerasft.models.adaptation.adapters import begin_adapters
 from kerasft.models.adaptation.learning import adapt
@@ -24,7 +25,7 @@ from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy, SparseCrossentropy
 from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.tasks.text_classification.feed import FeatureFeed, TextFeed
+from kerasft.tasks.text_classification.feed import FeatureFeed, RawTextFeed, TextFeed
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.text.encoding import TextEncoder
@@ -111,11 +112,9 @@ class TextClassification(TextEncoderTask, Classifier):
         texts = feed.cache
 
         def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
-            features = np.empty((len(rows), *extractor.output.shape[1:]), np.float32)
-            token_ids = [texts.row("token_ids", row) for row in rows]
-            for index, output in self._run(forward, token_ids, self.encoder, 64):
-                features[index] = output
-            return features
+            part = RawTextFeed([texts.row("token_ids", row) for row in rows], self.encoder)
+            outputs = collect_outputs(part, lambda inputs, labels: {"features": forward(inputs)})
+            return np.stack([output["features"] for output in outputs])
 
         store = self._stores[split]
         kept = store.keep(extractor, len(texts), "texts", compute, rows_at_once=_FEATURE_ROWS)
@@ -130,16 +129,10 @@ class TextClassification(TextEncoderTask, Classifier):
     def metrics(self) -> list[Any]:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def compute_outputs(
-        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
-    ) -> np.ndarray:
-        rows = self.encoder.encode([example["text"] for example in examples])
-        outputs = np.empty((len(rows), len(self.label_names)), np.float32)
-        for index, output in self._run(forward, rows, self.encoder, batch_size):
-            outputs[index] = output
-        return outputs
+    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> RawTextFeed:
+        return RawTextFeed(self.encoder.encode([example["text"] for example in examples]), self.encoder)
 
-    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
         cells = [example["text"].replace("|", "\\|").replace("\n", " ")[:120] for example in examples]
         return self._describe_rows("text", cells, examples, outputs)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import pydantic
 
 from kerasft.data.kinds.fields import Field, read_label_names
-from kerasft.metrics.names import ENTITIES
+from kerasft.metrics.figures import ENTITIES, FigureKinds
 from kerasft.models.config import TextModelConfig
 from kerasft.optimizers.config import AdamWConfig, OptimizerConfig
 from kerasft.tasks.config import Sections, TaskConfig
@@ -55,8 +55,8 @@ class TokenClassificationConfig(TaskConfig):
         return ("entities",)
 
     @property
-    def figure_names(self) -> tuple[str, ...]:
-        """What an epoch can be chosen by."""
+    def figure_kinds(self) -> FigureKinds:
+        """The figures that it is measured by."""
         return ENTITIES
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import ArrayCache
+from kerasft.data.cache import ArrayRows, Columns
 from kerasft.data.feed import Feed, Moment
-from kerasft.tasks.token_classification.encoding import WindowEncoder
+from kerasft.tasks.token_classification.encoding import EncodedText, WindowEncoder
 from kerasft.tasks.token_classification.losses import UNTAGGED
-from kerasft.tasks.token_classification.spans import Gold, TagSet, answer_units, collect
+from kerasft.tasks.token_classification.spans import Gold, Scores, TagSet, answer_units
 
 
 @dataclass
@@ -82,20 +82,19 @@ def encode_examples(
     return Encoded(texts, windows)
 
 
-class TokenFeed(Feed):
-    """Batches of the model's inputs (`token_ids`, `padding_mask`, …), int32 (batch, tokens), and `label`, likewise,
-    `UNTAGGED` where a token carries no tag.
+class _WindowFeed(Feed):
+    """Windows of texts, and each text's scores put together from its windows'.
 
     Args:
-        texts, windows: caches of what `encode_examples` gave.
+        texts, windows: columns of what `encode_examples` gave.
         encoder: pads.
         num_tags: of the model.
     """
 
-    def __init__(self, texts: ArrayCache, windows: ArrayCache, encoder: WindowEncoder, num_tags: int):
+    def __init__(self, texts: Columns, windows: Columns, encoder: WindowEncoder, num_tags: int):
         self._texts, self._windows, self._encoder, self._num_tags = texts, windows, encoder, num_tags
-        self._seed: int | None = None
         self._examples = np.asarray(windows.column("examples"))
+        self._firsts = np.searchsorted(self._examples, np.arange(len(texts) + 1))
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -103,55 +102,94 @@ class TokenFeed(Feed):
     def find_example(self, row: int) -> int:
         return int(self._examples[row])
 
-    @cached_property
-    def references(self) -> np.ndarray:
-        rows = [
-            Gold(self._texts.row("tags", text), _group(self._texts.row("entities", text)))
-            for text in range(len(self._texts))
-        ]
-        return collect(rows)
-
     @property
     def lengths(self) -> np.ndarray:
         return self._windows.lengths("token_ids")
 
     @property
     def signature(self) -> dict[str, Any]:
-        return {name: tf.TensorSpec((None, None), tf.int32) for name in (*self._encoder.inputs, "label")}
+        return {name: tf.TensorSpec((None, None), tf.int32) for name in self._encoder.inputs}
 
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         token_ids = self._windows.padded("token_ids", rows, width)
-        batch = self._encoder.pad(token_ids, self._windows.lengths("token_ids")[rows])
+        return self._encoder.pad(token_ids, self._windows.lengths("token_ids")[rows])
+
+    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        return {name: value for name, value in batch.items() if name != "label"}, batch.get("label")
+
+    def join(
+        self, batches: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
+    ) -> Iterator[list[tuple[int, Scores]]]:
+        """Each text's scores as soon as its last window is there; until then its other windows are kept."""
+        lengths, waiting = self.lengths, defaultdict[int, dict[int, np.ndarray]](dict)
+        for rows, kept in batches:
+            found = []
+            for row, values in zip(rows.tolist(), kept["logits"], strict=True):
+                text = self.find_example(row)
+                waiting[text][row] = values[: lengths[row]].copy()
+                if len(waiting[text]) == self._firsts[text + 1] - self._firsts[text]:
+                    found.append((text, self._answer(text, waiting.pop(text))))
+            yield found
+
+    def _answer(self, text: int, windows: Mapping[int, np.ndarray]) -> Scores:
+        places = np.stack([self._texts.row("starts", text), self._texts.row("ends", text)], 1)
+        told, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
+        of_text = [windows[row] for row in sorted(windows)]
+        return answer_units(places, told, positions, of_text, self._num_tags)
+
+
+class RawTokenFeed(_WindowFeed):
+    """Batches of texts of which nothing is known, from memory.
+
+    Args:
+        encoded: the texts, each with its windows.
+        encoder: pads.
+        num_tags: of the model.
+    """
+
+    in_memory = True
+
+    def __init__(self, encoded: Sequence[EncodedText], encoder: WindowEncoder, num_tags: int):
+        texts = {
+            "starts": [text.places[:, 0] for text in encoded],
+            "ends": [text.places[:, 1] for text in encoded],
+            "windows": [text.window for text in encoded],
+            "positions": [text.position for text in encoded],
+        }
+        windows = [(number, window) for number, text in enumerate(encoded) for window in text.windows]
+        columns: dict[str, Any] = {
+            "token_ids": [np.asarray(window.token_ids, np.int32) for _, window in windows],
+            "examples": np.array([number for number, _ in windows], np.int32),
+        }
+        super().__init__(ArrayRows(texts), ArrayRows(columns), encoder, num_tags)
+
+
+class TokenFeed(_WindowFeed):
+    """Batches of the model's inputs (`token_ids`, `padding_mask`, …), int32 (batch, tokens), and `label`, likewise,
+    `UNTAGGED` where a token carries no tag; see `_WindowFeed`."""
+
+    _seed: int | None = None
+
+    def get_reference(self, example: int) -> Gold:
+        return Gold(self._texts.row("tags", example), _group(self._texts.row("entities", example)))
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        return {**super().signature, "label": tf.TensorSpec((None, None), tf.int32)}
+
+    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
         labels = self._windows.padded("labels", rows, width, UNTAGGED)
         if self._seed is not None:
             for row, tags in zip(rows, labels, strict=True):
                 tagged = tags != UNTAGGED
                 tags[tagged] = np.random.default_rng([self._seed, 1, row]).permutation(tags[tagged])
-        return {**batch, "label": labels}
+        return {**super().collate(rows, width, moment), "label": labels}
 
     def shuffle_labels(self, seed: int) -> TokenFeed:
         """Each window's tags in random order among its tokens."""
         shuffled = copy.copy(self)
         shuffled._seed = seed
         return shuffled
-
-    def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        return {name: value for name, value in batch.items() if name != "label"}, batch["label"]
-
-    def assemble(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        windows: list[Any] = [None] * len(self)
-        lengths = self.lengths
-        for rows, values in batches:
-            for row, value in zip(rows, values, strict=True):
-                windows[row] = value[: lengths[row]].copy()
-        firsts = np.searchsorted(self._examples, np.arange(len(self._texts) + 1))
-        outputs = []
-        for text in range(len(self._texts)):
-            places = np.stack([self._texts.row("starts", text), self._texts.row("ends", text)], 1)
-            of_text = windows[firsts[text] : firsts[text + 1]]
-            told, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
-            outputs.append(answer_units(places, told, positions, of_text, self._num_tags))
-        return collect(outputs)
 
 
 def _find_first_units(units: np.ndarray, words: np.ndarray) -> np.ndarray:

@@ -156,14 +156,6 @@ def answer_units(
     return Scores(places, log_softmax(found))
 
 
-def collect(items: Sequence[Any]) -> np.ndarray:
-    """Objects of any size as an array (items,), which rows of a split are looked up in."""
-    array = np.empty(len(items), object)
-    for place, item in enumerate(items):
-        array[place] = item  # NumPy would take a whole list of tuples apart
-    return array
-
-
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Over the last axis, float32."""
     logits = logits - logits.max(-1, keepdims=True)

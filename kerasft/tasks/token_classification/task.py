@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,24 @@ import tensorflow as tf
 from kerasft.data.cache import build_caches
 from kerasft.data.prepared import Split
 from kerasft.files import compute_fingerprint
-from kerasft.metrics.entities import measure_entities
 from kerasft.models.config import TextModelConfig
 from kerasft.models.text import heads
-from kerasft.plots.label_figures import build_label_figures_figure
 from kerasft.progress import Progress
 from kerasft.tasks.served import STATUS_LINE
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
 from kerasft.tasks.token_classification.encoding import WindowEncoder
-from kerasft.tasks.token_classification.feed import TokenFeed, encode_examples
+from kerasft.tasks.token_classification.feed import RawTokenFeed, TokenFeed, encode_examples
 from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.serving import PROBES, TokenClassifierModule
 from kerasft.tasks.token_classification.spans import (
     Entity,
+    Gold,
     Scores,
     TagSet,
-    answer_units,
-    collect,
     log_softmax,
 )
+from kerasft.tasks.token_classification.tally import EntityTally
 
 LABELLING_VERSION = 3
 """Changes when the same texts would carry other labels."""
@@ -115,25 +113,14 @@ class TokenClassification(TextEncoderTask):
 
     # --- answers ----------------------------------------------------------------------------------------------
 
-    def compute_outputs(
-        self, forward: Callable[[Any], Any], examples: Sequence[Mapping[str, Any]], batch_size: int = 64
-    ) -> np.ndarray:
-        texts = self.encoder.encode([example["text"] for example in examples])
-        windows = [window.token_ids for text in texts for window in text.windows]
-        logits: list[Any] = [None] * len(windows)
-        for index, output in self._run(forward, windows, self.encoder, batch_size):
-            logits[index] = output[: len(windows[index])].copy()
-        outputs, first = [], 0
-        for text in texts:
-            of_text = logits[first : first + len(text.windows)]
-            outputs.append(answer_units(text.places, text.window, text.position, of_text, len(self.tag_set)))
-            first += len(text.windows)
-        return collect(outputs)
+    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> RawTokenFeed:
+        encoded = self.encoder.encode([example["text"] for example in examples])
+        return RawTokenFeed(encoded, self.encoder, len(self.tag_set))
 
-    def _decode(self, outputs: np.ndarray) -> list[tuple[np.ndarray, list[Entity]]]:
-        return self.tag_set.decode(list(outputs), constrained=self.config.constrained)
+    def _decode(self, outputs: Sequence[Scores]) -> list[tuple[np.ndarray, list[Entity]]]:
+        return self.tag_set.decode(outputs, constrained=self.config.constrained)
 
-    def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+    def decode(self, outputs: Sequence[Scores]) -> list[dict[str, Any]]:
         return [
             {
                 "entities": [
@@ -156,36 +143,14 @@ class TokenClassification(TextEncoderTask):
             ]
         }
 
-    def evaluate(
-        self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
-    ) -> dict[str, Any]:
-        decoded = self._decode(outputs)
-        hits = [
-            (int((tags == gold.tags).sum()), len(gold.tags))
-            for (tags, _), gold in zip(decoded, references, strict=True)
-        ]
-        log_losses = [
-            -float(scores.log_probabilities[np.arange(len(gold.tags)), gold.tags].sum(dtype=np.float64))
-            for scores, gold in zip(outputs, references, strict=True)
-        ]
-        return measure_entities(
-            [gold.entities for gold in references],
-            [[(one.start, one.end, one.type) for one in entities] for _, entities in decoded],
-            self.label_names,
-            token_hits=np.array(hits),
-            token_log_losses=np.array(log_losses),
-            bootstrap_samples=bootstrap_samples,
-            seed=seed,
-        )
+    def open_tally(self) -> EntityTally:
+        return EntityTally(self.tag_set, constrained=self.config.constrained)
 
-    def answer_rightly(self, references: np.ndarray) -> np.ndarray:
+    def make_right_output(self, reference: Gold) -> Scores:
         """With units of one character each: where they stand is no part of a reference."""
+        start = np.arange(len(reference.tags), dtype=np.int32)
         ones = 9.0 * np.eye(len(self.tag_set), dtype=np.float32)
-        outputs = []
-        for gold in references:
-            start = np.arange(len(gold.tags), dtype=np.int32)
-            outputs.append(Scores(np.stack([start, start + 1], 1), log_softmax(ones[gold.tags])))
-        return collect(outputs)
+        return Scores(np.stack([start, start + 1], 1), log_softmax(ones[reference.tags]))
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         text = example["text"]
@@ -195,7 +160,7 @@ class TokenClassification(TextEncoderTask):
         ]
         return {"text": text, "entities": truth, "predicted": self.complete(example, prediction)["entities"]}
 
-    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: np.ndarray) -> str:
+    def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Scores]) -> str:
         lines = ["| text | true | predicted |", "|---|---|---|"]
         for example, prediction in zip(examples, self.decode(outputs), strict=True):
             told = self.record(example, prediction)
@@ -210,22 +175,10 @@ class TokenClassification(TextEncoderTask):
             )
         return "\n".join(lines)
 
-    def draw(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, Any]:
-        figures = self.evaluate(outputs, references, bootstrap_samples=0, seed=0)
-
-        def column(name: str) -> np.ndarray:
-            told = [figures.get(f"{name}/{label}", {"value": np.nan}) for label in self.label_names]
-            return np.array([figure["value"] for figure in told])
-
-        figure = build_label_figures_figure(
-            column("precision"), column("recall"), column("support"), self.label_names
-        )
-        return {"entities": figure}
-
     # --- export -----------------------------------------------------------------------------------------------
 
     def measure_answers(
-        self, answers: Mapping[str, np.ndarray], outputs: np.ndarray
+        self, answers: Mapping[str, np.ndarray], outputs: Sequence[Scores]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answers with other entities differ by how much less probable the model finds them, of which all is forgiven
         that rounding explains."""

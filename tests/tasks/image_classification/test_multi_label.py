@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,15 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasft.cli.main import main
 from kerasft.config.loading import load_config
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.experiment import ExperimentConfig
 from kerasft.runs.folder import RunFolder
-from kerasft.stages.evaluate import evaluate
-from kerasft.stages.export import export
-from kerasft.stages.finetune import finetune
+from kerasft.stages.pipeline import run as run_all
 from kerasft.stages.predict import Predictor
-from kerasft.stages.prepare import prepare
 
 NAMES = ("blue", "green", "red")
 CONFIG = """
@@ -85,10 +84,8 @@ def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(t
 
     config = load_config(ExperimentConfig, write_experiment(tmp_path)).config
     run = RunFolder(tmp_path / "run")
-    prepare(config, run)
-    finetune(config, run)
-    figures = evaluate(config, run)["test"]
-    served = export(config, run)
+    run_all(config, run)
+    figures, served = run.read_metrics()["evaluate"]["test"], run.export / "1"
 
     assert figures["accuracy"]["value"] > 0.5  # all three labels right; chance is an eighth
     assert figures["mean_average_precision"]["value"] > 0.9
@@ -122,3 +119,20 @@ def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(t
 
     (answer,) = Predictor(run).predict([{"image": str(tmp_path / "pictures" / "5.png")}])
     assert answer["labels"] == ["blue", "red"]
+
+    report = run.report.read_text()
+    assert "the model gets every label right" in report
+    assert "Always giving" in report
+    assert "Micro F1" in report
+    assert "The worst mistakes" in report
+    assert "What is taken for what" not in report  # of one label each
+
+    table = tmp_path / "answers.csv"
+    asked = [str(tmp_path / "pictures" / f"{number}.png") for number in (5, 0)]
+    assert (
+        main(["predict", str(run.path), *asked, "--to", str(table), "--draw", str(tmp_path / "drawn")]) == 0
+    )
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["labels"] for row in rows] == ["blue|red", ""]
+    assert float(rows[0]["probability_red"]) > 0.5
+    assert sorted(path.name for path in (tmp_path / "drawn").glob("*.png")) == ["0.png", "5.png"]
