@@ -17,6 +17,7 @@ from kerasft.models.text.families import TextFamily
 from kerasft.models.text.hugging_face import check_tensors, read_tensor_headers, read_tensors
 from kerasft.models.text.sizes import FETCH, EncoderSizes, check_holds_parameters, is_hub_form, read_sizes
 from kerasft.models.weights.files import Tensor, check_h5_file
+from kerasft.text.tokenizers.base import Tokenizer, UnitTokenizer
 
 _EMBEDDINGS = {
     "token": "word_embeddings",
@@ -77,13 +78,13 @@ class EncoderFamily(TextFamily):
 
     # --- presets ----------------------------------------------------------------------------------------------
 
-    def load_tokenizer(self, folder: Path) -> Any:
+    def load_tokenizer(self, folder: Path) -> Tokenizer:
         from kerasft.text.tokenizers.vocabulary import load_vocabulary
         from kerasft.text.tokenizers.wordpiece import WordPiece
 
         return WordPiece(load_vocabulary(folder))
 
-    def load_unit_tokenizer(self, folder: Path, *, split_characters: bool) -> Any:
+    def load_unit_tokenizer(self, folder: Path, *, split_characters: bool) -> UnitTokenizer:
         from kerasft.text.spans.units import UnitTokenizer
         from kerasft.text.tokenizers.vocabulary import load_vocabulary
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from kerasft.errors import PresetError
 from kerasft.models.hubs.folders import read_json
 from kerasft.models.text.sizes import EncoderSizes
+from kerasft.text.tokenizers.base import Tokenizer, UnitTokenizer
 
 FAMILIES = {
     "bert": "kerasft.models.text.bert",
@@ -52,7 +53,7 @@ class TextFamily(abc.ABC):
     # --- presets ----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def load_tokenizer(self, folder: Path) -> Any:
+    def load_tokenizer(self, folder: Path) -> Tokenizer:
         """The `Tokenizer` of a preset's folder.
 
         Raises:
@@ -60,7 +61,7 @@ class TextFamily(abc.ABC):
         """
 
     @abc.abstractmethod
-    def load_unit_tokenizer(self, folder: Path, *, split_characters: bool) -> Any:
+    def load_unit_tokenizer(self, folder: Path, *, split_characters: bool) -> UnitTokenizer:
         """The `UnitTokenizer` of a preset's folder, for tasks that label words or characters.
 
         Raises:

@@ -38,7 +38,7 @@ def build_fast_classifier(
     Args:
         backbone: keras-hub's, whose weights it begins with.
         num_classes: outputs of the head.
-        pooling: `cls` (the first token's output, through BERT's pooler where there is one), `mean` (over the text's
+        pooling: `cls` (the first token's output, through the family's pooler where it has one), `mean` (over the text's
             tokens), or `none`: the head answers for each token.
         dropout: before the head.
         seed: of the head's weights and of all dropout.

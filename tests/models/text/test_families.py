@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -14,6 +16,7 @@ import tiny_bert
 import tiny_distilbert
 from tolerances import TINY_BERT
 
+import kerasft
 from kerasft.errors import PresetError
 from kerasft.models.text.families import (
     FAMILIES,
@@ -100,6 +103,36 @@ def test_another_family_is_a_file_and_a_line(
     np.testing.assert_array_equal(
         accelerate_classifier(public, pooling="cls")(inputs, training=False), logits
     )
+
+
+FAMILY_FREE = [
+    "models/text/heads.py",
+    "models/text/presets.py",
+    "models/adaptation",
+    "models/hubs/folders.py",
+]
+"""Where no family is named, beside the tasks."""
+FAMILYS_OWN = ("bert", "wordpiece", "word_piece", "segment_ids")
+
+
+def list_words(path: Path) -> Iterator[str]:
+    """The names and texts in a module's code, docstrings aside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, str) and name != "type_comment" and id(node) not in docstrings:
+                yield value
+
+
+def test_tasks_heads_and_adapters_name_no_family() -> None:
+    package = Path(kerasft.__file__).parent
+    places = [package / place for place in [*FAMILY_FREE, "tasks"]]
+    modules = [path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))]
+    assert len(modules) > 25
+    named = [(path.name, word) for path in modules for word in list_words(path)]
+    assert ("task.py", "TextEncoder") in named
+    assert [(file, word) for file, word in named if any(own in word.lower() for own in FAMILYS_OWN)] == []
 
 
 def test_sizes_count_what_an_encoder_has() -> None:
