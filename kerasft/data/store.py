@@ -34,10 +34,17 @@ class Payloads:
             name: stack.enter_context(path.open("w+b")) for name, path in self._paths.items()
         }
         self._count = 0
+        self._width: int | None = None
+        """Bytes of every payload, where all have as many; else -1."""
 
     def append(self, payloads: Sequence[bytes]) -> None:
+        lengths = np.array([len(payload) for payload in payloads], np.uint32)
+        if len(lengths) and self._width is None:
+            self._width = int(lengths[0])
+        if (lengths != self._width).any():
+            self._width = -1
         self._files["payloads"].write(b"".join(payloads))
-        self._files["lengths"].write(np.array([len(payload) for payload in payloads], np.uint32).data)
+        self._files["lengths"].write(lengths.data)
         self._count += len(payloads)
 
     def append_keys(self, keys: np.ndarray) -> None:
@@ -52,6 +59,12 @@ class Payloads:
     def lengths(self) -> np.ndarray:
         """uint32 (rows,): bytes of each payload."""
         return np.fromfile(self._paths["lengths"], np.uint32)
+
+    def _find_places(self, indices: np.ndarray) -> np.ndarray:
+        """int64: where payloads begin in the file; numbers, which are all of one size, need no array for it."""
+        if self._width is not None and self._width >= 0:
+            return indices.astype(np.int64) * self._width
+        return self._starts[indices]
 
     def read_keys(self) -> np.ndarray:
         """uint64 (rows,), equal where two values are the same."""
@@ -70,7 +83,8 @@ class Payloads:
     def read_payloads(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
         """Those of any rows."""
         indices = np.asarray(indices)
-        places, lengths = self._starts[indices], self._starts[indices + 1] - self._starts[indices]
+        places = self._find_places(indices)
+        lengths = self._find_places(indices + 1) - places
         file = self._files["payloads"].fileno()
         return [
             os.pread(file, length, place)
@@ -88,7 +102,7 @@ class Payloads:
 
     def read_range(self, start: int, stop: int) -> list[bytes]:
         """Those of consecutive rows."""
-        bounds = self._starts[start : stop + 1]
+        bounds = self._find_places(np.arange(start, stop + 1))
         data = os.pread(self._files["payloads"].fileno(), int(bounds[-1] - bounds[0]), int(bounds[0]))
         ends = (bounds - bounds[0]).tolist()
         return [data[begin:end] for begin, end in itertools.pairwise(ends)]
@@ -157,11 +171,11 @@ class RowStore:
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 (rows,): bytes of each row's payloads together."""
-        return sum(
-            (column.lengths.astype(np.int64) for column in self.columns.values()),
-            np.zeros(self._count, np.int64),
-        )
+        """uint32 (rows,): bytes of each row's payloads together."""
+        total = np.zeros(self._count, np.uint32)
+        for column in self.columns.values():
+            total += column.lengths
+        return total
 
     def read_names(self, start: int, stop: int) -> list[str]:
         """The names of consecutive rows; none where they have none."""

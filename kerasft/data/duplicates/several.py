@@ -25,8 +25,6 @@ def join_pairs(keys: Sequence[np.ndarray], pairs: Sequence[NearPairs]) -> NearPa
     Returns:
         Pairs among the first rows of each combination; their similarity is that of their least similar input.
     """
-    if len(keys) == 1:
-        return pairs[0]
     groups = [group_by_key(values) for values in keys]
     partners = [_Partners(found, len(values)) for found, values in zip(pairs, keys, strict=True)]
     mixed = mix_keys(keys)

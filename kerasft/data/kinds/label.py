@@ -30,6 +30,7 @@ class LabelKind(Kind):
         self.labels = Labels(field.classes)
         self.names = tuple(self.labels.numbers)
         self._places: list[int] = []
+        self._numbers: np.ndarray | None = None
 
     @staticmethod
     def spell(cell: str) -> str:
@@ -66,7 +67,12 @@ class LabelKind(Kind):
         self._places = [places[name] for name in self.labels.numbers]
 
     def number_rows(self, payloads: Payloads) -> np.ndarray:
-        """int32 (rows,): each row's class, by its place in `names`."""
+        """int32 (rows,): each row's class, by its place in `names`; read once."""
+        if self._numbers is None:
+            self._numbers = self._read_numbers(payloads)
+        return self._numbers
+
+    def _read_numbers(self, payloads: Payloads) -> np.ndarray:
         return np.array(self._places, np.int32)[payloads.read_numbers(np.int32)]
 
     def count(self, numbers: np.ndarray) -> dict[str, int]:

@@ -15,6 +15,8 @@ from kerasft.data.store import Payloads
 class LabelsKind(LabelKind):
     """Classes by their names, any number of them; stored as the number of the set that they are.
 
+    A row's number, in `number_rows`, `count` and `describe`, is that of its set.
+
     Attributes: `sets`, bool (sets, classes), says which classes a set has, once `settle_names` was called.
     """
 
@@ -40,8 +42,7 @@ class LabelsKind(LabelKind):
         for names, number in self.labels.sets.items():
             self.sets[number, [places[name] for name in names]] = True
 
-    def number_rows(self, payloads: Payloads) -> np.ndarray:
-        """int32 (rows,): the number of each row's set."""
+    def _read_numbers(self, payloads: Payloads) -> np.ndarray:
         return payloads.read_numbers(np.int32)
 
     def count(self, numbers: np.ndarray) -> dict[str, int]:

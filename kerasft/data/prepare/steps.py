@@ -124,21 +124,23 @@ class Preparation:
     def _find_near_pairs(
         self, store: RowStore, signatures: dict[str, Any], boundaries: Sequence[int]
     ) -> NearPairs:
-        keys, pairs = [], []
+        pairs = []
         for kind in self.inputs:
             payloads = store.columns[kind.field.name]
-            keys.append(payloads.read_keys())
             if kind.field.name not in signatures:
                 pairs.append(NO_PAIRS)
                 continue
-            groups = group_by_key(keys[-1])
+            groups = group_by_key(payloads.read_keys())
             firsts = np.flatnonzero(groups == np.arange(len(groups))).astype(np.uint32)
+            del groups
             pairs.append(
                 kind.find_near_pairs(
                     signatures[kind.field.name], firsts, boundaries, self.config, payloads, self.progress
                 )
             )
-        return join_pairs(keys, pairs)
+        if len(pairs) == 1:
+            return pairs[0]
+        return join_pairs([store.columns[kind.field.name].read_keys() for kind in self.inputs], pairs)
 
     def _check(
         self,
