@@ -6,65 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from kerasft.metrics.figures import FigureKinds
-
-Figures = Mapping[str, Mapping[str, float | int]]
-"""Figure's name → `{"value": …, "low": …, "high": …}`, as in metrics.json."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitPredictions:
-    """What the model said about one split's examples.
-
-    Attributes:
-        probabilities: float (examples, classes), rows sum to 1.
-        labels: int (examples,), ids in [0, classes).
-        texts: the examples' texts, shown beside mistakes; any sequence, read where needed only.
-        pictures: where they are pictures, their JPEG or PNG files; likewise.
-        origins: `file:row` or name of each example; empty where not known.
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-    texts: Sequence[str] = ()
-    pictures: Sequence[bytes] = ()
-    origins: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeveralLabels:
-    """What the model said about one split's examples, each of which has any number of labels.
-
-    Attributes:
-        probabilities: float (examples, classes), each label's own.
-        labels: bool (examples, classes).
-        texts, pictures, origins: see `SplitPredictions`.
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-    texts: Sequence[str] = ()
-    pictures: Sequence[bytes] = ()
-    origins: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaggedText:
-    """A text with the entities in it, and those that the model said.
-
-    Attributes:
-        text: whole.
-        entities: with `start`, `end` (in characters) and `type`, in order.
-        predicted: likewise.
-        origin: `file:row`; empty where not known.
-    """
-
-    text: str
-    entities: Sequence[Mapping[str, Any]]
-    predicted: Sequence[Mapping[str, Any]]
-    origin: str = ""
+from kerasft.tasks.display import Display, Figures, Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +24,6 @@ class ExportedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
-    """One part of the page.
-
-    Attributes:
-        heading: as shown.
-        template: name of a template in this package, or of any that `templates` of the content holds.
-        data: what the template sees, besides `content`.
-    """
-
-    heading: str
-    template: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """All that a report shows. Only the first four must be given; parts without data are left out.
 
@@ -105,9 +33,8 @@ class ReportContent:
         label_names: the classes, in the order of the probabilities.
         figures: split → figures, as `compute_classification_figures` gives them.
         kinds: of figures that the task has.
-        predictions: split → predictions, for the plots and mistakes; of classifiers.
-        several_labels: split → predictions, of classifiers that give any number of labels.
-        tagged_texts: split → texts with their entities, gold and predicted; of models that find entities.
+        shown: split → what the task says of it: headline, verdict, and sections of its own.
+        display: how the task's answers are shown.
         main_split: the split that verdict, plots and mistakes are about; by default the first there is of test,
             validation and train.
         training: figures of the training stage, `examples_per_second`, `seconds`, …
@@ -120,10 +47,6 @@ class ReportContent:
         export: the exported model.
         usage: (caption, command) pairs shown before those for the export.
         augmentation: a sheet of training pictures as they are varied, PNG.
-        label_smoothing: share of the training target that was spread over all labels.
-        mistakes: how many mistakes are shown.
-        sections: more parts, after the mistakes.
-        templates: name → Jinja source of their templates, where this package lacks them.
     """
 
     title: str
@@ -131,9 +54,8 @@ class ReportContent:
     label_names: Sequence[str]
     figures: Mapping[str, Figures]
     kinds: FigureKinds = FigureKinds(())  # noqa: RUF009 (has no state)
-    predictions: Mapping[str, SplitPredictions] = field(default_factory=dict)
-    several_labels: Mapping[str, SeveralLabels] = field(default_factory=dict)
-    tagged_texts: Mapping[str, Sequence[TaggedText]] = field(default_factory=dict)
+    shown: Mapping[str, Shown] = field(default_factory=dict)
+    display: Display = Display(None)  # noqa: RUF009 (has no state)
     main_split: str | None = None
     training: Figures = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
@@ -144,23 +66,16 @@ class ReportContent:
     export: ExportedModel | None = None
     usage: Sequence[tuple[str, str]] = ()
     augmentation: bytes | None = None
-    label_smoothing: float = 0.0
-    mistakes: int = 20
-    sections: Sequence[Section] = ()
-    templates: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def of_pictures(self) -> bool:
-        """Whether the examples are pictures; else they are texts."""
-        fields = (self.manifest or {}).get("fields") or []
-        shown = [found.pictures for found in self.predictions.values()]
-        shown += [found.pictures for found in self.several_labels.values()]
-        return any(field["kind"] == "image" for field in fields) or any(map(len, shown))
 
     @property
     def noun(self) -> str:
         """What an example is called."""
-        return "picture" if self.of_pictures else "example"
+        return self.display.noun
+
+    @property
+    def rows(self) -> str:
+        """What rows of the data are called, as a heading."""
+        return "Rows" if self.noun == Display.noun else f"{self.noun.capitalize()}s"
 
     def choose_main_split(self) -> str | None:
         """`main_split`, or the default for it; None without any figures."""

@@ -11,8 +11,9 @@ import kerasft
 from kerasft.files import write_text
 from kerasft.plots.highlighting import STYLE
 from kerasft.printable import make_page
-from kerasft.report.content import ReportContent, Section
+from kerasft.report.content import ReportContent
 from kerasft.report.sections import AFTER, BEFORE
+from kerasft.tasks.display import Section
 
 _FOLDER = Path(__file__).parent
 
@@ -21,10 +22,11 @@ def build_sections(content: ReportContent) -> list[Section]:
     """The sections that there is something to show in."""
     split = content.choose_main_split()
     if split is None:
-        return list(content.sections)
+        return []
+    own = content.shown[split].sections if split in content.shown else ()
     before = [build(content, split) for build in BEFORE]
     after = [build(content, split) for build in AFTER]
-    return [section for section in (*before, *content.sections, *after) if section is not None]
+    return [section for section in (*before, *own, *after) if section is not None]
 
 
 def render_report(content: ReportContent) -> str:
@@ -33,10 +35,10 @@ def render_report(content: ReportContent) -> str:
     Everything that is not markup of this package is escaped, and the page forbids scripts and foreign addresses
     (Content-Security-Policy): texts and labels may be hostile. Control characters are shown escaped.
     """
+    sections = build_sections(content)
+    folders = [section.folder for section in sections if section.folder is not None]
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.FileSystemLoader(_FOLDER), jinja2.DictLoader(dict(content.templates))]
-        ),
+        loader=jinja2.FileSystemLoader([_FOLDER, *dict.fromkeys(folders)]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -44,7 +46,7 @@ def render_report(content: ReportContent) -> str:
     )
     split = content.choose_main_split()
     parts = []
-    for number, section in enumerate(build_sections(content)):
+    for number, section in enumerate(sections):
         template = environment.get_template(section.template)
         anchor = re.sub(r"\W+", "-", section.heading.lower()).strip("-") or f"section-{number}"
         body = template.render(content=content, split=split, **section.data)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerasft.metrics.classification import compute_confusion_matrix
-from kerasft.plots.calibration import build_calibration_figure
-from kerasft.plots.confusion import build_confusion_matrix_figure
-from kerasft.plots.distributions import build_label_balance_figure, build_score_histogram_figure
+from kerasft.plots.distributions import build_label_balance_figure
 from kerasft.plots.style import figure_to_svg
-from kerasft.report.content import Figures, ReportContent, Section
-from kerasft.report.entities import build_entities_section
-from kerasft.report.mistakes import build_mistakes_section
-from kerasft.report.several_labels import build_several_labels_section
+from kerasft.plots.wording import format_figure, format_interval, place_bar
+from kerasft.report.content import ReportContent
 from kerasft.report.training import build_training_section
 from kerasft.report.usage import build_usage_section
-from kerasft.report.verdict import build_headline, build_verdict
-from kerasft.report.wording import format_figure, format_interval
+from kerasft.report.verdict import build_verdict
+from kerasft.tasks.display import Section
 
 
 def build_verdict_section(content: ReportContent, split: str) -> Section | None:
@@ -30,29 +24,17 @@ def build_verdict_section(content: ReportContent, split: str) -> Section | None:
             "value": format_figure(kind, float(figures[kind.name]["value"])),
             "interval": format_interval(kind, figures[kind.name]),
             "about": kind.about,
-            "bar": _place_bar(figures[kind.name], 0.0, 1.0),
+            "bar": place_bar(figures[kind.name], 0.0, 1.0),
         }
         for kind in content.kinds
         if kind.place == "headline" and kind.name in figures
     ]
     data = {
-        "headline": build_headline(content, split),
+        "headline": content.shown[split].headline if split in content.shown else "",
         "tiles": tiles,
         "statements": build_verdict(content, split),
     }
     return Section(heading="Verdict", template="section_verdict.html", data=data)
-
-
-def _place_bar(figure: Mapping[str, float], start: float, stop: float) -> dict[str, float] | None:
-    """Where value and interval lie between `start` and `stop`, in per cent; None without an interval."""
-    if "low" not in figure or "high" not in figure or stop <= start:
-        return None
-
-    def place(value: float) -> float:
-        return round(100 * min(max((value - start) / (stop - start), 0.0), 1.0), 2)
-
-    low, high = place(figure["low"]), place(figure["high"])
-    return {"low": low, "width": max(round(high - low, 2), 1.0), "value": place(figure["value"])}
 
 
 def build_figures_section(content: ReportContent, split: str) -> Section | None:
@@ -74,7 +56,7 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
             else {
                 "value": format_figure(kind, figure["value"]),
                 "interval": format_interval(kind, figure),
-                "bar": _place_bar(figure, start, stop),
+                "bar": place_bar(figure, start, stop),
             }
             for figure in found
         ]
@@ -90,60 +72,6 @@ def _choose_scale(figures: list[Mapping[str, float]]) -> tuple[float, float]:
     ends = [float(figure[end]) for figure in figures for end in ("low", "high", "value") if end in figure]
     margin = 0.15 * (max(ends) - min(ends))
     return min(ends) - margin, max(ends) + margin
-
-
-def build_confusion_section(content: ReportContent, split: str) -> Section | None:
-    """What is taken for what."""
-    found = content.predictions.get(split)
-    if found is None:
-        return None
-    matrix = compute_confusion_matrix(found.probabilities, found.labels)
-    data = {"svg": figure_to_svg(build_confusion_matrix_figure(matrix, content.label_names), min_scale=0.6)}
-    return Section(heading="What is taken for what", template="section_confusion.html", data=data)
-
-
-def build_calibration_section(content: ReportContent, split: str) -> Section | None:
-    """Whether probabilities can be trusted."""
-    found = content.predictions.get(split)
-    if found is None:
-        return None
-    data = {
-        "calibration": figure_to_svg(build_calibration_figure(found.probabilities, found.labels)),
-        "scores": figure_to_svg(build_score_histogram_figure(found.probabilities, found.labels)),
-    }
-    return Section(heading="How sure it is", template="section_calibration.html", data=data)
-
-
-def build_labels_section(content: ReportContent, split: str) -> Section | None:
-    """Precision, recall and F1 of each label; the worst first where there are many."""
-    figures = content.figures[split]
-    rows = []
-    for name in content.label_names:
-        cells = [
-            _describe_class_figure(content, figures, f"{kind}/{name}")
-            for kind in ("precision", "recall", "f1")
-        ]
-        support = figures.get(f"support/{name}", {}).get("value")
-        if support is not None or any(cells):
-            rows.append({"name": name, "support": support, "cells": cells})
-    if not rows:
-        return None
-    worst_first = len(rows) > 5
-    if worst_first:
-        rows.sort(key=lambda row: figures.get(f"f1/{row['name']}", {}).get("value", math.inf))
-    data = {"rows": rows, "worst_first": worst_first}
-    return Section(heading="Label by label", template="section_labels.html", data=data)
-
-
-def _describe_class_figure(content: ReportContent, figures: Figures, name: str) -> dict[str, Any] | None:
-    if name not in figures:
-        return None
-    figure, kind = figures[name], content.kinds.find(name)
-    return {
-        "value": format_figure(kind, float(figure["value"])),
-        "interval": format_interval(kind, figure),
-        "bar": _place_bar(figure, 0.0, 1.0),
-    }
 
 
 def build_data_section(content: ReportContent, split: str) -> Section | None:
@@ -186,18 +114,8 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", text
 
 
-BEFORE = (
-    build_verdict_section,
-    build_figures_section,
-    build_training_section,
-    build_confusion_section,
-    build_calibration_section,
-    build_labels_section,
-    build_mistakes_section,
-    build_several_labels_section,
-    build_entities_section,
-)
-"""In the order of the page, before a content's own sections."""
+BEFORE = (build_verdict_section, build_figures_section, build_training_section)
+"""In the order of the page, before the task's own sections."""
 
 AFTER = (build_data_section, build_usage_section, build_settings_section)
 """And after them."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from kerasft.plots.curves import build_learning_curves_figure, is_smoothed, list_learning_curve_panels
 from kerasft.plots.style import figure_to_svg
-from kerasft.report.content import ReportContent, Section
-from kerasft.report.wording import format_duration, format_number, format_percent
+from kerasft.plots.wording import format_duration, format_number, format_percent
+from kerasft.report.content import ReportContent
+from kerasft.tasks.display import Section
 
 _FACTS = {
     "seconds": "Time",
@@ -37,7 +38,7 @@ def build_training_section(content: ReportContent, split: str) -> Section | None
     ]
     told = {f"{name}_{figure}" for name in _PHASES for figure in ("epochs", "examples_per_second", "seconds")}
     told |= {"epochs", "examples_per_second"} if phases else set()
-    told |= {"padding_share"} if content.of_pictures else set()
+    told |= set() if content.display.has_lengths else {"padding_share"}
     facts = [
         (
             _FACTS.get(name, name.replace("_", " ").capitalize()),

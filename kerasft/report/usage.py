@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from kerasft.report.content import ReportContent, Section
+from kerasft.report.content import ReportContent
+from kerasft.tasks.display import Section
 
 
 def build_usage_section(content: ReportContent, split: str) -> Section | None:
@@ -39,20 +40,4 @@ def _list_export_commands(content: ReportContent) -> Iterator[tuple[str, str]]:
         f"docker run --rm -p 8501:8501 -v {folder}:/models/{name} -e MODEL_NAME={name} tensorflow/serving",
     )
     address = f"http://localhost:8501/v1/models/{name}:predict"
-    if content.of_pictures:
-        # through a pipe: as an argument a picture would be too long
-        request = (
-            """printf '{"instances": [{"b64": "%s"}]}' "$(base64 < photo.jpg | tr -d '\\n')" | curl -d @- """
-        )
-        caption, instances = "and send it a picture over HTTP", "image=tf.constant([picture])"
-        yield caption, request + address
-    else:
-        request, instances = """'{"instances": ["What a film."]}'""", 'tf.constant(["What a film."])'
-        yield "and query it over HTTP", f"curl -d {request} {address}"
-    yield (
-        "From Python, with TensorFlow alone",
-        "import tensorflow as tf\n"
-        + ('picture = open("photo.jpg", "rb").read()\n' if content.of_pictures else "")
-        + f"model = tf.saved_model.load({content.export.path!r})\n"
-        f'model.signatures["serving_default"]({instances})',
-    )
+    yield from content.display.list_requests(address, repr(content.export.path))

@@ -210,41 +210,6 @@ class CheckpointManifest(pydantic.BaseModel):
     files: dict[str, _FileFact]
 
 
-class Prediction(pydantic.BaseModel):
-    """A line of predictions/<split>.jsonl of a task with classes."""
-
-    origin: str
-    label: str
-    text: str = ""
-    probabilities: dict[str, Number]
-
-
-class SeveralLabelsPrediction(pydantic.BaseModel):
-    """A line of predictions/<split>.jsonl of a task with classes, of which any number may hold."""
-
-    origin: str
-    labels: list[str]
-    text: str = ""
-    probabilities: dict[str, Number]
-
-
-class _Span(pydantic.BaseModel):
-    text: str
-    start: Count
-    end: Count
-    type: str
-    score: Number | None = None
-
-
-class TaggedPrediction(pydantic.BaseModel):
-    """A line of predictions/<split>.jsonl of a task with entities."""
-
-    origin: str
-    text: str
-    entities: list[_Span]
-    predicted: list[_Span]
-
-
 class Parity(pydantic.BaseModel):
     """parity.json of an export."""
 

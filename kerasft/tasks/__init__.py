@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ConfigError
@@ -67,6 +68,23 @@ def load_task_class(name: str, *, is_asked_for: bool = False) -> Any:
     from kerasft.tasks.installed import read_task_class
 
     return read_task_class(name, _find_module(name, is_asked_for))
+
+
+def load_display(name: str) -> Any:
+    """(`task` section, label names) → the `Display` of a `task.type`; what any task can do with where it has none.
+
+    Args:
+        name: of a task that was loaded before.
+
+    Raises:
+        ConfigError: as `load_sections`.
+    """
+    module = f"{TASKS[name] if name in TASKS else _find_module(name, False)}.display"
+    if importlib.util.find_spec(module) is None:
+        from kerasft.tasks.display import Display
+
+        return Display
+    return importlib.import_module(module).DisplayClass
 
 
 def _find_module(name: str, is_asked_for: bool) -> str:

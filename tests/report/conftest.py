@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from kerasft.metrics.classification import compute_classification_figures
 from kerasft.metrics.figures import CLASSIFICATION
-from kerasft.report.content import ExportedModel, ReportContent, SplitPredictions
+from kerasft.report.content import ExportedModel, ReportContent
+from kerasft.tasks.display import Measured
+from kerasft.tasks.one_label_display import SplitPredictions
+from kerasft.tasks.text_classification.display import TextClassificationDisplay
 
 MANIFEST = {
     "fingerprint": "0123456789abcdef",
@@ -74,12 +79,28 @@ def predict():
 def build_content(predict):
     """A function that builds a content with everything in it; keywords replace fields."""
 
-    def build(label_names=("no", "yes"), predictions=None, **fields):
+    def build(
+        label_names=("no", "yes"),
+        predictions=None,
+        *,
+        mistakes=20,
+        label_smoothing=0.0,
+        display_class=TextClassificationDisplay,
+        **fields,
+    ):
         predictions = predictions or {"validation": predict(200, len(label_names), seed=1)} | {
             "test": predict(300, len(label_names))
         }
         figures = {
             split: compute_classification_figures(found.probabilities, found.labels, label_names)
+            for split, found in predictions.items()
+        }
+        config = SimpleNamespace(figure_kinds=CLASSIFICATION, label_smoothing=label_smoothing)
+        display = display_class(config, label_names)
+        shown = {
+            split: display.show_predictions(
+                found, Measured(name=split, figures=figures[split], mistakes=mistakes)
+            )
             for split, found in predictions.items()
         }
         everything = {
@@ -88,7 +109,8 @@ def build_content(predict):
             "label_names": label_names,
             "figures": figures,
             "kinds": CLASSIFICATION,
-            "predictions": predictions,
+            "shown": shown,
+            "display": display,
             "training": {"seconds": {"value": 184.0}, "examples_per_second": {"value": 142.3}},
             "history": HISTORY,
             "best_step": 89,

@@ -7,7 +7,9 @@ import pytest
 
 from kerasft.metrics.classification import compute_classification_figures
 from kerasft.report import page
-from kerasft.report.content import ReportContent, Section, SplitPredictions
+from kerasft.report.content import ReportContent
+from kerasft.tasks.display import Section, Shown
+from kerasft.tasks.one_label_display import SplitPredictions
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 HOSTILE = (
@@ -173,18 +175,27 @@ def test_long_texts_are_folded_and_very_long_ones_cut(build_content, predict):
     assert len(html) < 400_000
 
 
-def test_sections_of_a_task_stand_after_the_mistakes(build_content):
-    section = Section(heading="Spans & more", template="spans.html", data={"spans": ["<i>a</i>"]})
-    templates = {"spans.html": "{% for span in spans %}<p>{{ span }} of {{ content.title }}</p>{% endfor %}"}
-    content = build_content(sections=[section], templates=templates, **SLIM)
+def test_sections_of_a_task_stand_before_the_data_checks(build_content, tmp_path):
+    template = "{% for span in spans %}<p>{{ span }} of {{ content.title }}</p>{% endfor %}"
+    (tmp_path / "spans.html").write_text(template)
+    section = Section(
+        heading="Spans & more", template="spans.html", data={"spans": ["<i>a</i>"]}, folder=tmp_path
+    )
+    content = build_content(shown={"test": Shown(sections=[section])}, **SLIM)
     html = page.render_report(content)
     assert "<p>&lt;i&gt;a&lt;/i&gt; of example</p>" in html
     assert 'id="spans-more"' in html
-    assert (
-        html.index('id="the-worst-mistakes"')
-        < html.index('id="spans-more"')
-        < html.index('id="using-the-model"')
+    assert html.index('id="figures"') < html.index('id="spans-more"') < html.index('id="using-the-model"')
+
+
+def test_a_task_without_a_display_is_shown_by_its_figures():
+    content = ReportContent(
+        title="x", task="two_texts", label_names=(), figures={"test": {"error": {"value": 0.25}}}
     )
+    html = page.render_report(content)
+    assert "two texts" in html
+    assert "0.25" in html
+    assert "0 labels" not in html
 
 
 def test_the_same_content_gives_the_same_page(build_content):

@@ -11,7 +11,8 @@ from PIL import Image
 from test_page import HOSTILE, Page, assert_harmless
 
 from kerasft.report import page, sections
-from kerasft.report.content import SplitPredictions
+from kerasft.tasks.image_classification.display import OneLabelPictureDisplay
+from kerasft.tasks.one_label_display import SplitPredictions
 
 MANIFEST = {
     "fields": [
@@ -84,7 +85,8 @@ def build(build_content, found):
     def build(**fields):
         return build_content(
             predictions={"test": found},
-            **{"task": "image_classification", "manifest": MANIFEST, "history": (), "usage": ()} | fields,
+            **{"display_class": OneLabelPictureDisplay, "manifest": MANIFEST, "history": (), "usage": ()}
+            | fields,
         )
 
     return build

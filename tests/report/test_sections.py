@@ -3,9 +3,16 @@ from __future__ import annotations
 import numpy as np
 
 from kerasft.report import sections
-from kerasft.report.content import ExportedModel, SplitPredictions
+from kerasft.report.content import ExportedModel
 from kerasft.report.page import render_report
 from kerasft.report.training import build_training_section
+from kerasft.tasks.one_label_display import SplitPredictions
+
+
+def find_data(content, heading):
+    """What the task's own section of the test split shows."""
+    (data,) = [section.data for section in content.shown["test"].sections if section.heading == heading]
+    return data
 
 
 def test_mistakes_are_the_surest_wrong_answers(build_content):
@@ -16,9 +23,7 @@ def test_mistakes_are_the_surest_wrong_answers(build_content):
         texts=["right", "second", "first", "third"],
         origins=["f:1", "f:2", "f:3", "f:4"],
     )
-    data = sections.build_mistakes_section(
-        build_content(predictions={"test": found}, mistakes=2), "test"
-    ).data
+    data = find_data(build_content(predictions={"test": found}, mistakes=2), "The worst mistakes")
     shown = [(m["start"], m["label"], m["predicted"], m["sure"], m["origin"]) for m in data["mistakes"]]
     assert shown == [
         ("first", "no", "yes", "99.0\u202f%", "f:3"),
@@ -34,9 +39,8 @@ def test_names_that_are_numbers_stand_in_quotes_beside_numbers(build_content):
         (("5", "1990s"), ("“\u20685\u2069”", "1990s")),
         (("−1.5 %", "a 5"), ("“\u2068−1.5 %\u2069”", "a 5")),
     ):
-        (mistake,) = sections.build_mistakes_section(
-            build_content(names, predictions={"test": found}), "test"
-        ).data["mistakes"]
+        content = build_content(names, predictions={"test": found})
+        (mistake,) = find_data(content, "The worst mistakes")["mistakes"]
         assert (mistake["label"], mistake["predicted"]) == shown
 
 
@@ -82,7 +86,7 @@ def test_bars_of_a_row_share_a_scale(build_content):
 def test_many_labels_are_listed_worst_first(build_content):
     names = [f"label {index}" for index in range(8)]
     content = build_content(names)
-    rows = sections.build_labels_section(content, "test").data["rows"]
+    rows = find_data(content, "Label by label")["rows"]
     scores = [content.figures["test"][f"f1/{row['name']}"]["value"] for row in rows]
     assert scores == sorted(scores)
 

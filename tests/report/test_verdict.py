@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasft.report.content import SplitPredictions
-from kerasft.report.verdict import build_headline, build_verdict
+from kerasft.report.verdict import build_verdict
+from kerasft.tasks.one_label_display import SplitPredictions
 
 
 def verdict_of(content, split="test"):
@@ -20,7 +20,7 @@ def test_headline_says_how_often_and_how_surely(build_content):
     expected = (
         f"{100 * figure['value']:.1f}\u202f% of the time (95\u202f% interval {100 * figure['low']:.1f}–"
     )
-    assert build_headline(content, "test").startswith("On 300 test examples the model is right " + expected)
+    assert content.shown["test"].headline.startswith("On 300 test examples the model is right " + expected)
 
 
 def test_a_model_that_guesses_is_said_to_be_no_better(build_content, predict):
@@ -38,10 +38,10 @@ def test_a_model_that_is_worse_than_one_label_is_said_to_be(build_content, predi
     assert (tone, "is worse than that" in text) == ("bad", True)
 
 
-def test_a_good_model_is_better_than_the_most_frequent_label(build_content):
-    content = build_content()
-    text, tone = find(verdict_of(content), "Always saying")
-    labels = content.predictions["test"].labels
+def test_a_good_model_is_better_than_the_most_frequent_label(build_content, predict):
+    found = predict(300)
+    text, tone = find(verdict_of(build_content(predictions={"test": found})), "Always saying")
+    labels = found.labels
     assert f"{100 * max(np.mean(labels), 1 - np.mean(labels)):.1f}\u202f%" in text
     assert tone == "good"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kerasft.metrics.figures import CLASSIFICATION, ENTITIES, FigureKinds
-from kerasft.report import wording
+from kerasft.plots import wording
 
 KINDS = FigureKinds((*CLASSIFICATION, *ENTITIES), ("f1",))
 

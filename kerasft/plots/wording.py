@@ -65,3 +65,15 @@ def format_duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def place_bar(figure: Mapping[str, float], start: float, stop: float) -> dict[str, float] | None:
+    """Where value and interval lie between `start` and `stop`, in per cent; None without an interval."""
+    if "low" not in figure or "high" not in figure or stop <= start:
+        return None
+
+    def place(value: float) -> float:
+        return round(100 * min(max((value - start) / (stop - start), 0.0), 1.0), 2)
+
+    low, high = place(figure["low"]), place(figure["high"])
+    return {"low": low, "width": max(round(high - low, 2), 1.0), "value": place(figure["value"])}

@@ -1,0 +1,180 @@
+"""How a task's answers are shown to people: what the report says of them, and how the model is asked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from kerasft.data.prepared import Split
+
+Figures = Mapping[str, Mapping[str, float | int]]
+"""Figure's name → `{"value": …, "low": …, "high": …}`, as in metrics.json."""
+Tone = Literal["good", "fair", "bad", "plain"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence or two of the verdict.
+
+    Attributes:
+        tone: how a reader should take it.
+        text: plain text.
+    """
+
+    tone: Tone
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the report.
+
+    Attributes:
+        heading: as shown.
+        template: name of a Jinja template in `folder`; it sees `data`, and the page's `content` and `split`.
+        data: what the template sees.
+        folder: where the template lies; by default the report's own.
+    """
+
+    heading: str
+    template: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What is known of a measured split.
+
+    Attributes:
+        name: the split's.
+        figures: of the whole split and of single classes.
+        records: a line of predictions/<split>.jsonl for each example, in their order; read once.
+        split: the examples; None where they are not at hand.
+        mistakes: how many are shown.
+    """
+
+    name: str
+    figures: Figures
+    records: Iterable[Mapping[str, Any]] = ()
+    split: Split | None = None
+    mistakes: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a report says of a split, besides its figures.
+
+    Attributes:
+        headline: one sentence; may be empty.
+        statements: the verdict.
+        sections: parts of the page, in their order.
+    """
+
+    headline: str = ""
+    statements: Sequence[Statement] = ()
+    sections: Sequence[Section] = ()
+
+
+class Display:
+    """How answers are shown; by default as little as any task can do with: its figures alone.
+
+    Args:
+        config: the `task` section.
+        label_names: the classes, where there are any.
+    """
+
+    noun: ClassVar[str] = "example"
+    """What an example is called."""
+    has_lengths: ClassVar[bool] = True
+    """Whether examples differ in length, so that some of a batch is padding."""
+    record_schema: ClassVar[Any] = dict[str, Any]
+    """Of a line of predictions/<split>.jsonl, for pydantic."""
+
+    def __init__(self, config: Any, label_names: Sequence[str] = ()):
+        self.config, self.label_names = config, tuple(label_names)
+
+    def show(self, measured: Measured) -> Shown:
+        """What the report says of a split."""
+        return Shown()
+
+    def list_commands(self, run: str) -> list[tuple[str, str]]:
+        """(caption, command) pairs that ask the trained model.
+
+        Args:
+            run: the run folder.
+        """
+        return [("Ask it", f"kerasft predict {shlex.quote(run)} --input examples.jsonl")]
+
+    def list_requests(self, address: str, saved_model: str) -> list[tuple[str, str]]:
+        """(caption, command) pairs that ask the exported model, over HTTP and from Python.
+
+        Args:
+            address: of TensorFlow Serving's `predict`.
+            saved_model: the version's folder, as a Python literal.
+        """
+        return []
+
+
+class TextDisplay(Display):
+    """Of answers to a text.
+
+    Attributes:
+        text: one to ask about.
+    """
+
+    text: ClassVar[str] = "What a film."
+
+    def list_commands(self, run: str) -> list[tuple[str, str]]:
+        return [("Ask it", f'kerasft predict {shlex.quote(run)} "{self.text}"')]
+
+    def list_requests(self, address: str, saved_model: str) -> list[tuple[str, str]]:
+        python = (
+            "import tensorflow as tf\n"
+            f"model = tf.saved_model.load({saved_model})\n"
+            f'model.signatures["serving_default"](tf.constant(["{self.text}"]))'
+        )
+        return [
+            ("and query it over HTTP", f"""curl -d '{{"instances": ["{self.text}"]}}' {address}"""),
+            ("From Python, with TensorFlow alone", python),
+        ]
+
+
+class PictureDisplay(Display):
+    """Of answers to a picture."""
+
+    noun = "picture"
+    has_lengths = False
+
+    def list_commands(self, run: str) -> list[tuple[str, str]]:
+        asked = f"kerasft predict {shlex.quote(run)}"
+        return [
+            ("Ask it about a picture", f"{asked} photo.jpg"),
+            (
+                "about whole folders; the answers go to a file, and as labels onto copies of the pictures",
+                f"{asked} photos/ 'more/*.png' --to answers.jsonl --draw labelled/",
+            ),
+            (
+                "From Python",
+                f'import kerasft\nkerasft.load_run({run!r}).predict(["photo.jpg", "other.png"])',
+            ),
+        ]
+
+    def list_requests(self, address: str, saved_model: str) -> list[tuple[str, str]]:
+        # through a pipe: as an argument a picture would be too long
+        request = (
+            """printf '{"instances": [{"b64": "%s"}]}' "$(base64 < photo.jpg | tr -d '\\n')" | curl -d @- """
+        )
+        python = (
+            "import tensorflow as tf\n"
+            'picture = open("photo.jpg", "rb").read()\n'
+            f"model = tf.saved_model.load({saved_model})\n"
+            'model.signatures["serving_default"](image=tf.constant([picture]))'
+        )
+        return [
+            ("and send it a picture over HTTP", request + address),
+            ("From Python, with TensorFlow alone", python),
+        ]

@@ -1,0 +1,261 @@
+"""How answers of one label each are shown: verdict, confusions, calibration, figures by label, the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from kerasft.metrics.classification import compute_confusion_matrix, explain_missing_figures
+from kerasft.metrics.mistakes import find_mistakes
+from kerasft.plots.calibration import build_calibration_figure
+from kerasft.plots.confusion import build_confusion_matrix_figure
+from kerasft.plots.distributions import build_score_histogram_figure
+from kerasft.plots.style import figure_to_svg
+from kerasft.plots.wording import format_interval, format_percent, name_label, quote_label
+from kerasft.tasks.display import Display, Figures, Measured, Section, Shown, Statement, Tone
+from kerasft.tasks.display_examples import FOLDER, Pictures, ShownExamples, build_labels_section, show_example
+
+Probability = pydantic.FiniteFloat
+
+
+class Prediction(pydantic.BaseModel):
+    """A line of predictions/<split>.jsonl."""
+
+    origin: str
+    label: str
+    text: str = ""
+    probabilities: dict[str, Probability]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPredictions(ShownExamples):
+    """What the model said about one split's examples.
+
+    Attributes:
+        probabilities: float (examples, classes), rows sum to 1.
+        labels: int (examples,), ids in [0, classes).
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+
+class OneLabelDisplay(Display):
+    """Of classifiers that give each example the most probable of some classes."""
+
+    record_schema = Prediction
+
+    def show(self, measured: Measured) -> Shown:
+        index = {name: number for number, name in enumerate(self.label_names)}
+        probabilities, labels, texts, origins = [], [], [], []
+        for row in measured.records:
+            probabilities.append([row["probabilities"][name] for name in self.label_names])
+            labels.append(index[row["label"]])
+            texts.append(row.get("text", ""))
+            origins.append(row["origin"])
+        found = SplitPredictions(
+            probabilities=np.array(probabilities),
+            labels=np.array(labels),
+            origins=origins,
+            **show_inputs(self, measured, texts),
+        )
+        return self.show_predictions(found, measured)
+
+    def show_predictions(self, found: SplitPredictions, measured: Measured) -> Shown:
+        """What the report says of a split whose records were read."""
+        sections = (
+            self._build_confusion_section(found),
+            _build_calibration_section(found),
+            build_labels_section(measured.figures, self.config.figure_kinds, self.label_names, self.noun),
+            self._build_mistakes_section(found, measured.mistakes),
+        )
+        return Shown(
+            headline=self._build_headline(measured),
+            statements=self._judge(found, measured.figures),
+            sections=[section for section in sections if section is not None],
+        )
+
+    def _build_headline(self, measured: Measured) -> str:
+        figures = measured.figures
+        if "accuracy" not in figures:
+            return ""
+        return tell_accuracy(self, measured, "is right")
+
+    def _judge(self, found: SplitPredictions, figures: Figures) -> list[Statement]:
+        names = self.label_names
+        smoothing = float(getattr(self.config, "label_smoothing", 0.0))
+        return [
+            *_compare_with_majority(figures, names),
+            *_judge_rare_labels(figures),
+            *_judge_calibration(figures, found, names, smoothing),
+            *_name_confusions(found, names),
+            *_explain_missing(found, names),
+        ]
+
+    def _build_confusion_section(self, found: SplitPredictions) -> Section:
+        """What is taken for what."""
+        matrix = compute_confusion_matrix(found.probabilities, found.labels)
+        figure = build_confusion_matrix_figure(matrix, self.label_names)
+        data = {"svg": figure_to_svg(figure, min_scale=0.6), "noun": self.noun}
+        return Section(
+            heading="What is taken for what", template="section_confusion.html", data=data, folder=FOLDER
+        )
+
+    def _build_mistakes_section(self, found: SplitPredictions, count: int) -> Section | None:
+        """The examples that the model is surest of and wrong about."""
+        if count < 1:
+            return None
+        wrong = find_mistakes(found.probabilities, found.labels)
+        predicted = found.probabilities.argmax(axis=1)
+        mistakes = []
+        for index in wrong[:count].tolist():
+            label, prediction = int(found.labels[index]), int(predicted[index])
+            mistakes.append(
+                {
+                    "label": name_label(self.label_names[label]),
+                    "predicted": name_label(self.label_names[prediction]),
+                    "sure": format_percent(float(found.probabilities[index, prediction])),
+                    "label_probability": format_percent(float(found.probabilities[index, label])),
+                    "origin": found.origins[index] if len(found.origins) else "",
+                    **show_example(found, index),
+                }
+            )
+        data = {"mistakes": mistakes, "total": len(wrong), "examples": len(predicted), "noun": self.noun}
+        return Section(
+            heading="The worst mistakes", template="section_mistakes.html", data=data, folder=FOLDER
+        )
+
+
+def show_inputs(display: Display, measured: Measured, texts: Sequence[str]) -> dict[str, Any]:
+    """What `ShownExamples` shows of a split: its pictures where they are at hand, else its texts."""
+    if display.noun == "picture" and measured.split is not None:
+        return {"pictures": Pictures(measured.split)}
+    return {"texts": texts}
+
+
+def tell_accuracy(display: Display, measured: Measured, does: str) -> str:
+    """On how many examples the model is right how often."""
+    figures = measured.figures
+    examples = int(figures["examples"]["value"]) if "examples" in figures else None
+    interval = format_interval(display.config.figure_kinds.find("accuracy"), figures["accuracy"])
+    number = "one" if examples == 1 else f"{examples:,}" if examples else "the"
+    return (
+        f"On {number} {measured.name} {display.noun}{'' if examples == 1 else 's'} the model {does} "
+        f"{format_percent(figures['accuracy']['value'])} of the time"
+        + (f" (95\u202f% interval {interval})." if interval else ".")
+    )
+
+
+def _build_calibration_section(found: SplitPredictions) -> Section:
+    """Whether probabilities can be trusted."""
+    data = {
+        "calibration": figure_to_svg(build_calibration_figure(found.probabilities, found.labels)),
+        "scores": figure_to_svg(build_score_histogram_figure(found.probabilities, found.labels)),
+    }
+    return Section(heading="How sure it is", template="section_calibration.html", data=data, folder=FOLDER)
+
+
+def _compare_with_majority(figures: Figures, label_names: Sequence[str]) -> list[Statement]:
+    supports = {
+        name: figures[f"support/{name}"]["value"] for name in label_names if f"support/{name}" in figures
+    }
+    total = sum(supports.values())
+    if not total or "accuracy" not in figures:
+        return []
+    most = max(supports, key=supports.__getitem__)
+    share = supports[most] / total
+    accuracy = figures["accuracy"]
+    if share == 1:
+        return [
+            Statement(
+                "fair", f"All examples are labelled {quote_label(most)}: nothing tells skill from habit."
+            )
+        ]
+    always = f"Always saying {quote_label(most)}, the most frequent label,"
+    start = f"{always} would be right {format_percent(share)} of the time"
+    low, high = accuracy.get("low", 0.0), accuracy.get("high", 1.0)
+    if low > share:
+        return [Statement("good", f"{start}. The model is better, by more than chance explains.")]
+    if high < share:
+        return [Statement("bad", f"{start}. The model is worse than that: it has learned nothing useful.")]
+    return [Statement("bad", f"{start}. The model is not better than that beyond what chance explains.")]
+
+
+def _judge_rare_labels(figures: Figures) -> list[Statement]:
+    if "macro_f1" not in figures or "accuracy" not in figures:
+        return []
+    macro, accuracy = figures["macro_f1"]["value"], figures["accuracy"]["value"]
+    if macro > accuracy - 0.05:
+        return []
+    return [
+        Statement(
+            "fair",
+            f"It does worse on rare labels: F1 averaged over labels is {format_percent(macro)}, "
+            f"{100 * (accuracy - macro):.0f} points below its accuracy.",
+        )
+    ]
+
+
+def _judge_calibration(
+    figures: Figures, predictions: SplitPredictions, label_names: Sequence[str], smoothing: float
+) -> list[Statement]:
+    if "low" not in figures.get("ece", {}):
+        return []
+    ece = figures["ece"]
+    sure = float(predictions.probabilities.max(axis=1).mean(dtype=np.float64))
+    right = float(np.mean(predictions.probabilities.argmax(axis=1) == predictions.labels))
+    average = f"it is {format_percent(sure)} sure on average and right {format_percent(right)} of the time"
+    off = f"its probabilities are off by {100 * ece['value']:.1f} points on average"
+    if ece.get("low") == 0.0:
+        return [Statement("good", f"Its probabilities can be taken at their word: {average}.")]
+    if abs(sure - right) < 0.5 * ece["value"]:
+        return [
+            Statement("fair", f"{off.capitalize()}, too high in places and too low in others; {average}.")
+        ]
+    kind = "over-confident" if sure > right else "under-confident"
+    tone: Tone = "bad" if ece["value"] > 0.15 else "fair"
+    cause = ""
+    if smoothing and sure < right:
+        most = 1 - smoothing + smoothing / len(label_names)
+        cause = (
+            f" Label smoothing makes it so: it was taught to be {format_percent(most)} sure and no more "
+            f"(task.label_smoothing: {smoothing:g})."
+        )
+    return [Statement(tone, f"It is {kind}: {average} ({off}).{cause}")]
+
+
+def _name_confusions(predictions: SplitPredictions, label_names: Sequence[str]) -> list[Statement]:
+    matrix = compute_confusion_matrix(predictions.probabilities, predictions.labels)
+    support = matrix.sum(axis=1)
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    if not wrong.any():
+        return [Statement("good", "It makes no mistake on these examples.")]
+    order = np.argsort(-wrong, axis=None, kind="stable")[: 1 if len(matrix) == 2 else 3]
+    parts = []
+    for cell in order:
+        label, prediction = divmod(int(cell), len(matrix))
+        count = int(wrong[label, prediction])
+        if count:
+            parts.append(
+                f"{quote_label(label_names[label])} taken for {quote_label(label_names[prediction])} "
+                f"({count:,} of {support[label]:,}, {format_percent(count / support[label])})"
+            )
+    kind = "Its most frequent mistake" if len(parts) == 1 else "Its most frequent mistakes"
+    return [Statement("plain", f"{kind}: {'; '.join(parts)}.")]
+
+
+def _explain_missing(predictions: SplitPredictions, label_names: Sequence[str]) -> list[Statement]:
+    missing = explain_missing_figures(predictions.probabilities, predictions.labels, label_names)
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        by_reason.setdefault(reason, []).append(name)
+    if not by_reason:
+        return []
+    shown = [f"{', '.join(names)} ({reason})" for reason, names in list(by_reason.items())[:5]]
+    more = f"; and {len(by_reason) - 5} more" if len(by_reason) > 5 else ""
+    return [Statement("plain", f"Left out, being undefined here: {'; '.join(shown)}{more}.")]

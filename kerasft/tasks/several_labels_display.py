@@ -1,0 +1,133 @@
+"""How answers of any number of labels are shown: verdict, figures by label, and the worst mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from kerasft.metrics.multi_label import THRESHOLD, compute_example_multi_label_log_loss
+from kerasft.plots.wording import format_percent, name_label, quote_label
+from kerasft.tasks.display import Display, Measured, Section, Shown, Statement
+from kerasft.tasks.display_examples import FOLDER, ShownExamples, build_labels_section, show_example
+from kerasft.tasks.one_label_display import Probability, show_inputs, tell_accuracy
+
+
+class SeveralLabelsPrediction(pydantic.BaseModel):
+    """A line of predictions/<split>.jsonl."""
+
+    origin: str
+    labels: list[str]
+    text: str = ""
+    probabilities: dict[str, Probability]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralLabels(ShownExamples):
+    """What the model said about one split's examples, each of which has any number of labels.
+
+    Attributes:
+        probabilities: float (examples, classes), each label's own.
+        labels: bool (examples, classes).
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+
+class SeveralLabelsDisplay(Display):
+    """Of classifiers that give each example any number of classes."""
+
+    record_schema = SeveralLabelsPrediction
+
+    def show(self, measured: Measured) -> Shown:
+        index = {name: number for number, name in enumerate(self.label_names)}
+        probabilities, held, texts, origins = [], [], [], []
+        for row in measured.records:
+            probabilities.append([row["probabilities"][name] for name in self.label_names])
+            held.append([index[name] for name in row["labels"]])
+            texts.append(row.get("text", ""))
+            origins.append(row["origin"])
+        labels = np.zeros((len(held), len(index)), bool)
+        for place, numbers in enumerate(held):
+            labels[place, numbers] = True
+        found = SeveralLabels(
+            probabilities=np.array(probabilities),
+            labels=labels,
+            origins=origins,
+            **show_inputs(self, measured, texts),
+        )
+        sections = (
+            build_labels_section(measured.figures, self.config.figure_kinds, self.label_names, self.noun),
+            self._build_mistakes_section(found, measured.mistakes),
+        )
+        return Shown(
+            headline=tell_accuracy(self, measured, "gets every label right"),
+            statements=_judge_several(found, self.label_names),
+            sections=[section for section in sections if section is not None],
+        )
+
+    def _build_mistakes_section(self, found: SeveralLabels, count: int) -> Section | None:
+        """The examples with wrong labels of which the model was surest, taken together."""
+        if count < 1:
+            return None
+        differs = (found.probabilities >= THRESHOLD) != found.labels
+        wrong = np.flatnonzero(differs.any(axis=1))
+        surprise = compute_example_multi_label_log_loss(found.probabilities, found.labels)
+        order = wrong[np.argsort(-surprise[wrong], kind="stable")]
+        mistakes = [
+            {
+                "missed": self._list_labels(found, index, differs[index] & found.labels[index]),
+                "made_up": self._list_labels(found, index, differs[index] & ~found.labels[index]),
+                "right": self._list_labels(found, index, ~differs[index] & found.labels[index]),
+                "origin": found.origins[index] if len(found.origins) else "",
+                **show_example(found, index),
+            }
+            for index in order[:count].tolist()
+        ]
+        data = {"mistakes": mistakes, "total": len(wrong), "examples": len(differs), "noun": self.noun}
+        return Section(
+            heading="The worst mistakes", template="section_several_labels.html", data=data, folder=FOLDER
+        )
+
+    def _list_labels(self, found: SeveralLabels, index: int, chosen: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": name_label(self.label_names[number]),
+                "probability": format_percent(float(found.probabilities[index, number])),
+            }
+            for number in np.flatnonzero(chosen).tolist()
+        ]
+
+
+def _judge_several(several: SeveralLabels, label_names: Any) -> list[Statement]:
+    """Against giving always the labels that most examples have; and what is missed or given wrongly most often."""
+    given = several.probabilities >= THRESHOLD
+    usual = several.labels.mean(axis=0, dtype=np.float64) > 0.5
+    share = float((several.labels == usual).all(axis=1).mean())
+    right = float((several.labels == given).all(axis=1).mean())
+    names = ", ".join(
+        quote_label(name) for name, is_usual in zip(label_names, usual, strict=True) if is_usual
+    )
+    found = [
+        Statement(
+            "good" if right > share else "bad",
+            f"Always giving {names or 'no label'}, as most examples have it, would get every label right "
+            f"{format_percent(share)} of the time; the model does {format_percent(right)}.",
+        )
+    ]
+    for kind, wrong in (("missed", several.labels & ~given), ("given wrongly", given & ~several.labels)):
+        counts = wrong.sum(axis=0)
+        if counts.any():
+            most = int(counts.argmax())
+            held = int(several.labels[:, most].sum())
+            found.append(
+                Statement(
+                    "plain",
+                    f"{quote_label(label_names[most])} is {kind} most often: {counts[most]:,} times; "
+                    f"{held:,} examples have it.",
+                )
+            )
+    return found
