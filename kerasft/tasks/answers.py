@@ -43,7 +43,7 @@ class Answers(abc.ABC):
     def evaluate(
         self, outputs: np.ndarray, references: np.ndarray, *, bootstrap_samples: int, seed: int
     ) -> dict[str, Any]:
-        """Named figures; references as `Split.labels` gives them."""
+        """Named figures; references as `Split.column` gives them."""
 
     @abc.abstractmethod
     def make_right_logits(self, reference: Any) -> np.ndarray:

@@ -103,10 +103,10 @@ class SeveralLabelsDisplay(Display):
 
 
 def _judge_several(several: SeveralLabels, label_names: Any) -> list[Statement]:
-    """Against giving always the labels that most examples have; and what is missed or given wrongly most often."""
+    """Against giving always the most frequent set of labels; and what is missed or given wrongly most often."""
     given = several.probabilities >= THRESHOLD
-    usual = several.labels.mean(axis=0, dtype=np.float64) > 0.5
-    share = float((several.labels == usual).all(axis=1).mean())
+    sets, counts = np.unique(several.labels, axis=0, return_counts=True)
+    usual, share = sets[counts.argmax()], float(counts.max() / len(several.labels))
     right = float((several.labels == given).all(axis=1).mean())
     names = ", ".join(
         quote_label(name) for name, is_usual in zip(label_names, usual, strict=True) if is_usual
@@ -114,7 +114,7 @@ def _judge_several(several: SeveralLabels, label_names: Any) -> list[Statement]:
     found = [
         Statement(
             "good" if right > share else "bad",
-            f"Always giving {names or 'no label'}, as most examples have it, would get every label right "
+            f"Always giving {names or 'no label'}, the most frequent set of labels, would get every label right "
             f"{format_percent(share)} of the time; the model does {format_percent(right)}.",
         )
     ]
