@@ -94,7 +94,9 @@ class ExperimentConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _has_the_monitored_figure(self) -> ExperimentConfig:
-        monitor, names = self.train.monitor, [*self.task.figure_kinds.names, "loss"]
+        monitor, names = self.train.monitor, list(self.task.figure_kinds.names)
+        if "log_loss" in names:
+            names.append("loss")  # the same without label smoothing and weights
         if monitor not in names:
             near = difflib.get_close_matches(monitor, names, 1) or [name for name in names if monitor in name]
             raise ValueError(

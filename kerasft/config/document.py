@@ -46,12 +46,18 @@ class Document:
         origins: key path → `file:line` or `override KEY=VALUE`; a path that is missing has its parent's.
         problems: what was wrong with the file as YAML.
         is_of_run: whether the file is a run folder's, which may come from somebody else.
+        overridden: the paths of values that overrides gave.
     """
 
     data: Any = None
     origins: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     is_of_run: bool = False
+    overridden: set[KeyPath] = field(default_factory=set)
+
+    def is_overridden(self, path: KeyPath) -> bool:
+        """Whether the value at `path` was given by an override, and not by the file."""
+        return any(path[:depth] in self.overridden for depth in range(1, len(path) + 1))
 
     def find_origin(self, path: KeyPath) -> str:
         """Where the value at `path` came from, or the nearest one around it."""

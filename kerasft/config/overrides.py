@@ -105,6 +105,7 @@ def _set_origin(document: Document, path: KeyPath, where: str) -> None:
     for known in [p for p in document.origins if p[: len(path)] == path]:
         del document.origins[known]
     document.origins[path] = where
+    document.overridden.add(path)
 
 
 def _show_kind(value: Any) -> str:

@@ -58,6 +58,5 @@ def choose_schema(schema: type[pydantic.BaseModel], document: Document) -> type[
     named = section.get(variants.tag) if isinstance(section, dict) else None
     if not isinstance(named, str):
         return None
-    origin = document.find_origin((variants.section, variants.tag))
-    is_asked_for = not document.is_of_run or origin.startswith("override ")
+    is_asked_for = not document.is_of_run or document.is_overridden((variants.section, variants.tag))
     return variants.load(named, is_asked_for=is_asked_for)

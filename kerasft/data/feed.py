@@ -74,7 +74,8 @@ class Feed(abc.ABC):
         """
         for rows, kept in batches:
             yield [
-                (int(row), {name: values[place] for name, values in kept.items()})
+                # a copy: a view would keep the whole batch as long as anybody keeps one of its examples
+                (int(row), {name: values[place].copy() for name, values in kept.items()})
                 for place, row in enumerate(rows)
             ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,10 @@ class ReportContent:
         """`main_split`, or the default for it; None without any figures."""
         if self.main_split is not None:
             return self.main_split
-        return next((name for name in ("test", "validation", "train") if name in self.figures), None) or next(
-            iter(self.figures), None
-        )
+        return choose_main_split(self.figures)
+
+
+def choose_main_split(measured: Collection[str]) -> str | None:
+    """The first of test, validation and train that was measured, else any; None where none was."""
+    known = (name for name in ("test", "validation", "train") if name in measured)
+    return next(known, None) or next(iter(measured), None)

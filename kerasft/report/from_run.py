@@ -13,6 +13,7 @@ from kerasft.integrity import check_file
 from kerasft.report.content import (
     ExportedModel,
     ReportContent,
+    choose_main_split,
 )
 from kerasft.report.page import write_report
 from kerasft.runs.folder import FIXES, RunFolder
@@ -41,6 +42,8 @@ def write_run_report(run: RunFolder) -> Path | None:
     task = _read_task(facts)
     names = facts["label_names"]
     display = load_display(facts["task"]["type"])(task, names)
+    main = choose_main_split(figures)
+    assert main is not None
     export = run.stage_record("export").get("version")
     _check_shown(run, run.export / export if export else None)
     config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
@@ -50,7 +53,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         label_names=names,
         figures=figures,
         kinds=task.figure_kinds,
-        shown={split: _show(run, display, dataset, split, figures[split]) for split in figures},
+        shown={main: _show(run, display, dataset, main, figures[main])},
         display=display,
         training=run.read_metrics().get("finetune", {}).get("train", {}),
         history=run.read_history(),

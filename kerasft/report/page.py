@@ -35,30 +35,36 @@ def render_report(content: ReportContent) -> str:
     Everything that is not markup of this package is escaped, and the page forbids scripts and foreign addresses
     (Content-Security-Policy): texts and labels may be hostile. Control characters are shown escaped.
     """
-    sections = build_sections(content)
-    folders = [section.folder for section in sections if section.folder is not None]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([_FOLDER, *dict.fromkeys(folders)]),
+    split = content.choose_main_split()
+    parts = []
+    for number, section in enumerate(build_sections(content)):
+        template = _open_templates(section.folder).get_template(section.template)
+        anchor = re.sub(r"\W+", "-", section.heading.lower()).strip("-") or f"section-{number}"
+        body = template.render(content=content, split=split, **section.data)
+        parts.append({"heading": section.heading, "anchor": anchor, "body": jinja2.filters.Markup(body)})
+    page = (
+        _open_templates(None)
+        .get_template("page.html")
+        .render(
+            content=content,
+            split=split,
+            sections=parts,
+            style=(_FOLDER / "style.css").read_text(encoding="utf-8") + STYLE,
+            version=kerasft.__version__,
+        )
+    )
+    return make_page(page)
+
+
+def _open_templates(folder: Path | None) -> jinja2.Environment:
+    """The templates of a folder; what it lacks, such as `parts.html`, is the report's own."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([_FOLDER] if folder is None else [folder, _FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    split = content.choose_main_split()
-    parts = []
-    for number, section in enumerate(sections):
-        template = environment.get_template(section.template)
-        anchor = re.sub(r"\W+", "-", section.heading.lower()).strip("-") or f"section-{number}"
-        body = template.render(content=content, split=split, **section.data)
-        parts.append({"heading": section.heading, "anchor": anchor, "body": jinja2.filters.Markup(body)})
-    page = environment.get_template("page.html").render(
-        content=content,
-        split=split,
-        sections=parts,
-        style=(_FOLDER / "style.css").read_text(encoding="utf-8") + STYLE,
-        version=kerasft.__version__,
-    )
-    return make_page(page)
 
 
 def write_report(path: Path, content: ReportContent) -> None:

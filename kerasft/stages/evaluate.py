@@ -204,5 +204,6 @@ def show_figures(figures: dict[str, Any], kinds: FigureKinds, progress: Progress
         for name in names
         if any(name in split for split in figures.values())
     ]
-    rows.append(["examples", *(str(split["examples"]["value"]) for split in figures.values())])
+    if all("examples" in split for split in figures.values()):
+        rows.append(["examples", *(str(split["examples"]["value"]) for split in figures.values())])
     progress.table("Figures, with 95 % intervals", ["figure", *figures], rows)

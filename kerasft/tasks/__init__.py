@@ -84,7 +84,9 @@ def load_display(name: str) -> Any:
         from kerasft.tasks.display import Display
 
         return Display
-    return importlib.import_module(module).DisplayClass
+    from kerasft.tasks.installed import import_name
+
+    return import_name(name, module, "DisplayClass")
 
 
 def _find_module(name: str, is_asked_for: bool) -> str:

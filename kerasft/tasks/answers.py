@@ -168,23 +168,28 @@ class AnswerTally(Tally):
 
     def __init__(self, answers: Answers):
         self._answers = answers
-        self._rows: dict[int, tuple[np.ndarray, Any]] = {}
+        self._numbers: list[np.ndarray] = []
+        self._logits: list[np.ndarray] = []
+        self._references: list[np.ndarray] = []
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(map(len, self._numbers))
 
     def add(self, numbers: Sequence[int], outputs: Sequence[Any], references: Sequence[Any]) -> None:
-        for number, output, reference in zip(numbers, outputs, references, strict=True):
-            self._rows[number] = output["logits"], reference
+        self._numbers.append(np.array(numbers, np.int64))
+        self._logits.append(np.stack([output["logits"] for output in outputs]))
+        self._references.append(np.stack(references))
 
     def merge(self, other: Tally) -> None:
         assert isinstance(other, AnswerTally)
-        self._rows |= other._rows
+        self._numbers += other._numbers
+        self._logits += other._logits
+        self._references += other._references
 
     def stack(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits (examples, classes) and references (examples, …), by the examples' numbers."""
-        rows = [self._rows[number] for number in sorted(self._rows)]
-        return np.stack([logits for logits, _ in rows]), np.stack([reference for _, reference in rows])
+        order = np.argsort(np.concatenate(self._numbers), kind="stable")
+        return np.concatenate(self._logits)[order], np.concatenate(self._references)[order]
 
     def compute_figures(self, *, bootstrap_samples: int = 0, seed: int = 0) -> dict[str, Any]:
         return self._answers.evaluate(*self.stack(), bootstrap_samples=bootstrap_samples, seed=seed)

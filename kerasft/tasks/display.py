@@ -34,8 +34,8 @@ class Section:
 
     Attributes:
         heading: as shown.
-        template: name of a Jinja template in `folder`; it sees `data`, and the page's `content` and `split`.
-        data: what the template sees.
+        template: name of a Jinja template in `folder`.
+        data: the template's variables, by name; `content` and `split` are the page's, and no names for them.
         folder: where the template lies; by default the report's own.
     """
 
@@ -43,6 +43,10 @@ class Section:
     template: str
     data: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if taken := {"content", "split"} & set(self.data):
+            raise ValueError(f"{', '.join(sorted(taken))}: the page gives these to every template")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import pydantic
 from kerasft.config.base import Config
 from kerasft.errors import ConfigError
 from kerasft.printable import make_line
-from kerasft.tasks.config import Sections
+from kerasft.tasks.config import ModelConfig, Sections, TaskConfig, TrainConfig
 
 GROUP = "kerasft.tasks"
 _FIX = "Mend the package, or remove it: pip uninstall."
@@ -64,7 +64,7 @@ def read_sections(name: str, module: str) -> Sections:
     Raises:
         ConfigError: it cannot be imported, or its `SECTIONS` are not what they should be.
     """
-    sections = _import_name(name, module, "config", "SECTIONS")
+    sections = import_name(name, f"{module}.config", "SECTIONS")
     problem = _find_problem(name, sections)
     if problem:
         raise ConfigError(f"the task {name}: {problem}", where=f"{module}.config", fix=_FIX)
@@ -77,23 +77,31 @@ def read_task_class(name: str, module: str) -> Any:
     Raises:
         ConfigError: it cannot be imported, or has no `TaskClass`.
     """
-    return _import_name(name, module, "task", "TaskClass")
+    return import_name(name, f"{module}.task", "TaskClass")
 
 
-def _import_name(name: str, module: str, part: str, attribute: str) -> Any:
+def import_name(name: str, module: str, attribute: str) -> Any:
+    """What a module of a task calls `attribute`.
+
+    Raises:
+        ConfigError: the module cannot be imported, or has no such name.
+    """
     try:
-        return getattr(importlib.import_module(f"{module}.{part}"), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except Exception as error:
         told = f"{type(error).__name__}: {make_line(str(error))}"
-        raise ConfigError(
-            f"the task {name} cannot be loaded: {told}", where=f"{module}.{part}", fix=_FIX
-        ) from error
+        raise ConfigError(f"the task {name} cannot be loaded: {told}", where=module, fix=_FIX) from error
 
 
 def _find_problem(name: str, sections: object) -> str | None:
     """What is wrong with a task's sections."""
     if not isinstance(sections, Sections):
         return "SECTIONS is to be a kerasft.tasks.config.Sections"
+    bases: dict[str, type[Config]] = {"task": TaskConfig, "model": ModelConfig, "train": TrainConfig}
+    for key, base in bases.items():
+        given = getattr(sections, key)
+        if not (isinstance(given, type) and issubclass(given, base)):
+            return f"the schema of {key} is to be a {base.__module__}.{base.__name__}"
     missing = sorted(getattr(sections.task, "__abstractmethods__", ()))
     if missing:
         return f"{sections.task.__name__} lacks {', '.join(missing)}"

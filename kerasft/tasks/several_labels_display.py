@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,7 @@ class SeveralLabelsDisplay(Display):
         )
         return Shown(
             headline=tell_accuracy(self, measured, "gets every label right"),
-            statements=_judge_several(found, self.label_names),
+            statements=_judge_several(found, measured.figures["accuracy"], self.label_names),
             sections=[section for section in sections if section is not None],
         )
 
@@ -102,20 +103,23 @@ class SeveralLabelsDisplay(Display):
         ]
 
 
-def _judge_several(several: SeveralLabels, label_names: Any) -> list[Statement]:
+def _judge_several(
+    several: SeveralLabels, accuracy: Mapping[str, float], label_names: Sequence[str]
+) -> list[Statement]:
     """Against giving always the most frequent set of labels; and what is missed or given wrongly most often."""
     given = several.probabilities >= THRESHOLD
     sets, counts = np.unique(several.labels, axis=0, return_counts=True)
     usual, share = sets[counts.argmax()], float(counts.max() / len(several.labels))
-    right = float((several.labels == given).all(axis=1).mean())
+    low, high = accuracy.get("low", accuracy["value"]), accuracy.get("high", accuracy["value"])
     names = ", ".join(
         quote_label(name) for name, is_usual in zip(label_names, usual, strict=True) if is_usual
     )
     found = [
         Statement(
-            "good" if right > share else "bad",
-            f"Always giving {names or 'no label'}, the most frequent set of labels, would get every label right "
-            f"{format_percent(share)} of the time; the model does {format_percent(right)}.",
+            "good" if low > share else "bad" if high < share else "fair",
+            f"Always giving {names or 'no label'}, the most frequent set of labels, would get every "
+            f"label right {format_percent(share)} of the time; the model does {format_percent(accuracy['value'])}"
+            + (", no more than chance explains." if low <= share <= high else "."),
         )
     ]
     for kind, wrong in (("missed", several.labels & ~given), ("given wrongly", given & ~several.labels)):

@@ -185,9 +185,12 @@ class CallbackSet:
     def _check_monitor(self, monitor: str, feed: Feed, examples: int) -> None:
         """Refuses a figure that the validation split leaves undefined, however good the model."""
         tally = self._setting.task.open_tally()
-        references = [feed.get_reference(number) for number in range(examples)]
-        outputs = [self._setting.task.make_right_output(reference) for reference in references]
-        tally.add(range(examples), outputs, references)
+        at_once = self._setting.config.evaluation_batch_size
+        for start in range(0, examples, at_once):
+            numbers = range(start, min(start + at_once, examples))
+            references = [feed.get_reference(number) for number in numbers]
+            outputs = [self._setting.task.make_right_output(reference) for reference in references]
+            tally.add(numbers, outputs, references)
         if monitor not in tally.compute_figures():
             raise ConfigError(
                 f"the validation split has no {monitor} to choose the best epoch by: it is undefined where all "

@@ -153,7 +153,7 @@ def test_a_config_may_name_the_task_of_an_installed_package(essays: Path, tmp_pa
         ("halves: true", "labels: [a]", "essays.yaml:2: task.labels: unknown key for type: grading; its keys: type, "
             "halves"),
         ("epochs: 2", "monitor: accuracy", "essays.yaml:6: train.monitor: grading has no figure 'accuracy' to choose "
-            "the best epoch by; it has error, loss"),
+            "the best epoch by; it has error"),
         ("type: grading", "type: gradign", "essays.yaml:2: task.type: expected one of grading, image_classification, "
             'text_classification, token_classification; got "gradign"; did you mean grading?'),
     ],
@@ -193,6 +193,14 @@ def test_a_run_folder_has_no_package_imported(foreign_run: Path, capsys: pytest.
     assert "graders" not in sys.modules
     with pytest.raises(ConfigError, match="only a run folder names it"):
         load_task_class("grading")
+    assert "graders" not in sys.modules
+
+
+def test_a_run_folders_name_is_no_override(foreign_run: Path, monkeypatch: pytest.MonkeyPatch):
+    foreign_run.rename(foreign_run.parent / "override x")
+    monkeypatch.chdir(foreign_run.parent)
+    with pytest.raises(ConfigError, match=r"task\.type=grading"):
+        load_config(ExperimentConfig, Path("override x"))
     assert "graders" not in sys.modules
 
 
@@ -237,6 +245,16 @@ def test_the_schema_knows_installed_tasks(essays: Path, capsys: pytest.CaptureFi
         ("SECTIONS =", "PARTS =", "cannot be loaded: AttributeError"),
         ("SECTIONS = Sections(", "SECTIONS = dict(", "SECTIONS is to be a kerasft.tasks.config.Sections"),
         ("def answer_keys", "def keys", "GradingConfig lacks answer_keys"),
+        (
+            "task=GradingConfig",
+            "task=Config",
+            "the schema of task is to be a kerasft.tasks.config.TaskConfig",
+        ),
+        (
+            "train=GradingTrainConfig",
+            "train=Config",
+            "the schema of train is to be a kerasft.training.config",
+        ),
         ('Literal["grading"]', "str", '`type: Literal["grading"]`'),
         ("lowest: int = 1", "lowest: int", "each key of scale needs a default: lowest has none"),
         ('"scale": ScaleConfig', '"scale": 5', "the schema of scale is to be a kerasft.config.base.Config"),

@@ -73,6 +73,10 @@ def _parse_box(item: Any, number: int) -> Box:
     return Box(left, top, right, bottom, label)
 
 
+NO_CLASS = -1
+"""The number that stands for the class of a box without one, among boxes with classes."""
+
+
 class BoxesKind(Kind):
     """Any number of boxes, in pixels. Their classes are the labels of a field `of` it; without one they have none.
 
@@ -128,10 +132,13 @@ class BoxesKind(Kind):
     def unpack(self, payload: bytes) -> dict[str, Any]:
         kept = (*SIDES, "label") if self._classified else SIDES
         boxes = [box._asdict() for box in _unpack(payload)]
+        if self._classified:
+            for box in boxes:
+                box["label"] = box["label"] or NO_CLASS
         return {self.field.name: [{name: box[name] for name in kept} for box in boxes]}
 
     def decode(self, stored: Any) -> list[tuple[float | int, ...]]:
-        """(left, top, right, bottom) of each box, and the number of its class where it has one."""
+        """(left, top, right, bottom) of each box, and the number of its class where boxes have one, or -1."""
         sides = zip(*(np.asarray(stored[side], np.float32).tolist() for side in SIDES), strict=True)
         if "label" not in stored:
             return list(sides)

@@ -110,6 +110,15 @@ def test_boxes_are_taken_with_the_numbers_of_their_classes(prepare_boxes):
     assert dataset.manifest["splits"]["train"]["labels"] == {"ant": 1, "cat": 1, "dog": 1}
 
 
+def test_a_box_without_a_class_stands_among_others_with_one(prepare_boxes):
+    bare = {side: value for side, value in make_box(2, 2, 4, 4).items() if side != "label"}
+    dataset = prepare_boxes([[make_box(1, 2, 5, 8), bare], [make_box(1, 2, 5, 8, "dog")]])
+    assert dataset.label_names == ("cat", "dog")
+    (example,) = dataset.split("train").take([0])
+    assert example["boxes"] == [(1.0, 2.0, 5.0, 8.0, 0), (2.0, 2.0, 4.0, 4.0, -1)]
+    assert example["classes"] == (0,)
+
+
 def test_boxes_beyond_the_edges_are_cut_and_those_outside_refused(prepare_boxes):
     listed = [
         [make_box(-2, 3, 20, 8)],
