@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kerasft.metrics.figures import CLASSIFICATION
 from kerasft.serving.model_card import write_model_card
 
 
@@ -19,6 +20,7 @@ def write(**changes) -> str:
         ],
         "outputs": ["- `label`: string (batch,), the most probable class;"],
         "figures": {},
+        "kinds": CLASSIFICATION,
         "data": {"splits": {"train": {"rows": 12_345}, "test": {"rows": 50}}, "fingerprint": "abc123"},
         "versions": {"keras": "3.15.1"},
     }

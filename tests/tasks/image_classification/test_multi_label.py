@@ -133,6 +133,8 @@ def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(t
         main(["predict", str(run.path), *asked, "--to", str(table), "--draw", str(tmp_path / "drawn")]) == 0
     )
     rows = list(csv.DictReader(table.read_text().splitlines()))
-    assert [row["labels"] for row in rows] == ["blue|red", ""]
+    answers = list(Predictor(run).predict([{"image": path} for path in asked]))
+    assert [row["labels"] for row in rows] == ["|".join(answer["labels"]) for answer in answers]
+    assert rows[0]["labels"] == "blue|red"
     assert float(rows[0]["probability_red"]) > 0.5
     assert sorted(path.name for path in (tmp_path / "drawn").glob("*.png")) == ["0.png", "5.png"]
