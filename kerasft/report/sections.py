@@ -92,7 +92,9 @@ def build_data_section(content: ReportContent, split: str) -> Section | None:
         "notes": {name: entry.get("notes") or {} for name, entry in splits.items()},
         "sources": manifest.get("sources") or [],
         "fingerprint": manifest.get("fingerprint"),
-        "balance": figure_to_svg(build_label_balance_figure(counts, content.label_names), min_scale=0.55),
+        "balance": figure_to_svg(build_label_balance_figure(counts, content.label_names), min_scale=0.55)
+        if content.label_names
+        else None,
     }
     return Section(heading="Data checks", template="section_data.html", data=data)
 

@@ -168,7 +168,8 @@ class SplitReader:
         """
         read: dict[str, list[ReadValue]] = {}
         kept = list(range(len(batch.values)))
-        for name, kind in self._kinds.items():
+        # after the picture what is measured in its pixels, and after a field what is read from it
+        for name, kind in sorted(self._kinds.items(), key=lambda item: _rank(item[1])):
             found = kind.read(self._get_raw(kind, batch, read, kept), file)
             if kind.in_pixels:
                 found = self._check_sizes(kind, found, read)
@@ -201,7 +202,8 @@ class SplitReader:
         self, kind: Kind, found: Sequence[ReadValue | InvalidValue], read: dict[str, list[ReadValue]]
     ) -> list[ReadValue | InvalidValue]:
         """What of a field's values fits the rows' pictures, which were read before."""
-        pictures = next((values for values in read.values() if values and values[0].size_px), [])
+        plain = (values for name, values in read.items() if not self._kinds[name].in_pixels)
+        pictures = next((values for values in plain if values and values[0].size_px), [])
         if not pictures:
             return list(found)
         return [
@@ -297,3 +299,7 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
                 f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
                 fix=f"All are listed in {rejected}. {_suggest(split, name)}",
             )
+
+
+def _rank(kind: Kind) -> int:
+    return 2 if kind.field.of else int(kind.in_pixels)

@@ -138,6 +138,18 @@ def test_boxes_beyond_the_edges_are_cut_and_those_outside_refused(prepare_boxes)
     assert dataset.manifest["splits"]["train"]["notes"] == {"boxes beyond the picture's edges": 1}
 
 
+def test_boxes_are_held_against_their_picture_wherever_its_field_stands(prepare_boxes):
+    dataset = prepare_boxes(
+        [[make_box(-2, 3, 20, 8)], [make_box(17, 3, 20, 8)], [make_box(1, 1, 2, 2)]], (*FIELDS[1:], FIELDS[0])
+    )
+    assert [example["boxes"] for example in dataset.split("train").take(range(2))] == [
+        [(0.0, 3.0, 16.0, 8.0, 0)],
+        [(1.0, 1.0, 2.0, 2.0, 0)],
+    ]
+    (rejected,) = read_lines(dataset.folder / "rejected.jsonl")
+    assert rejected["reason"] == "box outside of the picture"
+
+
 def test_boxes_without_a_field_of_classes_have_none(prepare_boxes):
     dataset = prepare_boxes([[make_box(1, 2, 5, 8)]], FIELDS[:2])
     assert dataset.split("train").take([0])[0]["boxes"] == [(1.0, 2.0, 5.0, 8.0)]
