@@ -151,7 +151,11 @@ def predict(
     from kerasft.experiment import ExperimentConfig
 
     overrides, words = split_overrides(texts or [], ExperimentConfig.model_fields)
-    task = load_experiment(config, overrides, output)[0].task
+    experiment = load_experiment(config, overrides, output)[0]
+    if own := type(experiment).model_fields.keys() - ExperimentConfig.model_fields.keys():
+        of_task, words = split_overrides(words, own)
+        overrides += of_task
+    task = experiment.task
     _check_options(task, format, draw, highlight)
     held: Held = "image" if task.input_field == "image" else "text"
     given = Source(source, column, header, encoding)

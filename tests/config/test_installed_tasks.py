@@ -213,6 +213,12 @@ def test_what_the_user_names_besides_a_run_folder_is_imported(foreign_run: Path)
         load_config(ExperimentConfig, foreign_run, ["task.halves=false"])
 
 
+def test_overrides_of_a_tasks_own_section_are_no_texts(foreign_run: Path, capsys: pytest.CaptureFixture[str]):
+    asked = ["predict", str(foreign_run), "task.type=grading", "scale.lowest=many", "An essay."]
+    assert main(asked) == 2
+    assert "scale.lowest=many" in capsys.readouterr().err
+
+
 def test_a_package_that_the_program_has_imported_needs_no_naming(foreign_run: Path):
     __import__("graders")
     assert load_config(ExperimentConfig, foreign_run).config.task.type == "grading"
