@@ -64,7 +64,7 @@ class Payloads:
         """int64: where payloads begin in the file; numbers, which are all of one size, need no array for it."""
         if self._width is not None and self._width >= 0:
             return indices.astype(np.int64) * self._width
-        return self._starts[indices]
+        return self._starts[indices].astype(np.int64)
 
     def read_keys(self) -> np.ndarray:
         """uint64 (rows,), equal where two values are the same."""
@@ -76,8 +76,11 @@ class Payloads:
 
     @cached_property
     def _starts(self) -> np.ndarray:
-        starts = np.zeros(self._count + 1, np.int64)
-        np.cumsum(self.lengths, out=starts[1:])
+        lengths = self.lengths
+        # a file below 4 GiB, as nearly all are, needs half the memory
+        dtype = np.uint32 if lengths.sum(dtype=np.int64) < 1 << 32 else np.int64
+        starts = np.zeros(self._count + 1, dtype)
+        np.cumsum(lengths, out=starts[1:], dtype=dtype)
         return starts
 
     def read_payloads(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:

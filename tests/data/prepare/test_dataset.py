@@ -510,5 +510,4 @@ def test_memory_and_time_grow_by_little_with_the_rows():
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     small, large = (line.split() for line in lines[1:3])
     assert float(large[3]) < 5 * 1.3 * float(small[3])
-    # 137 to 151 bytes were measured: the process's memory moves by pages and with what else the machine does
-    assert int(lines[3].split()[1]) <= 160
+    assert int(lines[3].split()[1]) <= 150
