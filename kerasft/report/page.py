@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def render_report(content: ReportContent) -> str:
     return make_page(page)
 
 
+@functools.lru_cache(maxsize=8)
 def _open_templates(folder: Path | None) -> jinja2.Environment:
-    """The templates of a folder; what it lacks, such as `parts.html`, is the report's own."""
+    """The templates of a folder, each compiled once; what it lacks, such as `parts.html`, is the report's own."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([_FOLDER] if folder is None else [folder, _FOLDER]),
         autoescape=True,
