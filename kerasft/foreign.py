@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kerasft.damage import find_damage
 from kerasft.errors import ConfigError
 from kerasft.files import is_left_out
-from kerasft.integrity import HASHES, find_damage, list_files, read_hashes, record_files
+from kerasft.integrity import HASHES, list_files, read_hashes, record_files
 from kerasft.untrusted import check_tree
 
 _STAGES = "stages.json"

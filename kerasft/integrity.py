@@ -26,8 +26,9 @@ import pydantic
 
 from kerasft.errors import DamagedError
 from kerasft.files import whole_file, write_text
+from kerasft.json_values import parse_json
 from kerasft.printable import format_json
-from kerasft.untrusted import open_plain, parse_json, read_bytes
+from kerasft.untrusted import open_plain, read_bytes
 
 HASHES = "hashes.json"
 FORMAT = 1
@@ -84,7 +85,7 @@ Hashes = dict[str, Recorded]
 
 
 def hash_file(path: Path, *, follow_links: bool = False) -> Hash:
-    """A file's hash; memory does not grow with the file. For `follow_links` see `check_folder`.
+    """A file's hash; memory does not grow with the file. For `follow_links` see `kerasft.damage.check_folder`.
 
     Raises:
         OSError: it is not there, or cannot be read.
@@ -106,7 +107,9 @@ def hash_bytes(content: bytes) -> Hash:
 
 
 def read_hashes(folder: Path, *, follow_links: bool = False) -> Hashes | None:
-    """A folder's record; None where it has none, as those of older versions have not. See `check_folder`, too.
+    """A folder's record; None where it has none, as those of older versions have not.
+
+    For `follow_links` see `kerasft.damage.check_folder`.
 
     Raises:
         DamagedError: it is not as it was written.
@@ -270,97 +273,3 @@ def forget_files(folder: Path, paths: Iterable[Path]) -> None:
         gone = [name for name in known for place in places if name == place or name.startswith(f"{place}/")]
         if gone:
             _update(folder, dict.fromkeys(gone))
-
-
-# --- checking -------------------------------------------------------------------------------------------------
-
-
-def find_damage(
-    folder: Path, name: str, hashes: Hashes | None = None, *, follow_links: bool = False
-) -> str | None:
-    """What is wrong with one file, in words; None where it is as it was written, or nothing is recorded of it.
-
-    Args:
-        folder: with the record.
-        name: the file's path in it, with `/`.
-        hashes: the folder's record, where it was read already.
-        follow_links: whether links are followed: only in a folder that the user named.
-
-    Raises:
-        DamagedError: the record is.
-    """
-    recorded = (read_hashes(folder, follow_links=follow_links) if hashes is None else hashes) or {}
-    if name not in recorded:
-        return None
-    try:
-        return recorded[name].find_damage(hash_file(folder / name, follow_links=follow_links))
-    except FileNotFoundError:
-        return None if recorded[name].is_new else "it is missing"
-    except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
-    except ValueError as error:
-        return str(error)
-
-
-def check_file(path: Path, fix: str, folder: Path | None = None, *, follow_links: bool = False) -> None:
-    """Refuses a file that is not as it was written; one of which nothing is recorded is let pass.
-
-    Args:
-        path: the file.
-        fix: how it is made anew.
-        folder: with the record; the file's own by default.
-        follow_links: whether links are followed: only in a folder that the user named.
-
-    Raises:
-        DamagedError: it is damaged, or the record is.
-    """
-    folder = folder or path.parent
-    name = path.relative_to(folder).as_posix()
-    damage = find_damage(folder, name, follow_links=follow_links)
-    if (
-        damage is not None and find_damage(folder, name, follow_links=follow_links) is not None
-    ):  # it was not replaced meanwhile
-        raise DamagedError(f"the file is damaged: {damage}", where=str(path), fix=fix)
-
-
-def check_folder(
-    folder: Path, fix: str, *, besides: tuple[str, ...] = (), follow_links: bool = False
-) -> None:
-    """Refuses a folder with a recorded file that is not as it was written.
-
-    Args:
-        folder: with the record.
-        fix: how it is made anew.
-        besides: ends of the names of files that are not opened, and not looked at.
-        follow_links: whether a link to a plain file stands for it (stores of data keep a folder's files elsewhere,
-            and links in it): only in a folder that the user named.
-
-    Raises:
-        DamagedError: a file is damaged or missing, or the record is.
-    """
-    hashes = read_hashes(folder, follow_links=follow_links) or {}
-    for name in hashes:
-        if name.endswith(besides or "\0"):
-            continue
-        if find_damage(folder, name, hashes, follow_links=follow_links):
-            check_file(folder / name, fix, folder, follow_links=follow_links)
-
-
-def read_checked(path: Path, fix: str, folder: Path | None = None) -> bytes:
-    """A small file's bytes, once they are found to be those that were written; see `check_file`.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        DamagedError: it is damaged or no plain file, or the record is damaged.
-    """
-    folder = folder or path.parent
-    name = path.relative_to(folder).as_posix()
-    for attempt in (1, 2):  # it may be replaced between the two readings
-        content = read_bytes(path, error=DamagedError, fix=fix)
-        recorded = (read_hashes(folder) or {}).get(name)
-        damage = recorded.find_damage(hash_bytes(content)) if recorded else None
-        if damage is None:
-            break
-        if attempt == 2:
-            raise DamagedError(f"the file is damaged: {damage}", where=str(path), fix=fix)
-    return content

@@ -52,7 +52,7 @@ def format_json(
     """JSON text that any terminal and any file takes: what `make_printable` escapes is escaped as JSON does.
 
     A lone surrogate (a byte of a file's name that is no UTF-8, say) stands for no character in JSON either, and no
-    reader has to take it: it becomes the six characters `\\udce9`. So `kerasft.untrusted.parse_json` reads whatever
+    reader has to take it: it becomes the six characters `\\udce9`. So `kerasft.json_values.parse_json` reads whatever
     is written here.
 
     Args:

@@ -15,13 +15,11 @@ What is wrong with a file becomes a `KerasftError` that names it. A file that is
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,11 +28,10 @@ import pydantic
 
 from kerasft.errors import DataError, KerasftError, storage_error
 from kerasft.files import whole_file
+from kerasft.json_values import describe_mismatch, parse_json
 
 MAX_BYTES = 256 << 20
 MAX_LINE_BYTES = 64 << 20
-MAX_DEPTH = 64
-"""How deep lists and objects of a record may be nested; kerasft's own reach 12."""
 REMOVE_IT = "Remove it, or put a copy of the file itself there."
 
 _KINDS = {
@@ -214,13 +211,6 @@ def naming(path: str | Path, error: type[KerasftError] = DataError, fix: str = R
         raise error(f"is damaged: {told_so}", where=str(path), fix=fix) from found
 
 
-def describe_mismatch(error: pydantic.ValidationError) -> str:
-    """The first thing that is wrong with a record, with the key it stands at."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}"[:300] if place else str(first["msg"])[:300]
-
-
 def read_bytes(
     path: str | Path,
     *,
@@ -271,7 +261,7 @@ def load_json(
 
     Raises:
         OSError: it is not there, or cannot be read.
-        ValueError: it is no plain file, too large, no JSON, nested deeper than `MAX_DEPTH`, or of another shape.
+        ValueError: it is no plain file, too large, no JSON, nested too deeply, or of another shape.
     """
     return parse_json(_load_bytes(path, max_bytes, follow_links), schema)
 
@@ -298,7 +288,7 @@ def read_json(
 
     Raises:
         FileNotFoundError: it is not there.
-        `error`: it is no plain file, too large, no JSON, nested deeper than `MAX_DEPTH`, or of another shape.
+        `error`: it is no plain file, too large, no JSON, nested too deeply, or of another shape.
     """
     with naming(path, error, fix):
         return load_json(path, schema, max_bytes=max_bytes)
@@ -329,51 +319,3 @@ def iterate_json_lines(
                 value = parse_json(line, schema) if line.strip() else None
             if value is not None:
                 yield value
-
-
-def parse_json(content: bytes, schema: Any = dict[str, Any]) -> Any:
-    """The JSON value that bytes hold; see `read_json`.
-
-    Raises:
-        ValueError: they hold none, one that is nested too deeply, texts that are no Unicode, or another shape.
-    """
-    try:
-        value = json.loads(content.decode("utf-8-sig"))
-    except RecursionError:
-        raise ValueError("it is not JSON: it is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"it is not JSON: {error}") from error
-    check_depth(value)
-    if b"\\ud" in content or b"\\uD" in content:
-        # half a pair stands for no character, and could not be written again
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    try:
-        _adapt(schema).validate_python(value, strict=True)
-    except pydantic.ValidationError as error:
-        raise ValueError(describe_mismatch(error)) from error
-    return value
-
-
-@lru_cache(maxsize=64)
-def _adapt(schema: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(schema)
-
-
-def check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
-    """Refuses lists and objects in one another to more than `limit` levels.
-
-    Raises:
-        ValueError: they are.
-    """
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        if not level:
-            return
-        level = [
-            child
-            for holder in level
-            for child in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(child, dict | list)
-        ]
-    if level:
-        raise ValueError("it is nested too deeply")

@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 
 from kerasft import integrity
+from kerasft.damage import check_file, check_folder, find_damage, read_checked
 from kerasft.errors import DamagedError
 from kerasft.integrity import (
     HASHES,
-    check_file,
-    check_folder,
-    find_damage,
     forget_files,
-    read_checked,
     read_hashes,
     record_files,
     recorded_file,

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kerasft.errors import DataError
+from kerasft.json_values import parse_json
 from kerasft.printable import format_json, make_line, make_printable
-from kerasft.untrusted import parse_json
 
 
 @pytest.mark.parametrize(

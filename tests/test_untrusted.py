@@ -14,8 +14,8 @@ import pytest
 
 from kerasft.errors import ConfigError, DataError, PresetError, StorageError
 from kerasft.foreign import check_own_files
+from kerasft.json_values import MAX_DEPTH
 from kerasft.untrusted import (
-    MAX_DEPTH,
     check_tree,
     iterate_json_lines,
     load_json,

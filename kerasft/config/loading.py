@@ -19,9 +19,9 @@ from kerasft.config.overrides import apply_overrides
 from kerasft.config.paths import resolve_paths
 from kerasft.config.problems import InvalidConfig, Problem
 from kerasft.config.validation import validate
+from kerasft.damage import check_file
 from kerasft.errors import ConfigError
 from kerasft.foreign import check_own_files, is_run_folder
-from kerasft.integrity import check_file
 
 C = TypeVar("C", bound=pydantic.BaseModel)
 

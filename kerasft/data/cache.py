@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from kerasft.damage import check_folder
 from kerasft.errors import DamagedError, DataError
 from kerasft.files import whole_folder, write_json
 from kerasft.foreign import check_replaceable
-from kerasft.integrity import check_folder, write_hashes
+from kerasft.integrity import write_hashes
 from kerasft.progress import Progress, Silent
 from kerasft.untrusted import load_json
 

@@ -11,12 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
+from kerasft.damage import check_file
 from kerasft.data.kinds import KINDS, load_kind
 from kerasft.data.kinds.fields import Field
 from kerasft.data.tfds_features import check_feature_classes
 from kerasft.errors import DamagedError, DataError
-from kerasft.integrity import check_file
-from kerasft.untrusted import describe_mismatch, load_json
+from kerasft.json_values import describe_mismatch
+from kerasft.untrusted import load_json
 
 MANIFEST = "manifest.json"
 INDEX = "index"

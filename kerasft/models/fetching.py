@@ -7,10 +7,11 @@ import shutil
 from difflib import get_close_matches
 from pathlib import Path
 
+from kerasft.damage import find_damage
 from kerasft.errors import PresetError, StorageError
 from kerasft.files import is_left_out, whole_folder
 from kerasft.foreign import list_contents
-from kerasft.integrity import HASHES, find_damage, list_files, read_hashes, write_hashes
+from kerasft.integrity import HASHES, list_files, read_hashes, write_hashes
 from kerasft.models.catalogue import (
     PRESET_SCHEMES,
     PresetRow,

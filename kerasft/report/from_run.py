@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasft.damage import check_file
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import ConfigError
-from kerasft.integrity import check_file
 from kerasft.report.content import (
     ExportedModel,
     ReportContent,

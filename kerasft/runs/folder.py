@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import platform
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from kerasft import __version__
 from kerasft.config.loading import CHANGED, format_config
-from kerasft.errors import ConfigError, RunLockedError
+from kerasft.damage import check_file, find_damage_below, read_checked
+from kerasft.errors import ConfigError
 from kerasft.files import remove_folder, sweep_leftovers
 from kerasft.foreign import (
     check_own_files,
@@ -27,27 +22,23 @@ from kerasft.foreign import (
     take_up_older,
 )
 from kerasft.integrity import (
-    check_file,
-    find_damage,
     forget_files,
-    read_checked,
-    read_hashes,
     record_files,
     recorded_file,
     write_recorded_json,
     write_recorded_text,
 )
+from kerasft.json_values import parse_json
+from kerasft.runs.environment import describe_environment
 from kerasft.runs.lock import owned
 from kerasft.runs.records import Environment, Metrics, StageRecords, TaskRecord
-from kerasft.runs.revision import read_git_revision
-from kerasft.untrusted import iterate_json_lines, naming, parse_json
+from kerasft.untrusted import iterate_json_lines, naming
 
 OTHER = "evaluate_other"
 """In metrics.json: figures on examples that are not the run's own, by a name of their own."""
 BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
 """A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
 fingerprint of `finetune` tells.)"""
-REPORTED_PACKAGES = ("tensorflow", "keras", "keras-hub", "tensorflow-datasets", "numpy", "kerasft")
 
 RETRAIN = "Write it anew from the last checkpoint: kerasft finetune, with the run folder."
 FIXES = {
@@ -100,7 +91,7 @@ class RunFolder:
     def owned(
         self, report: Callable[[str], Any] = lambda message: None, *, patience_seconds: float = 0
     ) -> Iterator[None]:
-        """Holds the folder against other processes, and clears away what killed ones left; see `training.lock`.
+        """Holds the folder against other processes, and clears away what killed ones left; see `kerasft.runs.lock`.
 
         Whoever holds it already, through this object, goes on holding it. Reading needs no lock.
 
@@ -118,7 +109,7 @@ class RunFolder:
         self.check()
         check_run_folder(self.path)
         with ExitStack() as stack:
-            self._take(stack, report, time.monotonic() + patience_seconds)
+            stack.enter_context(owned(self.path, report, patience_seconds=patience_seconds))
             self._is_owned = True
             stack.callback(setattr, self, "_is_owned", False)
             take_up_older(self.path)
@@ -136,21 +127,6 @@ class RunFolder:
         if not self._checked:
             check_own_files(self.path)
             self._checked = True
-
-    def _take(self, stack: ExitStack, report: Callable[[str], Any], until: float) -> None:
-        told = False
-        while True:
-            try:
-                stack.enter_context(owned(self.path, report))
-                return
-            except RunLockedError as error:
-                left = until - time.monotonic()
-                if left <= 0:
-                    raise
-                if not told:
-                    report(f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}.")
-                    told = True
-            time.sleep(0.1)
 
     # --- its files, with their hashes -------------------------------------------------------------------------
 
@@ -195,22 +171,7 @@ class RunFolder:
         Raises:
             DamagedError: a record of hashes is damaged.
         """
-        known = read_hashes(self.path) or {}
-        for place in places:
-            inside = read_hashes(place) if place.is_dir() else None
-            if inside is None:  # it holds no record of its own: the run folder's has its files
-                part = place.relative_to(self.path)
-                folder, hashes = (
-                    self.path,
-                    {n: one for n, one in known.items() if Path(n).is_relative_to(part)},
-                )
-            else:
-                folder, hashes = place, inside
-            for name in hashes:
-                damage = find_damage(folder, name, hashes)
-                if damage is not None:
-                    return f"{folder / name} is damaged: {damage}."
-        return None
+        return find_damage_below(self.path, places)
 
     def forget_course(self) -> None:
         """Before a training goes on: metrics.jsonl and logs/ are about to grow; see `record_course`.
@@ -358,37 +319,3 @@ class RunFolder:
         fix = FIXES[path.name]
         with naming(path, ConfigError, fix):
             return parse_json(read_checked(path, fix, self.path), schema)
-
-
-def describe_environment() -> dict[str, Any]:
-    """Versions and machine, as environment.json holds them."""
-    versions = {}
-    for package in REPORTED_PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = __version__ if package == "kerasft" else "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": _cores(),
-        "versions": versions,
-        "command": " ".join(sys.argv),
-        "git_revision": read_git_revision(Path.cwd()),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kerasft.errors import RunLockedError, storage_error
 from kerasft.files import make_folder
+from kerasft.json_values import parse_json
 from kerasft.printable import format_json
-from kerasft.untrusted import open_in_place, parse_json
+from kerasft.untrusted import open_in_place
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -25,7 +28,9 @@ _UNSUPPORTED = (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
 
 
 @contextmanager
-def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> Iterator[None]:
+def owned(
+    folder: Path, report: Callable[[str], Any] = lambda message: None, *, patience_seconds: float = 0
+) -> Iterator[None]:
     """Holds a run folder, so that no second process writes to it; makes the folder if need be.
 
     The lock is `flock`'s, on a file that also says who holds it: process, host, since when, doing what. The system
@@ -34,12 +39,32 @@ def owned(folder: Path, report: Callable[[str], Any] = lambda message: None) -> 
 
     Args:
         folder: the run's.
-        report: told where a dead owner's lock was taken over.
+        report: told where a dead owner's lock was taken over, and where another owner is waited for.
+        patience_seconds: how long to wait for another owner.
 
     Raises:
         RunLockedError: another process holds it, here or on another host.
         StorageError: the folder cannot be made or written to.
     """
+    until, waits = time.monotonic() + patience_seconds, False
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(_owned_at_once(folder, report))
+                break
+            except RunLockedError as error:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                if not waits:
+                    report(f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}.")
+                    waits = True
+            time.sleep(0.1)
+        yield
+
+
+@contextmanager
+def _owned_at_once(folder: Path, report: Callable[[str], Any]) -> Iterator[None]:
     path, made = folder / LOCK, not folder.exists()
     try:
         make_folder(folder)

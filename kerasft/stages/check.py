@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasft.config.loading import CONFIG_NAME
+from kerasft.damage import find_damage
 from kerasft.errors import ConfigError, DamagedError
 from kerasft.foreign import check_own_files
-from kerasft.integrity import HASHES, Hashes, find_damage, list_files, read_hashes
+from kerasft.integrity import HASHES, Hashes, list_files, read_hashes
 from kerasft.runs.folder import FIXES
 from kerasft.runs.lock import LOCK
 from kerasft.training.resume.checkpoint_files import MANIFEST, STATE, TENSORS

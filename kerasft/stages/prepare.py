@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from kerasft import __version__
+from kerasft.damage import check_folder
 from kerasft.data.prepare.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
-from kerasft.integrity import check_folder
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 

@@ -9,7 +9,8 @@ from typing import Any
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
-from kerasft.runs.folder import RunFolder, describe_environment
+from kerasft.runs.environment import describe_environment
+from kerasft.runs.folder import RunFolder
 from kerasft.training.resume.checkpoint_files import Checkpoint, find_checkpoint
 
 UNIMPORTANT = {"name", "evaluate", "export"}

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kerasft.damage import check_file, check_folder
 from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import PreparedDataset
 from kerasft.data.streams import Step, collect_outputs
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
-from kerasft.integrity import check_file, check_folder
 from kerasft.progress import Progress
 from kerasft.runs.folder import RETRAIN, RunFolder
 from kerasft.tasks import load_sections, load_task_class

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasft.damage import check_folder
 from kerasft.errors import ConfigError, PresetError
 from kerasft.files import compute_fingerprint, compute_sha256, whole_folder, write_json
-from kerasft.integrity import check_folder, write_hashes
+from kerasft.integrity import write_hashes
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.hubs.folders import compute_preset_fingerprint

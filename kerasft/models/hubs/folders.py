@@ -13,9 +13,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from kerasft.damage import check_folder
 from kerasft.errors import PresetError
 from kerasft.files import compute_sha256
-from kerasft.integrity import check_folder
 from kerasft.models.weights.files import is_cut_short, read_safetensors_header
 from kerasft.untrusted import load_json, naming
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasft.errors import PresetError
 from kerasft.files import compute_fingerprint
-from kerasft.untrusted import parse_json
+from kerasft.json_values import parse_json
 
 MAX_FILE_BYTES = 64 << 20
 """Of a vocabulary or a tokenizer's description; those of many languages have about 20 MB."""
