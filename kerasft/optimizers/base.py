@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasft.optimizers.denominators import take_denominator
-from kerasft.optimizers.fused import FusedUpdate, Scalars, Slot
-from kerasft.optimizers.gradients import Gradient, clipping_factors, scale, sum_duplicates
+from kerasft.optimizers.fused import FusedUpdate, Scalars
+from kerasft.optimizers.gradients import scale
 from kerasft.optimizers.groups import KINDS, GroupSettings, ParameterGroup, resolve_settings
-
-# Picks this device's own copy of a variable or a tensor.
-_Pick = Callable[[Any], Any]
+from kerasft.optimizers.replicas import Pick, as_gradient, list_copies, unwrap
+from kerasft.optimizers.update import BuildState, DeviceUpdate, move_average
 
 
 class GroupedOptimizer(keras.optimizers.Optimizer):
@@ -107,7 +106,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         self.no_decay = tuple(no_decay)
         self.measure_gradient_norm = bool(measure_gradient_norm)
         self.jit_compile = bool(jit_compile)
-        self._state = _State(FusedUpdate(self._advance, self.jit_compile))
+        self._state = BuildState(FusedUpdate(self._advance, self.jit_compile))
 
     # What a subclass says
 
@@ -212,10 +211,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         # with a loss scale that let no step through, nothing was traced and nothing accumulated
         places = state.places or list(range(len(self._trainable_variables)))
         variables = [self._trainable_variables[place] for place in places]
-        strategy = getattr(_unwrap(variables[0]), "distribute_strategy", None)
-        for pick, device in _list_copies(strategy, variables[0]):
+        strategy = getattr(unwrap(variables[0]), "distribute_strategy", None)
+        for pick, device in list_copies(strategy, variables[0]):
             with tf.device(device):
-                self._update_accumulated(pick, places, rate)
+                DeviceUpdate(self, state, pick).apply_accumulated(places, rate)
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """What `fit` calls at its end: an update of what is accumulated, then Keras' own, the moving average."""
@@ -255,7 +254,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             return
 
         def on_all(strategy, grads, rate, batch, denominator):
-            for pick, device in _list_copies(strategy, variables[0]):
+            for pick, device in list_copies(strategy, variables[0]):
                 with tf.device(device):
                     picked = [pick(gradient) for gradient in grads]
                     own = None if denominator is None else pick(denominator)
@@ -270,93 +269,15 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             own, denominator = denominator, replica.all_reduce(tf.distribute.ReduceOp.SUM, denominator)
             # each replica's loss is divided by their number, as Keras does
             share = replica.num_replicas_in_sync * tf.math.divide_no_nan(own, denominator)
-            grads = [scale(_as_gradient(gradient), share) for gradient in grads]
+            grads = [scale(as_gradient(gradient), share) for gradient in grads]
         grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
         replica.merge_call(on_all, args=(grads, rate, batch, denominator))
 
     def _apply_on_device(
-        self, pick: _Pick, grads: list[Any], variables: list[Any], rate, batch, denominator
+        self, pick: Pick, grads: list[Any], variables: list[Any], rate, batch, denominator
     ) -> None:
-        state = self._state
         places = [self._get_variable_index(variable) for variable in variables]
-        gradients: list[Gradient] = [sum_duplicates(_as_gradient(gradient)) for gradient in grads]
-        if not self.gradient_accumulation_steps:
-            factor = 1.0 / float(self.loss_scale_factor or 1.0)
-            self._update_all(pick, places, gradients, factor, rate, batch)
-            return
-        state.places = places
-        for place, gradient in zip(places, gradients, strict=True):
-            total = pick(_unwrap(self._accumulated_gradients[place]))
-            state.fused.accumulate(total, gradient, denominator)
-        pick(_unwrap(state.denominator)).assign_add(tf.ones([]) if denominator is None else denominator)
-        batches = pick(_unwrap(state.batches))
-        batches.assign_add(1)
-
-        def update() -> tf.Tensor:
-            self._update_accumulated(pick, places, rate)
-            return tf.constant(0)
-
-        tf.cond(batches >= self.gradient_accumulation_steps, update, lambda: tf.constant(0))
-
-    def _update_accumulated(self, pick: _Pick, places: list[int], rate) -> None:
-        """One update of all that is accumulated on one device, after which nothing is."""
-        state = self._state
-        sums = [pick(_unwrap(self._accumulated_gradients[place])) for place in places]
-        denominator, batches, updates = (
-            pick(_unwrap(each)) for each in (state.denominator, state.batches, state.updates)
-        )
-        factor = tf.math.divide_no_nan(1.0, denominator * float(self.loss_scale_factor or 1.0))
-        updates.assign_add(1)
-        self._update_all(pick, places, sums, factor, rate, updates.read_value())
-        denominator.assign(0.0)
-        batches.assign(0)
-
-    def _update_all(self, pick: _Pick, places, gradients, factor, rate, number) -> None:
-        """Clipping, decay, the equation, the average and the constraints for all variables on one device."""
-        state = self._state
-        factors, norm = clipping_factors(
-            gradients,
-            factor,
-            clipnorm=self.clipnorm,
-            global_clipnorm=self.global_clipnorm,
-            measure=state.norm is not None,
-        )
-        if state.norm is not None:
-            pick(_unwrap(state.norm)).assign(norm)
-        shared = self.update_scalars(number)
-        if self.use_ema:
-            shared["ema_momentum"] = tf.where(number > 1, float(self.ema_momentum), 0.0)
-            if self.ema_overwrite_frequency:
-                shared["ema_overwrites"] = tf.equal(number % self.ema_overwrite_frequency, 0)
-        rates = {scale: rate * scale for scale in {s.learning_rate_scale for s in state.settings}}
-        decays = {decay: tf.constant(decay) for decay in {s.weight_decay for s in state.settings}}
-        slots = []
-        for place, gradient, gradient_factor in zip(places, gradients, factors, strict=True):
-            settings = state.settings[place]
-            scalars = {"learning_rate": rates[settings.learning_rate_scale], **shared}
-            if any(decays):
-                scalars["weight_decay"] = decays[settings.weight_decay]
-            if gradient_factor is not None:
-                scalars["gradient_factor"] = gradient_factor
-            slots.append(
-                Slot(
-                    variable=pick(_unwrap(self._trainable_variables[place])),
-                    gradient=gradient,
-                    slots=[pick(_unwrap(slot)) for slot in state.slots[place]],
-                    average=self._average(pick, place),
-                    scalars=scalars,
-                    moves_without_gradient=bool(
-                        self.moves_without_gradient or settings.weight_decay or self.use_ema
-                    ),
-                )
-            )
-        state.fused.run(slots)
-        self._average_the_rest(pick, places, shared)
-        for place in places:
-            constraint = getattr(self._trainable_variables[place], "constraint", None)
-            if constraint is not None:
-                variable = pick(_unwrap(self._trainable_variables[place]))
-                variable.assign(tf.cast(constraint(variable.read_value()), variable.dtype))
+        DeviceUpdate(self, self._state, pick).apply(grads, places, rate, batch, denominator)
 
     def _advance(self, value, gradient, slots, average, scalars: Scalars):
         """One variable's update as a pure function of tensors; None for a gradient of zeros."""
@@ -373,71 +294,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             value = value - value * (scalars["weight_decay"] * scalars["learning_rate"])
         value, slots = self.update(value, gradient, slots, scalars)
         if average is not None:
-            average = _moved_average(tf.convert_to_tensor(average), value, scalars)
+            average = move_average(tf.convert_to_tensor(average), value, scalars)
             if "ema_overwrites" in scalars:
                 value = tf.where(scalars["ema_overwrites"], average, value)
         return value, slots, average
-
-    def _average(self, pick: _Pick, place: int) -> tf.Variable | None:
-        average = self._model_variables_moving_average[place] if self.use_ema else None
-        return None if average is None else pick(_unwrap(average))
-
-    def _average_the_rest(self, pick: _Pick, places: Sequence[int], scalars: Scalars) -> None:
-        """Moves the averages of variables that had no gradient in this step."""
-        if not self.use_ema:
-            return
-        for place in sorted(set(range(len(self._trainable_variables))) - set(places)):
-            average = self._average(pick, place)
-            if average is None:
-                continue
-            variable = pick(_unwrap(self._trainable_variables[place]))
-            cast = {"ema_momentum": tf.cast(scalars["ema_momentum"], variable.dtype)}
-            average.assign(_moved_average(average.read_value(), variable.read_value(), cast))
-            if "ema_overwrites" in scalars:
-                variable.assign(tf.where(scalars["ema_overwrites"], average, variable))
-
-
-class _State:
-    """What belongs to one build. A plain object, so that Keras neither tracks nor saves it."""
-
-    def __init__(self, fused: FusedUpdate):
-        self.fused = fused
-        self.slots: list[list[Any]] = []
-        self.settings: list[GroupSettings] = []
-        self.norm: Any = None
-        # With accumulation: updates done, and batches and denominators since the last.
-        self.updates: Any = None
-        self.batches: Any = None
-        self.denominator: Any = None
-        # Of the variables that have gradients.
-        self.places: list[int] = []
-
-
-def _list_copies(strategy: Any, variable: Any) -> list[tuple[_Pick, str | None]]:
-    """For each device with a copy of the variables: what picks its own copy of anything, and its name."""
-    if strategy is None:
-        return [(lambda value: value, None)]
-
-    def picker(place: int) -> _Pick:
-        def pick(value):
-            results = strategy.experimental_local_results(value)
-            return results[place] if len(results) > 1 else results[0]
-
-        return pick
-
-    copies = strategy.experimental_local_results(_unwrap(variable))
-    return [(picker(place), copy.device) for place, copy in enumerate(copies)]
-
-
-def _moved_average(average: tf.Tensor, value: tf.Tensor, scalars: Scalars) -> tf.Tensor:
-    momentum = scalars["ema_momentum"]
-    return momentum * average + (1 - momentum) * value
-
-
-def _unwrap(variable: Any) -> Any:
-    """The `tf.Variable` inside a Keras variable."""
-    return variable.value if isinstance(variable, keras.Variable) else variable
-
-
-def _as_gradient(gradient: Any) -> Gradient:
-    return gradient if isinstance(gradient, tf.IndexedSlices) else tf.convert_to_tensor(gradient)
