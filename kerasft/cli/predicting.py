@@ -157,7 +157,7 @@ def predict(
         overrides += of_task
     task = experiment.task
     _check_options(task, format, draw, highlight)
-    held: Held = "image" if task.input_field == "image" else "text"
+    held: Held = "image" if task.inputs[0].name == "image" else "text"
     given = Source(source, column, header, encoding)
     rows = choose_rows(words, given, held)
     chosen = choose_format(format, to)
@@ -203,7 +203,7 @@ def _check_options(task: TaskConfig, format: Format | None, draw: Path | None, h
         raise ConfigError(
             "Marked texts are no table.", where="--format", fix="Leave out --format, or --highlight."
         )
-    if draw is not None and task.input_field != "image":
+    if draw is not None and task.inputs[0].name != "image":
         raise ConfigError(
             "This run's model takes texts: there is nothing to draw on.", where="--draw", fix="Leave it out."
         )

@@ -55,19 +55,19 @@ def export(
     dataset = load_prepared_dataset(run.dataset)
     check_trained_on(run, dataset)
     settings = config.export or ExportConfig()
-    task = trained.task
+    task, held = trained.task, trained.task.config.inputs[0].name
 
     def expected(inputs: list[Any]) -> list[Output]:
-        return trained.answer([task.read_raw(value) for value in inputs])
+        return trained.answer([task.read_served({held: value}) for value in inputs])
 
     def accepts(value: Any) -> bool:
         try:
-            task.read_raw(value)
+            task.read_served({held: value})
         except DataError:
             return False
         return True
 
-    inputs = _sample_inputs(dataset, task.held, settings.replay_examples)
+    inputs = _sample_inputs(dataset, held, settings.replay_examples)
     progress.note(f"Exporting to {folder}; then a clean process replays {len(inputs):,} examples")
     parity = publish_saved_model(
         task.serving_module(trained.model),
@@ -99,7 +99,7 @@ def export(
         run.mark_done("export", fingerprint, version=folder.name)
     progress.note(
         f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
-        f"over {parity['examples']} raw {task.held}s"
+        f"over {parity['examples']} raw {held}s"
     )
     return folder
 

@@ -47,7 +47,7 @@ class Predictor:
     @property
     def held(self) -> str:
         """What a row must hold: `text`, or `image`, a picture's path."""
-        return self._trained.task.held
+        return self._trained.task.config.inputs[0].name
 
     def predict(
         self,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from kerasft.data.feed import Feed, Output
+from kerasft.data.kinds import load_kind
+from kerasft.data.kinds.base import Kind
 from kerasft.data.prepared import Split
 from kerasft.metrics.tally import Tally
 from kerasft.progress import Progress
@@ -56,9 +59,6 @@ class Phase:
 
 class Task(abc.ABC):
     """What is learned. A task never trains by itself: training is always `compile` + `fit` on its model."""
-
-    held: ClassVar[str]
-    """The field that is no label: what a raw input is."""
 
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
@@ -176,21 +176,26 @@ class Task(abc.ABC):
     def make_right_output(self, reference: Any) -> Output:
         """An output that answers as the reference says: from it follows which figures a split has at all."""
 
-    @abc.abstractmethod
+    @cached_property
+    def input_kinds(self) -> dict[str, Kind]:
+        """How each input field's values are read, by the field's name."""
+        return {field.name: load_kind(field) for field in self.config.inputs}
+
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """An example, without a label, of a row that `predict` is given.
+        """An example, without targets, of a row that `predict` is given.
 
         Raises:
             DataError: it holds nothing that could be one.
         """
+        return {name: kind.read_input(row.get(name)) for name, kind in self.input_kinds.items()}
 
-    @abc.abstractmethod
-    def read_raw(self, value: str | bytes) -> dict[str, Any]:
-        """An example of what the served model takes: a text, or a picture's file.
+    def read_served(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """An example of what the served model takes, by its inputs' names.
 
         Raises:
             DataError: it is none; the served model says so too.
         """
+        return {name: kind.read_served(inputs[name]) for name, kind in self.input_kinds.items()}
 
     @abc.abstractmethod
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:

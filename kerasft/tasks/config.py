@@ -40,9 +40,9 @@ class TaskConfig(Config, abc.ABC):
         """The keys of an answer, the input's own aside."""
 
     @property
-    def input_field(self) -> str:
-        """The name of the first field that a model is given: `text`, `image`."""
-        return next(field.name for field in self.fields if field.role == "input")
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields that a model is given."""
+        return tuple(field for field in self.fields if field.role == "input")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from kerasft.errors import DataError
 from kerasft.files import whole_folder
 from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.config import TextModelConfig
@@ -26,7 +25,6 @@ from kerasft.models.text.presets import (
 )
 from kerasft.models.weights.saved_models import load_model_weights, measure_weights
 from kerasft.tasks.base import Task
-from kerasft.text.raw import check_raw_text
 
 
 class TextEncoderTask(Task):
@@ -37,8 +35,6 @@ class TextEncoderTask(Task):
         label_names: the classes.
         preset: local folder of the pre-trained encoder and its vocabulary.
     """
-
-    held = "text"
 
     def __init__(self, model_config: TextModelConfig, label_names: Sequence[str], preset: Path):
         self.model_config = model_config
@@ -103,20 +99,3 @@ class TextEncoderTask(Task):
         )
         load_model_weights(model, path)
         return model
-
-    def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(row.get("text"), str):
-            raise DataError(
-                f"the input holds no text but {row.get('text')!r}",
-                fix="Each input must be a string; name the right column with --column.",
-            )
-        if refused := check_raw_text(row["text"]):
-            raise DataError(refused, fix="Leave the text out, or cut it into parts.")
-        return {"text": row["text"]}
-
-    def read_raw(self, value: str | bytes) -> dict[str, Any]:
-        if isinstance(value, bytes):
-            if refused := check_raw_text(value):
-                raise DataError(refused)
-            value = value.decode("utf-8")
-        return self.read_input({"text": value})

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from kerasft.data.kinds.fields import Field
 from kerasft.errors import DataError
 
 
 class KnownAnswers:
     """A trained task that answers `good` to all that has a g in it."""
 
-    held = "text"
+    config = SimpleNamespace(inputs=(Field("text", "text"),))
     label_names = ("bad", "good")
 
     def read_input(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]
     """Of the export, in a clean process: the answers to the examples and the probes, and the probes."""
     version = next(path for path in trained.run.export.iterdir() if path.name == "1")
     probes = trained.task.list_probes()
-    return replay(version, [example[trained.task.held] for example in examples] + probes), probes
+    return replay(
+        version, [example[trained.task.config.inputs[0].name] for example in examples] + probes
+    ), probes
 
 
 def list_arrays(output: Output) -> list[np.ndarray]:
@@ -224,13 +226,14 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
     task = trained.task
     answers, probes = served
     assert len(probes) >= 5
+    name = task.config.inputs[0].name
     read: list[dict[str, Any]] = []
     for probe, status in zip(probes, answers["status"][len(outputs) :], strict=True):
         if status:
             with pytest.raises(DataError):
-                task.read_raw(probe)
+                task.read_served({name: probe})
         else:
-            read.append(task.read_raw(probe))
+            read.append(task.read_served({name: probe}))
     assert 0 < len(read) < len(probes)
     expected = outputs + trained.answer(read)
     good = answers["status"] == ""

@@ -15,6 +15,7 @@ from kerasft.data.duplicates.near import NO_PAIRS, NearPairs
 from kerasft.data.kinds.fields import Field, InvalidValue
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
+from kerasft.errors import DataError
 from kerasft.progress import Progress
 
 
@@ -75,6 +76,10 @@ class Kind(abc.ABC):
     """Whether values speak of the pixels of the example's picture: see `check_size`."""
     part_noun: ClassVar[str] = ""
     """What messages call the parts of a value that have classes, in the singular; empty where there are none."""
+    is_file: ClassVar[bool] = False
+    """Whether what `predict` is asked about is a file, named by its path."""
+    may_have_note: ClassVar[bool] = False
+    """Whether `note_input` says something of some values."""
     column_type: ClassVar[type | None] = None
     """NumPy's type of `build_column`; None where values are too large for an array beside the examples."""
     names: tuple[str, ...] = ()
@@ -121,6 +126,33 @@ class Kind(abc.ABC):
     def encode(self, values: Sequence[ReadValue]) -> list[bytes]:
         """What is stored of rows that are kept, while all rows are checked."""
         return [value.payload for value in values]
+
+    # Inputs of a trained model
+
+    def read_input(self, value: Any) -> Any:
+        """What an example holds of a value that `predict` is asked about; less is refused than of training data.
+
+        Raises:
+            DataError: no model can be asked about it.
+        """
+        raise DataError(f"`predict` cannot be asked about a {self.noun}", where=self.field.name)
+
+    def read_served(self, value: Any) -> Any:
+        """What an example holds of a value that a served model is given.
+
+        Raises:
+            DataError: the served model refuses it too.
+        """
+        return self.read_input(value)
+
+    def note_input(self, value: Any) -> str:
+        """What is worth saying of a value that is answered all the same; mostly nothing."""
+        return ""
+
+    @property
+    def _as_field(self) -> str:
+        """For messages: the field's name, where it says more than the kind's does."""
+        return "" if self.field.name in (self.noun, self.field.kind) else f" as {self.field.name}"
 
     # Duplicates: of inputs alone
 

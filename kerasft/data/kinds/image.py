@@ -18,7 +18,7 @@ from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, describe_value
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
-from kerasft.errors import StorageError
+from kerasft.errors import DataError, StorageError
 from kerasft.progress import Progress
 from kerasft.vision.duplicates.hashing import (
     COLOUR_SIDE,
@@ -30,6 +30,13 @@ from kerasft.vision.duplicates.hashing import (
 from kerasft.vision.duplicates.similar import SIMILARITY, find_similar
 from kerasft.vision.files.reading import check_picture, read_picture_file
 from kerasft.vision.pictures import InvalidPicture
+
+
+def build_refusal(error: InvalidPicture, name: str) -> DataError:
+    """For people: why a picture that a model is asked about has no answer."""
+    detail = f": {error.detail}" if error.detail else ""
+    return DataError(f"{error.reason}{detail}", where=name, fix="Leave the file out.")
+
 
 _READERS = 4
 """Threads that read and check at once; decoding lets go of Python's lock."""
@@ -43,6 +50,7 @@ class ImageKind(Kind):
     column_of = "pictures"
     reads_class_names = False
     decoded_by_tfds = False  # a picture's bytes are wanted, not its pixels
+    is_file = True
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="pictures") as readers:
@@ -57,6 +65,19 @@ class ImageKind(Kind):
         name = self.name_value(value, file)
         size_px = picture.height, picture.width
         return ReadValue(picture.data, name, note, compute_hash(picture), size_px=size_px)
+
+    def read_input(self, value: Any) -> bytes:
+        if not isinstance(value, str | Path):
+            raise DataError(
+                f"the input names no picture{self._as_field} but {value!r}", fix="Each must be a file's path."
+            )
+        try:
+            return read_picture_file(Path(value), follow_links=True)
+        except InvalidPicture as error:
+            raise build_refusal(error, str(value)) from error
+
+    def read_served(self, value: Any) -> bytes:
+        return bytes(value)
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         if isinstance(value, Path):

@@ -13,6 +13,7 @@ from kerasft.data.kinds.base import Kind, ReadValue
 from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, describe_value
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
+from kerasft.errors import DataError
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -57,6 +58,13 @@ class NumberKind(Kind):
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
+
+    def read_input(self, value: Any) -> float:
+        try:
+            return float(np.float32(parse_number(value)))
+        except InvalidValue as error:
+            told = f"{error.reason}: {error.detail}" if error.detail else error.reason
+            raise DataError(f"{told}{self._as_field}", fix="Each input must be a number.") from error
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

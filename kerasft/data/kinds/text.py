@@ -13,10 +13,12 @@ from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
-from kerasft.data.kinds.fields import InvalidValue, parse_text
+from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, parse_text
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads, read_text
+from kerasft.errors import DataError
 from kerasft.progress import Progress
+from kerasft.text.raw import check_raw_text
 
 
 class TextKind(Kind):
@@ -27,9 +29,30 @@ class TextKind(Kind):
     column_of = "text"
     reads_class_names = False
     decoded_by_tfds = False
+    may_have_note = True
 
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
+
+    def read_input(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise DataError(
+                f"the input holds no text{self._as_field} but {value!r}",
+                fix="Each input must be a string; name the right column with --column.",
+            )
+        if refused := check_raw_text(value):
+            raise DataError(refused, fix="Leave the text out, or cut it into parts.")
+        return value
+
+    def read_served(self, value: Any) -> str:
+        if isinstance(value, bytes):
+            if refused := check_raw_text(value):
+                raise DataError(refused)
+            value = value.decode("utf-8")
+        return self.read_input(value)
+
+    def note_input(self, value: Any) -> str:
+        return "" if value.strip(INVISIBLE) else "blank text"
 
     def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
         normalized = normalize_texts([read_text(value.payload) for value in values])

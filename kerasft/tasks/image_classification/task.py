@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.feed import Feed, Output
+from kerasft.data.kinds.image import build_refusal
 from kerasft.data.prepared import Split
 from kerasft.data.streams import collect_outputs
 from kerasft.errors import DataError
@@ -49,7 +50,7 @@ from kerasft.tasks.image_classification.serving import ImageClassifierModule, dr
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
 from kerasft.vision.augmentation.augmenter import build_augmenter
 from kerasft.vision.decoding.graph import DECODING_VERSION, build_decoder
-from kerasft.vision.files.reading import check_picture, read_picture_file
+from kerasft.vision.files.reading import check_picture
 from kerasft.vision.pictures import InvalidPicture
 
 _FEATURE_BATCH = 32
@@ -64,8 +65,6 @@ class ImageClassification(Classifier):
         label_names: the classes, in the order of the model's outputs.
         weights: a file of the net's weights, or a preset's folder; None for random ones.
     """
-
-    held = "image"
 
     def __init__(
         self,
@@ -271,18 +270,10 @@ class ImageClassification(Classifier):
         return images.numpy()
 
     def read_input(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        path = row.get("image")
-        if not isinstance(path, str | Path):
-            raise DataError(f"the input names no picture but {path!r}", fix="Each must be a file's path.")
-        try:
-            data = read_picture_file(Path(path), follow_links=True)
-        except InvalidPicture as error:
-            raise _build_refusal(error, str(path)) from error
-        return self._read(data, str(path))
+        return self._read(super().read_input(row)["image"], str(row["image"]))
 
-    def read_raw(self, value: str | bytes) -> dict[str, Any]:
-        assert isinstance(value, bytes)
-        return self._read(value, "a picture")
+    def read_served(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return self._read(super().read_served(inputs)["image"], "a picture")
 
     def _read(self, data: bytes, name: str) -> dict[str, Any]:
         """A picture is decoded here, by the graph that is exported: what has no answer there has none here."""
@@ -293,7 +284,7 @@ class ImageClassification(Classifier):
             # preparing looks closer, and can say more
             check_picture(data, name)
         except InvalidPicture as error:
-            raise _build_refusal(error, name) from error
+            raise build_refusal(error, name) from error
         raise DataError(refused, where=name, fix="Leave the file out.")
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
@@ -331,11 +322,6 @@ class ImageClassification(Classifier):
         return ImageClassifierModule(
             model, forward, self.size_px, self.model_config.resize, self.label_names, self.config.multi_label
         )
-
-
-def _build_refusal(error: InvalidPicture, name: str) -> DataError:
-    detail = f": {error.detail}" if error.detail else ""
-    return DataError(f"{error.reason}{detail}", where=name, fix="Leave the file out.")
 
 
 def _answer_twice(model: keras.Model, images: Any) -> Any:
