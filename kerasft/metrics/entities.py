@@ -20,7 +20,7 @@ Sources: Tjong Kim Sang and De Meulder 2003, CoNLL-2003; Segura-Bedmar et al. 20
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -87,6 +87,23 @@ def measure_entities(
     resampled = _resample(sums, losses, types, bootstrap_samples, seed) if bootstrap_samples else {}
     support = sums[:, len(types) : 2 * len(types)].sum(axis=0)
     figures: dict[str, Figure] = {"examples": {"value": len(gold)}, "entities": {"value": int(support.sum())}}
+    figures |= _add_intervals(values, resampled, trials)
+    for name, count in zip(types, support, strict=True):
+        figures[f"support/{name}"] = {"value": int(count)}
+    return figures
+
+
+def _add_intervals(
+    values: Mapping[str, np.ndarray], resampled: Mapping[str, np.ndarray], trials: Mapping[str, float]
+) -> dict[str, Figure]:
+    """The figures that are defined, with their intervals; see `measure_entities`.
+
+    Args:
+        values: by name, each of no axes; NaN where undefined.
+        resampled: of each its value in every resample; empty for values alone.
+        trials: of each share how many sentences have a part in it.
+    """
+    figures: dict[str, Figure] = {}
     for name, value in values.items():
         if not np.isfinite(value):
             continue
@@ -98,8 +115,6 @@ def measure_entities(
             interval = compute_percentile_interval(resampled[name])
         if interval is not None:
             figures[name] |= {"low": interval[0], "high": interval[1]}
-    for name, count in zip(types, support, strict=True):
-        figures[f"support/{name}"] = {"value": int(count)}
     return figures
 
 

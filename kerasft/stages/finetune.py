@@ -19,7 +19,9 @@ from kerasft.training.resume.checkpoint_files import Checkpoint
 if TYPE_CHECKING:
     from kerasft.data.feed import Feed
     from kerasft.tasks.base import Task
+    from kerasft.training.context import TrainingContext
     from kerasft.training.fit import TrainingResult
+    from kerasft.training.precision import Precision
 
 
 def compute_finetune_fingerprint(
@@ -123,22 +125,11 @@ def _train(
     *,
     restart: bool,
 ) -> None:
-    import keras
-    import tensorflow as tf
-
-    from kerasft.training.memory import keep_freed_memory
+    from kerasft.training.context import TrainingContext
     from kerasft.training.phases import train_phases
-    from kerasft.training.precision import Precision, check_precision, choose_precision
-    from kerasft.training.trained import build_task, open_feed, write_task
+    from kerasft.training.trained import build_task, open_feed
 
-    keep_freed_memory()
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
-    if tf.config.list_physical_devices("GPU"):
-        progress.warn(
-            "Bits that are the same from run to run were verified on processors, not on this device: "
-            "kerasft verify-resume tells."
-        )
+    _make_repeatable(config.seed, progress)
     task = build_task(config, dataset.label_names, source.path)
     _check_accumulation(config, len(dataset.split("train")))
     if restart:
@@ -146,14 +137,7 @@ def _train(
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = _find_start(run, config, identity, progress)
     _begin(config, run, dataset, source, checkpoint)
-    if checkpoint is None:
-        precision = choose_precision(config.train.precision)
-        progress.note(f"Precision {precision.reason}")
-    else:
-        # what `auto` found on the first day holds for the whole run
-        precision = Precision(**checkpoint.load_training_state()["precision"])
-        check_precision(precision.policy)
-        progress.note(_describe_start(checkpoint))
+    precision = _settle_precision(config, checkpoint, progress)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     progress.note(
         f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
@@ -163,13 +147,11 @@ def _train(
     def open_split(name: str) -> Feed | None:
         return open_feed(task, dataset, name, run.cache, progress) if name in dataset.splits else None
 
-    result, earlier = train_phases(
+    context = TrainingContext(
         task,
-        model,
         dataset,
         config.train,
         run,
-        open_split,
         seed=config.seed,
         precision=precision,
         hyperparameters=_hyperparameters(config),
@@ -177,18 +159,83 @@ def _train(
         started=started,
         progress=progress,
     )
-    # until both are written, there is no trained model: a new one must not be read with the old one's labels
-    run.discard(run.task)
-    task.publish(model, run.path)
-    _write_adapter(config, run, task, model, source)
-    write_task(
-        run, config, task, fingerprint=fingerprint, dataset_fingerprint=dataset.fingerprint,
-        precision=precision.policy, stopped=result.stopped, best_step=result.best_step, identity=identity,
-    )  # fmt: skip
+    result, earlier = train_phases(context, model, open_split)
+    _publish(config, context, source, result, fingerprint)
     _write_figures(run, result, earlier)
     run.record_course()
     _raise_error(run, result)
     run.mark_done("finetune", fingerprint)
+    _describe_result(config, run, result, earlier, progress)
+
+
+def _make_repeatable(seed: int, progress: Progress) -> None:
+    """Sets what the bits of a training follow from besides its inputs, before anything of it is built."""
+    import keras
+    import tensorflow as tf
+
+    from kerasft.training.memory import keep_freed_memory
+
+    keep_freed_memory()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    if tf.config.list_physical_devices("GPU"):
+        progress.warn(
+            "Bits that are the same from run to run were verified on processors, not on this device: "
+            "kerasft verify-resume tells."
+        )
+
+
+def _settle_precision(
+    config: ExperimentConfig, checkpoint: Checkpoint | None, progress: Progress
+) -> Precision:
+    """What a training computes in: what `auto` found on the first day holds for the whole run."""
+    from kerasft.training.precision import Precision, check_precision, choose_precision
+
+    if checkpoint is None:
+        precision = choose_precision(config.train.precision)
+        progress.note(f"Precision {precision.reason}")
+        return precision
+    precision = Precision(**checkpoint.load_training_state()["precision"])
+    check_precision(precision.policy)
+    progress.note(_describe_start(checkpoint))
+    return precision
+
+
+def _publish(
+    config: ExperimentConfig,
+    context: TrainingContext,
+    source: ModelSource,
+    result: TrainingResult,
+    fingerprint: str,
+) -> None:
+    """Writes the trained model, and what is needed to understand it."""
+    from kerasft.training.trained import write_task
+
+    run, task = context.run, context.task
+    # until both are written, there is no trained model: a new one must not be read with the old one's labels
+    run.discard(run.task)
+    task.publish(result.model, run.path)
+    _write_adapter(config, run, task, result.model, source)
+    write_task(
+        run,
+        config,
+        task,
+        fingerprint=fingerprint,
+        dataset_fingerprint=context.dataset.fingerprint,
+        precision=context.precision.policy,
+        stopped=result.stopped,
+        best_step=result.best_step,
+        identity=context.facts["identity"],
+    )
+
+
+def _describe_result(
+    config: ExperimentConfig,
+    run: RunFolder,
+    result: TrainingResult,
+    earlier: dict[str, TrainingResult],
+    progress: Progress,
+) -> None:
     if run.cache.exists():
         progress.note(
             f"The cache of encoded examples takes {measure_folder(run.cache) / 1e6:,.1f} MB in {run.cache}"

@@ -84,26 +84,16 @@ def verify_resume(
             fix="Let it train longer: --steps.",
         )
     difference = find_difference(straight, killed)
-    if difference is None:
-        _compare_histories(straight.path, killed.path)
-        compared = sum(len(steps) for _, steps in _list_common(straight, killed))
-        tensors = len(straight.find_newest().load_tensors())
-        progress.note(
-            f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are the same to the bit "
-            f"after {happened} kills in {trial.steps} steps"
-        )
-        _clear(folder)
-        return
-    progress.note("The runs differ; training straight once more, to see whether that is the kills' doing")
-    again, _ = trial.train("again")
-    raise TrainingError(
-        f"the killed run differs from step {difference.step:,} of {difference.phase} on, in "
-        f"{len(difference.names)} tensors: "
-        + ", ".join(difference.names[:5])
-        + (", …" if len(difference.names) > 5 else ""),
-        where=str(folder),
-        fix=explain(difference, repeatable=find_difference(straight, again) is None),
+    if difference is not None:
+        raise trial.explain_difference(straight, difference)
+    _compare_histories(straight.path, killed.path)
+    compared = sum(len(steps) for _, steps in _list_common(straight, killed))
+    tensors = len(straight.find_newest().load_tensors())
+    progress.note(
+        f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are the same to the bit "
+        f"after {happened} kills in {trial.steps} steps"
     )
+    _clear(folder)
 
 
 def _clear(folder: Path) -> None:
@@ -255,6 +245,20 @@ class _Trial:
             # an epoch shows as much as many do; where none comes after it, there must be enough of them
             document["train"]["head"]["epochs"] = 1 if config.train.epochs else steps
         self._document = document
+
+    def explain_difference(self, straight: TrialRun, difference: Difference) -> TrainingError:
+        """The error for a killed run that differs, once the straight one was repeated."""
+        self._progress.note(
+            "The runs differ; training straight once more, to see whether that is the kills' doing"
+        )
+        again, _ = self.train("again")
+        names = difference.names
+        return TrainingError(
+            f"the killed run differs from step {difference.step:,} of {difference.phase} on, in "
+            f"{len(names)} tensors: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+            where=str(self._folder),
+            fix=explain(difference, repeatable=find_difference(straight, again) is None),
+        )
 
     def fix_precision(self, straight: TrialRun) -> None:
         """`auto` may choose otherwise the second time: that is not what is looked at here."""

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,40 +14,25 @@ import tensorflow as tf
 
 from kerasft.data.feed import Feed, Output
 from kerasft.data.pipeline import BatchStream
-from kerasft.data.prepared import PreparedDataset
 from kerasft.data.streams import MeasuredSplit
 from kerasft.errors import ConfigError
 from kerasft.metrics.tally import Tally
-from kerasft.progress import Progress
-from kerasft.runs.folder import RunFolder
-from kerasft.tasks.base import Phase, Task
+from kerasft.tasks.base import Phase
 from kerasft.training import callbacks, history, selection
 from kerasft.training.config import TrainConfig
+from kerasft.training.context import TrainingContext
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"head": "Training the head"}
 """A phase → what its bar says; "Fine-tuning" for others."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a training is about; see `kerasft.training.fit.train`."""
-
-    task: Task
-    phase: Phase
-    dataset: PreparedDataset
-    config: TrainConfig
-    run: RunFolder
-    seed: int
-    hyperparameters: dict[str, Any] | None
-    progress: Progress
-
-
 class CallbackSet:
     """The callbacks that watch a training and judge its epochs.
 
     Args:
-        setting: of the training.
+        context: of the training.
+        phase: of it.
         stream: its batches.
         check_stop: leaves by exception where the user has asked for an end.
         epochs_before: of earlier phases.
@@ -61,75 +45,69 @@ class CallbackSet:
 
     def __init__(
         self,
-        setting: Setting,
+        context: TrainingContext,
+        phase: Phase,
         stream: BatchStream,
         check_stop: Callable[[], Any],
         epochs_before: int = 0,
     ):
-        config, run = setting.config, setting.run
-        self._setting, self._stream, self._check_stop = setting, stream, check_stop
-        split, feed = setting.dataset.split("train"), setting.phase.train
-
-        def sizes(step: int) -> int:
-            return len(stream.plan.batches[step])
-
-        self.step_loss = callbacks.StepLoss(
-            lambda step: [split.origin(feed.find_example(int(row))) for row in stream.plan.batches[step]],
-            sizes,
-        )
-        self.throughput = callbacks.Throughput(sizes)
+        config, run = context.config, context.run
+        self._context, self._phase = context, phase
+        self._stream, self._check_stop = stream, check_stop
+        self.step_loss = callbacks.StepLoss(self._name_examples, self._count_examples)
+        self.throughput = callbacks.Throughput(self._count_examples)
         self.counter = callbacks.EpochCounter()
         self.history = history.History(
             run.history, config.tensorboard.every_steps, self.step_figures, epochs_before
         )
-        epochs, steps = config.epochs, 0
-        if config.max_steps is not None and config.max_steps < epochs * len(stream):
-            epochs, steps = divmod(config.max_steps, len(stream))
-        examples = epochs * sum(len(batch) for batch in stream.plan.batches)
-        examples += sum(len(batch) for batch in stream.plan_of(epochs).batches[:steps])
         self.progress = history.ShowProgress(
-            setting.progress,
-            examples,
-            sizes,
+            context.progress,
+            _count_all_examples(config, stream),
+            self._count_examples,
             self.step_loss,
-            setting.phase.course_epochs or config.epochs,
-            _TITLES.get(setting.phase.name, "Fine-tuning"),
-            setting.phase.first_epoch,
+            phase.course_epochs or config.epochs,
+            _TITLES.get(phase.name, "Fine-tuning"),
+            phase.first_epoch,
             config.monitor,
         )
-        self.best: selection.BestWeights | None = None
-        self.validation: selection.ValidationFigures | None = None
-        self.stateful: dict[str, callbacks.Stateful] = {
-            "step_loss": self.step_loss,
-            "throughput": self.throughput,
-        }
-        self.in_order: list[keras.callbacks.Callback] = [
-            callbacks.EpochSetter(stream),
-            self.step_loss,
-            self.throughput,
-            callbacks.LastUpdate(),
-        ]
-        if setting.phase.validation is not None:
-            self._add_validation(setting.phase.validation)
-        elif config.early_stopping:
-            raise ConfigError(
-                "there is no validation split by which to stop",
-                where="train.early_stopping",
-                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
-            )
         self.tensorboard = TensorBoardLog(
             run.logs,
             config.tensorboard.every_steps,
             lambda: self.history.figures,
             self._texts,
             self._images,
-            setting.hyperparameters,
+            context.hyperparameters,
             # epochs of a part of the model, on features that are kept, take less time than pictures of them
-            most_images=5 if setting.phase.whole is None else 1,
+            most_images=5 if phase.whole is None else 1,
         )
+        self.best: selection.BestWeights | None = None
+        self.validation: selection.ValidationFigures | None = None
+        self._put_in_order()
+
+    def _put_in_order(self) -> None:
+        """Lists the callbacks; those of the validation stand between what measures steps and what tells of epochs."""
+        config = self._context.config
+        self.stateful: dict[str, callbacks.Stateful] = {
+            "step_loss": self.step_loss,
+            "throughput": self.throughput,
+        }
+        self.in_order: list[keras.callbacks.Callback] = [
+            callbacks.EpochSetter(self._stream),
+            self.step_loss,
+            self.throughput,
+            callbacks.LastUpdate(),
+        ]
+        if self._phase.validation is not None:
+            self._add_validation(self._phase.validation)
+        elif config.early_stopping:
+            raise ConfigError(
+                "there is no validation split by which to stop",
+                where="train.early_stopping",
+                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
+            )
         self.seeing_all_steps: list[keras.callbacks.Callback] = []
         if config.max_steps is not None:
-            self.seeing_all_steps.append(callbacks.StopAfter(config.max_steps, len(stream)))
+            self.seeing_all_steps.append(callbacks.StopAfter(config.max_steps, len(self._stream)))
         self.in_order += [self.counter, self.history, self.tensorboard, self.progress]
         self.stateful |= {
             "counter": self.counter,
@@ -138,18 +116,27 @@ class CallbackSet:
             "progress": self.progress,
         }
 
+    def _count_examples(self, step: int) -> int:
+        """Of a step of this epoch."""
+        return len(self._stream.plan.batches[step])
+
+    def _name_examples(self, step: int) -> list[str]:
+        """Where a step's examples came from."""
+        split, feed = self._context.dataset.split("train"), self._phase.train
+        return [split.origin(feed.find_example(int(row))) for row in self._stream.plan.batches[step]]
+
     def _add_validation(self, feed: Feed) -> None:
-        setting, config = self._setting, self._setting.config
+        task, dataset, config = self._context.task, self._context.dataset, self._context.config
         measured = MeasuredSplit(feed, config.evaluation_batch_size)
-        kinds = setting.task.config.figure_kinds
-        step = setting.task.build_step(setting.phase.model, published=False)
-        split = setting.dataset.split("validation")
+        kinds = task.config.figure_kinds
+        step = task.build_step(self._phase.model, published=False)
+        split = dataset.split("validation")
         # the same examples after each epoch, from all over the split
         count = min(config.tensorboard.examples, len(split))
         shown = set(np.linspace(0, len(split) - 1, count).astype(int).tolist())
 
         def measure() -> tuple[Tally, dict[int, Output]]:
-            tally, kept = setting.task.open_tally(), dict[int, Output]()
+            tally, kept = task.open_tally(), dict[int, Output]()
             for part in measured.run(step, lambda examples: self._check_stop()):
                 numbers, outputs = [number for number, _ in part], [output for _, output in part]
                 tally.add(numbers, outputs, [feed.get_reference(number) for number in numbers])
@@ -165,7 +152,7 @@ class CallbackSet:
         if config.keep_epoch == "latest" and monitor == "accuracy" and config.early_stopping is None:
             error = functools.partial(_compute_standard_error, examples=len(feed))
         self.best = selection.BestWeights(f"val_{monitor}", better, error)
-        if getattr(inner_optimizer(setting.phase.model), "use_ema", False):
+        if getattr(inner_optimizer(self._phase.model), "use_ema", False):
             # what is measured and kept is the average, which `fit` by itself puts in place at the very end only
             average = selection.AveragedWeights()
             self.in_order.append(average)
@@ -184,12 +171,12 @@ class CallbackSet:
 
     def _check_monitor(self, monitor: str, feed: Feed, examples: int) -> None:
         """Refuses a figure that the validation split leaves undefined, however good the model."""
-        tally = self._setting.task.open_tally()
-        at_once = self._setting.config.evaluation_batch_size
+        tally = self._context.task.open_tally()
+        at_once = self._context.config.evaluation_batch_size
         for start in range(0, examples, at_once):
             numbers = range(start, min(start + at_once, examples))
             references = [feed.get_reference(number) for number in numbers]
-            outputs = [self._setting.task.make_right_output(reference) for reference in references]
+            outputs = [self._context.task.make_right_output(reference) for reference in references]
             tally.add(numbers, outputs, references)
         if monitor not in tally.compute_figures():
             raise ConfigError(
@@ -201,7 +188,7 @@ class CallbackSet:
 
     def step_figures(self) -> dict[str, float]:
         """Figures of the step that just ended."""
-        optimizer = inner_optimizer(self._setting.phase.model)
+        optimizer = inner_optimizer(self._phase.model)
         figures = {
             "loss": self.step_loss.value,
             "learning_rate": _last_learning_rate(optimizer),
@@ -218,8 +205,8 @@ class CallbackSet:
             return {}
         shown = self.validation.shown
         numbers = sorted(shown)
-        examples = self._setting.dataset.split("validation").take(np.array(numbers))
-        told = self._setting.task.describe(examples, [shown[number] for number in numbers])
+        examples = self._context.dataset.split("validation").take(np.array(numbers))
+        told = self._context.task.describe(examples, [shown[number] for number in numbers])
         return {"validation_examples": told}
 
     def _images(self) -> dict[str, bytes]:
@@ -229,19 +216,19 @@ class CallbackSet:
 
         tally = self.validation.tally
         pictures = tally.draw()
-        mistakes = self._setting.task.draw_mistakes(self._setting.dataset.split("validation"), tally)
+        mistakes = self._context.task.draw_mistakes(self._context.dataset.split("validation"), tally)
         pictures |= {} if mistakes is None else {"mistakes": mistakes}
         return {name: figure_to_png(figure) for name, figure in pictures.items()}
 
     def show_varied(self) -> None:
         """Draws training examples as this phase varies them, for TensorBoard and the run folder; at its beginning."""
-        figure = self._setting.task.draw_varied(self._setting.phase.train)
+        figure = self._context.task.draw_varied(self._phase.train)
         if figure is None:
             return
         from kerasft.plots.style import figure_to_png
 
         png = figure_to_png(figure)
-        with self._setting.run.open_file(self._setting.run.augmentation) as temporary:
+        with self._context.run.open_file(self._context.run.augmentation) as temporary:
             temporary.write_bytes(png)
         self.tensorboard.write_images({"augmented_examples": png})
 
@@ -270,6 +257,15 @@ class CallbackSet:
         for part in (self.history, self.tensorboard, self.progress):
             with contextlib.suppress(OSError, tf.errors.OpError):
                 part.close()
+
+
+def _count_all_examples(config: TrainConfig, stream: BatchStream) -> int:
+    """Those of all steps of the training."""
+    epochs, steps = config.epochs, 0
+    if config.max_steps is not None and config.max_steps < epochs * len(stream):
+        epochs, steps = divmod(config.max_steps, len(stream))
+    examples = epochs * sum(len(batch) for batch in stream.plan.batches)
+    return examples + sum(len(batch) for batch in stream.plan_of(epochs).batches[:steps])
 
 
 def _compute_standard_error(share: float, examples: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,17 @@ import tensorflow as tf
 
 from kerasft.data.feed import Feed
 from kerasft.data.pipeline import BatchStream
-from kerasft.data.prepared import PreparedDataset
 from kerasft.data.streams import make_stream
 from kerasft.errors import ConfigError, Terminated, TrainingError, storage_error
 from kerasft.models.adaptation.learning import describe_learning
 from kerasft.models.text.remat import set_remat
 from kerasft.optimizers.build import build_optimizer
-from kerasft.progress import Progress, Silent
+from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
 from kerasft.tasks.base import Phase, Task
-from kerasft.training.callback_set import CallbackSet, Setting
+from kerasft.training.callback_set import CallbackSet
 from kerasft.training.config import TrainConfig
+from kerasft.training.context import TrainingContext
 from kerasft.training.precision import Precision
 from kerasft.training.resume.checkpoint_files import Checkpoint, CheckpointWriter
 from kerasft.training.resume.checkpointer import CallbackSequence, Checkpointer, skip_steps
@@ -73,20 +73,11 @@ class TrainingResult:
 
 
 def train(
-    task: Task,
+    context: TrainingContext,
     phase: Phase,
-    dataset: PreparedDataset,
-    config: TrainConfig,
-    run: RunFolder,
     *,
-    seed: int,
-    precision: Precision,
-    hyperparameters: dict[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None,
     checkpoint: Checkpoint | None = None,
     before: TrainingResult | None = None,
-    started: float | None = None,
-    progress: Progress = Silent(),  # noqa: B008 (has no state)
 ) -> TrainingResult:
     """Trains the model of a phase in place.
 
@@ -94,102 +85,134 @@ def train(
     the error.
 
     Args:
-        task: what is learned.
+        context: of the training, in this phase.
         phase: model and batches.
-        dataset: raw examples, to name and show.
-        config: the `train` section, with the phase's changes.
-        run: where checkpoints, history and TensorBoard's files go.
-        seed: of the order of examples.
-        precision: what the model was built with.
-        hyperparameters: for TensorBoard.
-        facts: what checkpoints hold besides, JSON-able.
         checkpoint: of this phase, where to go on from; None: from its beginning.
         before: what came of the phases before; their best weights are in the model.
-        started: `time.perf_counter()` at the beginning of the stage, or of the phase.
-        progress: where to report.
 
     Raises:
         Terminated: SIGTERM came; a checkpoint was written first.
         StorageError: a checkpoint or a log cannot be written.
         DamagedError: the dataset's files are not as they were written.
     """
-    model = phase.model
-    stream = _make_train_stream(phase.train, config, seed, phase.first_epoch)
-    compile_model(task, phase, config, len(stream), precision)
-    build_all(model, *first_example(phase.train, stream))
-    check_groups(phase, config)
-    learning_share = tell_learning(phase, config, progress)
-    if phase.course_epochs is not None and config.max_steps is not None:
-        left = config.max_steps - phase.first_epoch * len(stream)
-        config = config.model_copy(update={"max_steps": left})
+    stream = _make_train_stream(phase.train, context.config, context.seed, phase.first_epoch)
+    result = TrainingResult(phase.model, learning_share=_prepare_model(context, phase, stream))
+    context = context.count_steps_left(phase, len(stream))
     with StopRequest() as stop:
-        parts = CallbackSet(
-            Setting(task, phase, dataset, config, run, seed, hyperparameters, progress),
-            stream,
-            stop.check,
-            before.epochs if before else 0,
-        )
+        parts = CallbackSet(context, phase, stream, stop.check, before.epochs if before else 0)
         if before is not None:
             # a checkpoint of this phase knows itself how far the logs are
             logs = None if checkpoint else before.logs
-            best = before.best_weights or take_snapshot(name_weights(model))
+            best = before.best_weights or take_snapshot(name_weights(phase.model))
             parts.follow(logs, before.best_value, best)
-        clock = _Clock(started, checkpoint)
-        writer = CheckpointWriter(run.checkpoints / phase.name, config.checkpoint.keep)
+        clock = _Clock(context.started, checkpoint)
+        writer = CheckpointWriter(context.run.checkpoints / phase.name, context.config.checkpoint.keep)
         checkpointer = Checkpointer(
-            writer, config.checkpoint, stream, parts.stateful, parts.best, stop, facts or {}, clock.read
+            writer,
+            context.config.checkpoint,
+            stream,
+            parts.stateful,
+            parts.best,
+            stop,
+            context.facts,
+            clock.read,
         )
-        checkpointer.bind(model)
-        epoch, steps = checkpointer.restore(checkpoint) if checkpoint else (0, 0)
-        if checkpoint and checkpoint.load_training_state()["stopped_early"]:
-            epoch, steps = config.epochs, 0
-        result = TrainingResult(model, learning_share=learning_share)
-        try:
+        checkpointer.bind(phase.model)
+        epoch, steps = _restore(checkpointer, checkpoint, context.config.epochs)
+        with _keeping_what_there_is(result, context.run, parts, checkpointer, writer, stop):
             if checkpoint is None:
                 parts.show_varied()
-            skip_steps(model, steps)
-            with stream.raising_own_errors():
-                model.fit(
-                    stream.dataset(),
-                    epochs=config.epochs,
-                    initial_epoch=epoch,
-                    verbose=0,
-                    shuffle=False,
-                    callbacks=[
-                        *parts.seeing_all_steps,
-                        CallbackSequence([*parts.in_order, checkpointer], steps),
-                    ],
-                )
-            writer.wait()
-            stop.check()
-        except TrainingError as error:
-            result.error, result.stopped = error, str(error.what)
-        except KeyboardInterrupt as error:
-            stop.has_news = True  # what comes now is saving
-            result.error, result.stopped = error, "interrupted"
-            if checkpointer.step != checkpointer.saved_step:
-                checkpointer.save()
-            writer.wait()
-        except Exception as error:
-            # a log or a checkpoint; TensorFlow and NumPy each have a way of their own to say that a disk is full
-            told = storage_error(error, run.path)
-            if told is None:
-                raise
-            raise told from error
-        finally:
-            parts.close()
-            # whatever is on its way, nothing may be written to the folder once it is let go
-            with contextlib.suppress(Exception):
-                writer.wait()
+            _fit(phase.model, stream, context.config.epochs, parts, checkpointer, epoch, steps)
     result.seconds = clock.read()
     if isinstance(result.error, Terminated):
         if not checkpointer.step:
             raise Terminated("no step was done yet; the same command begins again.")
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
-    _conclude(result, parts, checkpointer, config, stream, phase)
+    _conclude(result, parts, checkpointer, context.config, stream, phase)
     if before is not None:
         _add(before, result)
     return result
+
+
+def _prepare_model(context: TrainingContext, phase: Phase, stream: BatchStream) -> float:
+    """Compiles a phase's model and makes all of its variables.
+
+    Returns:
+        The share of all parameters that learns.
+    """
+    compile_model(context.task, phase, context.config, len(stream), context.precision)
+    build_all(phase.model, *first_example(phase.train, stream))
+    check_groups(phase, context.config)
+    return tell_learning(phase, context.config, context.progress)
+
+
+def _restore(checkpointer: Checkpointer, checkpoint: Checkpoint | None, epochs: int) -> tuple[int, int]:
+    """The epoch to begin with, and how many of its steps are done; a training that stopped early has none left."""
+    if checkpoint is None:
+        return 0, 0
+    start = checkpointer.restore(checkpoint)
+    return (epochs, 0) if checkpoint.load_training_state()["stopped_early"] else start
+
+
+def _fit(
+    model: keras.Model,
+    stream: BatchStream,
+    epochs: int,
+    parts: CallbackSet,
+    checkpointer: Checkpointer,
+    epoch: int,
+    steps: int,
+) -> None:
+    """Keras' `fit`, from the beginning of `epoch`, whose first `steps` steps are done already."""
+    skip_steps(model, steps)
+    with stream.raising_own_errors():
+        model.fit(
+            stream.dataset(),
+            epochs=epochs,
+            initial_epoch=epoch,
+            verbose=0,
+            shuffle=False,
+            callbacks=[*parts.seeing_all_steps, CallbackSequence([*parts.in_order, checkpointer], steps)],
+        )
+
+
+@contextlib.contextmanager
+def _keeping_what_there_is(
+    result: TrainingResult,
+    run: RunFolder,
+    parts: CallbackSet,
+    checkpointer: Checkpointer,
+    writer: CheckpointWriter,
+    stop: StopRequest,
+) -> Iterator[None]:
+    """Notes in the result what cut a training short, its last state saved; whatever happens, all files are closed.
+
+    Raises:
+        StorageError: a checkpoint or a log cannot be written.
+    """
+    try:
+        yield
+        writer.wait()
+        stop.check()
+    except TrainingError as error:
+        result.error, result.stopped = error, str(error.what)
+    except KeyboardInterrupt as error:
+        stop.has_news = True  # what comes now is saving
+        result.error, result.stopped = error, "interrupted"
+        if checkpointer.step != checkpointer.saved_step:
+            checkpointer.save()
+        writer.wait()
+    except Exception as error:
+        # a log or a checkpoint; TensorFlow and NumPy each have a way of their own to say that a disk is full
+        told = storage_error(error, run.path)
+        if told is None:
+            raise
+        raise told from error
+    finally:
+        parts.close()
+        # whatever is on its way, nothing may be written to the folder once it is let go
+        with contextlib.suppress(Exception):
+            writer.wait()
 
 
 class _Clock:

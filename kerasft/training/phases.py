@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import keras
 
 from kerasft.data.feed import Feed
-from kerasft.data.prepared import PreparedDataset
-from kerasft.progress import Progress, Silent
+from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
 from kerasft.runs.records import PhaseRecord
-from kerasft.tasks.base import Task
-from kerasft.training.config import TrainConfig
+from kerasft.tasks.base import Phase
+from kerasft.training.context import TrainingContext
 from kerasft.training.fit import TrainingResult, train
-from kerasft.training.precision import Precision
 from kerasft.training.resume.checkpoint_files import (
     Checkpoint,
     CheckpointWriter,
@@ -37,30 +34,14 @@ _KEPT = (
 
 
 def train_phases(
-    task: Task,
-    model: keras.Model,
-    dataset: PreparedDataset,
-    config: TrainConfig,
-    run: RunFolder,
-    open_feed: Callable[[str], Feed | None],
-    *,
-    seed: int,
-    precision: Precision,
-    hyperparameters: dict[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None,
-    started: float | None = None,
-    progress: Progress = Silent(),  # noqa: B008 (has no state)
+    context: TrainingContext, model: keras.Model, open_feed: Callable[[str], Feed | None]
 ) -> tuple[TrainingResult, dict[str, TrainingResult]]:
     """Trains a task's model, phase by phase, from the beginning or from the newest checkpoint.
 
     Args:
-        task: what is learned.
+        context: of the whole training.
         model: of `task.build_model`, with the weights that a training begins with.
-        dataset: raw examples, to name and show.
-        config: the `train` section.
-        run: where checkpoints, history and TensorBoard's files go.
         open_feed: split → its examples; None where there is no such split.
-        seed, precision, hyperparameters, facts, started, progress: see `kerasft.training.fit.train`.
 
     Returns:
         What came of all phases, and of each that was a training of its own but the last, by name.
@@ -72,44 +53,38 @@ def train_phases(
     """
     before: TrainingResult | None = None
     earlier: dict[str, TrainingResult] = {}
-    for phase in task.open_phases(model, config, open_feed, seed=seed):
-        result = None if phase.final else _load_result(run, phase.name, phase.model, progress)
-        if result is None:
-            result = train(
-                task,
-                phase,
-                dataset,
-                config.model_copy(update=dict(phase.changes)),
-                run,
-                seed=seed,
-                precision=precision,
-                hyperparameters=hyperparameters,
-                facts={
-                    **(facts or {}),
-                    "phase": phase.name,
-                    "steps_before": before.steps if before else 0,
-                    "first_epoch": phase.first_epoch,
-                },
-                checkpoint=find_checkpoint(run.checkpoints / phase.name, progress.warn),
-                before=before,
-                started=started if before is None else time.perf_counter(),
-                progress=progress,
-            )
-            if result.error is not None:
-                break
-            if not phase.final:
-                _save_result(run, phase.name, phase.model, result)
+    for phase in context.task.open_phases(model, context.config, open_feed, seed=context.seed):
+        result = _go_through(context, phase, before)
+        if result.error is not None:
+            break
         before = result
         if phase.course_epochs is not None:
             if result.exhausted:
                 break
         elif not phase.final:
             earlier[phase.name] = result
-    assert result is not None
     if result.best_weights is not None:
         restore_variables(name_weights(model), result.best_weights)
     result.model = model
     return result, earlier
+
+
+def _go_through(context: TrainingContext, phase: Phase, before: TrainingResult | None) -> TrainingResult:
+    """What comes of one phase; of one that is over, what came of it then."""
+    run, progress = context.run, context.progress
+    over = None if phase.final else _load_result(run, phase.name, phase.model, progress)
+    if over is not None:
+        return over
+    started = context.started if before is None else time.perf_counter()
+    result = train(
+        context.enter_phase(phase, before.steps if before else 0, started),
+        phase,
+        checkpoint=find_checkpoint(run.checkpoints / phase.name, progress.warn),
+        before=before,
+    )
+    if result.error is None and not phase.final:
+        _save_result(run, phase.name, phase.model, result)
+    return result
 
 
 def _save_result(run: RunFolder, name: str, model: keras.Model, result: TrainingResult) -> None:

@@ -31,6 +31,7 @@ def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., 
     from kerasft.models.fetching import resolve_preset
     from kerasft.progress import Silent
     from kerasft.runs.folder import RunFolder
+    from kerasft.training.context import TrainingContext
     from kerasft.training.phases import train_phases
     from kerasft.training.precision import choose_precision
     from kerasft.training.trained import build_task, open_feed
@@ -45,9 +46,8 @@ def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., 
         feeds = {split: open_feed(task, dataset, split, run.cache, Silent()) for split in splits}
         precision = choose_precision(config.train.precision)
         model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
-        result, _ = train_phases(
-            task, model, dataset, config.train, run, feeds.get, seed=config.seed, precision=precision
-        )
+        context = TrainingContext(task, dataset, config.train, run, config.seed, precision)
+        result, _ = train_phases(context, model, feeds.get)
         return result, run, task, feeds
 
     return fit
