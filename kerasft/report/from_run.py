@@ -27,8 +27,12 @@ _EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."
 _PARITY = "parity.json"
 
 
-def write_run_report(run: RunFolder) -> Path | None:
+def write_run_report(run: RunFolder, dataset: PreparedDataset | None = None) -> Path | None:
     """Writes report.html anew from what there is; None (and nothing written) before any evaluation.
+
+    Args:
+        run: the folder.
+        dataset: its own; opened where it is not handed in.
 
     Raises:
         ConfigError: somebody has changed the one that is there.
@@ -38,7 +42,7 @@ def write_run_report(run: RunFolder) -> Path | None:
         return None
     run.check_unchanged(run.report)
     facts = run.read_task()
-    dataset = load_prepared_dataset(run.dataset)
+    dataset = dataset or load_prepared_dataset(run.dataset)
     task = _read_task(facts)
     names = facts["label_names"]
     display = load_display(facts["task"]["type"])(task, names)

@@ -21,6 +21,7 @@ from kerasft.printable import format_json
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import OTHER, RunFolder
 from kerasft.runs.ordered_lines import OrderedLines
+from kerasft.runs.stage import Stage
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def evaluate(
     run: RunFolder,
     progress: Progress = Silent(),  # noqa: B008 (has no state)
     *,
-    other: tuple[str, PreparedDataset] | None = None,
+    dataset: PreparedDataset | None = None,
+    other: str = "",
     afterwards: Callable[[], Any] = lambda: None,
 ) -> dict[str, Any]:
     """Measures the trained model on the splits that the config names.
@@ -54,8 +56,8 @@ def evaluate(
         config: the experiment.
         run: where the trained model is.
         progress: where to report.
-        other: examples that are not the run's own, and the name that their figures are kept under; of these `test` is
-            measured.
+        dataset: what is measured; None: what was prepared in the run folder.
+        other: where that is not the run's own, the name that its figures are kept under; of these `test` is measured.
         afterwards: called while the folder is still held, once they are kept.
 
     Returns:
@@ -69,7 +71,7 @@ def evaluate(
     """
     from kerasft.training.trained import load_trained
 
-    name, dataset = other or ("", load_prepared_dataset(run.dataset))
+    dataset = dataset or load_prepared_dataset(run.dataset)
     trained = load_trained(run, config)
     wanted = ["test"] if other else config.evaluate.splits
     splits = [split for split in wanted if split in dataset.splits]
@@ -82,18 +84,46 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="kerasft-") as place:
         work = Path(place)
         measured = {
-            name or split: _measure(config, trained, dataset, split, work, progress) for split in splits
+            other or split: _measure(config, trained, dataset, split, work, progress, is_own=not other)
+            for split in splits
         }
         show_figures(measured, config.task.figure_kinds, progress)
         try:
             with run.owned(progress.note, patience_seconds=PATIENCE_SECONDS):
-                _keep(config, run, trained, dataset, measured, work, name)
+                _keep(config, run, trained, dataset, measured, work, other)
                 afterwards()
         except (RunLockedError, StorageError) as error:
             if isinstance(error, StorageError) and error.errno not in READ_ONLY:
                 raise
             progress.warn(f"The figures are shown, and not kept: {error.where}: {error.what}")
     return measured
+
+
+def open_stage(
+    config: ExperimentConfig, run: RunFolder, progress: Progress, dataset: PreparedDataset, trained: str
+) -> Stage[dict[str, Any]]:
+    """The stage, of which come the figures; `trained` is the finetune stage's fingerprint."""
+    return Stage(
+        "evaluate",
+        compute_evaluate_fingerprint(config, trained, dataset),
+        show_done=lambda: _show_measured(config, run, progress),
+        do=lambda: evaluate(config, run, progress, dataset=dataset),
+    )
+
+
+def _show_measured(config: ExperimentConfig, run: RunFolder, progress: Progress) -> dict[str, Any] | None:
+    """The figures that were measured before; None where they, or what the report shows, are not there whole."""
+    figures = run.read_metrics().get("evaluate")
+    if not figures:
+        return None
+    files = [f"{split}.{kind}" for split in figures for kind in ("jsonl", "mistakes.png")]
+    damage = run.find_damage(*(run.predictions / name for name in files))
+    if damage is not None:
+        progress.warn(f"{damage} The model is measured anew.")
+        return None
+    progress.note("evaluate: done before, unchanged")
+    show_figures(figures, config.task.figure_kinds, progress)
+    return figures
 
 
 def _measure(
@@ -103,6 +133,8 @@ def _measure(
     name: str,
     work: Path,
     progress: Progress,
+    *,
+    is_own: bool,
 ) -> dict[str, Any]:
     """A split's figures; its predictions and the sheet of mistakes go to `work`."""
     from kerasft.data.streams import run_over
@@ -111,7 +143,7 @@ def _measure(
     run, task, split = trained.run, trained.task, dataset.split(name)
     with ExitStack() as stack:
         cache = work / "cache"
-        if dataset.folder == run.dataset:
+        if is_own:
             with suppress(RunLockedError, StorageError):  # then what is encoded is kept nowhere
                 stack.enter_context(run.owned(progress.note))
                 cache = run.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
@@ -13,6 +14,7 @@ from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
+from kerasft.runs.stage import Stage
 from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
 from kerasft.training.resume.checkpoint_files import Checkpoint
 
@@ -60,20 +62,50 @@ def finetune(
         Terminated: SIGTERM; a checkpoint was written first.
         KeyboardInterrupt: what there was is kept first.
     """
+    open_stage(
+        config, run, progress, load_prepared_dataset(run.dataset), config.model.resolve(), restart=restart
+    ).complete(run)
+
+
+def open_stage(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress,
+    dataset: PreparedDataset,
+    source: ModelSource,
+    *,
+    restart: bool,
+) -> Stage[Path]:
+    """The stage, of which comes the model's file.
+
+    Raises:
+        DataError: there is no training split.
+    """
     started = time.perf_counter()
-    dataset = load_prepared_dataset(run.dataset)
     if "train" not in dataset.splits:
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
-    source = config.model.resolve()
     fingerprint = compute_finetune_fingerprint(config, dataset, source)
-    if not restart and run.is_done("finetune", fingerprint):
-        damage = run.find_damage(run.model, run.task, run.preset, run.adapter)
-        if damage is None:
-            progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
-            return
-        anew = "written anew from its last checkpoint" if run.list_phases() else "trained anew"
-        progress.warn(f"{damage} The model is {anew}.")
-    _train(config, run, dataset, source, fingerprint, progress, started, restart=restart)
+
+    def train() -> Path:
+        _train(config, run, dataset, source, fingerprint, progress, started, restart=restart)
+        return run.model
+
+    return Stage(
+        "finetune",
+        fingerprint,
+        show_done=lambda: None if restart else _show_trained(run, progress),
+        do=train,
+    )
+
+
+def _show_trained(run: RunFolder, progress: Progress) -> Path | None:
+    damage = run.find_damage(run.model, run.task, run.preset, run.adapter)
+    if damage is None:
+        progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
+        return run.model
+    anew = "written anew from its last checkpoint" if run.list_phases() else "trained anew"
+    progress.warn(f"{damage} The model is {anew}.")
+    return None
 
 
 def _find_start(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from kerasft.data.prepared import load_prepared_dataset
+from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import OTHER, RunFolder
+from kerasft.runs.stage import Stage
 from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
@@ -43,20 +45,16 @@ def run(
     run.check_unchanged(run.config, run.report)
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
     source = config.model.resolve()
-    _prepare(config, run, progress, restart)
-    finetune_stage.finetune(config, run, progress, restart=restart)
-    dataset = load_prepared_dataset(run.dataset)
-    fingerprint = finetune_stage.compute_finetune_fingerprint(config, dataset, source)
+    dataset = _prepare(config, run, progress, restart)
+    training = finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart)
+    results = {"model": str(training.complete(run))}
     run.write_config(config)
-    measured = evaluate_stage.compute_evaluate_fingerprint(config, fingerprint, dataset)
-    if not (run.is_done("evaluate", measured) and _show_measured(config, run, progress)):
-        evaluate_stage.evaluate(config, run, progress)
-    results = {"model": str(run.model)}
+    evaluate_stage.open_stage(config, run, progress, dataset, training.fingerprint).complete(run)
     if config.export is not None:
-        results["export"] = _export(config, run, fingerprint, progress)
+        results["export"] = str(_open_export(config, run, training.fingerprint, progress).complete(run))
     from kerasft.report.from_run import write_run_report  # plots: half of the command's start
 
-    report = write_run_report(run)
+    report = write_run_report(run, dataset)
     if report is not None:
         results["report"] = str(report)
     return results
@@ -70,9 +68,9 @@ def finetune(
     restart: bool = False,
 ) -> None:
     """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
-    config.model.resolve()
-    _prepare(config, run, progress, restart)
-    finetune_stage.finetune(config, run, progress, restart=restart)
+    source = config.model.resolve()
+    dataset = _prepare(config, run, progress, restart)
+    finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart).complete(run)
 
 
 def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> dict[str, Any]:  # noqa: B008
@@ -90,13 +88,14 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
 
     run.read_task()
     if names_other_test(config, run):
-        with prepare_other_test(config, run, progress) as (name, other):
+        with prepare_other_test(config, run, progress) as (name, dataset):
             place = f"{OTHER}.{name} in {run.metrics}; predictions: {run.predictions / name}.jsonl"
             return evaluate_stage.evaluate(
                 config,
                 run,
                 progress,
-                other=(name, other),
+                dataset=dataset,
+                other=name,
                 afterwards=lambda: progress.note(f"Kept as {place}"),
             )
     with suppress(RunLockedError, StorageError), run.owned(progress.note):  # else no report is written
@@ -104,9 +103,14 @@ def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Sile
     if not _stands_prepared(config, run, progress):
         with run.owned(progress.note):
             _prepare(config, run, progress)
-    check_trained_on(run, load_prepared_dataset(run.dataset))
+    dataset = load_prepared_dataset(run.dataset)
+    check_trained_on(run, dataset)
     return evaluate_stage.evaluate(
-        config, run, progress, afterwards=lambda: progress.note(f"Report: {write_run_report(run)}")
+        config,
+        run,
+        progress,
+        dataset=dataset,
+        afterwards=lambda: progress.note(f"Report: {write_run_report(run, dataset)}"),
     )
 
 
@@ -135,11 +139,13 @@ def prepare(
     _prepare(config, run, progress)
 
 
-def _prepare(config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool = False) -> None:
-    done = run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config))
-    if run.stage_record("prepare") and not done and not restart:
+def _prepare(
+    config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool = False
+) -> PreparedDataset:
+    stage = prepare_stage.open_stage(config, run, progress)
+    if run.stage_record("prepare") and not stage.is_done(run) and not restart:
         _refuse_other_data(config, run)
-    prepare_stage.prepare(config, run, progress)
+    return stage.complete(run)
 
 
 def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
@@ -161,28 +167,23 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     raise refuse_changes(run, changes or [told], stands)
 
 
-def _show_measured(config: ExperimentConfig, run: RunFolder, progress: Progress) -> bool:
-    """Shows the figures that were measured before; False where they, or what the report shows, are not there whole."""
-    figures = run.read_metrics().get("evaluate")
-    if not figures:
-        return False
-    files = [f"{split}.{kind}" for split in figures for kind in ("jsonl", "mistakes.png")]
-    damage = run.find_damage(*(run.predictions / name for name in files))
-    if damage is not None:
-        progress.warn(f"{damage} The model is measured anew.")
-        return False
-    progress.note("evaluate: done before, unchanged")
-    evaluate_stage.show_figures(figures, config.task.figure_kinds, progress)
-    return True
+def _open_export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> Stage[Path]:
+    """The export stage, of which comes the version's folder; `trained` is the finetune stage's fingerprint."""
+    return Stage(
+        "export",
+        export_stage.compute_export_fingerprint(config, trained),
+        show_done=lambda: _show_exported(run, progress),
+        do=lambda: export_stage.export(config, run, progress),
+    )
 
 
-def _export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> str:
-    fingerprint = export_stage.compute_export_fingerprint(config, trained)
+def _show_exported(run: RunFolder, progress: Progress) -> Path | None:
     folder = run.export / str(run.stage_record("export").get("version"))
-    if run.is_done("export", fingerprint) and folder.exists():
-        damage = run.find_damage(folder)
-        if damage is None:
-            progress.note(f"export: done before, unchanged ({folder})")
-            return str(folder)
-        progress.warn(f"{damage} It is exported anew, as the next version; remove {folder}.")
-    return str(export_stage.export(config, run, progress))
+    if not folder.exists():
+        return None
+    damage = run.find_damage(folder)
+    if damage is None:
+        progress.note(f"export: done before, unchanged ({folder})")
+        return folder
+    progress.warn(f"{damage} It is exported anew, as the next version; remove {folder}.")
+    return None

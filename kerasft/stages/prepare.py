@@ -14,6 +14,7 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
+from kerasft.runs.stage import Stage
 
 
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
@@ -38,16 +39,39 @@ def prepare(
     Raises:
         DataError: too much was rejected, leaks where they are refused, one class only, or nothing to read.
     """
+    return open_stage(config, run, progress).complete(run)
+
+
+def open_stage(config: ExperimentConfig, run: RunFolder, progress: Progress) -> Stage[PreparedDataset]:
+    """The stage, once the data that are named by name alone are there: its fingerprint is of all of them.
+
+    Raises:
+        DataError: they cannot be had, or a path matches nothing.
+    """
     fetch_sources(config.data, Path(), progress)
     fingerprint = compute_prepare_fingerprint(config)
-    if run.is_done("prepare", fingerprint):
-        try:
-            dataset = load_prepared_dataset(run.dataset)
-            check_folder(run.dataset, "")
-            progress.note(f"prepare: done before, unchanged ({run.dataset})")
-            return dataset
-        except DataError as error:
-            progress.warn(f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew.")
+    return Stage(
+        "prepare",
+        fingerprint,
+        show_done=lambda: _show_prepared(run, progress),
+        do=lambda: _prepare(config, run, fingerprint, progress),
+    )
+
+
+def _show_prepared(run: RunFolder, progress: Progress) -> PreparedDataset | None:
+    try:
+        dataset = load_prepared_dataset(run.dataset)
+        check_folder(run.dataset, "")
+    except DataError as error:
+        progress.warn(f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew.")
+        return None
+    progress.note(f"prepare: done before, unchanged ({run.dataset})")
+    return dataset
+
+
+def _prepare(
+    config: ExperimentConfig, run: RunFolder, fingerprint: str, progress: Progress
+) -> PreparedDataset:
     run.check_unchanged(run.config)
     run.mark_begun("prepare")
     run.write_config(config)
