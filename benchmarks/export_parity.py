@@ -12,7 +12,6 @@ The status is 1 if a PYTHON cannot load the export, its answers are others or di
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import shutil
@@ -25,6 +24,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+
+from kerasft.serving.publishing import encode_inputs
 
 REPLAY = Path(__file__).resolve().parents[1] / "kerasft" / "serving" / "replay.py"
 
@@ -110,8 +111,8 @@ def main() -> int:
         scratch = Path(folder)
         rows = predict(arguments.run, arguments.texts, options, scratch)
         examples = scratch / "examples.json"
-        coded = [base64.b64encode(row["text"].encode()).decode("ascii") for row in rows]
-        examples.write_text(json.dumps(coded), encoding="utf-8")
+        inputs = [{"text": row["text"]} for row in rows]
+        examples.write_text(encode_inputs(inputs), encoding="utf-8")
         print(f"{len(rows):,} texts of {arguments.texts} through {export}, against `kerasft predict`")
         print(
             f"{'TensorFlow':<12}{'Python':<9}{'load':>7}{'largest difference':>20}{'mean':>10}  answers equal"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -69,17 +70,16 @@ def run_all(factory: pytest.TempPathFactory, name: str, config: Any) -> Any:
 def replay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports are answered by this process, not by a clean one of some seconds: for tests of what follows from it."""
     from kerasft.serving import publishing
+    from kerasft.serving.replay import ask, decode_columns
 
     def answer(saved_model: Path, inputs: Any) -> dict[str, Any]:
         import numpy as np
         import tensorflow as tf
 
-        serve = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
-        raw = [v if isinstance(v, bytes) else v.encode("utf-8", "replace") for v in inputs]
-        answers = {name: value.numpy() for name, value in serve(tf.constant(raw)).items()}
-        decode = np.vectorize(lambda value: value.decode("utf-8"), otypes=[object])
-        decoded = {name: decode(array) if array.dtype == object else array for name, array in answers.items()}
-        return {**decoded, "tensorflow": np.array(tf.__version__)}
+        loaded = tf.saved_model.load(str(saved_model))
+        columns = decode_columns(json.loads(publishing.encode_inputs(inputs)))
+        answers = ask(loaded.signatures["serving_default"], columns)
+        return {**answers, "tensorflow": np.array(tf.__version__)}
 
     monkeypatch.setattr(publishing, "replay", answer)
 

@@ -19,11 +19,7 @@ from kerasft.errors import ExportError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.integrity import write_hashes
 from kerasft.serving.graphs import widen_compatibility
-from kerasft.tasks.answers import measure_probabilities
-
-Raw = str | bytes
-"""What a served model takes: a text, or a picture's file."""
-Measure = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, np.ndarray]]
+from kerasft.tasks.served import Measure, Raw, RawInputs
 
 
 def check_destination(destination: Path) -> None:
@@ -41,12 +37,12 @@ def check_destination(destination: Path) -> None:
 def publish_saved_model(
     module: Any,
     destination: Path,
-    examples: Sequence[Raw],
-    expected: Callable[[list[Raw]], Any],
+    examples: Sequence[RawInputs],
+    expected: Callable[[list[RawInputs]], Any],
     *,
-    probes: Sequence[Raw] = (),
-    accepts: Callable[[Raw], bool] = lambda _: True,
-    measure: Measure = measure_probabilities,
+    probes: Sequence[RawInputs] = (),
+    accepts: Callable[[RawInputs], bool] = lambda _: True,
+    measure: Measure,
     tolerance: float,
     documents: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -56,11 +52,10 @@ def publish_saved_model(
         module: a `tf.Module` with `signatures`.
         destination: the version's folder; must not exist. Folders above it are made.
         examples: raw inputs of the user's.
-        expected: raw inputs → what the trained Keras model says of them, by default probabilities, (inputs, classes).
+        expected: raw inputs → what the trained Keras model says of them, as `measure` takes it.
         probes: odd inputs, replayed beside the user's own.
-        accepts: whether an input has an answer; the export must refuse, by its `status`, all others and no more.
-        measure: (the export's answers by name, what was expected) → by how much each input's answer differs, float
-            (inputs,), and whether it comes to the same, bool (inputs,).
+        accepts: whether inputs have an answer; the export must refuse, by its `status`, all others and no more.
+        measure: how far the export's answers are from what was expected.
         tolerance: the largest difference.
         documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
 
@@ -81,23 +76,10 @@ def publish_saved_model(
         tf.saved_model.save(module, str(folder), signatures=module.signatures)
         widen_compatibility(folder)
         answers = replay(folder, inputs)
-        good = np.array([accepts(value) for value in inputs])
+        good = np.array([accepts(one) for one in inputs])
         _check_refusals(answers, inputs, good)
-        accepted = [value for value, is_good in zip(inputs, good, strict=True) if is_good]
-        sound = {name: array[good] if array.ndim else array for name, array in answers.items()}
-        parity = compare(sound, expected(accepted), tolerance, measure)
-        refused = len(inputs) - len(accepted)
-        # what both refuse comes to the same
-        parity["examples"], parity["refused"] = len(inputs), refused
-        parity["labels_equal"] += refused
-        parity["worst_example"] = int(np.flatnonzero(good)[parity["worst_example"]])
-        if not parity["largest_difference"] <= tolerance:  # NaN is refused too
-            raise ExportError(
-                f"the export's answers differ from the model's by up to {parity['largest_difference']:.2e} "
-                f"(tolerance {tolerance:.0e}); nothing was published",
-                where=str(destination),
-                fix=f"The example that differs most: {inputs[parity['worst_example']][:100]!r}.",
-            )
+        parity = _compare_accepted(answers, inputs, good, expected, tolerance, measure)
+        _check_difference(parity, inputs, destination)
         parity["user_examples"], parity["probes"] = len(examples), len(probes)
         write_json(folder / "parity.json", parity)
         for name, text in documents.items():
@@ -106,19 +88,60 @@ def publish_saved_model(
     return parity
 
 
-def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[Raw], good: np.ndarray) -> None:
+def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[RawInputs], good: np.ndarray) -> None:
     if "status" not in answers:
         return
-    for value, status, is_good in zip(inputs, answers["status"], good, strict=True):
+    for one, status, is_good in zip(inputs, answers["status"], good, strict=True):
         if (status == "") != is_good:
             told = (
                 f"refuses ({status}) what the model answers" if is_good else "answers what `predict` refuses"
             )
             raise ExportError(
                 f"the export {told}; nothing was published",
-                where=repr(value[:60]),
+                where=show_inputs(one, 60),
                 fix="This is a defect in kerasft: please report it, with the input.",
             )
+
+
+def _compare_accepted(
+    answers: Mapping[str, np.ndarray],
+    inputs: Sequence[RawInputs],
+    good: np.ndarray,
+    expected: Callable[[list[RawInputs]], Any],
+    tolerance: float,
+    measure: Measure,
+) -> dict[str, Any]:
+    """`compare` of the inputs that have an answer; what both refuse comes to the same."""
+    accepted = [one for one, is_good in zip(inputs, good, strict=True) if is_good]
+    sound = {name: array[good] if array.ndim else array for name, array in answers.items()}
+    parity = compare(sound, expected(accepted), tolerance, measure)
+    refused = len(inputs) - len(accepted)
+    parity["examples"], parity["refused"] = len(inputs), refused
+    parity["labels_equal"] += refused
+    parity["worst_example"] = int(np.flatnonzero(good)[parity["worst_example"]])
+    return parity
+
+
+def _check_difference(parity: Mapping[str, Any], inputs: Sequence[RawInputs], destination: Path) -> None:
+    largest, tolerance = parity["largest_difference"], parity["tolerance"]
+    if not largest <= tolerance:  # NaN is refused too
+        raise ExportError(
+            f"the export's answers differ from the model's by up to {largest:.2e} "
+            f"(tolerance {tolerance:.0e}); nothing was published",
+            where=str(destination),
+            fix=f"The example that differs most: {show_inputs(inputs[parity['worst_example']], 100)}.",
+        )
+
+
+def show_inputs(inputs: RawInputs, length: int) -> str:
+    """For messages: an input alone, several by their names; texts and files up to a length."""
+    shown = {
+        name: repr(value[:length] if isinstance(value, str | bytes) else value)
+        for name, value in inputs.items()
+    }
+    if len(shown) == 1:
+        return next(iter(shown.values()))
+    return ", ".join(f"{name}: {value}" for name, value in shown.items())
 
 
 @contextmanager
@@ -132,22 +155,19 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         raise
 
 
-def replay(saved_model: Path, inputs: Sequence[Raw]) -> dict[str, np.ndarray]:
+def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarray]:
     """The answers of a SavedModel in a process of its own that knows TensorFlow alone.
 
     Args:
         saved_model: the version's folder.
-        inputs: raw: texts, or encoded pictures.
+        inputs: raw, by the inputs' names; the same names each time.
 
     Raises:
         ExportError: the process failed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         examples, answers = Path(scratch, "examples.json"), Path(scratch, "answers.npz")
-        # what a lone surrogate stands for cannot be UTF-8
-        raw = [value if isinstance(value, bytes) else value.encode("utf-8", "replace") for value in inputs]
-        coded = [base64.b64encode(value).decode("ascii") for value in raw]
-        examples.write_text(json.dumps(coded), encoding="utf-8")
+        examples.write_text(encode_inputs(inputs), encoding="utf-8")
         script = Path(__file__).with_name("replay.py")
         done = subprocess.run(
             [sys.executable, "-I", str(script), str(saved_model.resolve()), str(examples), str(answers)],
@@ -167,11 +187,23 @@ def replay(saved_model: Path, inputs: Sequence[Raw]) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
 
 
+def encode_inputs(inputs: Sequence[RawInputs]) -> str:
+    """Raw inputs as `replay.py` reads them: JSON by input's name, texts and files in base64, numbers as they are."""
+
+    def encode(value: Raw) -> str | float:
+        if isinstance(value, str):
+            # what a lone surrogate stands for cannot be UTF-8
+            value = value.encode("utf-8", "replace")
+        return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+
+    return json.dumps({name: [encode(one[name]) for one in inputs] for name in inputs[0]})
+
+
 def compare(
     answers: dict[str, np.ndarray],
     expected: Any,
     tolerance: float,
-    measure: Measure = measure_probabilities,
+    measure: Measure,
 ) -> dict[str, Any]:
     """The figures of `parity.json`: how far answers differ, over all examples."""
     differences, equal = measure(answers, expected)

@@ -24,34 +24,54 @@ def widen(parts):
     return [np.pad(part, space, constant_values=fill) for part, space in zip(parts, spaces)]  # noqa: B905 (old Pythons)
 
 
+def decode_columns(columns):
+    """By input's name: texts and files, which are base64 in JSON, as bytes; numbers as they are."""
+    return {
+        name: [base64.b64decode(value) if isinstance(value, str) else value for value in values]
+        for name, values in columns.items()
+    }
+
+
+def ask(serve, columns):
+    """A signature's answers by name, (examples, ...), to raw inputs by name, in batches of up to 64."""
+    import numpy as np
+    import tensorflow as tf
+
+    takes = serve.structured_input_signature[1]
+    parts: dict = {}
+    for start in range(0, max(len(values) for values in columns.values()), 64):
+        fed = {
+            name: tf.constant(values[start : start + 64], takes[name].dtype)
+            for name, values in columns.items()
+        }
+        for name, value in serve(**fed).items():
+            parts.setdefault(name, []).append(value.numpy())
+    arrays: dict = {name: np.concatenate(widen(values)) for name, values in parts.items()}
+    for name, array in arrays.items():
+        if array.dtype == object:
+            decoded = [value.decode("utf-8") for value in array.ravel()]
+            arrays[name] = np.array(decoded).reshape(array.shape)
+    return arrays
+
+
 def main(saved_model: str, examples: str, answers: str) -> None:
-    """Answers the examples, a JSON list of raw inputs in base64, in batches of up to 64."""
+    """Answers the examples, a JSON object: input's name to a list of raw values."""
     # TensorFlow imports Keras where it finds it; without it, it starts in two thirds of the time
     sys.modules["keras"] = None  # type: ignore[assignment]
     import numpy as np
     import tensorflow as tf
 
     with open(examples, encoding="utf-8") as file:
-        inputs = [base64.b64decode(value) for value in json.load(file)]
+        columns = decode_columns(json.load(file))
     began = time.perf_counter()
     loaded_model = tf.saved_model.load(saved_model)
     serve = loaded_model.signatures["serving_default"]
     load_seconds = time.perf_counter() - began
-    parts: dict = {}
-    (name_of_input,) = serve.structured_input_signature[1]
-    for start in range(0, len(inputs), 64):
-        fed = {name_of_input: tf.constant(inputs[start : start + 64])}
-        for name, value in serve(**fed).items():
-            parts.setdefault(name, []).append(value.numpy())
+    arrays = ask(serve, columns)
     foreign = ("kerasft", "keras_hub", "tensorflow_text")
     loaded = sorted(name for name in sys.modules if name.split(".")[0] in foreign)
     if loaded:
         raise SystemExit("the process was not clean: it loaded {}".format(", ".join(loaded[:3])))
-    arrays: dict = {name: np.concatenate(widen(values)) for name, values in parts.items()}
-    for name, array in arrays.items():
-        if array.dtype == object:
-            decoded = [value.decode("utf-8") for value in array.ravel()]
-            arrays[name] = np.array(decoded).reshape(array.shape)
     np.savez(
         answers,
         tensorflow=tf.__version__,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.serving.config import ExportConfig
+from kerasft.tasks.served import RawInputs
 
 
 def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:
@@ -55,19 +56,19 @@ def export(
     dataset = load_prepared_dataset(run.dataset)
     check_trained_on(run, dataset)
     settings = config.export or ExportConfig()
-    task, held = trained.task, trained.task.config.inputs[0].name
+    task, names = trained.task, [field.name for field in config.task.inputs]
 
-    def expected(inputs: list[Any]) -> list[Output]:
-        return trained.answer([task.read_served({held: value}) for value in inputs])
+    def expected(inputs: list[RawInputs]) -> list[Output]:
+        return trained.answer([task.read_served(one) for one in inputs])
 
-    def accepts(value: Any) -> bool:
+    def accepts(one: RawInputs) -> bool:
         try:
-            task.read_served({held: value})
+            task.read_served(one)
         except DataError:
             return False
         return True
 
-    inputs = _sample_inputs(dataset, held, settings.replay_examples)
+    inputs = sample_inputs(dataset, names, settings.replay_examples)
     progress.note(f"Exporting to {folder}; then a clean process replays {len(inputs):,} examples")
     parity = publish_saved_model(
         task.serving_module(trained.model),
@@ -99,7 +100,7 @@ def export(
         run.mark_done("export", fingerprint, version=folder.name)
     progress.note(
         f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
-        f"over {parity['examples']} raw {held}s"
+        f"over {parity['examples']} raw examples"
     )
     return folder
 
@@ -109,9 +110,9 @@ def _next_version(folder: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def _sample_inputs(dataset: PreparedDataset, held: str, count: int) -> list[Any]:
-    """Raw inputs from all over the split that the model has seen least."""
+def sample_inputs(dataset: PreparedDataset, names: Sequence[str], count: int) -> list[RawInputs]:
+    """Raw inputs, by the input fields' names, from all over the split that the model has seen least."""
     name = next(name for name in ("test", "validation", "train") if name in dataset.splits)
     split = dataset.split(name)
     rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-    return [example[held] for example in split.take(rows)]
+    return [{name: example[name] for name in names} for example in split.take(rows)]

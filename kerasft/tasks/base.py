@@ -214,7 +214,7 @@ class Task(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def list_probes(self) -> list[Any]:
+    def list_probes(self) -> list[dict[str, Any]]:
         """Odd raw inputs, which an export must answer as the model does, or refuse as `read_raw` does."""
 
     @abc.abstractmethod

@@ -1,11 +1,22 @@
-"""What served models answer alike: a status for each input of a batch, beside the answer."""
+"""What is exported of a model, and what served models answer alike: a status beside each answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+Raw = str | bytes | float
+"""What a served model takes: a text, a file, a number."""
+RawInputs = Mapping[str, Raw]
+"""One example's, by the inputs' names."""
+Measure = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, np.ndarray]]
+"""(an export's answers by name, (examples, …); the model's outputs on the same examples) → by how much each answer
+differs, float (examples,), and whether it comes to the same, bool (examples,)."""
 
 STATUS_LINE = (
     "- `status`: string (batch,), empty where an input has its answer; else why it has none: its other outputs are "

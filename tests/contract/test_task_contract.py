@@ -75,9 +75,9 @@ def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]
     """Of the export, in a clean process: the answers to the examples and the probes, and the probes."""
     version = next(path for path in trained.run.export.iterdir() if path.name == "1")
     probes = trained.task.list_probes()
-    return replay(
-        version, [example[trained.task.config.inputs[0].name] for example in examples] + probes
-    ), probes
+    names = [field.name for field in trained.task.config.inputs]
+    inputs = [{name: example[name] for name in names} for example in examples]
+    return replay(version, inputs + probes), probes
 
 
 def list_arrays(output: Output) -> list[np.ndarray]:
@@ -226,14 +226,13 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
     task = trained.task
     answers, probes = served
     assert len(probes) >= 5
-    name = task.config.inputs[0].name
     read: list[dict[str, Any]] = []
     for probe, status in zip(probes, answers["status"][len(outputs) :], strict=True):
         if status:
             with pytest.raises(DataError):
-                task.read_served({name: probe})
+                task.read_served(probe)
         else:
-            read.append(task.read_served({name: probe}))
+            read.append(task.read_served(probe))
     assert 0 < len(read) < len(probes)
     expected = outputs + trained.answer(read)
     good = answers["status"] == ""

@@ -34,6 +34,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.serving.publishing import publish_saved_model
+from kerasft.tasks.answers import measure_probabilities
 
 
 class Constant(tf.Module):
@@ -53,8 +54,8 @@ class Constant(tf.Module):
 
 def publish(destination):
     publish_saved_model(
-        Constant(), Path(destination), ["x"], lambda texts: np.full((len(texts), 2), 0.5),
-        tolerance=1e-5, documents={"labels.txt": "a"},
+        Constant(), Path(destination), [{"text": "x"}], lambda inputs: np.full((len(inputs), 2), 0.5),
+        measure=measure_probabilities, tolerance=1e-5, documents={"labels.txt": "a"},
     )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tiny_bert
 
+from kerasft.tasks.served import RawInputs
+
 LABELS = ("disliked", "zły", "好")
 MAX_LENGTH = 24
 
@@ -34,11 +36,12 @@ def tiny_module(tiny_preset: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def expected(tiny_module: Any) -> Callable[[list[str]], np.ndarray]:
-    """Texts → probabilities of the module itself, one text at a time."""
+def expected(tiny_module: Any) -> Callable[[list[RawInputs]], np.ndarray]:
+    """Raw inputs → probabilities of the module itself, one text at a time."""
 
-    def compute(texts: list[str]) -> np.ndarray:
-        answers = [tiny_module.serving_default([text.encode("utf-8", "replace")]) for text in texts]
+    def compute(inputs: list[RawInputs]) -> np.ndarray:
+        texts = [str(one["text"]).encode("utf-8", "replace") for one in inputs]
+        answers = [tiny_module.serving_default([text]) for text in texts]
         return np.concatenate([answer["probabilities"].numpy() for answer in answers])
 
     return compute
@@ -64,10 +67,10 @@ def published(
     publish_saved_model(
         tiny_module,
         folder,
-        texts,
+        [{"text": text} for text in texts],
         expected,
         probes=PROBES,
-        accepts=lambda value: not check_raw_text(value),
+        accepts=lambda inputs: not check_raw_text(inputs["text"]),
         measure=partial(measure_probabilities, label_names=LABELS),
         tolerance=1e-5,
         documents={"labels.txt": "".join(f"{label}\n" for label in LABELS)},

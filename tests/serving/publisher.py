@@ -17,6 +17,7 @@ def publish_constant(destination: str, log: str) -> None:
     import tensorflow as tf
 
     from kerasft.serving.publishing import publish_saved_model
+    from kerasft.tasks.answers import measure_probabilities
 
     class Constant(tf.Module):
         def __init__(self) -> None:
@@ -37,8 +38,9 @@ def publish_constant(destination: str, log: str) -> None:
         publish_saved_model(
             Constant(),
             Path(destination),
-            ["x"],
-            lambda texts: np.full((len(texts), 2), 0.5),
+            [{"text": "x"}],
+            lambda inputs: np.full((len(inputs), 2), 0.5),
+            measure=measure_probabilities,
             tolerance=1e-5,
             documents={"labels.txt": "a"},
         )

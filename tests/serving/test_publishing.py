@@ -32,10 +32,10 @@ def publish(module, destination, expected, texts=("a lovely film",), label_names
     return publish_saved_model(
         module,
         destination,
-        list(texts),
+        [{"text": text} for text in texts],
         expected,
         probes=PROBES,
-        accepts=lambda value: not check_raw_text(value),
+        accepts=lambda inputs: not check_raw_text(inputs["text"]),
         measure=partial(measure_probabilities, label_names=label_names),
         tolerance=tolerance,
         documents={"labels.txt": "a\n"},
@@ -63,15 +63,16 @@ def test_a_published_version_tells_how_exact_it_is(published, texts):
 
 
 def test_a_clean_process_gives_labels_in_any_script(published, texts, expected):
-    answers = replay(published, texts)
-    labels = np.array(LABELS)[expected(texts).argmax(1)]
+    inputs = [{"text": text} for text in texts]
+    answers, probabilities = replay(published, inputs), expected(inputs)
+    labels = np.array(LABELS)[probabilities.argmax(1)]
     assert answers["label"].tolist() == labels.tolist()
-    np.testing.assert_allclose(answers["probabilities"], expected(texts), atol=TINY_BERT)
+    np.testing.assert_allclose(answers["probabilities"], probabilities, atol=TINY_BERT)
 
 
 def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expected, replay_here):
-    def wrong(texts):
-        return expected(texts) + np.eye(len(texts), 3)[::-1] * 0.01
+    def wrong(inputs):
+        return expected(inputs) + np.eye(len(inputs), 3)[::-1] * 0.01
 
     with pytest.raises(ExportError, match=r"differ from the model's by up to 1\.00e-02"):
         publish(tiny_module, tmp_path / "served" / "1", wrong)
@@ -81,10 +82,10 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path, tiny_module, expe
 def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_module, expected, replay_here):
     destination = tmp_path / "1"
 
-    def meanwhile(texts):
+    def meanwhile(inputs):
         destination.mkdir()
         (destination / "saved_model.pb").write_text("another's")
-        return expected(texts)
+        return expected(inputs)
 
     with pytest.raises(ExportError, match="there is something already"):
         publish(tiny_module, destination, meanwhile)
@@ -100,7 +101,7 @@ def test_an_export_that_names_other_labels_is_refused(tmp_path, tiny_module, exp
 
 def test_answers_that_are_not_numbers_are_refused(tmp_path, tiny_module, expected, replay_here):
     with pytest.raises(ExportError, match="nan"):
-        publish(tiny_module, tmp_path / "1", lambda texts: expected(texts) * np.nan)
+        publish(tiny_module, tmp_path / "1", lambda inputs: expected(inputs) * np.nan)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +155,7 @@ def test_a_damaged_export_cannot_be_served(tmp_path, published):
     variables = tmp_path / "1" / "variables" / "variables.data-00000-of-00001"
     variables.write_bytes(variables.read_bytes()[:1000])
     with pytest.raises(ExportError, match="a clean process cannot serve the export"):
-        replay(tmp_path / "1", ["a lovely film"])
+        replay(tmp_path / "1", [{"text": "a lovely film"}])
 
 
 def test_a_comparison_names_the_worst_example():
@@ -163,7 +164,7 @@ def test_a_comparison_names_the_worst_example():
         "probabilities": (expected + np.array([[0, 0], [-0.2, 0.2], [0.11, -0.11]])).astype(np.float32),
         "tensorflow": np.array("2.21.0"),
     }
-    parity = compare(answers, expected, 1e-4)
+    parity = compare(answers, expected, 1e-4, measure_probabilities)
     assert parity["worst_example"] == 1
     assert parity["largest_difference"] == pytest.approx(0.2)
     assert parity["mean_difference"] == pytest.approx(0.31 / 3)
@@ -190,7 +191,7 @@ def test_a_killed_export_shows_no_part_of_a_version(tmp_path, published, moment)
         again.join()
         assert again.exitcode == 0
     assert list_visible(tmp_path) == ["1", "2"]
-    assert replay(tmp_path / "2", ["x"])["label"].tolist() == ["a"]
+    assert replay(tmp_path / "2", [{"text": "x"}])["label"].tolist() == ["a"]
     assert (tmp_path / "2" / "parity.json").exists()
     assert (tmp_path / "2" / "assets.extra" / "labels.txt").exists()
 
@@ -206,4 +207,4 @@ def test_of_two_exports_at_once_one_is_published(tmp_path):
     (loser,) = [log for process, log in zip(processes, logs, strict=True) if process.exitcode]
     assert "there is something already" in loser.read_text()
     assert [path.name for path in served.iterdir()] == ["1"]
-    assert replay(served / "1", ["x"])["label"].tolist() == ["a"]
+    assert replay(served / "1", [{"text": "x"}])["label"].tolist() == ["a"]

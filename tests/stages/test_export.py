@@ -16,11 +16,13 @@ from kerasft.data.streams import collect_outputs
 from kerasft.errors import ExportError
 from kerasft.runs.folder import RunFolder
 from kerasft.serving.publishing import publish_saved_model, replay
-from kerasft.stages.export import _next_version, _sample_inputs, export
+from kerasft.stages.export import _next_version, export, sample_inputs
 from kerasft.tasks.answers import measure_probabilities
 from kerasft.tasks.classifier import stack_logits
 from kerasft.tasks.text_classification.serving import PROBES
 from kerasft.training.trained import load_trained
+
+INPUTS = [{"text": "a good film"}, {"text": "the soup was cold"}]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,9 @@ def publish(trained, destination: Path, expected) -> dict:
     return publish_saved_model(
         trained.task.serving_module(trained.model),
         destination,
-        ["a good film", "the soup was cold"],
+        INPUTS,
         expected,
+        measure=measure_probabilities,
         tolerance=1e-4,
         documents={"labels.txt": "x\n"},
     )
@@ -45,8 +48,8 @@ def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Pat
     bias.assign(bias.numpy() + np.float32([0.02, 0.0]))
     step = trained.task.build_step(other)
 
-    def expected(texts):
-        feed = trained.task.make_feed([{"text": text} for text in texts])
+    def expected(inputs):
+        feed = trained.task.make_feed(inputs)
         return trained.task.probabilities(stack_logits(collect_outputs(feed, step)))
 
     with pytest.raises(ExportError, match="differ from the model's by up to") as caught:
@@ -57,21 +60,21 @@ def test_a_model_that_changed_in_between_is_not_published(trained, tmp_path: Pat
 
 def test_probabilities_that_are_not_numbers_are_not_published(trained, tmp_path: Path, replay_here) -> None:
     with pytest.raises(ExportError, match="differ"):
-        publish(trained, tmp_path / "1", lambda texts: np.full((len(texts), 2), np.nan))
+        publish(trained, tmp_path / "1", lambda inputs: np.full((len(inputs), 2), np.nan))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_stands_there_is_not_overwritten(trained, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     with pytest.raises(ExportError, match="something already"):
-        publish(trained, tmp_path / "1", lambda texts: None)
+        publish(trained, tmp_path / "1", lambda inputs: None)
 
 
 def test_a_version_that_no_process_can_load_is_told(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"no graph")
     with pytest.raises(ExportError, match="a clean process cannot serve the export"):
-        replay(tmp_path / "1", ["a"])
+        replay(tmp_path / "1", INPUTS)
 
 
 def test_a_version_holds_the_model_its_labels_its_card_and_the_proof(tiny_run) -> None:
@@ -124,19 +127,20 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
 
     dataset = load_prepared_dataset(tiny_run.dataset)
     split = dataset.split("test")
-    assert _sample_inputs(dataset, "text", 3) == [split[0]["text"], split[11]["text"], split[23]["text"]]
-    assert _sample_inputs(dataset, "text", 500) == [split[index]["text"] for index in range(24)]
+    inputs = [{"text": split[index]["text"]} for index in range(24)]
+    assert sample_inputs(dataset, ["text"], 3) == [inputs[0], inputs[11], inputs[23]]
+    assert sample_inputs(dataset, ["text"], 500) == inputs
 
 
 def test_labels_in_another_order_are_not_published(trained, tmp_path: Path, replay_here) -> None:
-    def expected(texts):
-        return trained.task.probabilities(stack_logits(trained.answer([{"text": text} for text in texts])))
+    def expected(inputs):
+        return trained.task.probabilities(stack_logits(trained.answer(inputs)))
 
     with pytest.raises(ExportError, match="other labels"):
         publish_saved_model(
             trained.task.serving_module(trained.model),
             tmp_path / "1",
-            ["a good film", "the soup was cold"],
+            INPUTS,
             expected,
             measure=partial(measure_probabilities, label_names=trained.task.label_names[::-1]),
             tolerance=1e-4,

@@ -57,7 +57,7 @@ class ImageClassifierModule(tf.Module):
         return {"serving_default": self.serving_default}
 
 
-def draw_probes() -> list[bytes]:
+def draw_probes() -> list[dict[str, bytes]]:
     """Files that decoders stumble over, of every format that is read, and some that must be refused."""
     from PIL import Image
 
@@ -106,7 +106,7 @@ def draw_probes() -> list[bytes]:
     files.append(marked[:start] + marked[start + len(ADOBE) :])
     refused = [b"", b"no picture", _save(colour.resize((7, 7)), "PNG", {}), files[4][:-20], files[16][:200]]
     wide = files[4][:16] + (20_000).to_bytes(4, "big") * 2 + files[4][24:]
-    return [*files, *refused, wide]
+    return [{"image": file} for file in (*files, *refused, wide)]
 
 
 def _save(image: Any, format: str, options: dict[str, Any]) -> bytes:

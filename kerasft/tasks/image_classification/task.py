@@ -301,7 +301,7 @@ class ImageClassification(Classifier):
         varied = isinstance(feed, ImageFeed) and feed.is_varied
         return draw_varied(feed, self.label_names) if varied else None
 
-    def list_probes(self) -> list[bytes]:
+    def list_probes(self) -> list[dict[str, Any]]:
         return draw_probes()
 
     def explain_input(self) -> list[str]:

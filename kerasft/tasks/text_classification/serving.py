@@ -10,19 +10,22 @@ import tensorflow as tf
 from kerasft.tasks.served import answer_classes
 from kerasft.text.raw import refuse_texts
 
-PROBES = (
-    "",
-    " \t\n",
-    "Zażółć gęślą jaźń — İstanbul, naïve café",
-    "这部电影非常好看。",
-    "👩‍👩‍👧‍👦 👍🏽 loved it!!!",
-    "control\x00\x07 and\u200bzero width\ufeff",
-    "x" * 150,
-    "[CLS] [SEP] [MASK] [UNK] spelled out",
-    "word " * 2000,
-    b"no \xff\xfe UTF-8",
-    b"\xed\xa0\x80",
-    b"cut \xf0\x9f\x98",
+PROBES = tuple(
+    {"text": text}
+    for text in (
+        "",
+        " \t\n",
+        "Zażółć gęślą jaźń — İstanbul, naïve café",
+        "这部电影非常好看。",
+        "👩‍👩‍👧‍👦 👍🏽 loved it!!!",
+        "control\x00\x07 and\u200bzero width\ufeff",
+        "x" * 150,
+        "[CLS] [SEP] [MASK] [UNK] spelled out",
+        "word " * 2000,
+        b"no \xff\xfe UTF-8",
+        b"\xed\xa0\x80",
+        b"cut \xf0\x9f\x98",
+    )
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
 

@@ -139,7 +139,7 @@ class TextClassification(TextEncoderTask, Classifier):
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": example["text"], **super().record(example, prediction)}
 
-    def list_probes(self) -> list[str | bytes]:
+    def list_probes(self) -> list[dict[str, Any]]:
         return list(PROBES)
 
     def explain_input(self) -> list[str]:

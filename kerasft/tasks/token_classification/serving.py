@@ -13,19 +13,22 @@ from kerasft.text.spans.tags import TagRules
 from kerasft.text.spans.units import Units
 from kerasft.text.spans.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
 
-PROBES = (
-    "",
-    " \t\n",
-    "Zażółć gęślą jaźń — İstanbul, naïve café, Jose\u0301 e\u0301",
-    "彭小军认为,国内银行ABC2008",
-    "👩‍👩‍👧‍👦 👍🏽 met Ada in Zürich!!!",
-    "control\x00\x07 and\u200bzero width\ufeff",
-    "x" * 150,
-    "[CLS] [SEP] [MASK] [UNK] spelled out",
-    "A Place in Paris . " * 400,
-    b"no \xff\xfe UTF-8",
-    b"\xed\xa0\x80",
-    b"cut \xf0\x9f\x98",
+PROBES = tuple(
+    {"text": text}
+    for text in (
+        "",
+        " \t\n",
+        "Zażółć gęślą jaźń — İstanbul, naïve café, Jose\u0301 e\u0301",
+        "彭小军认为,国内银行ABC2008",
+        "👩‍👩‍👧‍👦 👍🏽 met Ada in Zürich!!!",
+        "control\x00\x07 and\u200bzero width\ufeff",
+        "x" * 150,
+        "[CLS] [SEP] [MASK] [UNK] spelled out",
+        "A Place in Paris . " * 400,
+        b"no \xff\xfe UTF-8",
+        b"\xed\xa0\x80",
+        b"cut \xf0\x9f\x98",
+    )
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
 _TOKENS_AT_ONCE = 8192

@@ -203,7 +203,7 @@ class TokenClassification(TextEncoderTask):
             )
         return differences, equal
 
-    def list_probes(self) -> list[str | bytes]:
+    def list_probes(self) -> list[dict[str, Any]]:
         return list(PROBES)
 
     def explain_input(self) -> list[str]:
