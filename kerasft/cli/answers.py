@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import html
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kerasft.cli.streams import get_direct
 from kerasft.cli.tables import is_terminal
-from kerasft.printable import format_json, make_line
+from kerasft.printable import format_json, make_line, make_printable
+
+if TYPE_CHECKING:
+    from kerasft.tasks.display import Display
 
 
 class Format(StrEnum):
@@ -117,15 +121,16 @@ class JsonLinesWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A table: the input, the answer, a column for each label's probability, what is to be said, other columns.
+    """A table: the inputs, the answer in the columns that its task has, remarks, the row's other columns.
 
     Text that a spreadsheet would take for a formula begins with an apostrophe; numbers stay numbers.
 
     Args:
         stream, flush_every, advance: as of any.
-        keys: those that an answer may have, in the order of their columns.
-        label_names: the classes: what the columns are that stand for the key `probabilities`.
-        others: the names of the input's other columns.
+        inputs: keys of what was asked.
+        display: of the answers.
+        remarks: keys of what is said besides the answer.
+        others: the names of the rows' other columns.
     """
 
     def __init__(
@@ -134,29 +139,27 @@ class CsvWriter(Writer):
         flush_every: int = 1,
         advance: Callable[[], Any] = lambda: None,
         *,
-        keys: Sequence[str],
-        label_names: Sequence[str] = (),
+        inputs: Sequence[str],
+        display: Display,
+        remarks: Sequence[str] = (),
         others: Iterable[str] = (),
     ):
         super().__init__(stream, flush_every, advance)
-        self._keys, self._labels, self._others = keys, label_names, list(others)
-        names = [name for key in keys for name in self._name_columns(key)]
+        self._inputs, self._display, self._remarks, self._others = inputs, display, remarks, list(others)
+        names = [*inputs, *display.list_columns(), *remarks]
         # what goes into a file is data; on a terminal it is shown
         self._table = csv.writer(stream if stream.isatty() else get_direct(stream), lineterminator="\n")
         self._write(merge_columns(dict.fromkeys(names), dict.fromkeys(self._others), names))
 
-    def _name_columns(self, key: str) -> list[str]:
-        return [f"probability_{label}" for label in self._labels] if key == "probabilities" else [key]
-
     def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        cells: list[Any] = []
-        for key in self._keys:
-            value = answer.get(key)
-            if key == "probabilities":
-                cells += [(value or {}).get(label) for label in self._labels]
-            else:
-                cells.append("|".join(value) if key == "labels" and value is not None else value)
-        self._write([*cells, *(columns.get(name) for name in self._others)])
+        self._write(
+            [
+                *(answer.get(key) for key in self._inputs),
+                *self._display.list_cells(answer),
+                *(answer.get(key) for key in self._remarks),
+                *(columns.get(name) for name in self._others),
+            ]
+        )
 
     def _write(self, cells: Iterable[Any]) -> None:
         self._table.writerow([guard_cell(cell) for cell in cells])
@@ -191,11 +194,11 @@ def guard_cell(value: Any) -> Any:
 
 
 class MarkedTextWriter(Writer):
-    """Texts with their entities marked: for a terminal, or as an HTML page.
+    """Texts in which what was found is marked: for a terminal, or as an HTML page.
 
     Args:
         stream, flush_every, advance: as of any.
-        types: of entities.
+        display: of the answers.
         as_page: whether it becomes HTML.
     """
 
@@ -205,34 +208,27 @@ class MarkedTextWriter(Writer):
         flush_every: int = 1,
         advance: Callable[[], Any] = lambda: None,
         *,
-        types: Sequence[str],
+        display: Display,
         as_page: bool,
     ):
         super().__init__(stream, flush_every, advance)
-        self._types, self._as_page = types, as_page
-        self._coloured = is_terminal(stream)
+        self._display, self._as_page = display, as_page
+        self._in_colour = is_terminal(stream)
 
     def write_all(self, answers: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
         if not self._as_page:
             return super().write_all(answers)
         from kerasft.plots.highlighting import PAGE, STYLE
 
-        self.stream.write(PAGE.format(title="Entities", style=STYLE))
+        self.stream.write(PAGE.format(title=html.escape(self._display.marked_title), style=STYLE))
         super().write_all(answers)
         self.stream.write("</body></html>\n")
 
     def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        from kerasft.plots.highlighting import highlight_html, highlight_text
-
         error = answer.get("error")
-        text, entities = answer.get("text") or "", answer.get("entities") or ()
         if self._as_page:
-            shown = highlight_html(f"({error})" if error else text, entities, self._types)
+            shown = html.escape(make_printable(f"({error})")) if error else self._display.mark_as_html(answer)
             self.stream.write(f'<p dir="auto">{shown}</p>\n')
             return
-        shown = (
-            f"({make_line(error)})"
-            if error
-            else highlight_text(text, entities, self._types, coloured=self._coloured)
-        )
+        shown = f"({make_line(error)})" if error else self._display.mark(answer, in_colour=self._in_colour)
         get_direct(self.stream).write(shown + "\n")

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import glob
 import heapq
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kerasft.cli.input_files import find_files
+from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
 
-Held = Literal["text", "image"]
-"""The key of a row's input."""
+if TYPE_CHECKING:
+    from kerasft.data.kinds.base import Kind
+
 TABLES = (".csv", ".tsv", ".jsonl")
 MAX_COLUMNS = 10_000
+Kinds = Mapping[str, "Kind"]
+"""An input's name → how its values are read. A model of several inputs is asked by objects or tables."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One input.
+    """What is asked of the model once.
 
     Args:
-        value: the text, or the picture's path; None where the row could not be read, or holds something else.
+        values: by the inputs' names: texts, files' paths, numbers; None where the row could not be read.
         columns: what else a table's row holds.
         where: `file:line`; empty for what was named on the command line.
         problem: why it cannot be used, where that is known already.
     """
 
-    value: Any
+    values: Mapping[str, Any] | None
     columns: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
     problem: str | None = None
@@ -46,13 +50,14 @@ class Source:
 
     Args:
         path: the file; None or `-` for standard input.
-        column: a table's column (name, or number from 0) or key that holds the text or path.
+        columns: the columns (name, or number from 0) or keys that hold the inputs, as `--column` gives them: `NAME`,
+            or where there are several inputs `INPUT=NAME` of some.
         header: whether the first row of a table names its columns.
         encoding: of its characters.
     """
 
     path: str | None = None
-    column: str | None = None
+    columns: Sequence[str] = ()
     header: bool = True
     encoding: str = "utf-8"
 
@@ -61,56 +66,109 @@ class Source:
         return self.path is not None and Path(self.path).suffix.lower() in TABLES
 
 
-def choose_rows(words: list[str], source: Source, held: Held = "text") -> Rows:
-    """The inputs; those of files are read while they are consumed.
+def name_inputs(kinds: Kinds, *, plural: bool = True) -> str:
+    """What messages call a row: `texts`, `pictures`, or where there are several inputs `examples`."""
+    noun = next(iter(kinds.values())).noun if len(kinds) == 1 else "example"
+    return f"{noun}s" if plural else noun
+
+
+def find_single_file(kinds: Kinds) -> str | None:
+    """The name of the only input, where that is a file."""
+    name = next(iter(kinds))
+    return name if len(kinds) == 1 and kinds[name].is_file else None
+
+
+def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
+    """The rows; those of files are read while they are consumed.
 
     Raises:
         ConfigError: there are none, or they come from two places.
-        DataError: no picture is where the words say; or (while reading) a file cannot be read.
+        DataError: no file is where the words say; or (while reading) a file cannot be read.
     """
-    inputs = "pictures" if held == "image" else "texts"
-    if words and source.path:
+    inputs, path_name = name_inputs(kinds), find_single_file(kinds)
+    if words and source.path is not None:
         raise ConfigError(
             f"{inputs.capitalize()} come from the command line and from --input.",
+            where="predict",
             fix="Give them in one place.",
         )
-    if source.column is not None and not source.is_table:
+    if source.columns and not source.is_table:
         raise ConfigError(
             "Only tables have columns.",
             where="--column",
             fix="Leave it out, or give a .csv, .tsv or .jsonl file by --input.",
         )
+    if words and path_name:
+        return [Row({path_name: path}) for path in find_files(words)]
     if words:
-        return find_pictures(words) if held == "image" else [Row(text) for text in words]
+        lines = [Row({"": word}, where=f"argument {number}") for number, word in enumerate(words, 1)]
+        return list(_read_values(lines, kinds))
     if source.path is None and sys.stdin.isatty():
-        given = "as file, folder or glob arguments" if held == "image" else 'as "…" arguments'
         raise ConfigError(
             f"There are no {inputs}.",
             where="predict",
-            fix=f"Give them {given}, by --input FILE, or by a pipe.",
+            fix=f"Give them {_describe_words(kinds)}, by --input FILE, or by a pipe.",
         )
-    rows, folder = _open_source(source, held)
-    return locate_pictures(rows, folder) if held == "image" else rows
+    rows, folder = _open_source(source, kinds)
+    return locate_files(rows, folder, kinds)
 
 
-def _open_source(source: Source, held: Held) -> tuple[Iterator[Row], Path]:
+def _describe_words(kinds: Kinds) -> str:
+    if find_single_file(kinds):
+        return "as file, folder or glob arguments"
+    return 'as "…" arguments' if len(kinds) == 1 else f"as '{show_object(kinds)}' arguments"
+
+
+def show_object(kinds: Kinds) -> str:
+    """A row of several inputs, as it is asked for."""
+    return "{" + ", ".join(f'"{name}": …' for name in kinds) + "}"
+
+
+def _read_values(lines: Iterable[Row], kinds: Kinds) -> Iterator[Row]:
+    """What lines or arguments mean: the only input's value, or an object with all of them."""
+    if len(kinds) == 1:
+        (name,) = kinds
+        for row in lines:
+            where = "" if row.where.startswith("argument ") else row.where
+            yield replace(row, values=row.values and {name: row.values[""]}, where=where)
+        return
+    from kerasft.data.kinds.fields import InvalidValue
+    from kerasft.data.sources.json_lines import read_object
+    from kerasft.data.sources.lines import Line
+
+    for row in lines:
+        if row.values is None:
+            yield row
+            continue
+        try:
+            values = read_object(Line(0, row.values[""], "", ""), [*kinds, ""])
+        except InvalidValue as error:
+            told = ": ".join(filter(None, (error.reason, error.detail)))
+            yield replace(row, values=None, problem=f"{told}; expected {show_object(kinds)}")
+        else:
+            yield _make_row(values, list(kinds), kinds, row.where)
+
+
+def _open_source(source: Source, kinds: Kinds) -> tuple[Iterator[Row], Path]:
     """The rows, and the folder that paths in them start from."""
     if source.path in (None, "-"):
-        return read_lines(sys.stdin.buffer, "standard input", held, source.encoding), Path()
+        lines = read_lines(sys.stdin.buffer, "standard input", kinds, source.encoding)
+        return _read_values(lines, kinds), Path()
     path = Path(str(source.path))
     if not os.path.isfile(path):
         raise DataError("There is no such file.", where=str(path))
-    rows = read_table(path, source, held) if source.is_table else _read_text_file(path, held, source.encoding)
-    return rows, path.parent
+    if source.is_table:
+        return read_table(path, source, kinds), path.parent
+    return _read_values(_read_text_file(path, kinds, source.encoding), kinds), path.parent
 
 
-def _read_text_file(path: Path, held: Held, encoding: str) -> Iterator[Row]:
+def _read_text_file(path: Path, kinds: Kinds, encoding: str) -> Iterator[Row]:
     with open(path, "rb") as stream:
-        yield from read_lines(stream, str(path), held, encoding)
+        yield from read_lines(stream, str(path), kinds, encoding)
 
 
-def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str = "utf-8") -> Iterator[Row]:
-    """One text or path a line, an empty one where the line is empty: answers keep their line's number.
+def read_lines(stream: BinaryIO, name: str, kinds: Kinds, encoding: str = "utf-8") -> Iterator[Row]:
+    """Each line, under no name, an empty one where the line is empty: answers keep their line's number.
 
     A line that the encoding does not allow has a problem; paths may hold any bytes.
 
@@ -120,7 +178,7 @@ def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str =
     from kerasft.data.sources.lines import MAX_LINE_BYTES
 
     codec = _check_encoding(encoding)
-    errors = "surrogateescape" if held == "image" and codec == "utf-8" else "strict"
+    errors = "surrogateescape" if find_single_file(kinds) and codec == "utf-8" else "strict"
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
         where = f"{name}:{number}"
         if len(line) > MAX_LINE_BYTES:
@@ -132,7 +190,7 @@ def read_lines(stream: BinaryIO, name: str, held: Held = "text", encoding: str =
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:
-            yield Row(line.decode(codec, errors).rstrip("\r\n"), where=where)
+            yield Row({"": line.decode(codec, errors).rstrip("\r\n")}, where=where)
         except UnicodeDecodeError as error:
             told = f"byte 0x{line[error.start]:02X} is not {encoding.upper()}: --encoding names the file's"
             yield Row(None, where=where, problem=told)
@@ -147,23 +205,23 @@ def _check_encoding(encoding: str) -> str:
         raise ConfigError(f"It cannot be used: {error}.", where="--encoding") from error
 
 
-def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]:
+def read_table(path: Path, source: Source, kinds: Kinds) -> Iterator[Row]:
     """The rows of a CSV, TSV or JSON lines file, read as in training, with all their columns.
 
     Raises:
-        DataError: the column is not there, or the file as a whole cannot be read.
+        DataError: a column is not there, or the file as a whole cannot be read.
     """
-    from kerasft.data.kinds.fields import Field
     from kerasft.data.sources import SourceFile, read_rows
 
     _check_encoding(source.encoding)
-    config, fields = _describe_table(path, source, held), [Field(held, held), Field("", held)]
+    config = _describe_table(path, source, kinds)
+    fields = [Field(name, "part") for name in (*kinds, "")]
     batches = read_rows(SourceFile(path, str(path)), config, fields)
-    used = config.columns[held]
-    while (batch := _next_batch(batches)) is not None:
+    used = list(config.columns.values())
+    while (batch := _next_batch(batches, len(kinds) > 1)) is not None:
         good = (
-            (number, _make_row(value, whole, used, f"{path}:{number}"))
-            for number, (value, whole) in zip(batch.rows, batch.values, strict=True)
+            (number, _make_row(values, used, kinds, f"{path}:{number}"))
+            for number, values in zip(batch.rows, batch.values, strict=True)
         )
         bad = (
             (reject.row, Row(None, where=f"{path}:{reject.row}", problem=_describe_reject(reject)))
@@ -173,15 +231,15 @@ def read_table(path: Path, source: Source, held: Held = "text") -> Iterator[Row]
             yield row
 
 
-def list_columns(source: Source, held: Held) -> list[str]:
-    """The names of a table's columns besides the one that is used; JSON lines are read through for them.
+def list_columns(source: Source, kinds: Kinds) -> list[str]:
+    """The names of a table's columns besides those that are used; JSON lines are read through for them.
 
     Raises:
         DataError: as `read_table`; or there are too many for a table.
     """
     names: dict[str, None] = {}
     path = Path(str(source.path))
-    for row in read_table(path, source, held):
+    for row in read_table(path, source, kinds):
         names |= dict.fromkeys(row.columns)
         if path.suffix.lower() != ".jsonl" and row.problem is None:
             break
@@ -194,36 +252,62 @@ def list_columns(source: Source, held: Held) -> list[str]:
     return list(names)
 
 
-def _describe_table(path: Path, source: Source, held: Held) -> Any:
+def _describe_table(path: Path, source: Source, kinds: Kinds) -> Any:
     from kerasft.data.config import CsvSource, JsonLinesSource
 
-    place: Any = source.column if source.column is not None else (held if source.header else 0)
-    suffix = path.suffix.lower()
-    if suffix == ".jsonl":
-        return JsonLinesSource(
-            format="jsonl", path=str(path), columns={held: str(place)}, encoding=source.encoding
-        )
-    if isinstance(place, str) and place.isdecimal():
-        place = int(place)
+    is_csv = path.suffix.lower() != ".jsonl"
+    columns: dict[str, Any] = {
+        name: name if source.header or not is_csv else number for number, name in enumerate(kinds)
+    }
+    columns |= _read_columns(source.columns, kinds)
+    if not is_csv:
+        return JsonLinesSource(format="jsonl", path=str(path), columns=columns, encoding=source.encoding)
     return CsvSource(
         format="csv",
         path=str(path),
-        delimiter="\t" if suffix == ".tsv" else ",",
+        delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
         header=source.header,
-        columns={held: place},
+        columns={name: int(place) if str(place).isdecimal() else place for name, place in columns.items()},
         encoding=source.encoding,
     )
 
 
-def _make_row(value: Any, whole: Mapping[str, Any], used: str | int, where: str) -> Row:
-    if isinstance(used, int):
-        used = list(whole)[used]
-    columns = {name: cell for name, cell in whole.items() if name != used}
-    if isinstance(value, str):
-        return Row(value, columns, where)
-    from kerasft.printable import format_json
+def _read_columns(given: Sequence[str], kinds: Kinds) -> dict[str, str]:
+    """An input's name → the column that `--column` gives it."""
+    if len(kinds) == 1:
+        if len(given) > 1:
+            raise ConfigError(
+                f"The model has one input, and {len(given)} columns are named.",
+                where="--column",
+                fix="Name one.",
+            )
+        return dict(zip(kinds, given, strict=False))
+    columns: dict[str, str] = {}
+    for pair in given:
+        name, equals, column = pair.partition("=")
+        if not equals or name not in kinds or name in columns:
+            raise ConfigError(
+                f"The model has several inputs: {', '.join(kinds)}.",
+                where=f"--column {pair}",
+                fix=" ".join(f"--column {name}=NAME" for name in kinds) + " names the column of each.",
+            )
+        columns[name] = column
+    return columns
 
-    return Row(None, columns, where, f"not a string but {format_json(value)[:100]}")
+
+def _make_row(values: Sequence[Any], used: Sequence[str | int], kinds: Kinds, where: str) -> Row:
+    """A row of the inputs' values and, behind them, the whole row, of which some columns are used."""
+    *given, whole = values
+    names = list(whole)
+    taken = {names[place] if isinstance(place, int) else place for place in used}
+    columns = {name: cell for name, cell in whole.items() if name not in taken}
+    for value, (name, kind) in zip(given, kinds.items(), strict=True):
+        if kind.column_of != "anything" and not isinstance(value, str):
+            from kerasft.printable import format_json
+
+            told = f"not a string but {format_json(value)[:100]}"
+            return Row(None, columns, where, told if len(kinds) == 1 else f"{name}: {told}")
+    return Row(dict(zip(kinds, given, strict=True)), columns, where)
 
 
 def _describe_reject(reject: Any) -> str:
@@ -231,14 +315,15 @@ def _describe_reject(reject: Any) -> str:
     return f"{told}; --encoding names the file's" if told.startswith("invalid ") else told
 
 
-def _next_batch(batches: Iterator[Any]) -> Any:
+def _next_batch(batches: Iterator[Any], has_several: bool) -> Any:
     """The next one; what a config's keys would mend, this command's options do."""
     try:
         return next(batches, None)
     except DataError as error:
+        pair = "INPUT=" if has_several else ""
         fixes = {
-            "columns: {": "Name the column: --column NAME; by its number, from 0, in a file without a header: "
-            "--no-header --column 0.",
+            "columns: {": f"Name the column: --column {pair}NAME; by its number, from 0, in a file without a header: "
+            f"--no-header --column {pair}0.",
             "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
             "Set encoding to": "Name the file's encoding: --encoding NAME.",
         }
@@ -248,54 +333,15 @@ def _next_batch(batches: Iterator[Any]) -> Any:
         raise DataError(error.what, where=error.where, fix=fix) from error
 
 
-def find_pictures(words: Iterable[str]) -> list[Row]:
-    """A row for each file that the words mean, in their order, each once.
+def locate_files(rows: Iterable[Row], folder: Path, kinds: Kinds) -> Iterator[Row]:
+    """The rows with files' paths that start from the folder of their list, as those of training data do.
 
-    A folder stands for all files in it and below, sorted, without hidden ones. A file that is not there is left for its
-    own answer to say.
-
-    Raises:
-        DataError: a folder holds no files, a glob matches none, or none of the files is there.
+    Where files are all that is asked about, empty lines are left out.
     """
-    found: dict[str, None] = {}
-    for word in words:
-        if os.path.isdir(word):
-            matches = _list_files(word)
-            told = "There are no files in it."
-        elif glob.has_magic(word) and not os.path.lexists(word):
-            expanded = sorted(glob.glob(word, recursive=True))
-            matches = [
-                path for name in expanded for path in (_list_files(name) if os.path.isdir(name) else [name])
-            ]
-            told = "It matches no files."
-        else:
-            matches, told = [word], ""
-        if not matches:
-            raise DataError(
-                told, where=word, fix="Name picture files, folders with some, or globs in quotes."
-            )
-        found |= dict.fromkeys(matches)
-    if not any(os.path.lexists(path) for path in found):
-        others = f", nor {len(found) - 1:,} others" if len(found) > 1 else ""
-        raise DataError(
-            f"There is no such file{others}.",
-            where=next(iter(found)),
-            fix="Name picture files, folders with some, or globs in quotes.",
-        )
-    return [Row(path) for path in found]
-
-
-def _list_files(folder: str) -> list[str]:
-    from kerasft.data.sources.paths import SourceFile, list_members
-
-    return [str(path) for path in list_members(SourceFile(Path(folder), folder))]
-
-
-def locate_pictures(rows: Iterable[Row], folder: Path) -> Iterator[Row]:
-    """The pictures of a list, whose paths start from its folder, as those of training data do; empty lines are left
-    out."""
+    names, only = [name for name, kind in kinds.items() if kind.is_file], find_single_file(kinds)
     for row in rows:
-        if row.value is None:
+        if row.values is None or not names:
             yield row
-        elif row.value.strip():
-            yield Row(str(folder / row.value), row.columns, row.where)
+        elif only is None or row.values[only].strip():
+            paths = {name: str(folder / row.values[name]) for name in names}
+            yield replace(row, values={**row.values, **paths})

@@ -1,19 +1,25 @@
-"""predict: answers for new texts or pictures, in their order, through the published Keras model."""
+"""predict: answers for new examples, in their order, through the published Keras model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.runs.folder import RunFolder
+from kerasft.tasks import load_display
 
-WINDOW = 1024
-"""Texts read ahead, so that those of like length share a batch; answers come in the input's order all the same."""
-PICTURES_AHEAD = 64
-MAX_HELD_BYTES = 256 << 20
-"""Pictures read ahead, and the bytes from which on no more are."""
+if TYPE_CHECKING:
+    from kerasft.data.kinds.base import Kind
+    from kerasft.tasks.display import Display
+
+ROWS_AHEAD = 1024
+"""Rows read ahead, so that those of like length share a batch; answers come in the rows' order all the same."""
+FILES_AHEAD = 64
+MAX_BYTES_AHEAD = 256 << 20
+"""Rows read ahead where they name files, and the bytes from which on no more are."""
 
 
 class Predictor:
@@ -21,7 +27,7 @@ class Predictor:
 
     Args:
         run: the run folder.
-        batch_size: texts or pictures a batch.
+        batch_size: rows a batch.
         config: what is asked for; None: as it was trained.
 
     Raises:
@@ -40,37 +46,39 @@ class Predictor:
         return self._trained.model
 
     @property
-    def label_names(self) -> tuple[str, ...]:
-        """The classes, in the order of the model's outputs."""
-        return self._trained.task.label_names
+    def kinds(self) -> Mapping[str, Kind]:
+        """What a row must hold, by name: how a text, a picture's path or a number under it is read."""
+        return self._trained.task.input_kinds
 
-    @property
-    def held(self) -> str:
-        """What a row must hold: `text`, or `image`, a picture's path."""
-        return self._trained.task.config.inputs[0].name
+    @cached_property
+    def display(self) -> Display:
+        """How answers are shown."""
+        task = self._trained.task
+        return load_display(task.config.type)(task.config, task.label_names)
 
     def predict(
         self,
         rows: Iterable[Mapping[str, Any]],
-        window: int | None = None,
+        rows_ahead: int | None = None,
         *,
         refuse: Callable[[Mapping[str, Any], DataError], Any] | None = None,
         look: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Answers as they are ready: each row with `label` and `probabilities` put beside what it held.
+        """Answers as they are ready: each row with what the model says of it put beside what it held.
 
         Args:
-            rows: each holds `text`, or `image`, the path of a picture.
-            window: rows read ahead; by default 1,024 texts or 64 pictures.
+            rows: each holds the model's inputs: a text under `text`, or a picture's path under `image`, say.
+            rows_ahead: rows read ahead; by default 1,024, or 64 where they name files.
             refuse: told of a row that cannot be used, whose answer then is an `error` in its place; by default it
                 is raised.
             look: shown each row that has an answer, what was read of it, and the answer.
 
         Raises:
-            DataError: a row's text is no string, or its picture cannot be used.
+            DataError: a row lacks an input, or it cannot be used.
         """
-        window = window or (WINDOW if self.held == "text" else PICTURES_AHEAD)
-        for chunk in self._read_ahead(rows, window, refuse):
+        names_files = any(kind.is_file for kind in self.kinds.values())
+        rows_ahead = rows_ahead or (FILES_AHEAD if names_files else ROWS_AHEAD)
+        for chunk in self._read_ahead(rows, rows_ahead, refuse):
             examples = [read for _, read in chunk if not isinstance(read, DataError)]
             answers = iter(self._answer(examples))
             for row, read in chunk:
@@ -95,17 +103,17 @@ class Predictor:
     def _read_ahead(
         self,
         rows: Iterable[Mapping[str, Any]],
-        window: int,
+        rows_ahead: int,
         refuse: Callable[[Mapping[str, Any], DataError], Any] | None,
     ) -> Iterator[list[tuple[Mapping[str, Any], dict[str, Any] | DataError]]]:
         """Rows and what was read of them, so many at once; fewer where they are large."""
         chunk: list[tuple[Mapping[str, Any], dict[str, Any] | DataError]] = []
-        held_bytes = 0
+        bytes_ahead = 0
         for number, row in enumerate(rows, 1):
             read: dict[str, Any] | DataError
             try:
                 read = self._trained.task.read_input(row)
-                held_bytes += len(read[self.held])
+                bytes_ahead += sum(_measure(read[name]) for name in self.kinds)
             except DataError as error:
                 if refuse is None:
                     told = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
@@ -113,8 +121,13 @@ class Predictor:
                 refuse(row, error)
                 read = error
             chunk.append((row, read))
-            if len(chunk) == window or held_bytes > MAX_HELD_BYTES:
+            if len(chunk) == rows_ahead or bytes_ahead > MAX_BYTES_AHEAD:
                 yield chunk
-                chunk, held_bytes = [], 0
+                chunk, bytes_ahead = [], 0
         if chunk:
             yield chunk
+
+
+def _measure(value: Any) -> int:
+    """Bytes that a value takes, roughly."""
+    return len(value) if isinstance(value, str | bytes) else 8

@@ -97,13 +97,45 @@ class Display:
     """Whether examples differ in length, so that some of a batch is padding."""
     record_schema: ClassVar[Any] = dict[str, Any]
     """Of a line of predictions/<split>.jsonl, for pydantic."""
+    can_draw: ClassVar[bool] = False
+    """Whether answers can be drawn onto copies of their pictures."""
+    can_mark: ClassVar[bool] = False
+    """Whether what answers name can be marked in their texts."""
+    marked_title: ClassVar[str] = "Answers"
+    """Of a page of marked texts."""
 
     def __init__(self, config: Any, label_names: Sequence[str] = ()):
         self.config, self.label_names = config, tuple(label_names)
 
+    # The report
+
     def show(self, measured: Measured) -> Shown:
         """What the report says of a split."""
         return Shown()
+
+    # Answers of `predict`
+
+    def list_columns(self) -> list[str]:
+        """What a table of answers has as columns, the inputs' own aside."""
+        return list(self.config.answer_keys)
+
+    def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
+        """An answer in these columns; None where it has nothing there. Lists and sections become JSON."""
+        return [answer.get(key) for key in self.config.answer_keys]
+
+    def draw(self, picture: Any, answer: Mapping[str, Any]) -> Any:
+        """A copy of a picture, `PIL.Image.Image`, with the answer drawn on or below it; only where `can_draw`."""
+        raise NotImplementedError
+
+    def mark(self, answer: Mapping[str, Any], *, in_colour: bool) -> str:
+        """An answer's text for a terminal, with what was found in it marked; only where `can_mark`."""
+        raise NotImplementedError
+
+    def mark_as_html(self, answer: Mapping[str, Any]) -> str:
+        """The same as HTML."""
+        raise NotImplementedError
+
+    # Commands
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
         """(caption, command) pairs that ask the trained model.
@@ -152,6 +184,16 @@ class PictureDisplay(Display):
 
     noun = "picture"
     has_lengths = False
+    can_draw = True
+
+    def draw(self, picture: Any, answer: Mapping[str, Any]) -> Any:
+        from kerasft.plots.sheets import draw_label
+
+        return draw_label(picture, self.caption(answer))
+
+    def caption(self, answer: Mapping[str, Any]) -> str:
+        """A line that says what was answered, to stand below a picture."""
+        raise NotImplementedError
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
         asked = f"kerasft predict {shlex.quote(run)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.calibration import build_calibration_figure
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.plots.distributions import build_score_histogram_figure
-from kerasft.plots.style import figure_to_svg
+from kerasft.plots.style import figure_to_svg, shorten_label
 from kerasft.plots.wording import format_interval, format_percent, name_label, quote_label
 from kerasft.tasks.display import Display, Figures, Measured, Section, Shown, Statement, Tone
 from kerasft.tasks.display_examples import FOLDER, Pictures, ShownExamples, build_labels_section, show_example
@@ -48,6 +48,16 @@ class OneLabelDisplay(Display):
     """Of classifiers that give each example the most probable of some classes."""
 
     record_schema = Prediction
+
+    def list_columns(self) -> list[str]:
+        return ["label", *list_probability_columns(self.label_names)]
+
+    def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
+        return [answer.get("label"), *list_probabilities(answer, self.label_names)]
+
+    def caption(self, answer: Mapping[str, Any]) -> str:
+        """The label, and how sure it is."""
+        return format_labels(answer, [answer["label"]])
 
     def show(self, measured: Measured) -> Shown:
         index = {name: number for number, name in enumerate(self.label_names)}
@@ -128,6 +138,23 @@ class OneLabelDisplay(Display):
         return Section(
             heading="The worst mistakes", template="section_mistakes.html", data=data, folder=FOLDER
         )
+
+
+def list_probability_columns(label_names: Sequence[str]) -> list[str]:
+    """A column for each label's probability."""
+    return [f"probability_{label}" for label in label_names]
+
+
+def list_probabilities(answer: Mapping[str, Any], label_names: Sequence[str]) -> list[float | None]:
+    """What stands in them; None where there is no answer."""
+    probabilities = answer.get("probabilities") or {}
+    return [probabilities.get(label) for label in label_names]
+
+
+def format_labels(answer: Mapping[str, Any], labels: Sequence[str]) -> str:
+    """Labels with their probabilities, for people."""
+    probabilities = answer["probabilities"]
+    return ", ".join(f"{shorten_label(label)}  {100 * probabilities[label]:.1f}\u202f%" for label in labels)
 
 
 def show_inputs(display: Display, measured: Measured, texts: Sequence[str]) -> dict[str, Any]:

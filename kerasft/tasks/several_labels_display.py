@@ -13,7 +13,14 @@ from kerasft.metrics.multi_label import THRESHOLD, compute_example_multi_label_l
 from kerasft.plots.wording import format_percent, name_label, quote_label
 from kerasft.tasks.display import Display, Measured, Section, Shown, Statement
 from kerasft.tasks.display_examples import FOLDER, ShownExamples, build_labels_section, show_example
-from kerasft.tasks.one_label_display import Probability, show_inputs, tell_accuracy
+from kerasft.tasks.one_label_display import (
+    Probability,
+    format_labels,
+    list_probabilities,
+    list_probability_columns,
+    show_inputs,
+    tell_accuracy,
+)
 
 
 class SeveralLabelsPrediction(pydantic.BaseModel):
@@ -42,6 +49,18 @@ class SeveralLabelsDisplay(Display):
     """Of classifiers that give each example any number of classes."""
 
     record_schema = SeveralLabelsPrediction
+
+    def list_columns(self) -> list[str]:
+        return ["labels", *list_probability_columns(self.label_names)]
+
+    def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
+        labels = answer.get("labels")
+        joined = None if labels is None else "|".join(labels)
+        return [joined, *list_probabilities(answer, self.label_names)]
+
+    def caption(self, answer: Mapping[str, Any]) -> str:
+        """The labels, and how sure each is."""
+        return format_labels(answer, answer["labels"]) or "none"
 
     def show(self, measured: Measured) -> Shown:
         index = {name: number for number, name in enumerate(self.label_names)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.fields import Field
 from kerasft.errors import DataError
 
@@ -15,7 +16,8 @@ from kerasft.errors import DataError
 class KnownAnswers:
     """A trained task that answers `good` to all that has a g in it."""
 
-    config = SimpleNamespace(inputs=(Field("text", "text"),))
+    config = SimpleNamespace(type="text_classification", inputs=(Field("text", "text"),))
+    input_kinds = {"text": load_kind(Field("text", "text"))}  # noqa: RUF012
     label_names = ("bad", "good")
 
     def read_input(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,10 @@ from kerasft.cli.answers import (
     guard_cell,
     open_output,
 )
+from kerasft.tasks.display import Display
+from kerasft.tasks.one_label_display import OneLabelDisplay
+from kerasft.tasks.several_labels_display import SeveralLabelsDisplay
+from kerasft.tasks.token_classification.display import TokenClassificationDisplay
 
 KEYS = ["text", "label", "probabilities", "note", "error"]
 ANSWERS: list[dict[str, Any]] = [
@@ -39,11 +43,27 @@ class Terminal(io.StringIO):
         return True
 
 
+class Labels(OneLabelDisplay):
+    def __init__(self, *names: str):
+        super().__init__(None, names)
+
+
+class SeveralLabels(SeveralLabelsDisplay):
+    def __init__(self, *names: str):
+        super().__init__(None, names)
+
+
+class Entities(TokenClassificationDisplay):
+    def __init__(self, *types: str):
+        super().__init__(None, types)
+
+
 def write_table(
-    answers: list[dict[str, Any]], columns: list[dict[str, Any]], keys: list[str], **options: Any
+    answers: list[dict[str, Any]], columns: list[dict[str, Any]], display: Display, **options: Any
 ) -> list[list[str]]:
     stream = io.StringIO()
-    CsvWriter(stream, keys=keys, **options).write_all(zip(answers, columns, strict=True))
+    options = {"inputs": ["text"], "remarks": ["note", "error"], **options}
+    CsvWriter(stream, display=display, **options).write_all(zip(answers, columns, strict=True))
     return list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
 
 
@@ -69,14 +89,14 @@ def test_a_column_named_like_an_answers_key_is_not_lost() -> None:
     kept = {"input_label": "1", "input_input_label": 2, "input_error": None, "id": 3}
     assert json.loads(stream.getvalue()) == {**ANSWERS[0], **kept}
     header, row = write_table(
-        [ANSWERS[0]], [columns], KEYS, label_names=("no", "yes"), others=["id", "label", "probability_no"]
+        [ANSWERS[0]], [columns], Labels("no", "yes"), others=["id", "label", "probability_no"]
     )
     assert header[-3:] == ["id", "input_label", "input_probability_no"]
     assert row[-3:] == ["3", "1", ""]
 
 
 def test_csv_has_a_column_for_each_label() -> None:
-    rows = write_table(ANSWERS, [{}, {}], KEYS, label_names=("no", "yes"))
+    rows = write_table(ANSWERS, [{}, {}], Labels("no", "yes"))
     assert rows[0] == ["text", "label", "probability_no", "probability_yes", "note", "error"]
     assert rows[2] == ["ü\n", "no", "0.5000001", "0.4999999", "", ""]
 
@@ -87,8 +107,8 @@ def test_a_table_of_pictures_has_a_column_for_what_is_wrong() -> None:
         {"image": "y.jpg", "labels": ["a", "b"], "probabilities": {"a": 0.75, "b": 0.75}},
         {"image": "z.jpg", "labels": [], "probabilities": {"a": 0.25, "b": 0.25}},
     ]
-    keys = ["image", "labels", "probabilities", "error"]
-    assert write_table(answers, [{}] * 3, keys, label_names=("a", "b")) == [
+    display = SeveralLabels("a", "b")
+    assert write_table(answers, [{}] * 3, display, inputs=["image"], remarks=["error"]) == [
         ["image", "labels", "probability_a", "probability_b", "error"],
         ["x.jpg", "", "", "", "cut short: the PNG has 3 bytes"],
         ["y.jpg", "a|b", "0.75", "0.75", ""],
@@ -118,7 +138,7 @@ def test_no_cell_is_a_formula_and_numbers_stay(value: Any, cell: Any) -> None:
 
 def test_all_text_cells_are_guarded_also_the_header() -> None:
     answer = {"text": "=a", "label": "@b", "error": "+c"}
-    rows = write_table([answer], [{"=d": "-e"}], ["text", "label", "error"], others=["=d"])
+    rows = write_table([answer], [{"=d": "-e"}], Labels(), remarks=["error"], others=["=d"])
     assert rows == [["text", "label", "error", "'=d"], ["'=a", "'@b", "'+c", "'-e"]]
 
 
@@ -127,7 +147,7 @@ def test_marked_texts_tell_of_what_could_not_be_read(as_page: bool) -> None:
     stream = io.StringIO()
     entity = {"text": "\x9bAda", "start": 0, "end": 4, "type": "\x1bperson"}
     answers = [({"text": "\x9bAda", "entities": [entity]}, {}), ({"text": None, "error": "no\x1btext"}, {})]
-    MarkedTextWriter(stream, types=["\x1bperson"], as_page=as_page).write_all(answers)
+    MarkedTextWriter(stream, display=Entities("\x1bperson"), as_page=as_page).write_all(answers)
     shown = stream.getvalue()
     assert r"(no\x1btext)" in shown
     assert r"\x9bAda" in shown

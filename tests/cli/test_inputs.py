@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kerasft.cli.inputs import Source, choose_rows, find_pictures
+from kerasft.cli.input_files import find_files
+from kerasft.cli.inputs import Source, choose_rows
+from kerasft.data.kinds import load_kind
+from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
+
+TEXTS = {"text": load_kind(Field("text", "text"))}
+PICTURES = {"image": load_kind(Field("image", "image"))}
+PAIRS = {name: load_kind(Field(name, "text")) for name in ("first", "second")}
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def find(*words: str) -> list[str]:
-    return [row.value for row in find_pictures(words)]
+    return find_files(words)
 
 
 def test_a_folder_stands_for_all_that_is_not_hidden_in_it(photos: Path) -> None:
@@ -71,29 +79,88 @@ def test_where_nothing_is_meant_that_is_said(photos: Path, words: list[str], mes
 def test_paths_of_a_list_start_from_its_folder(photos: Path, name: str, text: str) -> None:
     path = photos / "photos" / name
     path.write_text(text)
-    rows = choose_rows([], Source(f"photos/{name}"), "image")
-    assert [row.value for row in rows] == ["photos/a.png", "photos/sub/c.jpg"]
+    rows = choose_rows([], Source(f"photos/{name}"), PICTURES)
+    assert [row.values["image"] for row in rows] == ["photos/a.png", "photos/sub/c.jpg"]
 
 
 def test_absolute_paths_of_a_list_stay(photos: Path) -> None:
     (photos / "list.csv").write_text(f"file\n{photos}/photos/a.png\n")
-    rows = choose_rows([], Source("list.csv", "file"), "image")
-    assert [row.value for row in rows] == [f"{photos}/photos/a.png"]
+    rows = choose_rows([], Source("list.csv", ["file"]), PICTURES)
+    assert [row.values["image"] for row in rows] == [f"{photos}/photos/a.png"]
 
 
 def test_pictures_come_from_one_place(photos: Path) -> None:
     with pytest.raises(ConfigError, match="Pictures come from the command line and from --input"):
-        choose_rows(["a.jpg"], Source("list.txt"), "image")
+        choose_rows(["a.jpg"], Source("list.txt"), PICTURES)
 
 
 def test_a_column_that_is_not_there_is_named_by_the_commands_options(tmp_path: Path) -> None:
     table = tmp_path / "new.csv"
     table.write_text("review,rating\ngood,1\n")
     with pytest.raises(DataError, match="no column 'text'") as caught:
-        list(choose_rows([], Source(str(table))))
+        list(choose_rows([], Source(str(table)), TEXTS))
     assert "--column NAME" in str(caught.value.fix)
     assert "columns:" not in str(caught.value.fix)
     table.write_text("text\trating\ngood\t1\n")
     with pytest.raises(DataError, match="one column") as caught:
-        list(choose_rows([], Source(str(table))))
+        list(choose_rows([], Source(str(table)), TEXTS))
     assert "tabs those of a .tsv" in str(caught.value.fix)
+
+
+def read_pairs(*words: str, source: Source | None = None) -> list[tuple[Any, str | None]]:
+    return [(row.values, row.problem) for row in choose_rows(list(words), source or Source(), PAIRS)]
+
+
+def test_several_inputs_are_an_object_each() -> None:
+    rows = choose_rows(['{"first": "a", "second": "b", "id": 3}'], Source(), PAIRS)
+    assert [(row.values, row.columns) for row in rows] == [({"first": "a", "second": "b"}, {"id": 3})]
+    (wrong, number, missing, broken) = read_pairs(
+        "a text", '{"first": 1, "second": "b"}', '{"first": "a"}', '{"first"'
+    )
+    assert wrong[0] is None
+    assert "broken JSON" in wrong[1]
+    assert '{"first": …, "second": …}' in wrong[1]
+    assert number == (None, "first: not a string but 1")
+    assert "no 'second'" in missing[1]
+    assert "broken JSON" in broken[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pairs.jsonl", '{"first": "a", "second": "b", "n": 1}\n{"first": "c", "second": "d", "n": 2}\n'),
+        ("pairs.txt", '{"first": "a", "second": "b", "n": 1}\n{"first": "c", "second": "d", "n": 2}\n'),
+        ("pairs.csv", "n,second,first\n1,b,a\n2,d,c\n"),
+        ("pairs.tsv", "n\tsecond\tfirst\n1\tb\ta\n2\td\tc\n"),
+    ],
+)
+def test_several_inputs_are_read_from_files(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    rows = list(choose_rows([], Source(str(path)), PAIRS))
+    assert [row.values for row in rows] == [{"first": "a", "second": "b"}, {"first": "c", "second": "d"}]
+    assert [{name: str(value) for name, value in row.columns.items()} for row in rows] == [
+        {"n": "1"},
+        {"n": "2"},
+    ]
+
+
+def test_each_of_several_inputs_may_have_a_column_of_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("x,second,y\n1,b,a\n")
+    assert read_pairs(source=Source(str(path), ["first=y"])) == [({"first": "a", "second": "b"}, None)]
+    assert read_pairs(source=Source(str(path), ["first=2", "second=1"], header=False))[1] == (
+        {"first": "a", "second": "b"},
+        None,
+    )
+    for wrong in (["y"], ["third=y"], ["first=y", "first=x"]):
+        with pytest.raises(ConfigError, match="several inputs: first, second") as caught:
+            read_pairs(source=Source(str(path), wrong))
+        assert "--column first=NAME --column second=NAME" in str(caught.value.fix)
+
+
+def test_one_input_has_one_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n1,b\n")
+    with pytest.raises(ConfigError, match="one input, and 2 columns"):
+        list(choose_rows([], Source(str(path), ["x", "y"]), TEXTS))

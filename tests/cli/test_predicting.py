@@ -13,17 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from known_answers import answer_without_a_model
 
-from kerasft.cli.inputs import Source, choose_rows, list_columns
+from kerasft.cli.inputs import Row, Source, choose_rows, list_columns
 from kerasft.cli.main import main
 from kerasft.cli.predicting import split_overrides
+from kerasft.data.kinds import load_kind
+from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
 
 SECTIONS = tuple(ExperimentConfig.model_fields)
 
 
-def read(path: Path, column: str | None = None, header: bool = True) -> list[str]:
-    return [row.value for row in choose_rows([], Source(str(path), column, header))]
+TEXTS = {"text": load_kind(Field("text", "text"))}
+PICTURES = {"image": load_kind(Field("image", "image"))}
+
+
+def get_text(row: Row) -> str | None:
+    return None if row.values is None else row.values["text"]
+
+
+def read(path: Path, column: str | None = None, header: bool = True) -> list[str | None]:
+    columns = [] if column is None else [column]
+    return [get_text(row) for row in choose_rows([], Source(str(path), columns, header), TEXTS)]
 
 
 def make(name: str, text: str, tmp_path: Path) -> Path:
@@ -90,8 +101,8 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(
 ):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    rows = list(choose_rows([], Source(str(path))))
-    assert [row.value for row in rows] == ["a", None, "c"]
+    rows = list(choose_rows([], Source(str(path)), TEXTS))
+    assert [get_text(row) for row in rows] == ["a", None, "c"]
     line = 3 if name.endswith("csv") else 2
     assert rows[1].where == f"{path}:{line}"
     assert problem.lower() in str(rows[1].problem).lower()
@@ -102,17 +113,19 @@ def test_a_file_is_read_in_its_encoding(tmp_path: Path, name: str):
     path = tmp_path / name
     line = {"a.txt": "café\n", "a.csv": "text\ncafé\n", "a.jsonl": '{"text": "café"}\n'}[name]
     path.write_bytes(line.encode("latin-1"))
-    assert [row.value for row in choose_rows([], Source(str(path), encoding="latin-1"))] == ["café"]
+    assert [get_text(row) for row in choose_rows([], Source(str(path), encoding="latin-1"), TEXTS)] == [
+        "café"
+    ]
     for wrong in ("hex", "nothing-8", "\ud800", "utf-16"):
         with pytest.raises(ConfigError, match="--encoding"):
-            list(choose_rows([], Source(str(path), encoding=wrong)))
+            list(choose_rows([], Source(str(path), encoding=wrong), TEXTS))
 
 
 def test_a_path_may_hold_any_bytes(tmp_path: Path):
     path = tmp_path / "list.txt"
     path.write_bytes(b"caf\xe9.jpg\n")
-    (row,) = choose_rows([], Source(str(path)), "image")
-    assert os.fsencode(row.value).endswith(b"/caf\xe9.jpg")
+    (row,) = choose_rows([], Source(str(path)), PICTURES)
+    assert os.fsencode(row.values["image"]).endswith(b"/caf\xe9.jpg")
 
 
 @pytest.mark.parametrize(
@@ -126,32 +139,32 @@ def test_a_path_may_hold_any_bytes(tmp_path: Path):
 def test_a_tables_other_columns_are_kept(
     tmp_path: Path, name: str, text: str, column: str | None, columns: dict[str, Any]
 ):
-    source = Source(str(make(name, text, tmp_path)), column)
-    (row,) = choose_rows([], source)
-    assert (row.value, row.columns) == ("a", columns)
-    assert list_columns(source, "text") == list(columns)
+    source = Source(str(make(name, text, tmp_path)), [column] if column else [])
+    (row,) = choose_rows([], source, TEXTS)
+    assert (get_text(row), row.columns) == ("a", columns)
+    assert list_columns(source, TEXTS) == list(columns)
 
 
 def test_columns_without_a_header_are_numbered(tmp_path: Path):
-    source = Source(str(make("a.csv", "1,a,x\n", tmp_path)), "1", header=False)
-    assert next(iter(choose_rows([], source))).columns == {"column_0": "1", "column_2": "x"}
+    source = Source(str(make("a.csv", "1,a,x\n", tmp_path)), ["1"], header=False)
+    assert next(iter(choose_rows([], source, TEXTS))).columns == {"column_0": "1", "column_2": "x"}
 
 
 def test_objects_of_different_keys_have_all_their_columns(tmp_path: Path):
     source = Source(str(make("a.jsonl", '{"text": "a", "b": 1}\n5\n{"c": 2, "text": "d"}\n', tmp_path)))
-    assert list_columns(source, "text") == ["b", "c"]
+    assert list_columns(source, TEXTS) == ["b", "c"]
 
 
 def test_lines_have_no_columns(tmp_path: Path):
     with pytest.raises(ConfigError, match="--column: Only tables have columns"):
-        choose_rows([], Source(str(make("a.txt", "a\n", tmp_path)), "b"))
+        choose_rows([], Source(str(make("a.txt", "a\n", tmp_path)), ["b"]), TEXTS)
 
 
 def test_texts_come_from_one_place():
     with pytest.raises(ConfigError, match="from --input"):
-        choose_rows(["a"], Source("b.txt"))
+        choose_rows(["a"], Source("b.txt"), TEXTS)
     with pytest.raises(DataError, match="no such file"):
-        choose_rows([], Source("missing.txt"))
+        choose_rows([], Source("missing.txt"), TEXTS)
 
 
 @pytest.fixture
@@ -188,7 +201,7 @@ def test_predict_goes_on_after_a_bad_row_and_keeps_the_columns(
         },
     ]
     assert "warning: t.csv:4: wrong column count: expected 3, found 1\n" in shown.err
-    assert "warning: 1 text is blank" in shown.err
+    assert "warning: 1 text answered with a note: blank text." in shown.err
     assert "error: predict: 1 of 4 texts could not be used; all others have their answers." in shown.err
 
 

@@ -27,14 +27,19 @@ def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]
             if not line.reason and not line.text.strip(_JSON_SPACE):
                 continue
             try:
-                batch.values.append(_read_line(line, keys))
+                batch.values.append(read_object(line, keys))
                 batch.rows.append(line.number)
             except InvalidValue as error:
                 batch.rejects.append(Reject(line.number, error.reason, error.detail, shorten(line.text)))
         yield batch
 
 
-def _read_line(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
+def read_object(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
+    """What an object holds under some keys; under an empty one, all of it.
+
+    Raises:
+        InvalidValue: the line is no object, or a key is not there.
+    """
     if line.reason:
         raise InvalidValue(line.reason, line.detail)
     try:

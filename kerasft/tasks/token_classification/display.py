@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 
-from kerasft.plots.highlighting import choose_colour, cut_runs
+from kerasft.plots.highlighting import choose_colour, cut_runs, highlight_html, highlight_text
 from kerasft.plots.wording import format_percent
 from kerasft.tasks.display import Figures, Measured, Section, Shown, TextDisplay
 from kerasft.tasks.display_examples import build_labels_section
@@ -58,6 +58,14 @@ class TokenClassificationDisplay(TextDisplay):
 
     record_schema = TaggedPrediction
     text = "Ada Brandt flew to Lisbon."
+    can_mark = True
+    marked_title = "Entities"
+
+    def mark(self, answer: Mapping[str, Any], *, in_colour: bool) -> str:
+        return highlight_text(answer["text"], answer["entities"], self.label_names, coloured=in_colour)
+
+    def mark_as_html(self, answer: Mapping[str, Any]) -> str:
+        return highlight_html(answer["text"], answer["entities"], self.label_names)
 
     def show(self, measured: Measured) -> Shown:
         keys = ("text", "entities", "predicted", "origin")

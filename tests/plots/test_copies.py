@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kerasft.errors import ConfigError
-from kerasft.plots.answers import LONGEST_PX, LabelledCopies
+from kerasft.plots.copies import LONGEST_PX, DrawnCopies
+from kerasft.plots.sheets import draw_label
 
 ANSWER = {"label": "teal", "probabilities": {"teal": 0.987, "red": 0.013}}
+
+
+def put_below(picture: Image.Image, answer: Mapping[str, Any]) -> Image.Image:
+    return draw_label(picture, answer["label"])
 
 
 def draw(width: int = 120, height: int = 80) -> bytes:
@@ -24,7 +30,7 @@ def draw(width: int = 120, height: int = 80) -> bytes:
 
 
 def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
-    copies = LabelledCopies(tmp_path / "deep" / "out", ["in/a.png"])
+    copies = DrawnCopies(tmp_path / "deep" / "out", ["in/a.png"], put_below)
     path = copies.write("in/a.png", draw(), ANSWER)
     assert path == tmp_path / "deep" / "out" / "a.png"
     copy = Image.open(path)
@@ -33,15 +39,8 @@ def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(copy)[:80], np.asarray(Image.open(io.BytesIO(draw()))))
 
 
-@pytest.mark.parametrize("labels", [[], ["teal"], ["teal", "red"]])
-def test_a_copy_names_any_number_of_labels(tmp_path: Path, labels: list[str]) -> None:
-    answer = {"labels": labels, "probabilities": ANSWER["probabilities"]}
-    path = LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), answer)
-    assert Image.open(path).height > 90
-
-
 def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
-    copies = LabelledCopies(tmp_path, ["in/a.jpg"])
+    copies = DrawnCopies(tmp_path, ["in/a.jpg"], put_below)
     assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER)).width == LONGEST_PX
 
 
@@ -56,14 +55,14 @@ def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
     ],
 )
 def test_a_copy_has_its_sources_name_and_format(tmp_path: Path, name: str, written: str, format: str) -> None:
-    path = LabelledCopies(tmp_path, [f"in/{name}"]).write(f"in/{name}", draw(), ANSWER)
+    path = DrawnCopies(tmp_path, [f"in/{name}"], put_below).write(f"in/{name}", draw(), ANSWER)
     assert path.name == written
     assert Image.open(path).format == format
 
 
 def test_sources_of_one_name_do_not_write_over_each_other(tmp_path: Path) -> None:
     sources = ["a/x.png", "b/x.png", "b/X.png", "a/x.png"]
-    copies = LabelledCopies(tmp_path, sources)
+    copies = DrawnCopies(tmp_path, sources, put_below)
     names = [copies.write(source, draw(), ANSWER).name for source in sources]
     assert names == ["x.png", "x (2).png", "X (3).png", "x.png"]
 
@@ -75,26 +74,26 @@ def test_a_folder_that_holds_a_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(source.parent)
     for folder in (source.parent, tmp_path / "link", tmp_path / "in" / ".." / "in"):
         with pytest.raises(ConfigError, match=r"a\.png lies in that folder itself"):
-            LabelledCopies(folder, ["elsewhere/b.png", str(source)])
-    LabelledCopies(source.parent / "out", [str(source)])
+            DrawnCopies(folder, ["elsewhere/b.png", str(source)], put_below)
+    DrawnCopies(source.parent / "out", [str(source)], put_below)
 
 
 def test_other_files_and_changed_copies_are_not_written_over(tmp_path: Path) -> None:
-    copy = LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
-    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER)
-    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
+    copy = DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
+    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(60), ANSWER)
+    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
     (tmp_path / "mine.png").write_bytes(draw())
     with pytest.raises(ConfigError, match=r"mine\.png is no copy that kerasft made"):
-        LabelledCopies(tmp_path, ["in/a.png", "in/mine.png"])
+        DrawnCopies(tmp_path, ["in/a.png", "in/mine.png"], put_below)
     copy.write_bytes(draw(40))
     with pytest.raises(ConfigError, match=r"a\.png is no copy that kerasft made, or was changed"):
-        LabelledCopies(tmp_path, ["in/a.png"])
+        DrawnCopies(tmp_path, ["in/a.png"], put_below)
 
 
 def test_a_copy_whose_writing_was_cut_off_is_written_over_and_so_is_the_one_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER)
+    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
 
     class Killed(BaseException):
         pass
@@ -107,17 +106,17 @@ def test_a_copy_whose_writing_was_cut_off_is_written_over_and_so_is_the_one_afte
 
         monkeypatch.setattr(os, "replace", die)
         with pytest.raises(Killed):
-            LabelledCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER)
+            DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(60), ANSWER)
         monkeypatch.undo()
 
     for is_replaced in (False, True):
         write_and_die(os.replace, is_replaced)
-        LabelledCopies(tmp_path, ["in/a.png"])
+        DrawnCopies(tmp_path, ["in/a.png"], put_below)
 
 
 def test_a_copy_whose_name_is_no_utf_8_is_known_again(tmp_path: Path) -> None:
     for width in (120, 60):
-        LabelledCopies(tmp_path, ["in/caf\udce9.png"]).write("in/caf\udce9.png", draw(width), ANSWER)
+        DrawnCopies(tmp_path, ["in/caf\udce9.png"], put_below).write("in/caf\udce9.png", draw(width), ANSWER)
     os.truncate(tmp_path / "caf\udce9.png", 10)
     with pytest.raises(ConfigError, match="was changed since"):
-        LabelledCopies(tmp_path, ["in/caf\udce9.png"])
+        DrawnCopies(tmp_path, ["in/caf\udce9.png"], put_below)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from PIL import Image
 from kerasft.errors import ConfigError
 from kerasft.files import whole_file
 from kerasft.integrity import hash_file
-from kerasft.plots.sheets import draw_label
-from kerasft.plots.style import shorten_label
 from kerasft.printable import format_json, make_line
 from kerasft.untrusted import iterate_json_lines, naming, open_in_place
 
 _RECORD = ".kerasft-copies.jsonl"
+Draw = Callable[[Image.Image, Mapping[str, Any]], Image.Image]
 
 LONGEST_PX = 1600
 """The longer side of a copy: a larger picture is reduced to it."""
@@ -39,20 +38,21 @@ def _is_known(path: Path, known: Mapping[str, set[str]]) -> bool:
         return hash_file(path).sha256 in known.get(make_line(path.name), ())
 
 
-class LabelledCopies:
+class DrawnCopies:
     """Writes copies into a folder, each under its source's name.
 
     Args:
         folder: made where it is missing. Copies of an earlier time, which a hidden file lists with their hashes, are
             written over where nobody has changed them.
         sources: all pictures that will be copied.
+        draw: (a picture, an answer) → the picture with the answer on or below it.
 
     Raises:
         ConfigError: one of them lies in the folder itself, or another file would be written over.
     """
 
-    def __init__(self, folder: Path, sources: Iterable[str | Path]):
-        self.folder = folder
+    def __init__(self, folder: Path, sources: Iterable[str | Path], draw: Draw):
+        self.folder, self._draw = folder, draw
         sources = list(sources)
         self._sources_of: dict[str, str] = {}
         inside = os.path.realpath(folder)
@@ -87,23 +87,19 @@ class LabelledCopies:
             file.write((format_json(row) + "\n").encode())
 
     def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any]) -> Path:
-        """Writes one copy: upright, as large as the picture, a line with label and probability below it.
+        """Writes one copy: upright, as large as the picture, with the answer drawn.
 
         Args:
             source: the picture's path.
             data: a file with it, of any kind that is answered.
-            answer: holds `label`, or `labels`, and `probabilities`.
+            answer: what was said of it.
 
         Returns:
             The copy. Where another source has the same name, it has a number too; a source that is neither JPEG, PNG,
             WebP nor BMP becomes PNG.
         """
         path = self.folder / self._choose_name(str(source))
-        labels = answer["labels"] if "labels" in answer else [answer["label"]]
-        told = ", ".join(
-            f"{shorten_label(label)}  {100 * answer['probabilities'][label]:.1f}\u202f%" for label in labels
-        )
-        copy = draw_label(_open(data), told or "none")
+        copy = self._draw(_open(data), answer)
         # recorded first: a process that is killed between the two leaves the copy before, whose hash is recorded too
         with whole_file(path, before_replacing=lambda finished: self._record(path, finished)) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)
