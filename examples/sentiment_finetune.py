@@ -1,8 +1,8 @@
-"""BERT sentiment in one call: fine-tune on lists, predict, export, and ask the exported model raw strings.
+"""BERT sentiment in one call: fine-tune on examples in memory, predict, export, and ask the exported model raw strings.
 
     python examples/sentiment_finetune.py [--preset bert_base_en_uncased] [--epochs 3] [--output runs/sentiment]
 
-Your own data: any list of texts, and as many labels: strings, numbers or truth values.
+Your own data: lists of texts and of labels (strings, numbers or truth values), a DataFrame, or rows as here.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import kerasft
 
 
-def read_samples(split: str, count: int | None) -> tuple[list[str], list[str]]:
-    """Texts and labels of the sample reviews."""
+def read_samples(split: str, count: int | None) -> list[dict[str, str]]:
+    """The sample reviews: `{"text": …, "label": …}` each."""
     lines = (
         (resources.files("kerasft.samples") / "reviews" / f"{split}.jsonl").read_text("utf-8").splitlines()
     )
-    rows = [json.loads(line) for line in lines[:count]]
-    return [row["text"] for row in rows], [row["label"] for row in rows]
+    return [json.loads(line) for line in lines[:count]]
 
 
 def main() -> None:
@@ -38,11 +37,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/sentiment"), help="the run folder")
     arguments = parser.parse_args()
 
-    texts, labels = read_samples("train", arguments.examples)
     run = kerasft.finetune(
+        task="text_classification",
         preset=arguments.preset,
-        texts=texts,
-        labels=labels,
+        train=read_samples("train", arguments.examples),
         validation=read_samples("validation", arguments.examples),
         test=read_samples("test", arguments.examples),
         epochs=arguments.epochs,

@@ -2,7 +2,8 @@
 
     import kerasft
 
-    run = kerasft.finetune(preset="bert_base_en_uncased", texts=texts, labels=labels, epochs=3)
+    train = {"text": texts, "label": labels}
+    run = kerasft.finetune(task="text_classification", preset="bert_base_en_uncased", train=train, epochs=3)
     run.predict(["What a film."])
     run.export("served/1")
 

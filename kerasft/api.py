@@ -1,20 +1,24 @@
-"""kerasft from Python: the stages as functions, on lists as well as files."""
+"""kerasft from Python: the stages as functions, on examples in memory as well as files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from kerasft.config.loading import load_config
+from kerasft.data.kinds.fields import Field
+from kerasft.data.sources.in_memory import list_values, make_plain, read_splits
 from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_recorded_text
-from kerasft.printable import format_json
 from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
+from kerasft.tasks import load_sections
 
 
 class Run:
@@ -54,21 +58,33 @@ class Run:
             self._predictor = Predictor(self.folder)
         return self._predictor
 
-    def predict(self, inputs: Iterable[str | Path] | str | Path) -> Any:
-        """`{"text", "label", "probabilities"}` for each text, in their order; for one string, one of them.
+    def predict(self, inputs: Any) -> Any:
+        """What the model says of each input, in their order; of a single one, its answer alone.
 
-        A model of pictures takes the paths of files, and answers `{"image", "label", "probabilities"}`.
+        Args:
+            inputs: strings, or paths of pictures; for a model of several inputs mappings, `{"first": …, "second": …}`.
+                A list, an array or whatever else yields them, or a single one.
+
+        Returns:
+            Dicts with the input and the answer in them: `{"text", "label", "probabilities"}`, say.
 
         Raises:
-            ConfigError: `inputs` is neither a string nor a list, or the like, of some.
-            DataError: an item is no string, or its picture cannot be used.
+            ConfigError: `inputs` is neither an input nor a list, or the like, of some.
+            DataError: an item is none that the model takes.
         """
-        single = isinstance(inputs, str | Path)
-        given: list[Any] = [inputs] if single else _list(inputs, "inputs", "kerasft.Run.predict")
         predictor = self._load()
-        if predictor.held == "image":
-            given = [str(path) if isinstance(path, Path) else path for path in given]
-        answers = list(predictor.predict([{predictor.held: item} for item in given]))
+        names = list(predictor.kinds)
+        single = isinstance(inputs, str | Path if len(names) == 1 else Mapping)
+        given: list[Any] = [inputs] if single else list_values(inputs, "inputs", "kerasft.Run.predict")
+        rows = [item if len(names) > 1 else {names[0]: item} for item in given]
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise ConfigError(
+                    f"input {number} is {row!r:.60}",
+                    where="kerasft.Run.predict",
+                    fix="The model has several inputs: {" + ", ".join(f'"{name}": …' for name in names) + "}",
+                )
+        answers = list(predictor.predict([{key: make_plain(row[key]) for key in row} for row in rows]))
         return answers[0] if single else answers
 
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -89,12 +105,11 @@ class Run:
 def finetune(
     config: str | Path | None = None,
     *,
-    task: str = "text_classification",
-    preset: str | None = None,
-    texts: Iterable[str] | None = None,
-    labels: Iterable[Any] | None = None,
-    validation: tuple[Iterable[str], Iterable[Any]] | None = None,
-    test: tuple[Iterable[str], Iterable[Any]] | None = None,
+    task: str | Mapping[str, Any] | None = None,
+    preset: str | Path | None = None,
+    train: Any = None,
+    validation: Any = None,
+    test: Any = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -105,19 +120,24 @@ def finetune(
     restart: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Fine-tunes a preset on lists, or as a config file says.
+    """Fine-tunes a preset on examples in memory, or as a config file says.
 
-        run = kerasft.finetune(preset="bert_base_en_uncased", texts=[…], labels=[…], epochs=3)
-        run.predict(["What a film."])
+        train = {"text": ["What a film.", …], "label": ["liked", …]}
+        run = kerasft.finetune(
+            task="text_classification", preset="bert_base_en_uncased", train=train, epochs=3
+        )
+        run.predict("I want my money back.")
 
     Args:
         config: a YAML file; then only `output`, `overrides`, `restart` and `progress` may be given besides.
-        task: what is learned.
-        preset: the pre-trained encoder, as `model.preset`.
-        texts: what it learns from: a list, an array, a pandas Series, or whatever else yields strings.
-        labels: a string, number or truth value for each text.
-        validation, test: (texts, labels); where missing, a tenth of the texts each, but none of fewer than 20.
-        epochs, batch_size, learning_rate: as in `train`; by default 3, 32 (or fewer, for few texts), 5e-5.
+        task: what is learned, as `task.type` in a config; or the whole section,
+            `{"type": "image_classification", "multi_label": True}`.
+        preset: the pre-trained model, as `model.preset`.
+        train: what it learns from: the task's fields by name, each a list, an array, a pandas Series, or whatever else
+            yields values; or a pandas DataFrame; or a list of mappings, one an example. Pictures are paths of files.
+        validation, test: the same; where missing, a tenth of the examples each, but none of fewer than 20.
+        epochs, batch_size, learning_rate: as in `train` of a config; by default the task's, with smaller batches for
+            few examples.
         name: the experiment's; by default `finetuned`.
         output: the run folder; by default `runs/<name>`.
         seed: all randomness follows from it; by default 0.
@@ -133,34 +153,34 @@ def finetune(
         ConfigError: arguments that do not fit together.
         KerasftError: as the stages do.
     """
-    overrides = _list(overrides, "overrides", "kerasft.finetune")
-    if config is None:
-        if preset is None or texts is None or labels is None:
-            raise ConfigError("give a config file, or preset, texts and labels", where="kerasft.finetune")
-        name = name or "finetuned"
-        splits = _read_splits({"train": (texts, labels), "validation": validation, "test": test})
-        examples = len(splits["train"][0])
-        document = _build_document(
-            task, str(preset), epochs, batch_size, learning_rate, name, seed or 0, examples
-        )
-        run = RunFolder(output or Path("runs", name))
+    overrides = list_values(overrides, "overrides", "kerasft.finetune")
+    given = {"task": task, "preset": preset, "train": train}
+    others = (validation, test, epochs, batch_size, learning_rate, name, seed)
+    if config is not None:
+        if any(value is not None for value in (*given.values(), *others)):
+            raise ConfigError(
+                "a config file says itself what is learned, from what and how",
+                where="kerasft.finetune",
+                fix='Use overrides: overrides=["train.epochs=1"], say.',
+            )
+        loaded = load_config(ExperimentConfig, config, overrides)
+        run = RunFolder(output or loaded.run_folder or Path("runs", loaded.config.name))
         with run.owned():
-            config = _write_inputs(run, document, splits, restart)
-            _finetune(load_config(ExperimentConfig, config, overrides).config, run, progress, restart)
+            _finetune(loaded.config, run, progress, restart)
         return Run(run.path)
-    if any(
-        value is not None
-        for value in (preset, texts, labels, validation, test, epochs, batch_size, learning_rate, name, seed)
-    ):
+    if missing := [key for key, value in given.items() if value is None]:
         raise ConfigError(
-            "a config file says itself what is learned, from what and how",
+            f"give a config file, or task, preset and train; there is no {', no '.join(missing)}",
             where="kerasft.finetune",
-            fix='Use overrides: overrides=["train.epochs=1"], say.',
         )
-    loaded = load_config(ExperimentConfig, config, overrides)
-    run = RunFolder(output or loaded.run_folder or Path("runs", loaded.config.name))
+    name = name or "finetuned"
+    section = {"type": task} if isinstance(task, str) else dict(task or {})
+    splits = read_splits({"train": train, "validation": validation, "test": test}, _list_fields(section))
+    document = _build_document(section, preset, len(splits["train"]), epochs, batch_size, learning_rate)
+    run = RunFolder(output or Path("runs", name))
     with run.owned():
-        _finetune(loaded.config, run, progress, restart)
+        path = _write_inputs(run, {"name": name, "seed": seed or 0, **document}, splits, restart)
+        _finetune(load_config(ExperimentConfig, path, overrides).config, run, progress, restart)
     return Run(run.path)
 
 
@@ -179,115 +199,60 @@ def load_run(path: str | Path) -> Run:
     return Run(path)
 
 
+def _list_fields(task: Mapping[str, Any]) -> tuple[Field, ...]:
+    """What an example of the task must hold; nothing where the section is faulty, which is told with the config."""
+    schema = load_sections(str(task.get("type")), is_asked_for=True).task
+    try:
+        return schema.model_validate(dict(task)).fields
+    except pydantic.ValidationError:
+        return ()
+
+
 def _build_document(
-    task: str,
-    preset: str,
+    task: Mapping[str, Any],
+    preset: Any,
+    examples: int,
     epochs: int | None,
     batch_size: int | None,
     learning_rate: float | None,
-    name: str,
-    seed: int,
-    examples: int,
 ) -> dict[str, Any]:
+    """An experiment's config, but for its name, its seed and where its data are."""
+    usual = load_sections(str(task.get("type")), is_asked_for=True).train()
     train: dict[str, Any] = {
-        "epochs": 3 if epochs is None else epochs,
-        "batch_size": max(1, min(32, examples // 8)) if batch_size is None else batch_size,
-        "optimizer": {
-            "type": "adamw",
-            "learning_rate": 5e-5 if learning_rate is None else learning_rate,
-            "weight_decay": 0.01,
-        },
+        "batch_size": max(1, min(usual.batch_size, examples // 8)) if batch_size is None else batch_size
     }
-    # of a handful of texts none can be spared
+    if epochs is not None:
+        train["epochs"] = epochs
+    if learning_rate is not None:
+        optimizer = usual.optimizer.model_dump(mode="json", exclude_unset=True)
+        train["optimizer"] = {**optimizer, "learning_rate": learning_rate}
+    # of a handful of examples none can be spared
     share = 0.1 if examples >= 20 else 0.0
-    data = {"validation_share": share, "test_share": share}
+    preset = str(preset)
     if not any(mark in preset for mark in ("://", "package:")) and Path(preset).exists():
         preset = str(Path(preset).resolve())
     return {
-        "name": name,
-        "seed": seed,
-        "task": {"type": task},
-        "data": data,
+        "task": dict(task),
+        "data": {"validation_share": share, "test_share": share},
         "model": {"preset": preset},
         "train": train,
     }
 
 
-_SPLIT = "kerasft.finetune: {}"
-
-
-def _read_splits(given: Mapping[str, Any]) -> dict[str, tuple[list[Any], list[Any]]]:
-    """(texts, labels) of each split that is given, as lists of one length.
-
-    Raises:
-        ConfigError: they are none.
-    """
-    splits = {}
-    for split, pair in given.items():
-        if pair is None:
-            continue
-        where = _SPLIT.format(split)
-        if isinstance(pair, str | bytes | Mapping) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise ConfigError(
-                "expected two lists, of texts and of labels", where=where, fix=f"{split}=(texts, labels)"
-            )
-        texts, labels = (
-            _list(pair[0], "texts", where),
-            [_plain(label) for label in _list(pair[1], "labels", where)],
-        )
-        if not texts and split == "train":
-            raise ConfigError("`texts` is empty", where=where)
-        if len(texts) != len(labels):
-            raise ConfigError(f"{len(texts):,} texts and {len(labels):,} labels", where=where)
-        if split == "train" and len({repr(label) for label in labels}) == 1:
-            told = f"`labels` holds only {labels[0]!r:.60}: a classifier needs texts of at least two labels"
-            raise ConfigError(told, where=where)
-        splits[split] = texts, labels
-    return splits
-
-
-def _list(values: Any, name: str, where: str) -> list[Any]:
-    """The items of a list, array, Series, generator or the like, in their order.
-
-    Raises:
-        ConfigError: it is one text, or has no order, or not one dimension.
-    """
-    single = isinstance(values, str | bytes | Path)
-    unordered = isinstance(values, Mapping | Set)
-    if not single and not unordered and getattr(values, "ndim", 1) == 1:
-        try:
-            return list(values)
-        except TypeError:
-            pass
-    got = f"{values!r:.60}" if single else f"{type(values).__name__}"
-    raise ConfigError(
-        f"`{name}` is to be a list, an array or a Series of one dimension; got {got}",
-        where=where,
-        fix=f"{name}=[…]" if single else None,
-    )
-
-
 def _write_inputs(
-    run: RunFolder,
-    document: dict[str, Any],
-    splits: Mapping[str, tuple[list[Any], list[Any]]],
-    restart: bool,
+    run: RunFolder, document: dict[str, Any], splits: Mapping[str, Sequence[str]], restart: bool
 ) -> Path:
-    """Lists become JSON lines in the run folder, so that the run can be repeated from its config.
+    """Examples become JSON lines in the run folder, so that the run can be repeated from its config.
 
     Returns:
         The config's path.
 
     Raises:
-        ConfigError: an item is nothing that JSON can hold, or a training there has learned from other inputs.
+        ConfigError: a training there has learned from other examples.
     """
     folder = run.path / "inputs"
     files: dict[str, str] = {}
-    for split, (texts, labels) in splits.items():
-        rows = (
-            _format_row(number, text, label, split)
-            for number, (text, label) in enumerate(zip(texts, labels, strict=True))
-        )
+    for split, rows in splits.items():
         files[f"{split}.jsonl"] = "".join(f"{row}\n" for row in rows)
         document["data"][split] = {"format": "jsonl", "path": f"{split}.jsonl"}
     if run.list_trained() and not restart:
@@ -295,7 +260,7 @@ def _write_inputs(
         others = [name for name, text in files.items() if _read_text(folder / name) != text]
         if others:
             raise ConfigError(
-                f"this folder holds a run that has learned from other texts or labels ({', '.join(others)})",
+                f"this folder holds a run that has learned from other examples ({', '.join(others)})",
                 where=str(run.path),
                 fix="Name another folder (output=…), or begin afresh there: restart=True.",
             )
@@ -305,23 +270,8 @@ def _write_inputs(
     return folder / "config.yaml"
 
 
-def _format_row(number: int, text: Any, label: Any, split: str) -> str:
-    if not isinstance(text, str):
-        raise ConfigError(f"text {number} is no string but {text!r:.60}", where=_SPLIT.format(split))
-    try:
-        return format_json({"text": text, "label": label}, keeps_surrogates=True)
-    except (TypeError, ValueError) as error:
-        told = f"label {number} is neither string, number nor truth value but {label!r:.60}"
-        raise ConfigError(told, where=_SPLIT.format(split)) from error
-
-
 def _read_text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
 
 
 def _progress(progress: Progress | None) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import tensorflow as tf
 from tiny_bert import write_experiment, write_texts
 
 import kerasft
-from kerasft.api import _read_splits
 from kerasft.config.loading import load_config
+from kerasft.data.kinds.fields import Field
+from kerasft.data.sources.in_memory import read_splits
 from kerasft.errors import ConfigError, KerasftError
 from kerasft.experiment import ExperimentConfig
 
@@ -23,9 +25,8 @@ def test_lists_in_a_model_out(tmp_path: Path, tiny_preset: Path) -> None:
     numbers = np.array([label == "liked" for label in labels]).astype(np.int64)
     run = kerasft.finetune(
         task="text_classification",
-        preset=str(tiny_preset),
-        texts=texts,
-        labels=numbers,
+        preset=tiny_preset,
+        train={"text": texts, "label": numbers},
         epochs=4,
         learning_rate=5e-3,
         output=tmp_path / "run",
@@ -59,46 +60,61 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         kerasft.load_run(tmp_path)
 
 
+TASK = "text_classification"
+TRAIN = {"text": ["a", "b"], "label": [1, 0]}
+MISSING = "give a config file, or task, preset and train; there is no "
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "give a config file, or preset, texts and labels"),
-        ({"preset": "x", "texts": ["a"]}, "give a config file, or preset, texts and labels"),
-        ({"preset": "x", "texts": ["a", "b"], "labels": [1]}, "2 texts and 1 labels"),
-        ({"preset": "x", "texts": ["a", "b"], "labels": [1, 0], "epochs": 0}, "epochs"),
-        ({"preset": "x", "texts": ["a", "b"], "labels": [1, 0], "learning_rate": 0.0}, "learning_rate"),
-        ({"preset": "x", "texts": ["a", "b"], "labels": [1, 0], "name": "a b"}, "name"),
+        ({"train": None, "task": None, "preset": None}, MISSING + "task, no preset, no train"),
+        ({"train": None}, MISSING + "train"),
+        ({"task": "tagging texts"}, "no task tagging texts"),
+        ({"task": {"pooling": "cls"}}, "no task None"),
+        ({"task": {"type": TASK, "pooling": "first"}}, "pooling"),
+        ({"train": {"text": ["a", "b"], "label": [1]}}, "2 of text, 1 of label"),
+        ({"epochs": 0}, "epochs"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"name": "a b"}, "name"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, message) -> None:
+    given = {"task": TASK, "preset": "x", "train": TRAIN, **arguments}
     with pytest.raises(KerasftError, match=message) as caught:
-        kerasft.finetune(output=tmp_path / "run", **arguments)
+        kerasft.finetune(output=tmp_path / "run", **given)
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"texts": "abc"}, "`texts` is to be a list, an array or a Series of one dimension; got 'abc'"),
-        ({"texts": b"abc"}, "`texts` is to be a list"),
-        ({"labels": "010"}, "`labels` is to be a list"),
-        ({"labels": {"a": 1, "b": 0}}, "`labels` is to be a list, an array .*; got dict"),
-        ({"texts": {"a", "b"}}, "got set"),
-        ({"texts": np.array([["a"], ["b"]])}, "got ndarray"),
-        ({"texts": np.array("a")}, "got ndarray"),
-        ({"labels": 3}, "got int"),
-        ({"texts": ["a", 5]}, "text 1 is no string but 5"),
-        ({"labels": [1, object()]}, "label 1 is neither string, number nor truth value"),
-        ({"validation": "ab"}, "validation: expected two lists"),
-        ({"test": (["a"], "b")}, "test: `labels` is to be a list"),
-        ({"validation": (["a"], [1, 2])}, "validation: 1 texts and 2 labels"),
-        ({"texts": []}, "train: `texts` is empty"),
-        ({"labels": [1, 1]}, "train: `labels` holds only 1: a classifier needs texts of at least two labels"),
+        ({"train": "abc"}, "`train` is to be a list, an array or a Series of one dimension; got 'abc'"),
+        ({"train": ["a", "b"]}, "train: example 0 is 'a'"),
+        ({"train": {"text": "abc", "label": [1, 0]}}, "`text` is to be a list"),
+        ({"train": {"text": b"abc", "label": [1, 0]}}, "`text` is to be a list"),
+        ({"train": {**TRAIN, "label": {"a": 1, "b": 0}}}, "`label` is to be a list, an array .*; got dict"),
+        ({"train": {**TRAIN, "text": {"a", "b"}}}, "got set"),
+        ({"train": {**TRAIN, "text": np.array([["a"], ["b"]])[None]}}, "`text` is to be a list"),
+        ({"train": {**TRAIN, "text": np.array("a")}}, "got ndarray"),
+        ({"train": {**TRAIN, "label": 3}}, "got int"),
+        ({"train": {**TRAIN, "text": ["a", 5]}}, "text 1 is no string but 5"),
+        ({"train": {**TRAIN, "label": [1, object()]}}, "example 1 is nothing that JSON can hold"),
+        ({"train": {"text": ["a", "b"]}}, "example 0 has no label"),
+        ({"train": [{"text": "a", "label": 1}, {"text": "b"}]}, "train: example 1 has no label"),
+        ({"train": {"text": [], "label": []}}, "train: there are no examples"),
+        ({"validation": "ab"}, "`validation` is to be a list"),
+        ({"test": {"text": ["a"], "label": "b"}}, "test: `label` is to be a list"),
+        ({"validation": {"text": ["a"], "label": [1, 2]}}, "validation: the columns have different lengths"),
+        (
+            {"task": "image_classification", "train": {"image": [5], "label": [1]}},
+            "image 0 is no file's path",
+        ),
         ({"overrides": "train.epochs=1"}, "`overrides` is to be a list"),
     ],
 )
-def test_what_is_no_list_is_refused_before_anything_is_written(tmp_path: Path, arguments, message) -> None:
-    given = {"preset": "x", "texts": ["a", "b"], "labels": [1, 0], **arguments}
+def test_what_is_no_example_is_refused_before_anything_is_written(tmp_path: Path, arguments, message) -> None:
+    given = {"task": TASK, "preset": "x", "train": TRAIN, **arguments}
     with pytest.raises(ConfigError, match=message):
         kerasft.finetune(output=tmp_path / "run", **given)
     assert not (tmp_path / "run" / "inputs").exists()
@@ -116,12 +132,41 @@ class Column:
         return iter(self.items)
 
 
+FIELDS = (Field("text", "text"), Field("label", "label", "target"))
+ROWS = ['{"text": "a", "label": 1}', '{"text": "b", "label": 0}']
+
+
 @pytest.mark.parametrize(
     "make", [list, tuple, iter, np.array, Column, lambda items: (item for item in items)]
 )
-def test_whatever_yields_items_is_a_list(make) -> None:
-    splits = _read_splits({"train": (make(["a", "b"]), make([1, 0])), "test": None})
-    assert splits == {"train": (["a", "b"], [1, 0])}
+def test_whatever_yields_items_is_a_column(make) -> None:
+    given = {"text": make(["a", "b"]), "label": make([1, 0])}
+    assert read_splits({"train": given, "test": None}, FIELDS) == {"train": ROWS}
+
+
+class Frame:
+    """Has columns by name, as a pandas DataFrame does, and is no mapping."""
+
+    def keys(self) -> list[str]:
+        return list(TRAIN)
+
+    def __getitem__(self, name: str) -> Column:
+        return Column(TRAIN[name])
+
+
+def test_examples_are_rows_or_a_frame_as_well() -> None:
+    rows = [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+    for given in (rows, iter(rows), Frame()):
+        assert read_splits({"train": given}, FIELDS) == {"train": ROWS}
+
+
+def test_pictures_are_named_by_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fields = (Field("image", "image"), Field("box", "number", "target"))
+    given = {"image": ["a.jpg", Path("b.jpg")], "box": [np.arange(2.0), None], "more": [1, 2]}
+    first, second = map(json.loads, read_splits({"train": given}, fields)["train"])
+    assert first == {"image": str(tmp_path / "a.jpg"), "box": [0.0, 1.0], "more": 1}
+    assert second["image"] == str(tmp_path / "b.jpg")
 
 
 def test_a_string_in_place_of_overrides_is_refused(tmp_path: Path) -> None:
@@ -137,7 +182,15 @@ def test_only_lists_of_texts_are_predicted(tiny_run, inputs) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    [{"preset": "x"}, {"texts": ["a"]}, {"epochs": 1}, {"seed": 1}, {"name": "n"}, {"batch_size": 4}],
+    [
+        {"preset": "x"},
+        {"train": TRAIN},
+        {"task": TASK},
+        {"epochs": 1},
+        {"seed": 1},
+        {"name": "n"},
+        {"batch_size": 4},
+    ],
 )
 def test_beside_a_config_file_nothing_is_silently_ignored(
     tmp_path: Path, tiny_preset: Path, argument

@@ -95,12 +95,12 @@ def predict(config: Any, run: RunFolder, progress: Heard) -> Any:
     from kerasft.stages.predict import Predictor
 
     predictor = Predictor(run, config=load_config(ExperimentConfig, run.path).config)
-    return list(predictor.predict(list_inputs(config, predictor.held)))
+    return list(predictor.predict(list_inputs(config, next(iter(predictor.kinds)))))
 
 
-def list_inputs(config: Any, held: str) -> list[dict[str, str]]:
+def list_inputs(config: Any, name: str) -> list[dict[str, str]]:
     """Texts of this project's making, or pictures of the experiment's own."""
-    if held == "text":
+    if name == "text":
         return [{"text": "the film was good"}, {"text": "Ada Brandt flew to Lisbon ."}, {"text": ""}]
     return [{"image": str(path)} for path in sorted(Path(config.data.test.path).rglob("*.*"))[:4]]
 

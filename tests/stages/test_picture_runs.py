@@ -70,11 +70,11 @@ def test_no_more_than_a_window_or_some_bytes_are_held(
             read.append(row)
             yield row
 
-    next(predictor.predict(rows(), window=5))
+    next(predictor.predict(rows(), rows_ahead=5))
     assert len(read) == 5
     read.clear()
     monkeypatch.setattr(stage, "MAX_HELD_BYTES", 1)
-    next(predictor.predict(rows(), window=5))
+    next(predictor.predict(rows(), rows_ahead=5))
     assert len(read) == 1
 
 

@@ -23,7 +23,7 @@ def test_answers_keep_the_order_of_texts_of_all_lengths(predictor: Predictor) ->
     texts, labels = write_texts(60, seed=5)
     texts[7], texts[31] = texts[7] + " the the" * 400, ""
     rows = [{"text": text, "id": index} for index, text in enumerate(texts)]
-    answers = list(predictor.predict(rows, window=7))
+    answers = list(predictor.predict(rows, rows_ahead=7))
     assert [answer["id"] for answer in answers] == list(range(60))
     assert [answer["text"] for answer in answers] == texts
     right = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
@@ -38,7 +38,7 @@ def test_windows_do_not_change_answers(predictor: Predictor) -> None:
     rows = [{"text": text} for text in write_texts(20, seed=6)[0]]
     whole = list(predictor.predict(rows))
     for window in (1, 3, 20, 21):
-        for a, b in zip(predictor.predict(rows, window=window), whole, strict=True):
+        for a, b in zip(predictor.predict(rows, rows_ahead=window), whole, strict=True):
             assert a["probabilities"] == pytest.approx(b["probabilities"], abs=TINY_BERT)
 
 
@@ -50,7 +50,7 @@ def test_no_more_than_a_window_is_read_ahead(predictor: Predictor) -> None:
             read.append(index)
             yield {"text": "a good film"}
 
-    answers = predictor.predict(rows(), window=5)
+    answers = predictor.predict(rows(), rows_ahead=5)
     next(answers)
     assert len(read) == 5
 

@@ -1,0 +1,106 @@
+"""Examples that are given from Python, as columns or as rows, made into JSON lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from kerasft.data.kinds import load_kind_class
+from kerasft.data.kinds.fields import Field
+from kerasft.errors import ConfigError
+from kerasft.printable import format_json
+
+
+def read_splits(given: Mapping[str, Any], fields: Sequence[Field]) -> dict[str, list[str]]:
+    """The examples of each split that is given, as JSON objects, one a line.
+
+    Args:
+        given: split → columns by field, or rows; None where it is not given.
+        fields: what an example must hold.
+
+    Raises:
+        ConfigError: they are no such thing, or an example lacks a field.
+    """
+    splits = {}
+    for split, examples in given.items():
+        if examples is None:
+            continue
+        where = f"kerasft.finetune: {split}"
+        rows = _read_rows(examples, split, where)
+        if not rows and split == "train":
+            raise ConfigError("there are no examples", where=where)
+        splits[split] = [_format_row(number, row, fields, where) for number, row in enumerate(rows)]
+    return splits
+
+
+def _read_rows(examples: Any, split: str, where: str) -> list[Mapping[str, Any]]:
+    if not isinstance(examples, Mapping) and not hasattr(examples, "keys"):
+        rows = list_values(examples, split, where)
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise ConfigError(
+                    f"example {number} is {row!r:.60}",
+                    where=where,
+                    fix=f'{split}={{"<field>": [values], …}}, or a list of {{"<field>": value, …}}.',
+                )
+        return rows
+    # mappings and pandas' DataFrames
+    columns = {str(name): list_values(examples[name], str(name), where) for name in examples.keys()}  # noqa: SIM118
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{count:,} of {name}" for name, count in lengths.items())
+        raise ConfigError(f"the columns have different lengths: {told}", where=where)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _format_row(number: int, row: Mapping[str, Any], fields: Sequence[Field], where: str) -> str:
+    values = {str(name): make_plain(value) for name, value in row.items()}
+    for field in fields:
+        names = (field.name, *field.parts)
+        if field.of:
+            continue
+        if not any(name in values for name in names):
+            raise ConfigError(
+                f"example {number} has no {' or '.join(dict.fromkeys(names))}",
+                where=where,
+                fix=f"It has {', '.join(values) or 'nothing'}.",
+            )
+        kind, value = load_kind_class(field.kind), values.get(field.name)
+        if kind.is_file:
+            if not isinstance(value, str | Path):
+                raise ConfigError(f"{field.name} {number} is no file's path but {value!r:.60}", where=where)
+            values[field.name] = os.path.abspath(value)
+        elif kind.column_of == "text" and not isinstance(value, str) and value is not None:
+            raise ConfigError(f"{field.name} {number} is no string but {value!r:.60}", where=where)
+    try:
+        return format_json(values, keeps_surrogates=True)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"example {number} is nothing that JSON can hold: {error}", where=where) from error
+
+
+def list_values(values: Any, name: str, where: str) -> list[Any]:
+    """The items of a list, array, Series, generator or the like, in their order.
+
+    Raises:
+        ConfigError: it is one text, or has no order, or not one dimension.
+    """
+    single = isinstance(values, str | bytes | Path)
+    unordered = isinstance(values, Mapping | Set)
+    if not single and not unordered and getattr(values, "ndim", 1) == 1:
+        try:
+            return list(values)
+        except TypeError:
+            pass
+    got = f"{values!r:.60}" if single else f"{type(values).__name__}"
+    raise ConfigError(
+        f"`{name}` is to be a list, an array or a Series of one dimension; got {got}",
+        where=where,
+        fix=f"{name}=[…]" if single else None,
+    )
+
+
+def make_plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's numbers and lists."""
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "ndim") else value
