@@ -37,6 +37,10 @@ class Columns:
     def __len__(self) -> int:
         return self.num_rows
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self._values
+
     def lengths(self, name: str) -> np.ndarray:
         """int64 (rows,): how long each row of a ragged column is."""
         return np.diff(self._offsets[name])

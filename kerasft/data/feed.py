@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Moment(NamedTuple):
 class Feed(abc.ABC):
     """One split's rows, in the form that a model takes them in: its examples, or pieces of them."""
 
-    in_memory: ClassVar[bool] = False
+    in_memory: bool = False
     """Whether the rows are few and at hand: their batches are then put together as they are asked for."""
 
     def get_reference(self, example: int) -> Any:

@@ -16,6 +16,7 @@ from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.base import Kind
 from kerasft.data.prepared import Split
 from kerasft.metrics.tally import Tally
+from kerasft.printable import format_json
 from kerasft.progress import Progress
 
 Step = Callable[[Any, Any], Mapping[str, Any]]
@@ -154,9 +155,9 @@ class Task(abc.ABC):
     def loss(self) -> Any:
         """For `compile`."""
 
-    @abc.abstractmethod
     def metrics(self) -> list[Any]:
-        """Light per-step metrics for `compile`."""
+        """Light per-step metrics for `compile`, besides the loss; by default none."""
+        return []
 
     # --- answers ----------------------------------------------------------------------------------------------
 
@@ -197,13 +198,18 @@ class Task(abc.ABC):
         """
         return {name: kind.read_served(inputs[name]) for name, kind in self.input_kinds.items()}
 
-    @abc.abstractmethod
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        """What is kept of a measured example and its prediction, JSON-able."""
+        """What is kept of a measured example and its prediction, JSON-able.
 
-    @abc.abstractmethod
+        By default the example's texts and numbers by their fields' names, and the prediction under `predicted`.
+        """
+        names = [field.name for field in self.config.fields if field.kind in ("text", "number")]
+        return {**{name: example[name] for name in names}, "predicted": dict(prediction)}
+
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
-        """A few examples and what the model says of them, as Markdown for TensorBoard."""
+        """A few examples and what the model says of them, as Markdown for TensorBoard; by default their records."""
+        records = map(self.record, examples, self.decode(outputs))
+        return "\n".join(f"    {format_json(record)}\n" for record in records)
 
     def draw_mistakes(self, split: Split, tally: Tally) -> Any:
         """A matplotlib Figure of a split's worst mistakes; None where there are none, or nothing to look at."""

@@ -36,7 +36,7 @@ def test_with_entities_the_loss_chooses_the_epoch_and_stops_the_training(
 
 
 def test_a_figure_that_the_validation_split_leaves_undefined_is_refused(fit_tiny, monkeypatch) -> None:
-    from kerasft.tasks.text_classification.feed import TextFeed
+    from kerasft.tasks.text_feed import TextFeed
 
     monkeypatch.setattr(TextFeed, "get_reference", lambda feed, example: np.int32(0))
     assert issubclass(TextFeed, Feed)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.cache import build_cache
+from kerasft.data.cache import ArrayRows, build_cache
 from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import Split
 from kerasft.data.streams import collect_outputs
@@ -25,9 +25,9 @@ from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy, SparseCrossentropy
 from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.text_classification.config import TextClassificationConfig
-from kerasft.tasks.text_classification.feed import FeatureFeed, RawTextFeed, TextFeed
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.tasks.text_encoder import TextEncoderTask
+from kerasft.tasks.text_feed import FeatureFeed, TextFeed
 from kerasft.text.encoding import TextEncoder
 
 _FEATURE_ROWS = 1024
@@ -80,7 +80,7 @@ class TextClassification(TextEncoderTask, Classifier):
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
         cache = build_cache(folder / split.name, fingerprint, chunks(), progress)
         self._stores[split.name] = FeatureStore(split.name, folder, fingerprint, progress)
-        return TextFeed(cache, self.encoder)
+        return TextFeed(cache, self.encoder, "label")
 
     def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
         """Examples → columns for the cache: `token_ids` (ragged), and `label` where they have one. Pure."""
@@ -109,16 +109,17 @@ class TextClassification(TextEncoderTask, Classifier):
     def _open_features(self, split: str, feed: Feed, extractor: keras.Model) -> FeatureFeed:
         """What the frozen net makes of a split's texts."""
         assert isinstance(feed, TextFeed)
-        texts = feed.cache
+        texts = feed.rows
 
         def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
-            part = RawTextFeed([texts.row("token_ids", row) for row in rows], self.encoder)
+            some = ArrayRows({"token_ids": [texts.row("token_ids", row) for row in rows]})
+            part = TextFeed(some, self.encoder, in_memory=True)
             outputs = collect_outputs(part, lambda inputs, labels: {"features": forward(inputs)})
             return np.stack([output["features"] for output in outputs])
 
         store = self._stores[split]
         kept = store.keep(extractor, len(texts), "texts", compute, rows_at_once=_FEATURE_ROWS)
-        return FeatureFeed(texts, self.encoder, kept)
+        return FeatureFeed(feed, kept)
 
     def loss(self) -> keras.losses.Loss:
         smoothing = self.config.label_smoothing
@@ -129,8 +130,8 @@ class TextClassification(TextEncoderTask, Classifier):
     def metrics(self) -> list[Any]:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> RawTextFeed:
-        return RawTextFeed(self.encoder.encode([example["text"] for example in examples]), self.encoder)
+    def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> TextFeed:
+        return TextFeed(ArrayRows(self.encode(examples)), self.encoder, in_memory=True)
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
         cells = [example["text"].replace("|", "\\|").replace("\n", " ")[:120] for example in examples]
