@@ -84,7 +84,7 @@ class Run:
                     where="kerasft.Run.predict",
                     fix="The model has several inputs: {" + ", ".join(f'"{name}": …' for name in names) + "}",
                 )
-        answers = list(predictor.predict([{key: make_plain(row[key]) for key in row} for row in rows]))
+        answers = list(predictor.predict([{key: _read_value(row[key]) for key in row} for row in rows]))
         return answers[0] if single else answers
 
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -268,6 +268,10 @@ def _write_inputs(
     for name, text in files.items():
         write_recorded_text(run.path, folder / name, text)
     return folder / "config.yaml"
+
+
+def _read_value(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else make_plain(value)
 
 
 def _read_text(path: Path) -> str | None:

@@ -73,7 +73,7 @@ def test_no_more_than_a_window_or_some_bytes_are_held(
     next(predictor.predict(rows(), rows_ahead=5))
     assert len(read) == 5
     read.clear()
-    monkeypatch.setattr(stage, "MAX_HELD_BYTES", 1)
+    monkeypatch.setattr(stage, "MAX_BYTES_AHEAD", 1)
     next(predictor.predict(rows(), rows_ahead=5))
     assert len(read) == 1
 
@@ -180,7 +180,7 @@ def test_nothing_can_be_drawn_on_texts(tmp_path: Path, capsys: pytest.CaptureFix
     config.write_text("name: x\ntask: {type: text_classification}\ndata: {}\nmodel: {preset: y}\n")
     code, _, said = run_main(capsys, config, "A film.", "--draw", tmp_path / "drawn")
     assert code == 2
-    assert "takes texts: there is nothing to draw on" in said
+    assert "says nothing that could be drawn onto pictures" in said
 
 
 def test_the_folder_holds_sheets_of_pictures(tiny_image_run: RunFolder) -> None:

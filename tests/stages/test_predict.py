@@ -72,7 +72,7 @@ def test_nothing_in_nothing_out(predictor: Predictor) -> None:
 @pytest.mark.parametrize("row", [{"text": None}, {"text": 3}, {"review": "good"}, {"text": b"good"}])
 def test_what_is_no_text_is_named_by_its_place(predictor: Predictor, row) -> None:
     rows = [{"text": "a good film"}] * 4 + [row]
-    answers = predictor.predict(rows, window=3)
+    answers = predictor.predict(rows, rows_ahead=3)
     assert len([next(answers) for _ in range(3)]) == 3
     with pytest.raises(DataError, match="Input 5: the input holds no text"):
         next(answers)
