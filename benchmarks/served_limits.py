@@ -131,7 +131,7 @@ def measure_texts(run: Path, export: Path, sizes: Sequence[int]) -> None:
     from kerasft.training.trained import load_trained
 
     trained = load_trained(RunFolder(run))
-    module = trained.task.serving_module(trained.model)
+    module = trained.task.serve(trained.model).module
     serve = tf.saved_model.load(str(export)).signatures["serving_default"]
     encoder = trained.task.encoder
     row = tf.TensorSpec((None, None), tf.int32)

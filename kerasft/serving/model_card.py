@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasft.metrics.figures import FigureKinds
 from kerasft.printable import make_line, make_page
+from kerasft.tasks.served import Served
 
 
 def write_model_card(
@@ -16,9 +17,8 @@ def write_model_card(
     name: str,
     task: str,
     preset: str,
+    served: Served,
     label_names: Sequence[str],
-    explained: Sequence[str],
-    outputs: Sequence[str],
     figures: Mapping[str, Mapping[str, Mapping[str, float]]],
     kinds: FigureKinds,
     data: Mapping[str, Any],
@@ -30,14 +30,14 @@ def write_model_card(
         name: the experiment's.
         task: what it does.
         preset: what it was fine-tuned from.
-        label_names: the classes, in the order of the outputs.
-        explained: what goes in, and what becomes of an input that is too large.
-        outputs: what comes out, as list items.
+        served: what goes in, and what comes out.
+        label_names: the classes, in the order of the outputs; none where it answers otherwise.
         figures: `{split: {figure: {"value": …}}}` of the evaluation; may be empty.
         kinds: of figures that the task has.
         data: the dataset's manifest.
         versions: package → version.
     """
+    counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
     lines = [
         f"# {name}",
         "",
@@ -45,27 +45,11 @@ def write_model_card(
         "",
         "## In and out",
         "",
-        explained[0],
-        "",
-        *outputs,
-        "",
-        f"Classes, in the order of the outputs: {', '.join(map(_quote, label_names))}.",
-        explained[1],
+        *_describe_served(served, label_names),
         "",
         "## Measured",
         "",
-    ]
-    if not figures:
-        lines.append("Not measured: `kerasft evaluate` was not run before the export.")
-    else:
-        lines += ["| figure | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
-        for figure in (kind.name for kind in kinds if kind.place != "report"):
-            cells = [_cell(split.get(figure)) for split in figures.values()]
-            if any(cell != "–" for cell in cells):
-                lines.append(f"| {figure} | " + " | ".join(cells) + " |")
-        lines += ["", "Values with 95 % bootstrap intervals over the split's examples."]
-    counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
-    lines += [
+        *_list_figures(figures, kinds),
         "",
         "## Learned from",
         "",
@@ -78,6 +62,25 @@ def write_model_card(
         "",
     ]
     return make_page("\n".join(lines))
+
+
+def _describe_served(served: Served, label_names: Sequence[str]) -> list[str]:
+    lines = [served.takes, "", *served.returns, ""]
+    if label_names:
+        lines.append(f"Classes, in the order of the outputs: {', '.join(map(_quote, label_names))}.")
+    return [*lines, served.limits]
+
+
+def _list_figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]], kinds: FigureKinds) -> list[str]:
+    """A table of the figures by split."""
+    if not figures:
+        return ["Not measured: `kerasft evaluate` was not run before the export."]
+    lines = ["| figure | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+    for figure in (kind.name for kind in kinds if kind.place != "report"):
+        cells = [_cell(split.get(figure)) for split in figures.values()]
+        if any(cell != "–" for cell in cells):
+            lines.append(f"| {figure} | " + " | ".join(cells) + " |")
+    return [*lines, "", "Values with 95 % bootstrap intervals over the split's examples."]
 
 
 def _quote(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.serving.config import ExportConfig
-from kerasft.tasks.served import RawInputs
+from kerasft.tasks.served import RawInputs, Served
+
+if TYPE_CHECKING:
+    from kerasft.training.trained import Trained
 
 
 def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:
@@ -46,8 +50,7 @@ def export(
             folder now.
         ExportError: the export does not answer as the model does, or the destination exists.
     """
-    from kerasft.serving.model_card import write_model_card
-    from kerasft.serving.publishing import check_destination, publish_saved_model
+    from kerasft.serving.publishing import check_destination
     from kerasft.training.trained import check_trained_on, load_trained
 
     trained = load_trained(run, config)
@@ -55,8 +58,24 @@ def export(
     check_destination(folder)
     dataset = load_prepared_dataset(run.dataset)
     check_trained_on(run, dataset)
-    settings = config.export or ExportConfig()
-    task, names = trained.task, [field.name for field in config.task.inputs]
+    parity = _publish(config, trained, dataset, folder, progress)
+    if destination is None:
+        fingerprint = compute_export_fingerprint(config, trained.facts["fingerprint"])
+        run.mark_done("export", fingerprint, version=folder.name)
+    progress.note(
+        f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
+        f"over {parity['examples']} raw examples"
+    )
+    return folder
+
+
+def _publish(
+    config: ExperimentConfig, trained: Trained, dataset: PreparedDataset, folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Writes the version, if its answers are the model's; returns what `parity.json` holds."""
+    from kerasft.serving.publishing import publish_saved_model
+
+    task, settings = trained.task, config.export or ExportConfig()
 
     def expected(inputs: list[RawInputs]) -> list[Output]:
         return trained.answer([task.read_served(one) for one in inputs])
@@ -68,41 +87,37 @@ def export(
             return False
         return True
 
-    inputs = sample_inputs(dataset, names, settings.replay_examples)
-    progress.note(f"Exporting to {folder}; then a clean process replays {len(inputs):,} examples")
-    parity = publish_saved_model(
-        task.serving_module(trained.model),
+    names = [field.name for field in config.task.inputs]
+    examples = sample_inputs(dataset, names, settings.replay_examples)
+    progress.note(f"Exporting to {folder}; then a clean process replays {len(examples):,} examples")
+    served = task.serve(trained.model)
+    return publish_saved_model(
+        served.module,
         folder,
-        inputs,
+        examples,
         expected,
-        probes=task.list_probes(),
+        probes=served.probes,
         accepts=accepts,
-        measure=task.measure_answers,
+        measure=served.measure,
         tolerance=settings.tolerance,
-        documents={
-            "labels.txt": "".join(f"{label}\n" for label in task.label_names),
-            "model_card.md": write_model_card(
-                name=config.name,
-                task=config.task.type,
-                preset=config.model.preset,
-                label_names=task.label_names,
-                explained=task.explain_input(),
-                outputs=task.list_outputs(),
-                figures=run.read_metrics().get("evaluate", {}),
-                kinds=config.task.figure_kinds,
-                data=dataset.manifest,
-                versions=run.read_environment().get("versions", {}),
-            ),
-        },
+        documents={**served.files, "model_card.md": _write_card(config, trained, dataset, served)},
     )
-    if destination is None:
-        fingerprint = compute_export_fingerprint(config, trained.facts["fingerprint"])
-        run.mark_done("export", fingerprint, version=folder.name)
-    progress.note(
-        f"Exported {folder}: largest difference from the model {parity['largest_difference']:.1e} "
-        f"over {parity['examples']} raw examples"
+
+
+def _write_card(config: ExperimentConfig, trained: Trained, dataset: PreparedDataset, served: Served) -> str:
+    from kerasft.serving.model_card import write_model_card
+
+    return write_model_card(
+        name=config.name,
+        task=config.task.type,
+        preset=config.model.preset,
+        served=served,
+        label_names=trained.task.label_names,
+        figures=trained.run.read_metrics().get("evaluate", {}),
+        kinds=config.task.figure_kinds,
+        data=dataset.manifest,
+        versions=trained.run.read_environment().get("versions", {}),
     )
-    return folder
 
 
 def _next_version(folder: Path) -> int:

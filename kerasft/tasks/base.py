@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasft.data.feed import Feed, Output
 from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.base import Kind
@@ -18,6 +16,7 @@ from kerasft.data.prepared import Split
 from kerasft.metrics.tally import Tally
 from kerasft.printable import format_json
 from kerasft.progress import Progress
+from kerasft.tasks.served import Served
 
 Step = Callable[[Any, Any], Mapping[str, Any]]
 """See `kerasft.data.streams.Step`."""
@@ -219,35 +218,11 @@ class Task(abc.ABC):
         """A matplotlib Figure of training examples as they are varied; None where `feed` gives them as they are."""
         return None
 
-    @abc.abstractmethod
-    def list_probes(self) -> list[dict[str, Any]]:
-        """Odd raw inputs, which an export must answer as the model does, or refuse as `read_raw` does."""
+    # --- export -----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def measure_answers(
-        self, answers: Mapping[str, np.ndarray], outputs: Sequence[Output]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """How far an export's answers are from the model's.
-
-        Args:
-            answers: the export's outputs by name, (examples, …).
-            outputs: the model's, of the same examples.
-
-        Returns:
-            float (examples,), the difference in probability; bool (examples,), whether both come to the same.
-        """
-
-    @abc.abstractmethod
-    def list_outputs(self) -> list[str]:
-        """What the export returns, as Markdown list items for the model card."""
-
-    @abc.abstractmethod
-    def explain_input(self) -> list[str]:
-        """Two sentences for the model card: what the export takes, and what becomes of an input that is too large."""
-
-    @abc.abstractmethod
-    def serving_module(self, model: Any) -> Any:
-        """A `tf.Module` from raw input to answer, with its `serving_default` signature, in core TensorFlow ops."""
+    def serve(self, model: Any) -> Served:
+        """What is exported of a model that `load_published` gave."""
 
 
 def make_phase(

@@ -13,7 +13,7 @@ from kerasft.data.feed import Output
 from kerasft.optimizers.denominators import CountedLoss
 from kerasft.tasks.answers import Answers, AnswerTally, OneLabel, measure_probabilities
 from kerasft.tasks.base import Task
-from kerasft.tasks.served import STATUS_LINE
+from kerasft.tasks.served import CLASS_LINES, RawInputs, Served, list_labels
 
 
 class Classifier(Task):
@@ -31,18 +31,25 @@ class Classifier(Task):
     def decode(self, outputs: Sequence[Output]) -> list[dict[str, Any]]:
         return self.answers.decode(stack_logits(outputs)) if outputs else []
 
-    def measure_answers(
-        self, answers: Mapping[str, np.ndarray], outputs: Sequence[Output]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return measure_probabilities(answers, self.probabilities(stack_logits(outputs)), self.label_names)
+    def _serve_classes(
+        self, module: tf.Module, *, takes: str, limits: str, probes: Sequence[RawInputs]
+    ) -> Served:
+        """The export of a module that answers as `answer_classes` does; see `Served` for the rest."""
 
-    def list_outputs(self) -> list[str]:
-        return [
-            STATUS_LINE,
-            "- `label`: string (batch,), the most probable class;",
-            "- `probabilities`: float32 (batch, classes);",
-            "- `logits`: float32 (batch, classes).",
-        ]
+        def measure(
+            answers: Mapping[str, np.ndarray], outputs: Sequence[Output]
+        ) -> tuple[np.ndarray, np.ndarray]:
+            return measure_probabilities(answers, self.probabilities(stack_logits(outputs)), self.label_names)
+
+        return Served(
+            module=module,
+            takes=takes,
+            limits=limits,
+            returns=CLASS_LINES,
+            probes=probes,
+            measure=measure,
+            files=list_labels(self.label_names),
+        )
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return self.answers.record(example, prediction)

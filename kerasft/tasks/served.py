@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,47 @@ Measure = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, np.ndarray
 """(an export's answers by name, (examples, …); the model's outputs on the same examples) → by how much each answer
 differs, float (examples,), and whether it comes to the same, bool (examples,)."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """An export, and what its check and its readers must know of it.
+
+    Attributes:
+        module: a `tf.Module` from raw inputs to answers in core TensorFlow ops; its `signatures` are exported. The
+            inputs of `serving_default` bear the names of the task's input fields.
+        takes: for the model card, a sentence that leads to what is returned.
+        limits: for the model card, what becomes of an input that is too large.
+        returns: the outputs by name, as Markdown list items.
+        probes: odd inputs, which the export must answer as the model does, or refuse as `Task.read_served` does.
+        measure: how far its answers are from the model's.
+        files: further documents that travel with it, by name.
+    """
+
+    module: Any
+    takes: str
+    limits: str
+    returns: Sequence[str]
+    probes: Sequence[RawInputs]
+    measure: Measure
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
 STATUS_LINE = (
     "- `status`: string (batch,), empty where an input has its answer; else why it has none: its other outputs are "
     "empty, or 0;"
 )
+CLASS_LINES = (
+    STATUS_LINE,
+    "- `label`: string (batch,), the most probable class;",
+    "- `probabilities`: float32 (batch, classes);",
+    "- `logits`: float32 (batch, classes).",
+)
+"""What `answer_classes` returns."""
+
+
+def list_labels(label_names: Sequence[str]) -> dict[str, str]:
+    """The file that names the classes, one a line, in the order of the outputs."""
+    return {"labels.txt": "".join(f"{label}\n" for label in label_names)}
 
 
 def answer_classes(

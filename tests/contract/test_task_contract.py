@@ -6,6 +6,7 @@ A task comes into this suite by a line in `TASKS` and one in `EXPERIMENTS`.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ from kerasft.progress import Silent
 from kerasft.serving.publishing import replay
 from kerasft.tasks import TASKS, load_task_class
 from kerasft.tasks.base import Task
+from kerasft.tasks.served import Served
 from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 EXPERIMENTS = {
@@ -71,13 +73,18 @@ def outputs(trained: Trained, examples) -> list[Output]:
 
 
 @pytest.fixture(scope="module")
-def served(trained: Trained, examples) -> tuple[dict[str, np.ndarray], list[Any]]:
-    """Of the export, in a clean process: the answers to the examples and the probes, and the probes."""
+def served(trained: Trained) -> Served:
+    """What is exported."""
+    return trained.task.serve(trained.model)
+
+
+@pytest.fixture(scope="module")
+def answers(trained: Trained, served: Served, examples) -> dict[str, np.ndarray]:
+    """Of the export, in a clean process: to the examples, and then to the probes."""
     version = next(path for path in trained.run.export.iterdir() if path.name == "1")
-    probes = trained.task.list_probes()
     names = [field.name for field in trained.task.config.inputs]
     inputs = [{name: example[name] for name in names} for example in examples]
-    return replay(version, inputs + probes), probes
+    return replay(version, [*inputs, *served.probes])
 
 
 def list_arrays(output: Output) -> list[np.ndarray]:
@@ -222,9 +229,10 @@ def build_task_on(trained: Trained, preset) -> Task:
 
 
 @pytest.mark.numerical
-def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, outputs, served) -> None:
-    task = trained.task
-    answers, probes = served
+def test_the_export_answers_the_same_in_a_clean_process(
+    trained: Trained, outputs, served: Served, answers
+) -> None:
+    task, probes = trained.task, served.probes
     assert len(probes) >= 5
     read: list[dict[str, Any]] = []
     for probe, status in zip(probes, answers["status"][len(outputs) :], strict=True):
@@ -237,19 +245,34 @@ def test_the_export_answers_the_same_in_a_clean_process(trained: Trained, output
     expected = outputs + trained.answer(read)
     good = answers["status"] == ""
     sound = {name: values[good] if values.ndim else values for name, values in answers.items()}
-    differences, equal = task.measure_answers(sound, expected)
+    differences, equal = served.measure(sound, expected)
     assert differences.shape == equal.shape == (len(expected),)
     # probabilities move by half of what logits do, at most
     assert differences.max() < allow(trained, expected) / 2
     assert equal.all()
 
 
-def test_answers_that_differ_are_measured_as_different(trained: Trained, examples, served) -> None:
+def test_answers_that_differ_are_measured_as_different(
+    trained: Trained, examples, served: Served, answers
+) -> None:
     task = trained.task
-    answers = {name: values[: len(examples)] for name, values in served[0].items() if values.ndim}
+    answers = {name: values[: len(examples)] for name, values in answers.items() if values.ndim}
     others = answer(task, task.build_model(seed=5, matmul_dtype="float32"), examples)
-    differences, _ = task.measure_answers(answers, others)
+    differences, _ = served.measure(answers, others)
     assert differences.max() > 1e-2
+
+
+def test_what_is_said_of_the_export_is_so(trained: Trained, served: Served) -> None:
+    inputs = {field.name for field in trained.task.config.inputs}
+    signature = served.module.signatures["serving_default"].get_concrete_function()
+    assert {spec.name for spec in signature.structured_input_signature[0]} == inputs
+    assert all(set(probe) == inputs for probe in served.probes)
+    assert all(f"`{name}`" in served.takes for name in inputs)
+    named = [name for line in served.returns for name in re.findall("`(.+?)`", line.partition(":")[0])]
+    assert sorted(named) == sorted(signature.structured_outputs)
+    assert all(line.startswith("- ") for line in served.returns)
+    labels = "".join(f"{name}\n" for name in trained.task.label_names)
+    assert served.files == ({"labels.txt": labels} if labels else {})
 
 
 def test_what_is_decoded_is_json(trained: Trained, examples, outputs) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from kerasft.metrics.figures import CLASSIFICATION
 from kerasft.serving.model_card import write_model_card
+from kerasft.tasks.answers import measure_probabilities
+from kerasft.tasks.served import Served
 
 
 def write(**changes) -> str:
@@ -14,11 +16,14 @@ def write(**changes) -> str:
         "task": "text_classification",
         "preset": "bert_base_en_uncased",
         "label_names": ("bad", "good"),
-        "explained": [
-            "`serving_default` takes `text`, a batch, and returns",
-            "Texts longer than 64 tokens are cut.",
-        ],
-        "outputs": ["- `label`: string (batch,), the most probable class;"],
+        "served": Served(
+            module=None,
+            takes="`serving_default` takes `text`, a batch, and returns",
+            limits="Texts longer than 64 tokens are cut.",
+            returns=["- `label`: string (batch,), the most probable class;"],
+            probes=(),
+            measure=measure_probabilities,
+        ),
         "figures": {},
         "kinds": CLASSIFICATION,
         "data": {"splits": {"train": {"rows": 12_345}, "test": {"rows": 50}}, "fingerprint": "abc123"},
@@ -38,6 +43,21 @@ def test_the_card_names_classes_length_data_and_versions():
         "keras 3.15.1",
     ):
         assert part in card
+
+
+def test_only_a_card_of_classes_speaks_of_classes():
+    told = """and returns
+
+- `label`: string (batch,), the most probable class;
+
+Classes, in the order of the outputs: `bad`, `good`.
+Texts longer than 64 tokens are cut.
+
+## Measured
+"""
+    line = "Classes, in the order of the outputs: `bad`, `good`.\n"
+    assert told in write()
+    assert write(label_names=()) == write().replace(line, "")
 
 
 def test_names_from_elsewhere_stay_names():

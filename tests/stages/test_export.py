@@ -32,7 +32,7 @@ def trained(tiny_run):
 
 def publish(trained, destination: Path, expected) -> dict:
     return publish_saved_model(
-        trained.task.serving_module(trained.model),
+        trained.task.serve(trained.model).module,
         destination,
         INPUTS,
         expected,
@@ -138,7 +138,7 @@ def test_labels_in_another_order_are_not_published(trained, tmp_path: Path, repl
 
     with pytest.raises(ExportError, match="other labels"):
         publish_saved_model(
-            trained.task.serving_module(trained.model),
+            trained.task.serve(trained.model).module,
             tmp_path / "1",
             INPUTS,
             expected,

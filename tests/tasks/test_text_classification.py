@@ -48,7 +48,7 @@ def test_encode_is_pure(trained: Trained, examples) -> None:
 
 
 def test_the_module_tokenizes_as_encode_does(trained: Trained, examples) -> None:
-    module = trained.task.serving_module(trained.model)
+    module = trained.task.serve(trained.model).module
     texts = [example["text"] for example in examples] + ODD_TEXTS
     rows = trained.task.encode([{"text": text} for text in texts])["token_ids"]
     inputs = module._tokenizer.encode(tf.constant(texts), module._max_length)

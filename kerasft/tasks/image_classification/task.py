@@ -48,6 +48,7 @@ from kerasft.tasks.image_classification.losses import (
 )
 from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
+from kerasft.tasks.served import Served
 from kerasft.vision.augmentation.augmenter import build_augmenter
 from kerasft.vision.decoding.graph import DECODING_VERSION, build_decoder
 from kerasft.vision.files.reading import check_picture
@@ -301,26 +302,24 @@ class ImageClassification(Classifier):
         varied = isinstance(feed, ImageFeed) and feed.is_varied
         return draw_varied(feed, self.label_names) if varied else None
 
-    def list_probes(self) -> list[dict[str, Any]]:
-        return draw_probes()
+    # --- export -----------------------------------------------------------------------------------------------
 
-    def explain_input(self) -> list[str]:
+    def serve(self, model: keras.Model) -> Served:
+        twice, multi_label = self.config.test_time_augmentation == "flip", self.config.multi_label
         several = " Each probability stands for itself: any number of labels may hold, from 0.5 on."
         how = {"crop": "cut", "pad": "filled up", "stretch": "stretched"}[self.model_config.resize]
-        return [
-            "`serving_default` takes `image`, a batch of JPEG, PNG, GIF, BMP or WebP files as bytes, and returns",
-            f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
-            f"{self.size_px} pixels inside; nothing has to be done before.{several * self.config.multi_label}",
-        ]
-
-    def serving_module(self, model: keras.Model) -> tf.Module:
-        twice = self.config.test_time_augmentation == "flip"
 
         def forward(images: Any) -> Any:
             return _answer_twice(model, images) if twice else model(images, training=False)
 
-        return ImageClassifierModule(
-            model, forward, self.size_px, self.model_config.resize, self.label_names, self.config.multi_label
+        return self._serve_classes(
+            ImageClassifierModule(
+                model, forward, self.size_px, self.model_config.resize, self.label_names, multi_label
+            ),
+            takes="`serving_default` takes `image`, a batch of JPEG, PNG, GIF, BMP or WebP files as bytes, and returns",
+            limits=f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
+            f"{self.size_px} pixels inside; nothing has to be done before.{several * multi_label}",
+            probes=draw_probes(),
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasft.data.cache import ArrayRows, build_cache
 from kerasft.data.feed import Feed, Output
@@ -24,6 +23,7 @@ from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
 from kerasft.tasks.classifier import Classifier, SmoothedCrossentropy, SparseCrossentropy
 from kerasft.tasks.features import FeatureStore
+from kerasft.tasks.served import Served
 from kerasft.tasks.text_classification.config import TextClassificationConfig
 from kerasft.tasks.text_classification.serving import PROBES, TextClassifierModule
 from kerasft.tasks.text_encoder import TextEncoderTask
@@ -140,19 +140,14 @@ class TextClassification(TextEncoderTask, Classifier):
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": example["text"], **super().record(example, prediction)}
 
-    def list_probes(self) -> list[dict[str, Any]]:
-        return list(PROBES)
-
-    def explain_input(self) -> list[str]:
-        return [
-            "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
-            f"Texts longer than {self.model_config.max_length} tokens are cut at the end.",
-        ]
-
-    def serving_module(self, model: keras.Model) -> tf.Module:
+    def serve(self, model: keras.Model) -> Served:
         fast = heads.accelerate_classifier(model, pooling=self.pooling)
-        return TextClassifierModule(
-            fast, self.encoder.tokenizer, self.model_config.max_length, self.label_names
+        max_length = self.model_config.max_length
+        return self._serve_classes(
+            TextClassifierModule(fast, self.encoder.tokenizer, max_length, self.label_names),
+            takes="`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
+            limits=f"Texts longer than {max_length} tokens are cut at the end.",
+            probes=PROBES,
         )
 
 

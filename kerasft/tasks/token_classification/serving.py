@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasft.tasks.served import STATUS_LINE
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.spans import TagSet
 from kerasft.text.raw import refuse_texts
@@ -31,6 +32,15 @@ PROBES = tuple(
     )
 )
 """Inputs that tokenizers stumble over, replayed beside the user's own examples."""
+ENTITY_LINES = (
+    STATUS_LINE,
+    "- `count`: int32 (batch,), how many entities a text has;",
+    "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 fills up;",
+    "- `start_byte`, `end_byte`: int32 (batch, most), the same in bytes of the UTF-8 that was given;",
+    "- `type`: string (batch, most); empty fills up;",
+    "- `score`: float32 (batch, most), the mean probability of the tags of an entity's units; 0 fills up.",
+)
+"""What `serving_default` returns, for the model card."""
 _TOKENS_AT_ONCE = 8192
 """Tokens that run through the net at once, padding included."""
 
@@ -56,7 +66,7 @@ class TokenClassifierModule(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
     def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """text string (batch,), UTF-8 → see `TokenClassification.list_outputs`."""
+        """text string (batch,), UTF-8 → see `ENTITY_LINES`."""
         # a batch of none would meet reshapes that cannot tell their last size: an empty text runs in its place
         batch = tf.size(text)
         texts = tf.concat([text, tf.fill([tf.cast(tf.equal(batch, 0), tf.int32)], "")], 0)

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasft.data.cache import build_caches
 from kerasft.data.prepared import Split
@@ -16,13 +15,13 @@ from kerasft.files import compute_fingerprint
 from kerasft.models.config import TextModelConfig
 from kerasft.models.text import heads
 from kerasft.progress import Progress
-from kerasft.tasks.served import STATUS_LINE
+from kerasft.tasks.served import Served, list_labels
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.feed import RawTokenFeed, TokenFeed, encode_examples
 from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrossentropy
-from kerasft.tasks.token_classification.serving import PROBES, TokenClassifierModule
+from kerasft.tasks.token_classification.serving import ENTITY_LINES, PROBES, TokenClassifierModule
 from kerasft.tasks.token_classification.spans import (
     Entity,
     Gold,
@@ -177,11 +176,27 @@ class TokenClassification(TextEncoderTask):
 
     # --- export -----------------------------------------------------------------------------------------------
 
-    def measure_answers(
+    def serve(self, model: keras.Model) -> Served:
+        fast = heads.accelerate_classifier(model, pooling=self.pooling)
+        return Served(
+            module=TokenClassifierModule(
+                fast, self.encoder, self.tag_set, constrained=self.config.constrained
+            ),
+            takes="`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns the entities of each, in "
+            "order, side by side in rows as long as the most entities of a text; behind a text's last one stand "
+            "fillers:",
+            limits=f"Texts longer than {self.model_config.max_length} tokens are answered in windows that overlap.",
+            returns=ENTITY_LINES,
+            probes=PROBES,
+            measure=self._measure_answers,
+            files=list_labels(self.label_names),
+        )
+
+    def _measure_answers(
         self, answers: Mapping[str, np.ndarray], outputs: Sequence[Scores]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Answers with other entities differ by how much less probable the model finds them, of which all is forgiven
-        that rounding explains."""
+        """See `Served.measure`. Answers with other entities differ by how much less probable the model finds them, of
+        which all is forgiven that rounding explains."""
         differences, equal = np.zeros(len(outputs)), np.ones(len(outputs), bool)
         numbers = {name: number for number, name in enumerate(self.label_names)}
         for index, (scores, (tags, entities)) in enumerate(zip(outputs, self._decode(outputs), strict=True)):
@@ -202,30 +217,6 @@ class TokenClassification(TextEncoderTask):
                 scores.log_probabilities[units, tags].sum() - scores.log_probabilities[units, other].sum()
             )
         return differences, equal
-
-    def list_probes(self) -> list[dict[str, Any]]:
-        return list(PROBES)
-
-    def explain_input(self) -> list[str]:
-        return [
-            "`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns the entities of each, in order, "
-            "side by side in rows as long as the most entities of a text; behind a text's last one stand fillers:",
-            f"Texts longer than {self.model_config.max_length} tokens are answered in windows that overlap.",
-        ]
-
-    def list_outputs(self) -> list[str]:
-        return [
-            STATUS_LINE,
-            "- `count`: int32 (batch,), how many entities a text has;",
-            "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 fills up;",
-            "- `start_byte`, `end_byte`: int32 (batch, most), the same in bytes of the UTF-8 that was given;",
-            "- `type`: string (batch, most); empty fills up;",
-            "- `score`: float32 (batch, most), the mean probability of the tags of an entity's units; 0 fills up.",
-        ]
-
-    def serving_module(self, model: keras.Model) -> tf.Module:
-        fast = heads.accelerate_classifier(model, pooling=self.pooling)
-        return TokenClassifierModule(fast, self.encoder, self.tag_set, constrained=self.config.constrained)
 
 
 TaskClass = TokenClassification
