@@ -17,6 +17,7 @@ from kerasft.files import whole_folder, write_json
 from kerasft.foreign import check_replaceable
 from kerasft.integrity import write_hashes
 from kerasft.progress import Progress, Silent
+from kerasft.runs.shared_data import find_place, written_by_one
 from kerasft.untrusted import load_json
 
 INDEX_FILE = "cache.json"
@@ -174,7 +175,8 @@ def build_caches(
     """Writes caches that come of one reading, each with rows of its own; see `build_cache`.
 
     Args:
-        folders: where each goes.
+        folders: where each goes. Among shared data (`kerasft.runs.shared_data`) the fingerprint is added to its name,
+            so that runs with other encoders keep theirs.
         fingerprint: of what they are made from.
         chunks: a lot of rows for each.
         progress: where it is told that one there is damaged, and all are made anew.
@@ -182,7 +184,20 @@ def build_caches(
     Raises:
         DataError: one has no rows.
     """
-    # one that is damaged is made anew, as one of other data is
+    place = find_place(folders[0])
+    if place is None:
+        return _find_caches(folders, fingerprint, progress) or _write_caches(folders, fingerprint, chunks)
+    folders = [folder.with_name(f"{folder.name}-{fingerprint}") for folder in folders]
+    # where they are whole, a folder that is read-only will do
+    found = _find_caches(folders, fingerprint, Silent())
+    if found is not None:
+        return found
+    with written_by_one(place, progress):
+        return _find_caches(folders, fingerprint, progress) or _write_caches(folders, fingerprint, chunks)
+
+
+def _find_caches(folders: Sequence[Path], fingerprint: str, progress: Progress) -> list[ArrayCache] | None:
+    """Those that are there already; None where one is missing, of something else, or damaged."""
     try:
         if all((folder / INDEX_FILE).exists() for folder in folders):
             caches = [ArrayCache(folder) for folder in folders]
@@ -190,6 +205,12 @@ def build_caches(
                 return caches
     except DamagedError as error:
         progress.warn(f"{error.where}: {error.what.rstrip('.')}. It is made anew.")
+    return None
+
+
+def _write_caches(
+    folders: Sequence[Path], fingerprint: str, chunks: Iterable[Sequence[Chunk]]
+) -> list[ArrayCache]:
     for folder in folders:
         check_replaceable(folder)
     with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -151,6 +151,15 @@ class DataConfig(Config):
     n-grams (five letters, or two ideographs), by default 0.42; texts under some seven words must be more alike; two
     words of ten changed leave about 0.5, unrelated texts share 0.02. Pictures: correlation of their thumbnails where
     they fit best, mirrored or cropped a little, by default 0.95."""
+
+    cache_folder: Annotated[str | None, PathField()] = None
+    """Where runs of the same data share them: prepared and encoded once, by the first that needs them. Each data, of
+    whatever run, have a folder in it, which may be removed when no run needs it. Relative to the config file. Null: in
+    the run folder, for this run alone."""
+
+    def describe(self) -> dict[str, Any]:
+        """The section as fingerprints and records have it: without `cache_folder`, which changes no example."""
+        return self.model_dump(mode="json", exclude={"cache_folder"})
 
     @pydantic.model_validator(mode="after")
     def _train_keeps_something(self) -> DataConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from kerasft.json_values import parse_json
 from kerasft.runs.environment import describe_environment
 from kerasft.runs.lock import owned
 from kerasft.runs.records import Environment, Metrics, StageRecords, TaskRecord
+from kerasft.runs.shared_data import CACHE, DATASET, check_place
 from kerasft.untrusted import iterate_json_lines, naming
 
 OTHER = "evaluate_other"
@@ -65,8 +67,6 @@ class RunFolder:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.config = self.path / "config.yaml"
-        self.dataset = self.path / "dataset"
-        self.cache = self.path / "cache"
         self.logs = self.path / "logs"
         self.history = self.path / "metrics.jsonl"
         self.metrics = self.path / "metrics.json"
@@ -83,6 +83,33 @@ class RunFolder:
         self._stages = self.path / "stages.json"
         self._is_owned = False
         self._checked = False
+
+    @property
+    def shared_data(self) -> Path | None:
+        """The folder that its prepared data lie in, where they are shared between runs; None: the run's own."""
+        place = self.stage_record("prepare").get("folder")
+        return Path(place) if place is not None else None
+
+    @property
+    def dataset(self) -> Path:
+        """The folder of the prepared data.
+
+        Raises:
+            DataError: they are shared, and gone.
+        """
+        return self._find_data(DATASET)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what is made of them once, such as encoded texts; raises as `dataset` does."""
+        return self._find_data(CACHE)
+
+    def _find_data(self, name: str) -> Path:
+        place = self.shared_data
+        if place is None:
+            return self.path / name
+        check_place(place, f"Prepare them again: kerasft prepare {shlex.quote(str(self.path))}")
+        return place / name
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -114,7 +141,7 @@ class RunFolder:
             stack.callback(setattr, self, "_is_owned", False)
             take_up_older(self.path)
             phases = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
-            for folder in (self.path, self.cache, self.predictions, self.export, *phases):
+            for folder in (self.path, self.path / CACHE, self.predictions, self.export, *phases):
                 sweep_leftovers(folder)
             yield
 
@@ -281,9 +308,9 @@ class RunFolder:
     # --- circumstances ----------------------------------------------------------------------------------------
 
     def write_environment(self, **facts: Any) -> None:
-        """Adds to environment.json: versions and machine, and what is handed in."""
-        known = self.read_environment()
-        self.write_json(self.environment, {**known, **describe_environment(), **facts})
+        """Adds to environment.json: versions and machine, and what is handed in; None takes something out."""
+        facts = {**self.read_environment(), **describe_environment(), **facts}
+        self.write_json(self.environment, {name: fact for name, fact in facts.items() if fact is not None})
 
     def read_environment(self) -> dict[str, Any]:
         return self._read(self.environment, Environment)

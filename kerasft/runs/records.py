@@ -18,6 +18,7 @@ class StageRecord(pydantic.BaseModel):
     fingerprint: str
     finished: str = ""
     version: Name | None = None
+    folder: str | None = None
 
 
 class Figure(pydantic.BaseModel):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasft.config.loading import CONFIG_NAME
 from kerasft.damage import find_damage
-from kerasft.errors import ConfigError, DamagedError
+from kerasft.errors import ConfigError, DamagedError, DataError, KerasftError
 from kerasft.foreign import check_own_files
 from kerasft.integrity import HASHES, Hashes, list_files, read_hashes
-from kerasft.runs.folder import FIXES
+from kerasft.runs.folder import FIXES, RunFolder
 from kerasft.runs.lock import LOCK
+from kerasft.runs.shared_data import CACHE, DATASET, check_place
 from kerasft.training.resume.checkpoint_files import MANIFEST, STATE, TENSORS
 from kerasft.training.resume.checkpoint_files import find_damage as find_checkpoint_damage
 from kerasft.untrusted import check_tree
@@ -84,7 +86,7 @@ def check(folder: Path) -> Checked:
     parts: dict[str, Part] = {}
     known: set[str] = set()
     inner = [Path(name).parent.as_posix() for name in names if Path(name).name == HASHES]
-    for place in (".", *inner):
+    for place in (".", *inner, *_list_shared(folder, parts)):
         _check_record(folder, place, parts, known)
     _check_checkpoints(folder, parts, known)
     for name in names:
@@ -92,6 +94,26 @@ def check(folder: Path) -> Checked:
             _find_part(parts, name, inner).unrecorded.append(name)
     is_recorded = any((folder / place / HASHES).exists() for place in (".", *inner))
     return Checked([parts[name] for name in sorted(parts)], is_recorded)
+
+
+def _list_shared(folder: Path, parts: dict[str, Part]) -> list[str]:
+    """The folders with a record among the data that a run shares with others; one that is gone is damage.
+
+    Their paths are absolute, as they lie elsewhere.
+    """
+    with suppress(KerasftError):  # a record that is damaged is told as such
+        place = RunFolder(folder).shared_data
+        if place is None:
+            return []
+        dataset = place / DATASET
+        try:
+            check_place(place, "")
+        except DataError as error:
+            part = parts[str(dataset)] = Part(str(dataset))
+            part.damaged[error.where or str(dataset)] = error.what
+            return []
+        return [str(path) for path in (dataset, *sorted((place / CACHE).glob("[!.]*"))) if path.is_dir()]
+    return []
 
 
 def _check_record(folder: Path, place: str, parts: dict[str, Part], known: set[str]) -> None:
@@ -146,7 +168,9 @@ def advise(folder: Path, name: str) -> str:
         folder: the run's.
         name: the file's path in it.
     """
-    top, place = name.partition("/")[0], shlex.quote(str(folder))
+    shared = RunFolder(folder).shared_data if Path(name).is_absolute() else None
+    inside = Path(name).relative_to(shared).as_posix() if shared is not None else name
+    top, place = inside.partition("/")[0], shlex.quote(str(folder))
     if Path(name).name == HASHES:
         return "Bring back a copy of it; or remove it: what lies beside it is then used unchecked."
     if top == CHECKPOINTS:

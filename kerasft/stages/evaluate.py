@@ -147,7 +147,12 @@ def _measure(
             with suppress(RunLockedError, StorageError):  # then what is encoded is kept nowhere
                 stack.enter_context(run.owned(progress.note))
                 cache = run.cache
-        feed = open_feed(task, dataset, name, cache, progress)
+        try:
+            feed = open_feed(task, dataset, name, cache, progress)
+        except StorageError as error:  # shared data may be read-only where the run folder is not
+            if cache.is_relative_to(work) or error.errno not in READ_ONLY:
+                raise
+            feed = open_feed(task, dataset, name, work / "cache", progress)
     tally = task.open_tally()
     with (
         progress.bar(f"Evaluating {name}", len(feed), "examples") as bar,

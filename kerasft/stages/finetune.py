@@ -341,7 +341,11 @@ def _begin(
     if checkpoint is None:
         run.discard(run.logs)
     run.write_config(config)
-    run.write_environment(preset=str(source.path or source.name), dataset_fingerprint=dataset.fingerprint)
+    run.write_environment(
+        preset=str(source.path or source.name),
+        dataset_fingerprint=dataset.fingerprint,
+        shared_data=str(run.shared_data) if run.shared_data else None,
+    )
 
 
 def _describe_start(checkpoint: Checkpoint) -> str:

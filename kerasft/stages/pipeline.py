@@ -120,7 +120,7 @@ def _stands_prepared(config: ExperimentConfig, run: RunFolder, progress: Progres
         return run.is_done("prepare", prepare_stage.compute_prepare_fingerprint(config))
     except DataError as error:
         identity = run.read_identity()
-        if identity is None or identity["config"]["data"] != config.data.model_dump(mode="json"):
+        if identity is None or identity["config"]["data"] != config.data.describe():
             raise
         progress.note(f"{error.where}: {error.what} The dataset that was prepared of it is measured.")
         return True
@@ -157,7 +157,7 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     _, before, stands = find_beginning(run)
     if before is None:
         return
-    now = config.model_dump(mode="json")
+    now = {**config.model_dump(mode="json"), "data": config.data.describe()}
     changes = [
         f"{key}: {old} → {new}"
         for name in ("seed", "task", "data")

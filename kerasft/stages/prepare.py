@@ -14,7 +14,9 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, measure_folder
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
+from kerasft.runs.shared_data import DATASET, is_shared, locate, written_by_one
 from kerasft.runs.stage import Stage
+from kerasft.untrusted import check_tree
 
 
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
@@ -33,7 +35,7 @@ def prepare(
 
     Args:
         config: the experiment.
-        run: where the dataset goes.
+        run: where the dataset goes, unless `data.cache_folder` names another place.
         progress: where to report.
 
     Raises:
@@ -50,39 +52,100 @@ def open_stage(config: ExperimentConfig, run: RunFolder, progress: Progress) -> 
     """
     fetch_sources(config.data, Path(), progress)
     fingerprint = compute_prepare_fingerprint(config)
+    shared = config.data.cache_folder
+    place = locate(shared, fingerprint) if shared is not None else None
     return Stage(
         "prepare",
         fingerprint,
-        show_done=lambda: _show_prepared(run, progress),
-        do=lambda: _prepare(config, run, fingerprint, progress),
+        show_done=lambda: _show_prepared(run, place, progress),
+        do=lambda: _prepare(config, run, fingerprint, place, progress),
     )
 
 
-def _show_prepared(run: RunFolder, progress: Progress) -> PreparedDataset | None:
+def _show_prepared(run: RunFolder, place: Path | None, progress: Progress) -> PreparedDataset | None:
+    if run.shared_data != place:
+        return None  # it is to lie elsewhere from now on
     try:
-        dataset = load_prepared_dataset(run.dataset)
-        check_folder(run.dataset, "")
+        dataset = _open_whole(run.dataset)
     except DataError as error:
-        progress.warn(f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew.")
+        progress.warn(_describe_damage(error))
         return None
-    progress.note(f"prepare: done before, unchanged ({run.dataset})")
+    progress.note(_describe_done(dataset))
     return dataset
 
 
+def _open_whole(folder: Path) -> PreparedDataset:
+    """A dataset of which every file is as it was written.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    dataset = load_prepared_dataset(folder)
+    check_folder(folder, "")
+    return dataset
+
+
+def _describe_damage(error: DataError) -> str:
+    return f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew."
+
+
+def _describe_done(dataset: PreparedDataset) -> str:
+    return f"prepare: done before, unchanged ({dataset.folder})"
+
+
 def _prepare(
-    config: ExperimentConfig, run: RunFolder, fingerprint: str, progress: Progress
+    config: ExperimentConfig, run: RunFolder, fingerprint: str, place: Path | None, progress: Progress
 ) -> PreparedDataset:
     run.check_unchanged(run.config)
     run.mark_begun("prepare")
     run.write_config(config)
+    if place is None:
+        dataset = _write_dataset(config, run.dataset, progress)
+        run.mark_done("prepare", fingerprint)
+    else:
+        dataset = _prepare_shared(config, place, progress)
+        run.mark_done("prepare", fingerprint, folder=str(place))
+    return dataset
+
+
+def _prepare_shared(config: ExperimentConfig, place: Path, progress: Progress) -> PreparedDataset:
+    """The data that runs share: prepared by the first that needs them, while the others wait for it.
+
+    Raises:
+        RunLockedError: another process prepares them, for longer than one waits.
+    """
+    folder = place / DATASET
+    # where they are whole, a folder that is read-only will do
+    dataset = _find_whole(place, Silent())
+    if dataset is None:
+        with written_by_one(place, progress):
+            dataset = _find_whole(place, progress)
+            if dataset is None:
+                return _write_dataset(config, folder, progress)
+    progress.note(_describe_done(dataset))
+    return dataset
+
+
+def _find_whole(place: Path, progress: Progress) -> PreparedDataset | None:
+    folder = place / DATASET
+    if not is_shared(place) or not folder.exists():
+        return None
+    try:
+        check_tree(place)
+        return _open_whole(folder)
+    except DataError as error:
+        progress.warn(_describe_damage(error))
+        return None
+
+
+def _write_dataset(config: ExperimentConfig, folder: Path, progress: Progress) -> PreparedDataset:
     dataset = prepare_dataset(
         config.data,
         config.task.fields,
-        run.dataset,
+        folder,
         base=Path(),
         seed=config.seed,
         progress=progress,
     )
-    progress.note(f"The dataset takes {measure_folder(run.dataset) / 1e6:,.1f} MB in {run.dataset}")
-    run.mark_done("prepare", fingerprint)
+    progress.note(f"The dataset takes {measure_folder(folder) / 1e6:,.1f} MB in {folder}")
     return dataset

@@ -13,8 +13,8 @@ from kerasft.runs.environment import describe_environment
 from kerasft.runs.folder import RunFolder
 from kerasft.training.resume.checkpoint_files import Checkpoint, find_checkpoint
 
-UNIMPORTANT = {"name", "evaluate", "export"}
-"""Of the config: what a trained model does not depend on."""
+UNIMPORTANT = ("name", "evaluate", "export")
+"""Of the config: what a trained model does not depend on; nor does it on where prepared data lie."""
 MAY_CHANGE = ("train.epochs", "train.checkpoint", "train.tensorboard", "train.workers")
 """Keys that a run may be resumed with other values of."""
 
@@ -40,7 +40,7 @@ def describe_identity(
         encoder: that of how the task turns an example into inputs.
     """
     return {
-        "config": config.model_dump(mode="json", exclude=UNIMPORTANT),
+        "config": {**config.model_dump(mode="json", exclude={*UNIMPORTANT}), "data": config.data.describe()},
         "data": dataset.fingerprint,
         "preset": preset,
         "vocabulary": encoder,

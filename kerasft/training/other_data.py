@@ -30,7 +30,7 @@ def names_other_test(config: ExperimentConfig, run: RunFolder) -> bool:
     identity = run.read_identity()
     if config.data.test is None or identity is None:
         return False
-    now = config.data.model_dump(mode="json")
+    now = config.data.describe()
     changes = [key for key, _, _ in compare_values(identity["config"]["data"], now, "data")]
     if config.data.train is None:
         return bool(changes)

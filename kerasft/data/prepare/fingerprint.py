@@ -57,7 +57,7 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
         split: [(file.name, _identify(file)) for file in files]
         for split, files in resolve_sources(take_split_folders(config, base, Silent()), base).items()
     }
-    return compute_fingerprint({"config": config.model_dump(mode="json"), "files": files})
+    return compute_fingerprint({"config": config.describe(), "files": files})
 
 
 def _identify(source: SourceFile) -> list[Any]:

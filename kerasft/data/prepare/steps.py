@@ -293,7 +293,7 @@ class Preparation:
             }
             for number, (split, file) in enumerate(self.files)
         ]
-        settings = self.config.model_dump(mode="json")
+        settings = self.config.describe()
         names = [list(target.kind.names) for target in self.classes]
         content = {
             "format": _EXAMPLES_FORMAT,
