@@ -37,7 +37,6 @@ def write_model_card(
         data: the dataset's manifest.
         versions: package → version.
     """
-    counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
     lines = [
         f"# {name}",
         "",
@@ -53,8 +52,7 @@ def write_model_card(
         "",
         "## Learned from",
         "",
-        f"Examples: {counts}. Data fingerprint {data['fingerprint']}.",
-        "The figures hold for examples like these; on others (another language, place or time) they are not known.",
+        *_describe_data(data),
         "",
         "## Made with",
         "",
@@ -81,6 +79,14 @@ def _list_figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]], kind
         if any(cell != "–" for cell in cells):
             lines.append(f"| {figure} | " + " | ".join(cells) + " |")
     return [*lines, "", "Values with 95 % bootstrap intervals over the split's examples."]
+
+
+def _describe_data(data: Mapping[str, Any]) -> list[str]:
+    counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
+    return [
+        f"Examples: {counts}. Data fingerprint {data['fingerprint']}.",
+        "The figures hold for examples like these; on others (another language, place or time) they are not known.",
+    ]
 
 
 def _quote(text: str) -> str:
