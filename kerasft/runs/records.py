@@ -68,7 +68,7 @@ class TaskRecord(pydantic.BaseModel):
     task: _TaskSection
     model: dict[str, Any]
     own: dict[str, dict[str, Any]] = {}
-    label_names: Annotated[list[str], pydantic.Field(min_length=1)]
+    label_names: list[str]
     fingerprint: str
     dataset_fingerprint: str
     identity: Identity | None = None

@@ -243,4 +243,5 @@ def show_figures(figures: dict[str, Any], kinds: FigureKinds, progress: Progress
     ]
     if all("examples" in split for split in figures.values()):
         rows.append(["examples", *(str(split["examples"]["value"]) for split in figures.values())])
-    progress.table("Figures, with 95 % intervals", ["figure", *figures], rows)
+    has_intervals = any("low" in figure for split in figures.values() for figure in split.values())
+    progress.table("Figures, with 95 % intervals" if has_intervals else "Figures", ["figure", *figures], rows)

@@ -19,6 +19,8 @@ class TaskConfig(Config, abc.ABC):
 
     after_training: ClassVar[tuple[str, ...]] = ()
     """Keys that a trained model can be used with otherwise than it was trained."""
+    class_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that name the classes: null, or what the training found."""
     cuts_examples: ClassVar[bool] = False
     """Whether an example may be several rows of a batch: a long text in windows, say."""
 

@@ -115,7 +115,7 @@ def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str
     for section in ("task", "model", *config.own_sections):
         for key, asked in getattr(config, section).model_dump(mode="json").items():
             trained = sections.get(section, {}).get(key)
-            if section == "task" and (key in free or (key == "labels" and asked == names)):
+            if section == "task" and (key in free or (key in config.task.class_keys and asked == names)):
                 continue
             if asked != trained:
                 raise ConfigError(

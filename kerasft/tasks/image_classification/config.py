@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pydantic
 
@@ -16,6 +16,8 @@ from kerasft.vision.config import AugmentationConfig
 
 class ImageClassificationConfig(TaskConfig):
     """One label for a picture, or any number of them."""
+
+    class_keys: ClassVar[tuple[str, ...]] = ("labels",)
 
     type: Literal["image_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pydantic
 
@@ -15,6 +15,8 @@ from kerasft.training.config import TrainConfig
 
 class TextClassificationConfig(TaskConfig):
     """One label for a text: sentiment, topic, intent."""
+
+    class_keys: ClassVar[tuple[str, ...]] = ("labels",)
 
     type: Literal["text_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)

@@ -18,6 +18,7 @@ class TokenClassificationConfig(TaskConfig):
     """Spans of a text and their types: named entities, chunks, parts of speech."""
 
     after_training: ClassVar[tuple[str, ...]] = ("constrained",)
+    class_keys: ClassVar[tuple[str, ...]] = ("labels",)
     cuts_examples: ClassVar[bool] = True
 
     type: Literal["token_classification"]
