@@ -32,6 +32,7 @@ from kerasft.integrity import (
 from kerasft.json_values import parse_json
 from kerasft.runs.environment import describe_environment
 from kerasft.runs.lock import owned
+from kerasft.runs.paths import RunPaths
 from kerasft.runs.records import Environment, Metrics, StageRecords, TaskRecord
 from kerasft.runs.shared_data import CACHE, DATASET, check_place
 from kerasft.untrusted import iterate_json_lines, naming
@@ -54,7 +55,7 @@ FIXES = {
 """The folder's records → what to do about one that is not as it was written."""
 
 
-class RunFolder:
+class RunFolder(RunPaths):
     """Paths and records of one run. Creates nothing until something is written.
 
     The folder may come from someone else: before the first of its records is read, it is made sure that no links,
@@ -65,22 +66,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self.config = self.path / "config.yaml"
-        self.logs = self.path / "logs"
-        self.history = self.path / "metrics.jsonl"
-        self.metrics = self.path / "metrics.json"
-        self.environment = self.path / "environment.json"
-        self.task = self.path / "task.json"
-        self.model = self.path / "model.keras"
-        self.preset = self.path / "preset"
-        self.adapter = self.path / "adapter"
-        self.predictions = self.path / "predictions"
-        self.augmentation = self.path / "augmentation.png"
-        self.export = self.path / "export"
-        self.checkpoints = self.path / "checkpoints"
-        self.report = self.path / "report.html"
-        self._stages = self.path / "stages.json"
+        super().__init__(path)
         self._is_owned = False
         self._checked = False
 
@@ -110,9 +96,6 @@ class RunFolder:
             return self.path / name
         check_place(place, f"Prepare them again: kerasft prepare {shlex.quote(str(self.path))}")
         return place / name
-
-    def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
 
     @contextmanager
     def owned(
@@ -242,21 +225,13 @@ class RunFolder:
 
     def stage_record(self, stage: str) -> dict[str, Any]:
         """What was noted when the stage was finished; empty if it was not."""
-        return self._read(self._stages, StageRecords).get(stage, {})
+        return self._read(self.stages, StageRecords).get(stage, {})
 
     def mark_done(self, stage: str, fingerprint: str, **facts: Any) -> None:
         """Notes that a stage is finished."""
-        records = self._read(self._stages, StageRecords)
+        records = self._read(self.stages, StageRecords)
         records[stage] = {"fingerprint": fingerprint, "finished": datetime.now(UTC).isoformat(), **facts}
-        self.write_json(self._stages, records)
-
-    def list_trained(self) -> list[Path]:
-        """What a training has left here: what `clear_training` removes."""
-        places = (
-            self.checkpoints, self.logs, self.history, self.model, self.preset, self.task, self.predictions,
-            self.report, self.augmentation, self.adapter,
-        )  # fmt: skip
-        return [place for place in places if place.exists()]
+        self.write_json(self.stages, records)
 
     def check_trained(self) -> None:
         """Refuses to replace a preset or an adapter among whose files other people's lie.
@@ -266,14 +241,6 @@ class RunFolder:
         """
         for place in (self.preset, self.adapter):
             check_replaceable(place)
-
-    def list_phases(self) -> list[str]:
-        """The phases of a training that have checkpoints here, by name."""
-        if not self.checkpoints.is_dir():
-            return []
-        return sorted(
-            path.name for path in self.checkpoints.iterdir() if path.is_dir() and "." not in path.name
-        )
 
     def clear_training(self) -> None:
         """Removes the training and what was measured on it; prepared data and exports stay.
@@ -294,10 +261,10 @@ class RunFolder:
         The figures of these go too: they are of a model that is no more.
         """
         stale = (stage, *BUILDS_ON.get(stage, ()))
-        records = self._read(self._stages, StageRecords)
+        records = self._read(self.stages, StageRecords)
         if any(name in records for name in stale):
             self.write_json(
-                self._stages, {name: value for name, value in records.items() if name not in stale}
+                self.stages, {name: value for name, value in records.items() if name not in stale}
             )
         figures = self.read_metrics()
         if any(name in figures for name in stale):

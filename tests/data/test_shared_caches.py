@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -54,11 +57,29 @@ def test_each_encoder_keeps_its_own(cache: Path) -> None:
     assert [one.column("x").tolist() for one in (first, second, again)] == [[0, 0], [1, 1], [0, 0]]
 
 
-def test_what_a_killed_process_left_is_cleared_away(cache: Path) -> None:
-    cache.mkdir()
-    (cache / f".train-{'a' * 16}.0123abcd.tmp").mkdir()
-    build_cache(cache / "train", "a" * 16, [{"x": np.zeros(2)}])
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from kerasft.data.cache import build_cache
+
+def chunks():
+    yield {"x": np.ones(2)}
+    os.kill(os.getpid(), signal.SIGKILL)
+
+build_cache(Path(sys.argv[1]), "a" * 16, chunks())
+"""
+
+
+def test_who_is_killed_while_writing_leaves_nothing_in_the_way(cache: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(cache / "train")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.name[:8] for path in cache.iterdir()] == [".train-a"]
+    assert (cache.parent / ".lock").exists()
+    built = build_cache(cache / "train", "a" * 16, [{"x": np.zeros(2)}])
+    assert built.column("x").tolist() == [0, 0]
     assert [path.name for path in cache.iterdir()] == [f"train-{'a' * 16}"]
+    assert not (cache.parent / ".lock").exists()
 
 
 def test_who_waits_too_long_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
