@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from lent_nets import lend_image_backbone
 
-from kerasft.models.image.backbones import build_image_backbone
 from kerasft.models.image.freezing import (
     choose_batch_norm,
     compute_layer_depths,
@@ -20,13 +20,13 @@ from kerasft.models.image_nets import IMAGE_ARCHITECTURES
 
 
 def build_backbone() -> keras.Model:
-    return build_image_backbone("mobilenet", size_px=32, arguments={"alpha": 0.25}, weights="none")
+    return lend_image_backbone("mobilenet", alpha=0.25)
 
 
 def fit(model: keras.Model) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False, run_eagerly=True)
     model.fit(images, np.array([0, 1] * 4), batch_size=4, epochs=1, verbose=0)
 
 
@@ -143,7 +143,7 @@ SLOW = (
 )
 def test_every_net_has_its_blocks(name: str) -> None:
     size = 96 if IMAGE_ARCHITECTURES[name].family.fixed_size else None
-    backbone = build_image_backbone(name, size_px=size, weights="none")
+    backbone = lend_image_backbone(name, size_px=size)
     blocks = list_blocks(backbone)
     assert (len(blocks), blocks[0].name, blocks[1].name, blocks[-1].name) == BLOCKS[name]
     assert sorted(each for block in blocks for each in block.layers) == sorted(

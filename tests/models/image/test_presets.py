@@ -72,7 +72,7 @@ def hub_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 64, 64, 64],
-        stackwise_num_blocks=[2, 2, 2, 2],
+        stackwise_num_blocks=[1, 2, 1, 1],
         stackwise_num_strides=[1, 2, 2, 2],
         block_type="basic_block",
     )

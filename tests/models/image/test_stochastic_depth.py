@@ -3,9 +3,9 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+from lent_nets import lend_image_backbone
 
 from kerasft.errors import ConfigError
-from kerasft.models.image.backbones import build_image_backbone
 from kerasft.models.image.fast import accelerate_image_model
 from kerasft.models.image.stochastic_depth import set_stochastic_depth
 
@@ -16,7 +16,7 @@ def list_rates(net: keras.Model) -> list[float]:
 
 @pytest.fixture(scope="module")
 def built() -> keras.Model:
-    return build_image_backbone("efficientnet_b0", size_px=32, weights="none")
+    return lend_image_backbone("efficientnet_b0")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_without_it_training_is_the_same_each_time(efficientnet: keras.Model, fa
 
 
 def test_a_net_without_such_branches_refuses_a_rate() -> None:
-    net = build_image_backbone("mobilenet", size_px=32, weights="none", arguments={"alpha": 0.25})
+    net = lend_image_backbone("mobilenet", alpha=0.25)
     set_stochastic_depth(net, 0.0)
     with pytest.raises(ConfigError, match="no branches") as caught:
         set_stochastic_depth(net, 0.1)
