@@ -21,7 +21,8 @@ SCENES := runs/scenes
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
 # TEST_MINUTES=20 runs what fits into 20 minutes, the most telling tests first, and lists the others.
-# Tests run in as many processes as there are cores, 4 at most; TEST_WORKERS=0 runs them in one (for --pdb).
+# Tests run in as many processes as there are cores, 4 at most; TEST_WORKERS=0 runs them in one (for --pdb). Each, and
+# each that they start, would compile the package and the tests anew where Python may not keep what it compiled.
 SLOW ?= 1
 PYTEST ?=
 TEST_MINUTES ?=
@@ -81,7 +82,7 @@ quickstart-vision: $(INSTALLED)
 	@head -n 2 $(VISION_RUN)/growth.jsonl
 
 test: $(INSTALLED_DEV)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(TEST_WORKERS) $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -25,6 +26,12 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(TimeBudget(read_minutes(os.environ)), "time_budget")
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is looked for among what tests make, no longer among the million objects that imports left."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

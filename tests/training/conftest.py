@@ -23,7 +23,9 @@ def three_epochs(tmp_path_factory: pytest.TempPathFactory, fit_in: Callable[...,
 
 
 @pytest.fixture(scope="session")
-def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., Any]:
+def fit_in(
+    tiny_run: Any, load_experiment: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
     """`fit_tiny`, but for the folder that its run folders stand in, which comes first."""
     import keras
 
@@ -36,6 +38,8 @@ def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., 
     from kerasft.training.precision import choose_precision
     from kerasft.training.trained import build_task, open_feed
 
+    encoded = tmp_path_factory.mktemp("encoded")  # once for all trainings on the same texts
+
     def fit(place: Path, *overrides: str, validation: bool = True, folder: str = "run") -> Any:
         config = load_experiment(*overrides)
         keras.utils.set_random_seed(config.seed)
@@ -43,7 +47,7 @@ def fit_in(tiny_run: Any, load_experiment: Callable[..., Any]) -> Callable[..., 
         run = RunFolder(place / folder)
         task = build_task(config, dataset.label_names, resolve_preset(config.model.preset))
         splits = ("train", "validation") if validation else ("train",)
-        feeds = {split: open_feed(task, dataset, split, run.cache, Silent()) for split in splits}
+        feeds = {split: open_feed(task, dataset, split, encoded, Silent()) for split in splits}
         precision = choose_precision(config.train.precision)
         model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
         context = TrainingContext(task, dataset, config.train, run, config.seed, precision)
