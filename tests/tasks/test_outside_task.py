@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,3 +169,34 @@ def test_it_is_learned_from_python(installed: None, tmp_path: Path, tiny_preset:
 @pytest.mark.slow
 def test_it_is_killed_and_goes_on(config: Path, tmp_path: Path) -> None:
     assert_kills_change_nothing(config, tmp_path, kills=2, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no such figures of memory here")
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+def test_memory_does_not_grow_with_what_is_kept_of_each_example(
+    run: RunFolder, config: Path, tmp_path: Path, verb: str
+) -> None:
+    """A megabyte each; KERASFT_WIDE_EXAMPLES says of how many."""
+    count = int(os.environ.get("KERASFT_WIDE_EXAMPLES", "400"))
+    rows = [
+        {**row, "first": f"{row['first']} {number}"}
+        for number, row in enumerate(itertools.islice(itertools.cycle(write_pairs(100)), count))
+    ]
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = {
+        "evaluate": [f"data.test.path={path}"],
+        "predict": ["--input", path, "--to", tmp_path / "answers.jsonl"],
+    }[verb]
+    script = Path(__file__).with_name("wide_outputs.py")
+    site = next(path for path in sys.path if Path(path, "pair_scores-1.0.dist-info").exists())
+    done = subprocess.run(
+        [sys.executable, script, verb, run.path, *asked],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([site, os.environ.get("PYTHONPATH", "")])},
+    )
+    assert done.returncode == 0, done.stderr
+    growth = int(done.stdout.splitlines()[-1])
+    assert growth <= 300 << 20, f"{growth >> 20} MiB after the first batch"
