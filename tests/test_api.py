@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import write_experiment, write_texts
+import tiny_images
+from tiny_bert import SUBJECTS, write_experiment, write_texts
 
 import kerasft
 from kerasft.config.loading import load_config
@@ -46,6 +47,48 @@ def test_lists_in_a_model_out(tmp_path: Path, tiny_preset: Path) -> None:
     answers = serve(text=tf.constant(["a bad meal", "a good meal"]))
     assert answers["label"].numpy().tolist() == [b"0", b"1"]
     assert run.model.output_shape == (None, 2)
+
+
+@pytest.mark.slow
+def test_entities_are_learned_from_lists(tmp_path: Path, tiny_preset: Path) -> None:
+    texts, _ = write_texts(40)
+    words = [text.split() for text in texts]
+    tags = [["B-thing" if word in SUBJECTS else "O" for word in line] for line in words]
+    run = kerasft.finetune(
+        task="token_classification",
+        preset=tiny_preset,
+        train={"words": words, "tags": tags},
+        epochs=6,
+        learning_rate=1e-2,
+        output=tmp_path / "run",
+        overrides=["model.max_length=32", "train.precision=float32"],
+    )
+    (answer,) = run.predict("this film is superb")["entities"]
+    assert (answer["text"], answer["type"]) == ("film", "thing")
+
+
+@pytest.mark.slow
+def test_pictures_with_several_labels_are_learned_from_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_images.write_pictures(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    paths = sorted(Path("train").rglob("*.jpg"))
+    run = kerasft.finetune(
+        task={"type": "image_classification", "multi_label": True},
+        preset="mobilenet",
+        train={"image": paths, "labels": [[path.parent.name, "drawn"] for path in paths]},
+        epochs=0,
+        output=tmp_path / "run",
+        overrides=[
+            f"model.weights={tiny_images.write_weights(tmp_path / 'net.weights.h5')}",
+            "model.arguments={alpha: 0.25}",
+            f"model.image_size_px={tiny_images.SIZE_PX}",
+            "train.head={epochs: 6, learning_rate: 0.02}",
+        ],
+    )
+    assert "drawn" in run.predict(paths[0])["labels"]
+    assert run.config.task.multi_label
 
 
 def test_a_run_is_found_again(tiny_run) -> None:

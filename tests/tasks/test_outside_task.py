@@ -199,4 +199,5 @@ def test_memory_does_not_grow_with_what_is_kept_of_each_example(
     )
     assert done.returncode == 0, done.stderr
     growth = int(done.stdout.splitlines()[-1])
+    print(f"grew by {growth / (1 << 20):.0f} MiB over {count} examples")
     assert growth <= 300 << 20, f"{growth >> 20} MiB after the first batch"
