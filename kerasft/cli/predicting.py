@@ -254,7 +254,7 @@ def _prepare_copies(
     """
     if folder is None:
         return rows, None
-    from kerasft.plots.copies import DrawnCopies
+    from kerasft.plots.drawn_copies import DrawnCopies
     from kerasft.plots.sheets import find_missing_glyphs
 
     rows, name = list(rows), next(name for name, kind in kinds.items() if kind.is_file)

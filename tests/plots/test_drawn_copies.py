@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kerasft.errors import ConfigError
-from kerasft.plots.copies import LONGEST_PX, DrawnCopies
+from kerasft.plots.drawn_copies import LONGEST_PX, DrawnCopies
 from kerasft.plots.sheets import draw_label
 
 ANSWER = {"label": "teal", "probabilities": {"teal": 0.987, "red": 0.013}}
