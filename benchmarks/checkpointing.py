@@ -57,7 +57,11 @@ def main() -> None:
         from kerasft.progress import Silent
 
         feed = open_feed(task, dataset, "train", run.cache, Silent())
-        phase = next(task.open_phases(model, config.train, {"train": feed}.get, seed=0))
+        phase = next(
+            task.open_phases(
+                model, config.train, {"train": feed}.get, seed=0, matmul_dtype=precision.matmul_dtype
+            )
+        )
         stream = make_stream(feed, 32, shuffle=True)
         compile_model(task, phase, config.train, 1000, precision)
         build_all(model, *first_example(feed, stream))

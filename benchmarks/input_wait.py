@@ -71,7 +71,9 @@ def main() -> None:
         def open_split(name: str):
             return open_feed(task, dataset, name, run.cache, Silent()) if name in dataset.splits else None
 
-        *_, phase = task.open_phases(model, config.train, open_split, seed=config.seed)
+        *_, phase = task.open_phases(
+            model, config.train, open_split, seed=config.seed, matmul_dtype=precision.matmul_dtype
+        )
         train = config.train.model_copy(update=dict(phase.changes))
         stream = make_stream(
             phase.train,

@@ -38,6 +38,7 @@ class Phase:
             of the best epoch run on from one to the next; None: it is a training of its own.
         first_epoch: of that training.
         whole: the task's model, where `model` is a part of it.
+        loss: where the training split settles something of it, such as weights of its classes; None: the task's.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Phase:
     course_epochs: int | None = None
     first_epoch: int = 0
     whole: Any = None
+    loss: Any = None
 
     @property
     def whole_model(self) -> Any:
@@ -58,7 +60,10 @@ class Phase:
 
 
 class Task(abc.ABC):
-    """What is learned. A task never trains by itself: training is always `compile` + `fit` on its model."""
+    """What is learned. A task never trains by itself: training is always `compile` + `fit` on its model.
+
+    It has no state after it is made: what a split settles goes through its feed or the training's phases.
+    """
 
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs."""
@@ -117,7 +122,13 @@ class Task(abc.ABC):
         return lambda inputs, labels: {"logits": forward(inputs)}
 
     def open_phases(
-        self, model: Any, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+        self,
+        model: Any,
+        train: Any,
+        open_feed: Callable[[str], Feed | None],
+        *,
+        seed: int,
+        matmul_dtype: str = "float32",
     ) -> Iterator[Phase]:
         """The parts of a training, each asked for when the one before is over: one, or with `model.adaptation: gradual`
         one for each block.
@@ -129,6 +140,7 @@ class Task(abc.ABC):
             train: the `train` section.
             open_feed: split → what `open_feed` of this task gives; None where there is no such split.
             seed: of what is random about examples.
+            matmul_dtype: what the model was built with.
         """
         from kerasft.models.adaptation.adapters import begin_adapters
         from kerasft.models.adaptation.learning import adapt, list_blocks, list_rungs
@@ -152,7 +164,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def loss(self) -> Any:
-        """For `compile`."""
+        """For `compile`, unless a phase has one of its own."""
 
     def metrics(self) -> list[Any]:
         """Light per-step metrics for `compile`, besides the loss; by default none."""
@@ -226,19 +238,25 @@ class Task(abc.ABC):
 
 
 def make_phase(
-    rung: Any, train: Any, model: Any, feed: Feed, validation: Feed | None, depths: Mapping[str, int]
+    rung: Any,
+    train: Any,
+    model: Any,
+    feed: Feed,
+    validation: Feed | None,
+    depths: Mapping[str, int],
+    loss: Any = None,
 ) -> Phase:
     """The phase of a part of the training of the net.
 
     Args:
         rung: of `kerasft.models.adaptation.learning.list_rungs`.
         train: the `train` section.
-        model, feed, validation, depths: the phase's.
+        model, feed, validation, depths, loss: the phase's.
     """
     if rung.blocks is None:
-        return Phase("finetune", model, feed, validation, {}, depths)
+        return Phase("finetune", model, feed, validation, {}, depths, loss=loss)
     name = "finetune" if rung.final else f"gradual-{rung.blocks}"
     changes = {"epochs": rung.epochs}
     return Phase(
-        name, model, feed, validation, changes, depths, rung.final, train.epochs, rung.first_epoch
+        name, model, feed, validation, changes, depths, rung.final, train.epochs, rung.first_epoch, loss=loss
     )  # fmt: skip

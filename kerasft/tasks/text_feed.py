@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.cache import Columns
 from kerasft.data.feed import Feed, Moment
+from kerasft.tasks.features import FeatureStore
 from kerasft.text.encoding import TextEncoder
 
 
@@ -23,12 +24,20 @@ class TextFeed(Feed):
         encoder: pads.
         target: the name of a column of `rows`, (examples, …); None where nothing is known of the texts.
         in_memory: whether the rows are few and at hand.
+        features: where those of a frozen net are kept; None: nowhere.
     """
 
     def __init__(
-        self, rows: Columns, encoder: TextEncoder, target: str | None = None, *, in_memory: bool = False
+        self,
+        rows: Columns,
+        encoder: TextEncoder,
+        target: str | None = None,
+        *,
+        in_memory: bool = False,
+        features: FeatureStore | None = None,
     ):
         self.rows, self._encoder, self.target, self.in_memory = rows, encoder, target, in_memory
+        self.features = features
         self._targets = None if target is None else np.asarray(rows.column(target))
 
     def __len__(self) -> int:

@@ -263,7 +263,8 @@ def compile_model(
     )
     if precision.policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    phase.model.compile(optimizer=optimizer, loss=task.loss(), metrics=task.metrics(), jit_compile=False)
+    loss = task.loss() if phase.loss is None else phase.loss
+    phase.model.compile(optimizer=optimizer, loss=loss, metrics=task.metrics(), jit_compile=False)
 
 
 def check_groups(phase: Phase, config: TrainConfig) -> None:

@@ -53,7 +53,10 @@ def train_phases(
     """
     before: TrainingResult | None = None
     earlier: dict[str, TrainingResult] = {}
-    for phase in context.task.open_phases(model, context.config, open_feed, seed=context.seed):
+    phases = context.task.open_phases(
+        model, context.config, open_feed, seed=context.seed, matmul_dtype=context.precision.matmul_dtype
+    )
+    for phase in phases:
         result = _go_through(context, phase, before)
         if result.error is not None:
             break

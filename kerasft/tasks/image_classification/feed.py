@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasft.data.cache import ArrayCache
 from kerasft.data.feed import Feed, Moment
 from kerasft.data.prepared import Split
+from kerasft.tasks.features import FeatureStore
 from kerasft.vision.augmentation.augmenter import Augmenter
 from kerasft.vision.augmentation.keys import compute_keys, compute_step_key
 from kerasft.vision.decoding.graph import decode_batch, decode_near
@@ -65,6 +66,7 @@ class ImageFeed(_LabelledFeed):
         resize: how they are brought to it.
         augmenter: varies them, by (seed, epoch, example); None: they are as in evaluation.
         seed: of that.
+        features: where those of a frozen net are kept; None: nowhere.
     """
 
     def __init__(
@@ -75,11 +77,12 @@ class ImageFeed(_LabelledFeed):
         resize: Resize,
         augmenter: Augmenter | None = None,
         seed: int = 0,
+        features: FeatureStore | None = None,
     ):
         (target,) = (field.name for field in split.fields if field.role == "target")
         super().__init__(split.column(target), num_classes)
         self.split, self._size, self._resize = split, (size_px, size_px), resize
-        self._augmenter, self._seed = augmenter, seed
+        self._augmenter, self._seed, self.features = augmenter, seed, features
 
     @property
     def is_varied(self) -> bool:

@@ -85,9 +85,6 @@ class ImageClassification(Classifier):
         )
         self.weights = "imagenet" if whole else "none" if weights is None else str(weights)
         self.size_px = model_config.image_size_px or self.preset.image_size_px
-        self._class_weights: np.ndarray | None = None
-        self._compute_dtype = "float32"
-        self._stores: dict[str, FeatureStore] = {}
         self._decode = build_decoder((self.size_px, self.size_px), model_config.resize)
 
     # --- data -------------------------------------------------------------------------------------------------
@@ -99,8 +96,13 @@ class ImageClassification(Classifier):
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> ImageFeed:
         """Pictures are decoded as they are asked for; features of a frozen net may be kept in `folder`."""
         known = compute_fingerprint([fingerprint, self.encoder_fingerprint])
-        self._stores[split.name] = FeatureStore(split.name, folder, known, progress)
-        return ImageFeed(split, len(self.label_names), self.size_px, self.model_config.resize)
+        return ImageFeed(
+            split,
+            len(self.label_names),
+            self.size_px,
+            self.model_config.resize,
+            features=FeatureStore(split.name, folder, known, progress),
+        )
 
     def _open_features(self, feed: ImageFeed, extractor: keras.Model) -> FeatureFeed:
         """What the frozen net makes of a split's pictures."""
@@ -112,8 +114,8 @@ class ImageClassification(Classifier):
             )
             return np.stack([output["features"] for output in outputs])
 
-        store = self._stores[feed.split.name]
-        kept = store.keep(extractor, len(feed), "pictures", compute, rows_at_once=_FEATURE_BATCH)
+        assert feed.features is not None
+        kept = feed.features.keep(extractor, len(feed), "pictures", compute, rows_at_once=_FEATURE_BATCH)
         return FeatureFeed(kept, feed.labels, len(self.label_names))
 
     # --- model ------------------------------------------------------------------------------------------------
@@ -134,15 +136,8 @@ class ImageClassification(Classifier):
 
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         # what is kept is float32; the formats that the fast form knows are chosen where it is made
-        self._compute_dtype = matmul_dtype
         dtype = None if matmul_dtype in DTYPES else f"mixed_{matmul_dtype}"
         return self._build(weights=self.weights, seed=seed, dtype=dtype)
-
-    def _accelerate(self, model: keras.Model) -> keras.Model:
-        """What `fit` trains: the same net over the same variables, computed faster on a processor."""
-        if self._compute_dtype not in DTYPES or tf.config.list_physical_devices("GPU"):
-            return model
-        return accelerate_image_model(model, self._compute_dtype)
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
         depths = compute_layer_depths(get_backbone(model))
@@ -150,17 +145,22 @@ class ImageClassification(Classifier):
         return {**depths, **{variable.path: head for variable in model.get_layer(LOGITS).weights}}
 
     def open_phases(
-        self, model: keras.Model, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+        self,
+        model: keras.Model,
+        train: Any,
+        open_feed: Callable[[str], Feed | None],
+        *,
+        seed: int,
+        matmul_dtype: str = "float32",
     ) -> Iterator[Phase]:
         feeds = {split: open_feed(split) for split in ("train", "validation")}
         train_feed, validation = feeds["train"], feeds["validation"]
         assert isinstance(train_feed, ImageFeed)
-        if self.config.class_weights == "balanced":
-            self._class_weights = compute_class_weights(train_feed.labels, len(self.label_names))
+        loss = self._build_loss(train_feed.labels)
         backbone = get_backbone(model)
         if train.head is not None:
             freeze(backbone)
-            yield self._open_head_phase(model, train, train_feed, validation)
+            yield replace(self._open_head_phase(model, train, train_feed, validation), loss=loss)
         if not train.epochs:
             return
         augmenter = build_augmenter(
@@ -190,7 +190,8 @@ class ImageClassification(Classifier):
                 batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
                 momentum=self.model_config.batch_norm_momentum,
             )
-            yield make_phase(rung, train, self._accelerate(model), varied, validation, depths)
+            fast = _accelerate(model, matmul_dtype)
+            yield make_phase(rung, train, fast, varied, validation, depths, loss)
 
     def _open_head_phase(
         self, model: keras.Model, train: Any, train_feed: ImageFeed, validation: Feed | None
@@ -232,8 +233,14 @@ class ImageClassification(Classifier):
         return model
 
     def loss(self) -> keras.losses.Loss:
+        """Without weights of classes, which a training split settles: its phases have them."""
+        return self._build_loss(None)
+
+    def _build_loss(self, labels: np.ndarray | None) -> keras.losses.Loss:
+        weights = None
+        if labels is not None and self.config.class_weights == "balanced":
+            weights = compute_class_weights(labels, len(self.label_names)).tolist()
         loss = MultiLabelCrossentropy if self.config.multi_label else DistributionCrossentropy
-        weights = None if self._class_weights is None else self._class_weights.tolist()
         return loss(self.config.label_smoothing, weights)
 
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -321,6 +328,13 @@ class ImageClassification(Classifier):
             f"{self.size_px} pixels inside; nothing has to be done before.{several * multi_label}",
             probes=draw_probes(),
         )
+
+
+def _accelerate(model: keras.Model, matmul_dtype: str) -> keras.Model:
+    """What `fit` trains: the same net over the same variables, computed faster on a processor."""
+    if matmul_dtype not in DTYPES or tf.config.list_physical_devices("GPU"):
+        return model
+    return accelerate_image_model(model, matmul_dtype)
 
 
 def _answer_twice(model: keras.Model, images: Any) -> Any:

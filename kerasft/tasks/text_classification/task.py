@@ -54,7 +54,6 @@ class TextClassification(TextEncoderTask, Classifier):
         super().__init__(model_config, label_names, preset)
         self.config = config
         self.encoder = TextEncoder(self.tokenizer, model_config.max_length, self.family.inputs)
-        self._stores: dict[str, FeatureStore] = {}
 
     @property
     def pooling(self) -> str:
@@ -79,8 +78,8 @@ class TextClassification(TextEncoderTask, Classifier):
 
         fingerprint = compute_fingerprint([fingerprint, self.encoder_fingerprint])
         cache = build_cache(folder / split.name, fingerprint, chunks(), progress)
-        self._stores[split.name] = FeatureStore(split.name, folder, fingerprint, progress)
-        return TextFeed(cache, self.encoder, "label")
+        features = FeatureStore(split.name, folder, fingerprint, progress)
+        return TextFeed(cache, self.encoder, "label", features=features)
 
     def encode(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray | list[np.ndarray]]:
         """Examples → columns for the cache: `token_ids` (ragged), and `label` where they have one. Pure."""
@@ -92,23 +91,30 @@ class TextClassification(TextEncoderTask, Classifier):
         return columns
 
     def open_phases(
-        self, model: keras.Model, train: Any, open_feed: Callable[[str], Feed | None], *, seed: int
+        self,
+        model: keras.Model,
+        train: Any,
+        open_feed: Callable[[str], Feed | None],
+        *,
+        seed: int,
+        matmul_dtype: str = "float32",
     ) -> Iterator[Phase]:
         """As for any text encoder; of a net that is frozen under its head the features are computed once."""
         if self.model_config.adaptation.type != "head":
-            yield from super().open_phases(model, train, open_feed, seed=seed)
+            yield from super().open_phases(model, train, open_feed, seed=seed, matmul_dtype=matmul_dtype)
             return
         feeds = {name: feed for name in ("train", "validation") if (feed := open_feed(name)) is not None}
         begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
         adapt(model, self.model_config.adaptation, self.compute_depths(model))
         extractor, head = heads.split_classifier(model, pooling=self.pooling)
-        features = {name: self._open_features(name, feed, extractor) for name, feed in feeds.items()}
+        features = {name: self._open_features(feed, extractor) for name, feed in feeds.items()}
         depths = {variable.path: 0 for variable in head.trainable_variables}
         yield Phase("finetune", head, features["train"], features.get("validation"), {}, depths, whole=model)
 
-    def _open_features(self, split: str, feed: Feed, extractor: keras.Model) -> FeatureFeed:
+    def _open_features(self, feed: Feed, extractor: keras.Model) -> FeatureFeed:
         """What the frozen net makes of a split's texts."""
         assert isinstance(feed, TextFeed)
+        assert feed.features is not None
         texts = feed.rows
 
         def compute(forward: Callable[[Any], Any], rows: range) -> np.ndarray:
@@ -117,8 +123,7 @@ class TextClassification(TextEncoderTask, Classifier):
             outputs = collect_outputs(part, lambda inputs, labels: {"features": forward(inputs)})
             return np.stack([output["features"] for output in outputs])
 
-        store = self._stores[split]
-        kept = store.keep(extractor, len(texts), "texts", compute, rows_at_once=_FEATURE_ROWS)
+        kept = feed.features.keep(extractor, len(texts), "texts", compute, rows_at_once=_FEATURE_ROWS)
         return FeatureFeed(feed, kept)
 
     def loss(self) -> keras.losses.Loss:
