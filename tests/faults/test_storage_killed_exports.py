@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 import pytest
+from needs import lacks
 from storage_makers import list_hidden, make_environment, read_tree
 
 from kerasft.files import sweep_leftovers
@@ -79,6 +80,9 @@ class Moment(NamedTuple):
     described: str
 
 
+EXPORTS = "that an export killed at any of its writes leaves a whole version or none"
+
+
 class Exporter:
     """A process whose forks export, each under strace."""
 
@@ -118,7 +122,7 @@ class Exporter:
         status = self._hear()
         tracer.communicate()
         if "attached" not in attached:
-            pytest.skip(f"strace may not trace processes here: {attached}")
+            pytest.skip(lacks("the right to trace processes", EXPORTS))
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
@@ -135,7 +139,7 @@ class Exporter:
 @pytest.fixture(scope="module")
 def exporters() -> Iterator[list[Exporter]]:
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+        pytest.skip(lacks("strace", EXPORTS))
     started = [Exporter(), Exporter()]
     yield started
     for exporter in started:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from needs import lacks
 from storage_makers import make_environment, read_tree
 
 from kerasft.files import sweep_leftovers
@@ -54,9 +55,11 @@ NEW = {
     "folder": {"target": None, "target/a.txt": b"new", "target/below": None, "target/below/b.txt": b"new"},
 }
 
+KILLS = "that a process killed at any of its writes leaves whole files"
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+    pytest.mark.skipif(shutil.which("strace") is None, reason=lacks("strace", KILLS)),
 ]
 
 
@@ -65,7 +68,7 @@ def may_trace() -> None:
     """Skips where a process must not be traced, as in some containers."""
     tried = subprocess.run(["strace", "-o", os.devnull, "-e", "inject=fsync:signal=SIGKILL", "true"])
     if tried.returncode:
-        pytest.skip("strace may not trace processes here")
+        pytest.skip(lacks("the right to trace processes", KILLS))
 
 
 def kill_at(call: str, count: int, *command: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from needs import lacks
 from preset_makers import COMMIT, build_hugging_face_hub, make_keras_hub_preset, make_preset, serve
 
 from kerasft.errors import KerasftError, PresetError
@@ -226,7 +227,7 @@ def test_in_a_network_namespace_a_missing_preset_fails_after_one_attempt(
         shutil.which("unshare") is None
         or subprocess.run([*enter, f"{prepare} true"], capture_output=True).returncode
     ):
-        pytest.skip("network namespaces are not allowed here")
+        pytest.skip(lacks("network namespaces", "how soon fetching without a network fails"))
     environment = os.environ | {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "https://10.99.200.200"}
     environment.pop("KAGGLE_API_ENVIRONMENT")
     script = tmp_path / "resolve.py"
@@ -392,7 +393,7 @@ def test_a_full_disk_is_told_and_so_is_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "small_disk").mkdir()
     tried = [*enter, mount]
     if shutil.which("unshare") is None or subprocess.run(tried, cwd=tmp_path, capture_output=True).returncode:
-        pytest.skip("mounting a small disk is not allowed here")
+        pytest.skip(lacks("the right to mount a file system", "fetching to a full disk"))
     original = make_preset(tmp_path / "original")
     # Kaggle's client prints what it was answered: text, so that it can be read back whatever the locale
     (original / "tokenizer.json").write_bytes(b"filling " * 2**17)
