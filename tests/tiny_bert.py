@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from pathlib import Path
@@ -77,6 +78,18 @@ def build_backbone(seed: int = 0, **sizes: Any) -> Any:
     for variable in backbone.weights:
         noise = 0.05 * generator.standard_normal(variable.shape)
         variable.assign(variable.numpy() + noise.astype(np.float32))
+    return backbone
+
+
+_backbones = functools.cache(build_backbone)
+
+
+def lend_backbone(seed: int = 0, **sizes: Any) -> Any:
+    """`build_backbone`, built once a process: to be read only, as by a net that begins with a copy of its weights."""
+    import keras
+
+    backbone = _backbones(seed, **sizes)
+    keras.utils.set_random_seed(seed)  # as building it does
     return backbone
 
 

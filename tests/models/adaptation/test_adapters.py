@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tiny_bert import build_backbone, make_inputs
+from tiny_bert import build_backbone, lend_backbone, make_inputs
 from tolerances import TINY_BERT
 
 from kerasft.errors import ConfigError, PresetError
@@ -29,7 +29,7 @@ LABELS = ("disliked", "liked")
 
 
 def build(pooling: str = "cls", num_classes: int = 2, seed: int = 0) -> keras.Model:
-    return build_fast_classifier(build_backbone(), num_classes, pooling=pooling, dropout=0.1, seed=seed)
+    return build_fast_classifier(lend_backbone(), num_classes, pooling=pooling, dropout=0.1, seed=seed)
 
 
 def learn(model: keras.Model) -> None:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import PIECES, build_backbone
+from tiny_bert import PIECES, lend_backbone
 
 from kerasft.models.adaptation.config import (
     BitfitConfig,
@@ -37,7 +37,7 @@ LORA = LoraConfig(type="lora", rank=2)
 
 
 def build(pooling: str = "cls", dropout: float = 0.1) -> keras.Model:
-    return build_fast_classifier(build_backbone(dropout=dropout), 2, pooling=pooling, dropout=0.1, seed=0)
+    return build_fast_classifier(lend_backbone(dropout=dropout), 2, pooling=pooling, dropout=0.1, seed=0)
 
 
 def measure_depths(model: keras.Model) -> dict[str, int]:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import PIECES, build_backbone
+from tiny_bert import PIECES, build_backbone, lend_backbone
 from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.models.text.bert import FAMILY
@@ -108,8 +108,8 @@ def test_gradients_are_keras_hubs(pooled: bool) -> None:
 def test_the_last_layer_for_one_token_gives_the_output_and_gradients_of_the_whole(backbone) -> None:
     """The pooled encoder against the sequence encoder with the same pooler on its first token."""
     inputs = make_inputs(5, 11)
-    short = FAMILY.build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=True)
-    whole = FAMILY.build_fast_encoder(build_backbone(seed=3, dropout=0.0), pooled=False)
+    short = FAMILY.build_fast_encoder(lend_backbone(seed=3, dropout=0.0), pooled=True)
+    whole = FAMILY.build_fast_encoder(lend_backbone(seed=3, dropout=0.0), pooled=False)
     kernel, bias = short.get_layer("pooler").weights
 
     def gradients(encoder, pool):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import build_backbone, make_inputs
+from tiny_bert import build_backbone, lend_backbone, make_inputs
 from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.models.text.heads import (
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.numerical
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_what_learned_is_what_is_published(pooling: str) -> None:
-    fast = build_fast_classifier(build_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
+    fast = build_fast_classifier(lend_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
     inputs = make_inputs(5, 12)
     logits = fast(inputs, training=False)
     public = publish_classifier(fast, build_backbone(seed=2), pooling=pooling, dropout=0.1)
@@ -74,7 +74,7 @@ def test_dropout_stands_before_the_head() -> None:
 
 def test_one_seed_makes_one_model() -> None:
     def build(seed):
-        return build_fast_classifier(build_backbone(), 4, pooling="cls", dropout=0.1, seed=seed)
+        return build_fast_classifier(lend_backbone(), 4, pooling="cls", dropout=0.1, seed=seed)
 
     inputs = make_inputs(5, 12)
     first, again, other = build(7), build(7), build(8)
@@ -83,7 +83,7 @@ def test_one_seed_makes_one_model() -> None:
 
 
 def test_one_step_of_training_moves_every_weight() -> None:
-    fast = build_fast_classifier(build_backbone(dropout=0.0), 2, pooling="cls", dropout=0.0, seed=0)
+    fast = build_fast_classifier(lend_backbone(dropout=0.0), 2, pooling="cls", dropout=0.0, seed=0)
     before = [variable.numpy() for variable in fast.trainable_variables]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     fast.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False)
@@ -111,7 +111,7 @@ json.dump(answers, open(sys.argv[3], "w"))
 @pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean"])
 def test_the_saved_model_opens_with_keras_and_keras_hub_alone(tmp_path: Path, pooling: str) -> None:
-    fast = build_fast_classifier(build_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
+    fast = build_fast_classifier(lend_backbone(seed=1), 3, pooling=pooling, dropout=0.1, seed=0)
     public = publish_classifier(fast, build_backbone(seed=2), pooling=pooling, dropout=0.1)
     public.save(tmp_path / "model.keras")
     inputs = make_inputs(5, 12)
@@ -128,7 +128,7 @@ def test_the_saved_model_opens_with_keras_and_keras_hub_alone(tmp_path: Path, po
 
 
 def test_the_encoder_has_a_name_of_its_family() -> None:
-    fast = build_fast_classifier(build_backbone(), 2, pooling="cls", dropout=0.0, seed=0)
+    fast = build_fast_classifier(lend_backbone(), 2, pooling="cls", dropout=0.0, seed=0)
     assert find_encoder(fast).name == "fast_bert_encoder"
     public = build_hub_classifier(build_backbone(), 2, pooling="cls", dropout=0.0)
     assert [tuple(tensor.shape) for tensor in public.outputs] == [(None, 2)]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_bert import build_backbone, make_inputs
+from tiny_bert import lend_backbone, make_inputs
 from tolerances import TINY_BERT, needs_bfloat16
 
 from kerasft.errors import ConfigError
@@ -27,7 +27,7 @@ def compute_steps(
     remat: bool, shape: tuple[int | None, ...] = UNKNOWN, steps: int = 2, **settings
 ) -> tuple[list[list[np.ndarray]], list[np.ndarray]]:
     """Gradients of a classifier's loss at several steps, dropout on, and the generators' states after them."""
-    model = build_fast_classifier(build_backbone(seed=1, dropout=0.2), 3, dropout=0.1, seed=7, **settings)
+    model = build_fast_classifier(lend_backbone(seed=1, dropout=0.2), 3, dropout=0.1, seed=7, **settings)
     set_remat(model, remat)
     inputs = make_inputs(6, 24)
 
@@ -69,7 +69,7 @@ def test_gradients_of_narrow_products_differ_by_their_rounding_alone() -> None:
 def test_without_a_graph_gradients_are_the_same_too() -> None:
     found = []
     for remat in (False, True):
-        encoder = FAMILY.build_fast_encoder(build_backbone(seed=1, dropout=0.2), pooled=True, seed=7)
+        encoder = FAMILY.build_fast_encoder(lend_backbone(seed=1, dropout=0.2), pooled=True, seed=7)
         set_remat(encoder, remat)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(encoder(make_inputs(6, 24), training=True)))
@@ -80,7 +80,7 @@ def test_without_a_graph_gradients_are_the_same_too() -> None:
 
 
 def test_answers_do_not_depend_on_it() -> None:
-    model = build_fast_classifier(build_backbone(), 2, pooling="mean", dropout=0.1, seed=0)
+    model = build_fast_classifier(lend_backbone(), 2, pooling="mean", dropout=0.1, seed=0)
     inputs = make_inputs(6, 24)
     expected = model(inputs, training=False)
     set_remat(model, True)
