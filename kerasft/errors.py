@@ -88,15 +88,15 @@ _MAKE_ROOM = "Make room on that disk."
 _NAME_ANOTHER = "Name another file or folder."
 _MAKE_WRITABLE = "Mount it so that it can be written, or name another folder."
 _ALLOW = "Allow it (chmod, chown), or name another file or folder."
-_LOOK_AFTER_IT = "Look after that disk, or name a folder on another."
+_CHECK_THE_DISK = "Check that disk, or name a folder on another."
 _ALLOW_MORE_FILES = "Allow more open files (ulimit -n 1024), or close those of other programs."
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
     errno.EFBIG: "Allow larger files there (ulimit -f), or name a folder on another disk.",
     errno.EROFS: _MAKE_WRITABLE,
-    errno.EIO: _LOOK_AFTER_IT,
-    errno.ESTALE: _LOOK_AFTER_IT,
+    errno.EIO: _CHECK_THE_DISK,
+    errno.ESTALE: _CHECK_THE_DISK,
     errno.EACCES: _ALLOW,
     errno.EPERM: _ALLOW,
     errno.ENOTDIR: _NAME_ANOTHER,

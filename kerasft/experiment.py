@@ -30,9 +30,9 @@ class EvaluateConfig(Config):
     splits: tuple[Literal["train", "validation", "test"], ...] = pydantic.Field(
         ("validation", "test"), min_length=1
     )
-    """Which splits are measured; one that the data lacks is left out."""
+    """Which splits are measured; a split that the data does not have is left out."""
     bootstrap_samples: int = pydantic.Field(1000, ge=0)
-    """Resamples of the examples behind each 95 % interval; 0 for no intervals."""
+    """Number of bootstrap resamples for the 95 % intervals; 0: no intervals."""
 
 
 class _Tasks(Variants):
@@ -55,14 +55,14 @@ class _Tasks(Variants):
 
 
 class ExperimentConfig(Config):
-    """One experiment: data, model, training, and what is made of it."""
+    """One experiment: data, model, training, evaluation and export."""
 
     variants: ClassVar[Variants] = _Tasks()
 
     name: str = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The experiment's name; its run folder is `runs/<name>`."""
     seed: int = pydantic.Field(0, ge=0, lt=2**32)
-    """All randomness follows from it."""
+    """The random seed of everything that is random."""
     task: TaskConfig
     """What is learned, by `type`."""
     data: DataConfig
@@ -70,11 +70,11 @@ class ExperimentConfig(Config):
     model: ModelConfig
     """The pre-trained model."""
     train: TrainConfig = TrainConfig()
-    """How the model learns."""
+    """How the model is trained."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How it is measured."""
     export: ExportConfig | None = None
-    """What is handed over; null: nothing is exported by `kerasft run`."""
+    """What is exported. Null: `kerasft run` exports nothing."""
 
     @property
     def own_sections(self) -> dict[str, Config]:

@@ -1,4 +1,4 @@
-"""How long work tells of itself, without printing: rooms call a `Progress`, the command line draws it."""
+"""Progress reporting: library code calls a `Progress`; only the command line draws it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def confirm_restart(run: RunFolder, restart: bool, yes: bool) -> None:
     names = ", ".join(place.name + "/" * place.is_dir() for place in trained)
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"--restart would remove {names}, and there is nobody to ask",
+            f"--restart would remove {names}, and standard input is not a terminal",
             where=str(run.path),
             fix="Add --yes if that is what you want; prepared data and exports stay.",
         )

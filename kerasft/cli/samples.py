@@ -60,7 +60,7 @@ def scenes_command(
     validation: Annotated[int, typer.Option("--validation", help="Pictures of validation.")] = 1_000,
     test: Annotated[int, typer.Option("--test", help="Pictures of test.")] = 0,
     size: Annotated[int, typer.Option("--size", help="Height and width in pixels, 32 to 1024.")] = 128,
-    seed: Annotated[int, typer.Option("--seed", help="Another one, other pictures.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed; each seed draws different pictures.")] = 0,
     classes: Annotated[
         Classes,
         typer.Option(

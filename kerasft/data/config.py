@@ -1,4 +1,4 @@
-"""The `data` section: which files, in which format, and what to do about what is wrong with them."""
+"""The `data` section: which files, in which format, and how problems in them are handled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kerasft.data.encodings import find_codec
 
 class _FileSource(Config):
     path: Annotated[str | tuple[str, ...], PathField()]
-    """A file, a glob (`parts/*.csv`), or a list of them; relative to the config file. `package:module/file`
-    names a file inside an installed package."""
+    """A file, a glob (`parts/*.csv`), or a list of these; relative to the config file. `package:module/file` is a file
+    inside an installed package."""
 
 
 class _TextFileSource(_FileSource):
     encoding: str = "utf-8"
-    """Text encoding of the files; a byte order mark is skipped."""
+    """Character encoding of the files; a byte order mark is ignored."""
 
     @pydantic.field_validator("encoding")
     @classmethod
@@ -28,24 +28,24 @@ class _TextFileSource(_FileSource):
 
 
 class CsvSource(_TextFileSource):
-    """Comma- or otherwise separated values, one row an example."""
+    """Values separated by commas or another character; one example a row."""
 
     format: Literal["csv"]
     delimiter: str = pydantic.Field(",", min_length=1, max_length=1)
     """One character; write "\\t" for a tab."""
     header: bool = True
-    """Whether the first row names the columns."""
+    """Whether the first row contains the column names."""
     quoting: Literal["auto", "minimal", "none"] = "auto"
-    """`minimal`: a field may stand in double quotes, doubled inside. `none`: quotes are ordinary characters.
-    `auto`: `none` for tab-separated files, else `minimal`."""
+    """`minimal`: a value can be in double quotes, and quotes inside it are doubled. `none`: quotes are ordinary
+    characters. `auto`: `none` for tab-separated files, otherwise `minimal`."""
     columns: dict[str, int | str] = pydantic.Field(default_factory=dict)
-    """Which column (by name, or by number from 0) holds each of the task's fields, `{text: review, label: 2}`;
-    a field not listed is looked for under its own name."""
+    """The column (by name, or by number from 0) of each of the task's fields, `{text: review, label: 2}`. A field that
+    is not listed is in the column with its own name."""
 
 
 Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "IO", "plain"]
-"""How tags mark where an entity begins and ends. `IO` and `plain` have no letters before their types: neighbouring
-words of one type are one entity, or each is one of its own, as parts of speech are."""
+"""How tags mark the beginning and end of an entity. `IO` and `plain` tags have no prefix: with `IO`, neighbouring words
+of one type are one entity; with `plain`, each word is an entity of its own, as in part-of-speech tagging."""
 
 
 class JsonLinesSource(_TextFileSource):
@@ -53,63 +53,65 @@ class JsonLinesSource(_TextFileSource):
 
     format: Literal["jsonl"]
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
-    """Which key holds each of the task's fields, `{text: review.body}`; a dot descends into an object. Texts with
-    entities: `text` and `entities`, or `words` and `tags`; the usual names are known."""
+    """The key of each of the task's fields, `{text: review.body}`; a dot reads a nested object. Texts with entities:
+    `text` and `entities`, or `words` and `tags`; their usual names are recognised."""
     scheme: Scheme = "auto"
-    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
+    """The tagging scheme. `auto`: detected from all tags of the split."""
 
 
 class ConllSource(_TextFileSource):
-    """One word a line with its tags, an empty line after each sentence."""
+    """One word a line with its tags, and an empty line after each sentence."""
 
     format: Literal["conll"]
     separator: str | None = pydantic.Field(None, min_length=1)
-    """What stands between columns; write "\\t" for a tab. Null: a tab where lines have one, else blanks."""
+    """The column separator; write "\\t" for a tab. Null: a tab if lines contain one, otherwise blanks."""
     columns: dict[str, int] = pydantic.Field(default_factory=dict)
-    """The columns of `words` and `tags`, from 0, or from the end: -1. Not given: the first and the last."""
+    """The columns of `words` and `tags`, counted from 0, or from the end: -1. By default the first and the last
+    column."""
     scheme: Scheme = "auto"
-    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
+    """The tagging scheme. `auto`: detected from all tags of the split."""
     join: Literal["auto", "space", "nothing"] = "auto"
-    """What is put between words to make the text. `auto`: nothing where they are single ideographs, else a space."""
+    """What is put between words to make the text. `auto`: nothing between single ideographs, otherwise a space."""
 
 
 class ParquetSource(_FileSource):
-    """Parquet, one row an example; names of classes that Hugging Face's `datasets` wrote into it are used."""
+    """Parquet, one example a row. Class names that Hugging Face's `datasets` stored in the file are used."""
 
     format: Literal["parquet"]
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
-    """Which column holds each of the task's fields, `{text: review.body}`; a dot descends into a struct."""
+    """The column of each of the task's fields, `{text: review.body}`; a dot reads a struct."""
     scheme: Scheme = "auto"
-    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
+    """The tagging scheme. `auto`: detected from all tags of the split."""
 
 
 class ImageFolderSource(Config):
-    """A folder with a folder of pictures for each class."""
+    """A folder that contains one folder of pictures for each class."""
 
     format: Literal["image_folder"]
     path: Annotated[str | tuple[str, ...], PathField()]
-    """The folder that holds the classes' folders, a glob that matches such folders, or a list of them; relative to the
-    config file. Pictures may lie deeper; the class is the first folder's name."""
+    """The folder with the class folders, a glob that matches such folders, or a list of these; relative to the config
+    file. Pictures can be in subfolders; the class is the name of the top folder."""
 
 
 class TfdsSource(Config):
-    """A dataset of TensorFlow Datasets: one that it knows by name, or any folder that it wrote."""
+    """A dataset of TensorFlow Datasets: one of its catalogue, or any folder that TFDS wrote."""
 
     format: Literal["tfds"]
     name: str | None = None
-    """`tf_flowers`, with a config and a version if need be: `glue/sst2`, `tf_flowers:3.*.*`."""
+    """The name in the catalogue, `tf_flowers`, optionally with a config and a version: `glue/sst2`,
+    `tf_flowers:3.*.*`."""
     path: Annotated[str | None, PathField()] = None
-    """Instead of a name: the folder that holds dataset_info.json and features.json; relative to the config file."""
+    """Instead of a name: the folder that contains dataset_info.json and features.json; relative to the config file."""
     split: str = pydantic.Field(min_length=1)
-    """One of its splits, or a part of one: `train`, `train[:80%]`, `train+test`."""
+    """One of its splits, or part of one: `train`, `train[:80%]`, `train+test`."""
     data_dir: Annotated[str | None, PathField()] = None
-    """Where datasets known by name lie, and are put. Null: TFDS' own place, `~/tensorflow_datasets`."""
+    """Where TFDS stores datasets of its catalogue. Null: TFDS' default, `~/tensorflow_datasets`."""
     download: bool = True
-    """Whether a dataset known by name is downloaded where it is not there yet."""
+    """Whether a dataset of the catalogue is downloaded if it is not in `data_dir`."""
     columns: dict[str, str] = pydantic.Field(default_factory=dict)
-    """Which feature holds each of the task's fields, `{text: sentence}`; a dot descends into a nested one."""
+    """The feature of each of the task's fields, `{text: sentence}`; a dot reads a nested feature."""
     scheme: Scheme = "auto"
-    """How tags mark where an entity begins. `auto`: found out from all tags of the split."""
+    """The tagging scheme. `auto`: detected from all tags of the split."""
 
     @pydantic.model_validator(mode="after")
     def _is_named_once(self) -> TfdsSource:
@@ -130,32 +132,34 @@ class DataConfig(Config):
     """Where the examples come from."""
 
     train: Source | None = None
-    """What the model learns from. May be missing where only `test` is evaluated or predicted."""
+    """The examples that the model is trained on. Optional if only `test` is evaluated."""
     validation: Source | None = None
-    """What choices are made on (best epoch, early stopping). Missing: cut from train by seed, stratified by label."""
+    """The examples for choosing the best epoch and for early stopping. If missing, it is split off from train,
+    stratified by label, by `seed`."""
     test: Source | None = None
-    """What the reported figures are measured on. Missing: cut from train by seed, stratified by label."""
+    """The examples that the reported figures are measured on. If missing, it is split off from train, stratified by
+    label, by `seed`."""
     validation_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
-    """Share of train cut off where `validation` is missing; 0 for none."""
+    """Share of train that is split off if `validation` is missing; 0: none."""
     test_share: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
-    """Share of train cut off where `test` is missing; 0 for none."""
+    """Share of train that is split off if `test` is missing; 0: none."""
     max_rejected: float = pydantic.Field(0.01, ge=0.0, le=1.0)
-    """The largest share of a split's rows that may be rejected before `prepare` stops with an error."""
+    """The largest share of a split's rows that can be rejected; above it, `prepare` stops with an error."""
     leaks: Literal["warn", "refuse", "drop"] = "warn"
-    """What to do about examples of validation or test that stand (exactly or nearly) in train as well: warn, stop with
-    an error (`refuse`), or drop them from train. Of several inputs, all must be the same or nearly so."""
+    """What to do about validation or test examples that are also in train, exactly or nearly: `warn`, `refuse` (stop
+    with an error), or `drop` (remove them from train). With several inputs, all of them must match."""
     near_duplicates: bool = True
-    """Whether near duplicates are looked for, besides exact ones."""
+    """Whether to look for near duplicates as well as exact ones."""
     near_duplicate_similarity: float | None = pydantic.Field(None, ge=0.3, le=1.0)
-    """From which similarity two examples count as near duplicates. Texts: Jaccard similarity of their sets of character
-    n-grams (five letters, or two ideographs), by default 0.42; texts under some seven words must be more alike; two
-    words of ten changed leave about 0.5, unrelated texts share 0.02. Pictures: correlation of their thumbnails where
-    they fit best, mirrored or cropped a little, by default 0.95."""
+    """Two examples are near duplicates from this similarity on. Texts: Jaccard similarity of their sets of character
+    n-grams (five letters, or two ideographs), 0.42 by default. Changing two words of ten leaves about 0.5; unrelated
+    texts have about 0.02; texts of fewer than about seven words need a higher similarity. Pictures: correlation of
+    their thumbnails at the best alignment (mirrored or slightly cropped), 0.95 by default."""
 
     cache_folder: Annotated[str | None, PathField()] = None
-    """Where runs of the same data share them: prepared and encoded once, by the first that needs them. Each data, of
-    whatever run, have a folder in it, which may be removed when no run needs it. Relative to the config file. Null: in
-    the run folder, for this run alone."""
+    """A folder that runs with the same data share: the first run prepares and encodes the data, and the others reuse
+    it. Each data set has its own folder inside, which can be removed when no run needs it. Relative to the config file.
+    Null: the data is kept in the run folder."""
 
     def describe(self) -> dict[str, Any]:
         """The section as fingerprints and records have it: without `cache_folder`, which changes no example."""

@@ -1,4 +1,4 @@
-"""The `model` section: which pre-trained net, and how it is held."""
+"""The `model` section: the pre-trained net, and how it is used."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 
 class ModelConfig(Config):
-    """A pre-trained model: what every `model` section has. A family of models has a subclass with its own keys."""
+    """A pre-trained model, with the keys that every `model` section has. Each kind of model has a subclass with its own
+    keys."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
     """A preset's name or folder."""
     adaptation: Adaptation = pydantic.Field(FullConfig(type="full"), discriminator="type")
-    """Which weights learn, and how fast, by `type`; a name alone takes its defaults."""
+    """Which weights are trained, and how fast, by `type`. A name alone means that type with its defaults."""
 
     @pydantic.field_validator("adaptation", mode="before")
     @classmethod
@@ -48,23 +49,24 @@ class ModelConfig(Config):
 
 
 class TextModelConfig(ModelConfig):
-    """A pre-trained text encoder and what stands on it."""
+    """A pre-trained text encoder and its head."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
     """A keras-hub name (`bert_base_en_uncased`), `hf://owner/name`, `kaggle://…`, `modelscope://…`, a local folder
     (keras-hub or Hugging Face format), `package:module/folder` (inside an installed package), or the `preset/`
     folder of another run."""
     max_length: int = pydantic.Field(128, ge=8, le=8192)
-    """Tokens an example may have, [CLS] and [SEP] included; longer texts are cut."""
+    """Maximum number of tokens of an example, [CLS] and [SEP] included; longer texts are truncated."""
     dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
-    """Dropout on the pooled output, before the head."""
+    """Dropout rate on the pooled output, before the head."""
     random_weights: bool = False
-    """Takes the preset's architecture and vocabulary, but not its weights."""
+    """Starts from random weights: only the preset's architecture and vocabulary are used."""
     adaptation: TextAdaptation = FullConfig(type="full")
-    """Which weights learn, and how fast, by `type`; a name alone, as in `adaptation: lora`, takes its defaults."""
+    """Which weights are trained, and how fast, by `type`. A name alone, as in `adaptation: lora`, means that type with
+    its defaults."""
     adapter: Annotated[str, PathField()] | None = None
-    """The folder of an adapter that `lora` trained on this preset (`runs/<name>/adapter`): the model begins with it.
-    With `adaptation: lora` it learns on; with others it becomes part of the weights."""
+    """Folder of an adapter that `lora` trained on this preset (`runs/<name>/adapter`). The model starts with it: with
+    `adaptation: lora` the adapter is trained further; with any other it is merged into the weights."""
 
     @pydantic.model_validator(mode="after")
     def _weights_are_there(self) -> TextModelConfig:
@@ -82,38 +84,42 @@ class TextModelConfig(ModelConfig):
 
 
 class ImageModelConfig(ModelConfig):
-    """A pre-trained image net and what stands on it."""
+    """A pre-trained image net and its head."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
     """A net of keras.applications (`mobilenet`, `efficientnet_b0`, `resnet50`, `convnext_tiny`; `kerasft presets list`
     shows them all), a local folder in keras-hub's format, `package:module/folder` (inside an installed package), or
     the `preset/` folder of another run."""
     arguments: dict[str, bool | int | float] = pydantic.Field(default_factory=dict)
-    """Further arguments of the net's builder: `{alpha: 0.25}` makes a MobileNet of a quarter of the width."""
+    """More arguments for the net's builder: `{alpha: 0.25}` gives a MobileNet of a quarter of the width."""
     weights: Annotated[str, PathField(may_be_name=True)] = "imagenet"
-    """`imagenet`: those that Keras publishes, from its cache or fetched (for a preset's folder: its own); `none`:
-    random ones, by the seed; or a file: Keras' `.h5`, `.weights.h5` or `.keras`, or the folder of another run."""
+    """`imagenet`: the weights that Keras publishes, from its cache or downloaded (for a preset's folder: its own
+    weights). `none`: random weights, from `seed`. Or a file: Keras' `.h5`, `.weights.h5` or `.keras`, or the folder of
+    another run."""
     image_size_px: int | None = pydantic.Field(None, ge=32, le=4096)
-    """Side of the square images that the net sees. Null: what it was trained on."""
+    """Side of the square images that the net is given. Null: the size that it was trained on."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
-    """How an image becomes square: its shorter side is fitted and its middle kept, its longer side is fitted and the
-    rest filled with black, or both sides are fitted and its proportions lost."""
+    """`crop`: scales the shorter side to fit and cuts off the ends of the longer one. `pad`: scales the longer side to
+    fit and fills the rest with black. `stretch`: scales both sides, which changes the proportions."""
     dropout: float = pydantic.Field(0.2, ge=0.0, lt=1.0)
-    """Dropout on the pooled features, before the head."""
+    """Dropout rate on the pooled features, before the head."""
     pooling: Literal["average", "max"] = "average"
-    """How the feature map becomes one vector: the mean or the largest over its rows and columns."""
+    """How the feature map becomes one vector: the mean or the maximum over its rows and columns."""
     batch_norm: Literal["auto", "frozen", "train"] = "auto"
-    """What batch normalisation does in blocks that learn. `frozen`: its statistics, scale and offset stay as they were
-    learned, which suits small data and small batches; `train`: it learns, and follows the batches. `auto`: `train`
-    where weights are `none`, else `frozen`. While the backbone is frozen so is all of it."""
+    """What batch normalisation does in blocks that are trained. `frozen`: statistics, scale and offset keep their
+    pre-trained values, which suits small data sets and small batches. `train`: they are trained and updated. `auto`:
+    `train` if `weights` is `none`, otherwise `frozen`. While the backbone is frozen, batch normalisation is frozen
+    too."""
     batch_norm_momentum: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
-    """How much of its statistics batch normalisation keeps at each step while it trains. Keras' own 0.99 takes hundreds
-    of steps to know a net that began at random: in a short training, answers lag far behind what was learned."""
+    """Momentum of batch normalisation's moving statistics while it is trained. Keras' default of 0.99 needs hundreds of
+    steps when a net starts from random weights: in a short training, inference then uses outdated statistics."""
     stochastic_depth: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
-    """How often the net's uppermost branch is left out while the net learns, those below it less often. Null: as the
-    net's authors do (EfficientNet: 0.2), which suits long trainings; 0 suits short ones from random weights."""
+    """Probability that the net's last residual branch is dropped in training; earlier ones are dropped less often.
+    Null: as the net's authors do (EfficientNet: 0.2), which suits long trainings. 0 suits short trainings from random
+    weights."""
     adaptation: ImageAdaptation = FullConfig(type="full")
-    """Which weights learn, and how fast, by `type`; a name alone, as in `adaptation: head`, takes its defaults."""
+    """Which weights are trained, and how fast, by `type`. A name alone, as in `adaptation: head`, means that type with
+    its defaults."""
 
     @pydantic.field_validator("adaptation", mode="before")
     @classmethod

@@ -12,14 +12,15 @@ from kerasft.config.base import Config
 
 
 class ParameterGroupConfig(Config):
-    """Variables whose path matches, and how they differ from the rest."""
+    """Settings for the variables whose path matches."""
 
     match: str
-    """A regular expression searched for in a variable's path; the first group that matches and names a value holds."""
+    """A regular expression that is searched for in a variable's path. For each setting, the first group that matches
+    and sets it is used."""
     learning_rate_scale: float | None = pydantic.Field(None, ge=0.0)
-    """Factor on the learning rate; null leaves it to the groups below and `layer_decay`."""
+    """Factor on the learning rate. Null: a later group or `layer_decay` decides."""
     weight_decay: float | None = pydantic.Field(None, ge=0.0)
-    """Decay in place of the optimizer's own, whatever `no_decay` says; null keeps it."""
+    """Replaces the optimizer's weight decay, whatever `no_decay` says. Null: no change."""
 
     @pydantic.field_validator("match")
     @classmethod
@@ -37,25 +38,25 @@ class _OwnOptimizer(Config):
     alternatives = (("clipnorm", "global_clipnorm", "clipvalue"),)
 
     learning_rate: float = pydantic.Field(gt=0.0)
-    """The peak learning rate; `schedule` says how it is reached and left."""
+    """The peak learning rate; `schedule` describes the rise and the fall."""
     weight_decay: float = pydantic.Field(0.0, ge=0.0)
-    """Decoupled weight decay, times the learning rate at each step."""
+    """Decoupled weight decay; multiplied by the learning rate at each step."""
     no_decay: tuple[Literal["bias", "norm", "embedding"], ...] = ("bias", "norm")
-    """Kinds of variables that are not decayed."""
+    """Kinds of variables without weight decay."""
     layer_decay: float = pydantic.Field(1.0, gt=0.0, le=1.0)
-    """Each layer further from the head learns this much slower: rate × layer_decay^distance."""
+    """Factor on the learning rate for each layer further from the head: rate × layer_decay^distance."""
     groups: tuple[ParameterGroupConfig, ...] = ()
-    """Exceptions by variable path; they win over `layer_decay` and `no_decay`."""
+    """Settings by variable path; they take precedence over `layer_decay` and `no_decay`."""
     clipnorm: float | None = pydantic.Field(None, gt=0.0)
-    """Clips each gradient to this norm."""
+    """Clips the gradient of each variable to this norm."""
     global_clipnorm: float | None = pydantic.Field(None, gt=0.0)
-    """Clips all gradients together to this norm; null: none."""
+    """Clips all gradients together to this norm; null: no clipping."""
     clipvalue: float | None = pydantic.Field(None, gt=0.0)
-    """Clips each element of the gradients."""
+    """Clips each element of the gradients to this absolute value."""
     gradient_accumulation_steps: int | None = pydantic.Field(None, ge=2)
-    """Makes one update of this many batches: the one that a single batch of all their examples would make."""
+    """Number of batches per update. The update is the same as that of one batch of all their examples."""
     use_ema: bool = False
-    """Keeps an exponential moving average of the weights and ends with it."""
+    """Keeps an exponential moving average of the weights, which becomes the final model."""
     ema_momentum: float = pydantic.Field(0.99, ge=0.0, le=1.0)
     """Momentum of that average."""
 
@@ -67,13 +68,13 @@ class _OwnOptimizer(Config):
 
 
 class GradientDescentConfig(_OwnOptimizer):
-    """θ ← θ − η∇L(θ), with momentum on request."""
+    """Gradient descent, θ ← θ − η∇L(θ), optionally with momentum."""
 
     type: Literal["gradient_descent"]
     momentum: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
-    """Share of the last step carried into this one."""
+    """Share of the last update that is added to this one."""
     nesterov: bool = False
-    """Looks ahead along the momentum."""
+    """Nesterov momentum."""
 
 
 class AdamWConfig(_OwnOptimizer):
@@ -81,9 +82,9 @@ class AdamWConfig(_OwnOptimizer):
 
     type: Literal["adamw"]
     beta_1: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
-    """Decay of the gradient's running mean."""
+    """Decay rate of the running mean of gradients."""
     beta_2: float = pydantic.Field(0.999, ge=0.0, lt=1.0)
-    """Decay of the squared gradient's running mean."""
+    """Decay rate of the running mean of squared gradients."""
     epsilon: float = pydantic.Field(1e-7, gt=0.0)
     """Added to the denominator."""
 
@@ -97,7 +98,7 @@ class KerasOptimizerConfig(Config):
     learning_rate: float = pydantic.Field(gt=0.0)
     """The peak learning rate."""
     arguments: dict[str, Any] = pydantic.Field(default_factory=dict)
-    """Further arguments of the class, but for `gradient_accumulation_steps`."""
+    """More arguments of the class, except `gradient_accumulation_steps`."""
 
     @pydantic.field_validator("arguments")
     @classmethod
@@ -125,18 +126,18 @@ OptimizerConfig = Annotated[
 
 
 class ScheduleConfig(Config):
-    """How the learning rate rises to its peak and falls from it, over all steps of the training."""
+    """How the learning rate rises to its peak and falls again, over all training steps."""
 
     alternatives = (("warmup", "warmup_steps"),)
 
     type: Literal["constant", "linear", "cosine", "polynomial"] = "linear"
-    """The shape of the fall."""
+    """The shape of the decay after the peak."""
     warmup: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
-    """Share of all steps over which the rate rises linearly from 0."""
+    """Share of all steps in which the learning rate rises linearly from 0 to the peak."""
     warmup_steps: int | None = pydantic.Field(None, ge=0)
-    """The same in steps; in place of `warmup`."""
+    """The same as a number of steps; instead of `warmup`."""
     end_share: float = pydantic.Field(0.0, ge=0.0, le=1.0)
-    """The last rate as a share of the peak (not for `constant`)."""
+    """The final learning rate as a share of the peak (not for `constant`)."""
     power: float = pydantic.Field(2.0, gt=0.0)
     """The exponent of `polynomial`."""
 

@@ -29,7 +29,7 @@ SPLITS = ("train", "validation", "test")
 SCENES_FILE = "scenes.jsonl"
 SETTINGS_FILE = "settings.json"
 DRAWING_VERSION = 1
-"""Another one, other pictures of the same seed."""
+"""Raised when the same seed gives different pictures."""
 _SPLIT_LENGTH = 1_000_000_000
 """Where a split's indices begin, after the one before: so no two splits share a picture, and a longer train leaves
 validation as it was."""

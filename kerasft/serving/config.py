@@ -10,11 +10,11 @@ from kerasft.config.base import Config
 
 
 class ExportConfig(Config):
-    """What is handed over, and how exact it must be."""
+    """What is exported, and how closely it must match the trained model."""
 
     formats: tuple[Literal["saved_model"], ...] = ("saved_model",)
-    """What is written."""
+    """The formats of the export."""
     replay_examples: int = pydantic.Field(256, ge=1)
-    """Raw examples replayed through the exported model in a clean process before it is published."""
+    """Number of raw examples that a clean process runs through the export before it is published."""
     tolerance: float = pydantic.Field(1e-4, gt=0.0)
-    """The largest difference in probability allowed between the export and the trained model."""
+    """The largest difference in probability that is allowed between the export and the trained model."""

@@ -30,7 +30,7 @@ def check_destination(destination: Path) -> None:
     """
     if os.path.lexists(destination):
         raise ExportError(
-            "there is something already", where=str(destination), fix="Name another version or folder."
+            "the destination already exists", where=str(destination), fix="Name another version or folder."
         )
 
 

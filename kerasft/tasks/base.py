@@ -24,21 +24,21 @@ Step = Callable[[Any, Any], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training with a model, batches and an optimizer of its own.
+    """One phase of a training, with its own model, batches and optimizer.
 
     Attributes:
-        name: of its checkpoints' folder.
-        model: what `fit` trains; it shares its variables with the task's model.
-        train: the batches it learns from.
-        validation: those its epochs are measured on, if there is such a split.
-        changes: keys of the `train` section that are other ones in this phase.
-        depths: each variable's path → its layer's distance from the bottom, for learning rates by depth.
-        final: whether none comes after it.
-        course_epochs: of the phases that are parts of one training: order of examples, learning rate and the choice
-            of the best epoch run on from one to the next; None: it is a training of its own.
-        first_epoch: of that training.
-        whole: the task's model, where `model` is a part of it.
-        loss: where the training split settles something of it, such as weights of its classes; None: the task's.
+        name: name of its checkpoint folder.
+        model: what `fit` trains; shares its variables with the task's model.
+        train: the training batches.
+        validation: the batches that each epoch is measured on, if there is a validation split.
+        changes: keys of the `train` section that have other values in this phase.
+        depths: each variable's path → its layer's distance from the bottom, for learning rates by layer.
+        final: whether this is the last phase.
+        total_epochs: total epochs of the training that this phase is part of; example order, schedule and best-epoch
+            choice carry over from the phase before. None if it is a training of its own.
+        first_epoch: the epoch of that training at which this phase begins.
+        whole: the task's model, if `model` is only a part of it.
+        loss: the loss, if it depends on the training split (class weights); None: the task's.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Phase:
     changes: Mapping[str, Any]
     depths: Mapping[str, int]
     final: bool = True
-    course_epochs: int | None = None
+    total_epochs: int | None = None
     first_epoch: int = 0
     whole: Any = None
     loss: Any = None
@@ -66,27 +66,27 @@ class Task(abc.ABC):
     """
 
     label_names: tuple[str, ...]
-    """The classes, in the order of the model's outputs."""
+    """The classes, in the order of the model's outputs; empty for a task without classes."""
 
     config: Any
-    """The `task` section, which names what is measured: `figure_kinds`."""
+    """The `task` section, including `figure_kinds`."""
 
     model_config: Any
     """The `model` section."""
 
     preset: Any
-    """What the model begins with; of texts, the preset's folder."""
+    """What the model starts from; for texts, the preset's folder."""
 
     # --- data -------------------------------------------------------------------------------------------------
 
     @property
     @abc.abstractmethod
     def encoder_fingerprint(self) -> str:
-        """Changes when the model would be given other inputs for the same example."""
+        """A string that changes when the same example would give the model different inputs."""
 
     @abc.abstractmethod
     def make_feed(self, examples: Sequence[Mapping[str, Any]]) -> Feed:
-        """A few examples as the model takes them, from memory; they need not say what is true of them."""
+        """A feed of a few examples in memory; they may have no targets."""
 
     @abc.abstractmethod
     def open_feed(self, split: Split, folder: Path, fingerprint: str, progress: Progress) -> Feed:
@@ -143,16 +143,16 @@ class Task(abc.ABC):
             matmul_dtype: what the model was built with.
         """
         from kerasft.models.adaptation.adapters import begin_adapters
-        from kerasft.models.adaptation.learning import adapt, list_blocks, list_rungs
+        from kerasft.models.adaptation.learning import adapt, list_blocks, list_unfreezing_stages
 
         feed, validation = open_feed("train"), open_feed("validation")
         assert feed is not None
         adaptation = self.model_config.adaptation
         begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
         depths = self.compute_depths(model)
-        for rung in list_rungs(adaptation, train.epochs, len(list_blocks(depths))):
-            adapt(model, adaptation, depths, rung.blocks)
-            yield make_phase(rung, train, model, feed, validation, depths)
+        for stage in list_unfreezing_stages(adaptation, train.epochs, len(list_blocks(depths))):
+            adapt(model, adaptation, depths, stage.blocks)
+            yield make_phase(stage, train, model, feed, validation, depths)
 
     @abc.abstractmethod
     def publish(self, model: Any, folder: Path) -> None:
@@ -167,26 +167,26 @@ class Task(abc.ABC):
         """For `compile`, unless a phase has one of its own."""
 
     def metrics(self) -> list[Any]:
-        """Light per-step metrics for `compile`, besides the loss; by default none."""
+        """Keras metrics for `compile`, besides the loss; none by default."""
         return []
 
     # --- answers ----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
     def decode(self, outputs: Sequence[Output]) -> list[dict[str, Any]]:
-        """Outputs of some examples → JSON-able predictions, one an example."""
+        """Outputs of some examples → predictions for JSON, one an example."""
 
     def complete(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        """A prediction with what it says of its example, for people: by default as it is."""
+        """A prediction with parts of its example added, for people; unchanged by default."""
         return dict(prediction)
 
     @abc.abstractmethod
     def open_tally(self) -> Tally:
-        """An empty tally of a split."""
+        """Returns an empty tally."""
 
     @abc.abstractmethod
     def make_right_output(self, reference: Any) -> Output:
-        """An output that answers as the reference says: from it follows which figures a split has at all."""
+        """An output that is right for this reference; used to check which figures a split has."""
 
     @cached_property
     def input_kinds(self) -> dict[str, Kind]:
@@ -223,11 +223,11 @@ class Task(abc.ABC):
         return "\n".join(f"    {format_json(record)}\n" for record in records)
 
     def draw_mistakes(self, split: Split, tally: Tally) -> Any:
-        """A matplotlib Figure of a split's worst mistakes; None where there are none, or nothing to look at."""
+        """A matplotlib Figure of a split's worst mistakes; None if there are none, or nothing to draw."""
         return None
 
     def draw_varied(self, feed: Feed) -> Any:
-        """A matplotlib Figure of training examples as they are varied; None where `feed` gives them as they are."""
+        """A matplotlib Figure of augmented training examples; None if `feed` does not augment."""
         return None
 
     # --- export -----------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Task(abc.ABC):
 
 
 def make_phase(
-    rung: Any,
+    stage: Any,
     train: Any,
     model: Any,
     feed: Feed,
@@ -249,14 +249,14 @@ def make_phase(
     """The phase of a part of the training of the net.
 
     Args:
-        rung: of `kerasft.models.adaptation.learning.list_rungs`.
+        stage: of `kerasft.models.adaptation.learning.list_unfreezing_stages`.
         train: the `train` section.
         model, feed, validation, depths, loss: the phase's.
     """
-    if rung.blocks is None:
+    if stage.blocks is None:
         return Phase("finetune", model, feed, validation, {}, depths, loss=loss)
-    name = "finetune" if rung.final else f"gradual-{rung.blocks}"
-    changes = {"epochs": rung.epochs}
+    name = "finetune" if stage.final else f"gradual-{stage.blocks}"
+    changes = {"epochs": stage.epochs}
     return Phase(
-        name, model, feed, validation, changes, depths, rung.final, train.epochs, rung.first_epoch, loss=loss
+        name, model, feed, validation, changes, depths, stage.final, train.epochs, stage.first_epoch, loss=loss
     )  # fmt: skip

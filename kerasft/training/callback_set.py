@@ -65,7 +65,7 @@ class CallbackSet:
             _count_all_examples(config, stream),
             self._count_examples,
             self.step_loss,
-            phase.course_epochs or config.epochs,
+            phase.total_epochs or config.epochs,
             _TITLES.get(phase.name, "Fine-tuning"),
             phase.first_epoch,
             config.monitor,

@@ -12,47 +12,48 @@ from kerasft.optimizers.config import AdamWConfig, KerasOptimizerConfig, Optimiz
 
 
 class EarlyStoppingConfig(Config):
-    """Stops when a metric no longer improves."""
+    """Stops the training when a metric no longer improves."""
 
     patience: int = pydantic.Field(ge=1)
     """Epochs without improvement before training stops."""
     min_delta: float = pydantic.Field(0.0, ge=0.0)
-    """What counts as an improvement."""
+    """The smallest change that counts as an improvement."""
 
 
 class TensorBoardConfig(Config):
     """What is written for TensorBoard."""
 
     every_steps: int = pydantic.Field(10, ge=1)
-    """Loss, learning rate, gradient norm and rates are written every so many steps."""
+    """Number of steps between two entries of loss, learning rate, gradient norm and speed."""
     examples: int = pydantic.Field(16, ge=0)
-    """How many validation examples are shown with their predictions after each epoch."""
+    """Number of validation examples shown with their predictions after each epoch."""
 
 
 class CheckpointConfig(Config):
-    """How much a run that is killed has to do again. The end of an epoch is always saved."""
+    """When checkpoints are saved. One is always saved at the end of an epoch."""
 
     every_steps: int | None = pydantic.Field(None, ge=1)
-    """The most steps that are ever done again. A tenth is kept for the writing, which goes on beside the training:
-    50 saves every 45. Null: by the clock alone."""
+    """Upper bound on the steps that are repeated after a kill. Saves happen 10 % earlier, because writing runs in the
+    background: 50 saves every 45 steps. Null: `every_minutes` alone decides."""
     every_minutes: float | None = pydantic.Field(5.0, gt=0.0)
-    """Saves when so many minutes have gone by since the last time; null: by steps alone."""
+    """Minutes between two checkpoints. Null: `every_steps` alone decides."""
     keep: int = pydantic.Field(2, ge=1)
-    """How many of the newest are kept, besides the best epoch's. Each takes three times the weights' size (AdamW)."""
+    """Number of newest checkpoints kept, besides the best epoch's. Each is three times as large as the weights
+    (AdamW)."""
 
 
 class HeadConfig(Config):
-    """A first phase, in which the pre-trained net is frozen and only the head on it learns."""
+    """A first phase: the pre-trained net is frozen, and only the head is trained."""
 
     epochs: int = pydantic.Field(30, ge=1)
     """Passes over the training split."""
     learning_rate: float = pydantic.Field(3e-3, gt=0.0)
-    """Of AdamW, falling in a cosine."""
+    """Peak learning rate of AdamW, with cosine decay."""
     weight_decay: float = pydantic.Field(0.01, ge=0.0)
     """Decoupled weight decay."""
     cache: bool = True
-    """Computes the frozen net's features once and learns from them: the same weights, many times faster. Needs examples
-    that are not varied, so this phase has no augmentation."""
+    """Computes the frozen net's features once and trains on them: the same weights, many times faster. Features can
+    only be reused if pictures do not change, so this phase has no augmentation."""
 
     @property
     def optimizer(self) -> AdamWConfig:
@@ -66,41 +67,44 @@ class HeadConfig(Config):
 
 
 class TrainConfig(Config):
-    """How the model learns."""
+    """How the model is trained."""
 
     epochs: int = pydantic.Field(3, ge=1)
-    """Passes over the training split, the head's own phase aside."""
+    """Passes over the training split. The head's own phase is not counted."""
     max_steps: int | None = pydantic.Field(None, ge=1)
-    """Ends after so many steps, whatever `epochs` says; the schedule runs over them. Null: all epochs."""
+    """Stops after this many steps, whatever `epochs` says; the schedule covers exactly these steps. Null: all
+    epochs."""
     batch_size: int = pydantic.Field(32, ge=1)
-    """Examples a step."""
+    """Examples per training step."""
     evaluation_batch_size: int = pydantic.Field(64, ge=1)
-    """Examples a step where nothing is learned."""
+    """Examples per batch in evaluation and prediction."""
     optimizer: OptimizerConfig = AdamWConfig(type="adamw", learning_rate=5e-5, weight_decay=0.01)
     """The optimizer, by `type`."""
     schedule: ScheduleConfig = ScheduleConfig(type="linear", warmup=0.1)
     """The learning rate over time."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    """What matrices are multiplied in; weights stay float32. `auto` times both and takes the faster."""
+    """Number format of matrix products; weights stay float32. `auto` times float32 and bfloat16 on this machine and
+    takes the faster."""
     remat: bool = False
-    """Of each encoder layer keeps the input alone, and computes what is inside once more for the gradient: less memory,
-    more time, the same gradients. For texts that are long or batches that are large."""
+    """Keeps only each encoder layer's input and recomputes the rest in the backward pass (gradient checkpointing): less
+    memory, more time, the same gradients. Useful for long texts and large batches."""
     group_lengths: bool = True
-    """Puts texts of like length into one batch, so that little is padding."""
+    """Puts texts of similar length into one batch, so that batches contain little padding."""
     monitor: str = "accuracy"
-    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
-    without label smoothing or weights."""
+    """The validation figure that selects the best epoch. `loss` means `log_loss`, the mean cross-entropy without label
+    smoothing or class weights."""
     keep_epoch: Literal["latest", "best"] = "latest"
-    """`best`: the epoch with the best figure. `latest`: with `accuracy`, the latest that is no more than one standard
-    error below the best, so that an example or two do not decide; with other figures or `early_stopping`, as `best`."""
+    """Which epoch's weights are kept. `best`: the epoch with the best figure. `latest`: with `accuracy`, the latest
+    epoch within one standard error of the best, so that one or two examples do not decide; with other figures or
+    `early_stopping`, the same as `best`."""
     early_stopping: EarlyStoppingConfig | None = None
-    """Null: all epochs are run."""
+    """Null: no early stopping."""
     shuffle_labels: bool = False
-    """Trains on labels in random order: a control that should end at chance."""
+    """Trains on shuffled labels, as a control experiment: accuracy should then be no better than chance."""
     workers: int = pydantic.Field(2, ge=1)
-    """Batches put together at once. What is learned does not depend on it."""
+    """Number of batches prepared in parallel. It does not change the result."""
     checkpoint: CheckpointConfig = CheckpointConfig()
-    """When the run is saved, so that it goes on from there."""
+    """When checkpoints are saved; a run that was stopped continues from the last one."""
     tensorboard: TensorBoardConfig = TensorBoardConfig()
     """What is written for TensorBoard."""
 
@@ -131,12 +135,12 @@ class TrainConfig(Config):
 
 
 class ImageTrainConfig(TrainConfig):
-    """How a model of pictures learns: the head first, then all of it at smaller rates."""
+    """How a model of pictures is trained: first the head, then the whole net with smaller learning rates."""
 
     head: HeadConfig | None = HeadConfig()
-    """The first phase; null: the whole net learns from the beginning."""
+    """The first phase, for the head. Null: the whole net is trained from the start."""
     epochs: int = pydantic.Field(25, ge=0)
-    """Passes over the training split with the whole net learning; 0: the head alone learns."""
+    """Passes over the training split with the whole net; 0 trains the head alone."""
     optimizer: OptimizerConfig = AdamWConfig(
         type="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.7
     )
@@ -144,10 +148,10 @@ class ImageTrainConfig(TrainConfig):
     schedule: ScheduleConfig = ScheduleConfig(type="cosine", warmup=0.1)
     """The learning rate over time, in the second phase."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """What convolutions are computed in; weights stay float32. `auto` times matrix products alone, which depthwise
-    convolutions are not: where MobileNet trained at 200 pictures a second in float32, bfloat16 did 87."""
+    """Number format of convolutions; weights stay float32. `auto` times matrix products only, and depthwise
+    convolutions behave differently: MobileNet trained at 200 pictures a second in float32, and at 87 in bfloat16."""
     unfreeze: float = pydantic.Field(1.0, gt=0.0, le=1.0)
-    """How much of the net learns in the second phase: this share of its blocks, from the top."""
+    """Share of the net's blocks, from the top, that are trained in the second phase."""
 
     @pydantic.field_validator("remat")
     @classmethod

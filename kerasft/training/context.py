@@ -54,7 +54,7 @@ class TrainingContext:
 
     def count_steps_left(self, phase: Phase, steps_per_epoch: int) -> TrainingContext:
         """The same with those of `max_steps` that a phase which is part of a longer training has left."""
-        if phase.course_epochs is None or self.config.max_steps is None:
+        if phase.total_epochs is None or self.config.max_steps is None:
             return self
         left = self.config.max_steps - phase.first_epoch * steps_per_epoch
         return replace(self, config=self.config.model_copy(update={"max_steps": left}))

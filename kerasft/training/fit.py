@@ -252,8 +252,8 @@ def compile_model(
     depths = phase.depths
     from_head = {path: max(depths.values()) - depth for path, depth in depths.items()}
     course = config
-    if phase.course_epochs is not None:
-        course = config.model_copy(update={"epochs": phase.course_epochs})
+    if phase.total_epochs is not None:
+        course = config.model_copy(update={"epochs": phase.total_epochs})
     optimizer = build_optimizer(
         config.optimizer,
         config.schedule,
@@ -293,7 +293,7 @@ def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> floa
     optimizer, rate = phase.model.optimizer, config.optimizer.learning_rate
     rows = describe_learning(phase.whole_model, optimizer, phase.depths, rate)
     told = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
-    where = "" if phase.course_epochs is None else f" from epoch {phase.first_epoch + 1} on"
+    where = "" if phase.total_epochs is None else f" from epoch {phase.first_epoch + 1} on"
     columns = ("weights", "parameters", "share", "highest rate", "weight decay")
     progress.table(f"What learns{where}", columns, told)
     return sum(share for _, _, share, rate, _ in rows if rate is not None)
@@ -325,7 +325,7 @@ def _conclude(
         checkpointer.restore_good_weights()
     if parts.best is None:
         return
-    goes_on = phase.course_epochs is not None and not phase.final
+    goes_on = phase.total_epochs is not None and not phase.final
     if goes_on:
         result.best_weights = parts.best.weights
     if goes_on or parts.best.restore():

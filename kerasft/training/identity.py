@@ -1,4 +1,4 @@
-"""What a run is of: by what it differs from another, and which differences a resumed run may have."""
+"""What identifies a run, and which settings may change when it is resumed."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def compare_identities(before: Mapping[str, Any], now: Mapping[str, Any]) -> Cha
         allowed = any(key == name or key.startswith(f"{name}.") for name in MAY_CHANGE)
         (changes.allowed if allowed else changes.refused).append(f"{key}: {_show(old)} → {_show(new)}")
     for name, told in (
-        ("data", "data: the prepared examples are others"),
-        ("preset", "model.preset: its files are others"),
-        ("vocabulary", "the vocabulary, or how examples are encoded, is another"),
+        ("data", "data: the prepared examples have changed"),
+        ("preset", "model.preset: its files have changed"),
+        ("vocabulary", "the vocabulary, or the encoding of examples, has changed"),
     ):
         if before[name] != now[name]:
             changes.refused.append(told)
@@ -114,7 +114,7 @@ def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigErr
         stands: how far that run has come.
     """
     return ConfigError(
-        f"this folder holds a run that began otherwise ({stands}):\n"
+        f"this folder holds a run started with different settings ({stands}):\n"
         + "\n".join(f"    {change}" for change in changes),
         where=str(run.path),
         fix="Go on as it began, use another folder (--output DIR), or train afresh: kerasft run … --restart.",

@@ -61,7 +61,7 @@ def train_phases(
         if result.error is not None:
             break
         before = result
-        if phase.course_epochs is not None:
+        if phase.total_epochs is not None:
             if result.exhausted:
                 break
         elif not phase.final:

@@ -1,4 +1,4 @@
-"""How training pictures are varied: the schema of `augmentation`."""
+"""How training pictures are augmented: the schema of `augmentation`."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from kerasft.config.base import Config
 
 
 class RandAugmentConfig(Config):
-    """Some of fourteen operations, drawn anew for each picture."""
+    """RandAugment: random operations out of fourteen, drawn for each picture."""
 
     layers: int = pydantic.Field(2, ge=0, le=8)
-    """Operations a picture, one after the other; 0 switches it off."""
+    """Number of operations applied to a picture, one after the other; 0 switches RandAugment off."""
     magnitude: float = pydantic.Field(9.0, ge=0.0, le=10.0)
-    """How strong each is: 0 changes next to nothing, 10 is the most."""
+    """Strength of each operation: 0 changes almost nothing, 10 is the maximum."""
 
 
 class AugmentationConfig(Config):
-    """How training pictures are varied, so that the model does not learn them by heart.
+    """Random changes to training pictures, to prevent overfitting.
 
-    `policy` sets everything; a key that is given replaces what the policy says of it.
+    `policy` sets all keys; a key that is given replaces the value of the policy.
     """
 
     policy: Literal["none", "light", "medium", "strong"] = "light"
-    """`light`: flips, crops, mild colour. `medium`: tighter crops, rotation, more colour, erasing. `strong`: tighter
-    still, RandAugment, MixUp and CutMix, for many epochs. `none`: pictures as they are."""
+    """`light`: flips, crops, slight changes of colour. `medium`: smaller crops, rotation, more colour, random erasing.
+    `strong`: even smaller crops, RandAugment, MixUp and CutMix, for many epochs. `none`: no augmentation."""
     flip: bool | None = None
-    """Mirrors every other picture left to right. Not for what differs by side, such as letters."""
+    """Flips half of the pictures left to right. Not for pictures whose sides matter, such as letters."""
     crop: tuple[float, float] | None = None
-    """Cuts out between these shares of the picture's area, [0.6, 1.0]; [1.0, 1.0] cuts nothing."""
+    """Random crop: smallest and largest share of the picture's area that is kept, [0.6, 1.0]; [1.0, 1.0] keeps all."""
     rotation_degrees: float | None = pydantic.Field(None, ge=0.0, le=180.0)
-    """Turns by up to so many degrees either way."""
+    """Largest random rotation, in either direction."""
     brightness: float | None = pydantic.Field(None, ge=0.0, le=1.0)
-    """Multiplies by a factor in 1 ± this."""
+    """Multiplies the brightness by a random factor in 1 ± this value."""
     contrast: float | None = pydantic.Field(None, ge=0.0, le=1.0)
-    """Stretches the distance to the mean grey by a factor in 1 ± this."""
+    """Multiplies the distance from the mean grey by a random factor in 1 ± this value."""
     saturation: float | None = pydantic.Field(None, ge=0.0, le=1.0)
-    """Stretches the distance to the pixel's grey by a factor in 1 ± this."""
+    """Multiplies the distance from each pixel's grey by a random factor in 1 ± this value."""
     hue: float | None = pydantic.Field(None, ge=0.0, le=0.5)
-    """Turns the colour circle by up to this share of it, either way."""
+    """Largest random shift of the hue in either direction, as a share of the colour circle."""
     rand_augment: RandAugmentConfig | None = None
-    """Random operations (arXiv:1909.13719)."""
+    """RandAugment (arXiv:1909.13719)."""
     erasing: float | None = pydantic.Field(None, ge=0.0, le=1.0)
-    """The probability that a rectangle is filled with noise (arXiv:1708.04896)."""
+    """Probability that a random rectangle is filled with noise (arXiv:1708.04896)."""
     mixup: float | None = pydantic.Field(None, ge=0.0, le=10.0)
-    """Blends pairs of pictures and their labels by a share drawn from Beta(this, this) (arXiv:1710.09412); 0: never."""
+    """MixUp: blends pairs of pictures and their labels; the share is drawn from Beta(this, this) (arXiv:1710.09412). 0:
+    off."""
     cutmix: float | None = pydantic.Field(None, ge=0.0, le=10.0)
-    """Pastes a rectangle of another picture, its size by Beta(this, this) (arXiv:1905.04899); 0: never. With `mixup`,
-    every other batch is pasted."""
+    """CutMix: pastes a rectangle of another picture; its area is drawn from Beta(this, this) (arXiv:1905.04899). 0:
+    off. With `mixup` as well, each batch gets one of the two, at random."""
 
     @pydantic.field_validator("crop")
     @classmethod

@@ -123,7 +123,7 @@ def test_options_may_stand_between_overrides(wrong_config: Path, capsys: pytest.
 def test_the_schema_describes_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
-    assert schema["properties"]["seed"]["description"] == "All randomness follows from it."
+    assert schema["properties"]["seed"]["description"] == "The random seed of everything that is random."
     assert schema["$defs"]["TextClassificationExperiment"]["additionalProperties"] is False
     assert schema["$defs"]["DataConfig"]["properties"]["train"]["description"]
     assert main(["schema", "--to", str(tmp_path / "s.json")]) == 0

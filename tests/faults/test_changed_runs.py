@@ -131,7 +131,7 @@ def test_another_vocabulary_is_refused(copied, tiny_preset: Path, tmp_path: Path
         write_checkpoint(checkpoints, step, tensors, state)
     with pytest.raises(ConfigError) as caught:
         stage.run(load_config(ExperimentConfig, path, [f"model.preset={preset}"]).config, folder)
-    assert "model.preset: its files are others" in str(caught.value)
+    assert "model.preset: its files have changed" in str(caught.value)
     assert "vocabulary" in str(caught.value)
 
 

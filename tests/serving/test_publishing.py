@@ -87,7 +87,7 @@ def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_modu
         (destination / "saved_model.pb").write_text("another's")
         return expected(inputs)
 
-    with pytest.raises(ExportError, match="there is something already"):
+    with pytest.raises(ExportError, match="the destination already exists"):
         publish(tiny_module, destination, meanwhile)
     assert (destination / "saved_model.pb").read_text() == "another's"
     assert list(tmp_path.iterdir()) == [destination]
@@ -114,7 +114,7 @@ def test_what_is_there_already_stays(tmp_path, tiny_module, expected, what):
         destination.write_text("mine")
     else:
         destination.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ExportError, match="there is something already"):
+    with pytest.raises(ExportError, match="the destination already exists"):
         publish(tiny_module, destination, expected)
     assert list(tmp_path.iterdir()) == [destination]
 
@@ -205,6 +205,6 @@ def test_of_two_exports_at_once_one_is_published(tmp_path):
         process.join()
     assert sorted(process.exitcode for process in processes) == [0, 1]
     (loser,) = [log for process, log in zip(processes, logs, strict=True) if process.exitcode]
-    assert "there is something already" in loser.read_text()
+    assert "the destination already exists" in loser.read_text()
     assert [path.name for path in served.iterdir()] == ["1"]
     assert replay(served / "1", [{"text": "x"}])["label"].tolist() == ["a"]

@@ -66,7 +66,7 @@ def test_probabilities_that_are_not_numbers_are_not_published(trained, tmp_path:
 
 def test_what_stands_there_is_not_overwritten(trained, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
-    with pytest.raises(ExportError, match="something already"):
+    with pytest.raises(ExportError, match="already exists"):
         publish(trained, tmp_path / "1", lambda inputs: None)
 
 

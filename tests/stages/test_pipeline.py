@@ -177,7 +177,7 @@ def test_measuring_needs_a_model_and_its_data(
     (path.parent / "test.jsonl").write_text(
         '{"text": "a good film", "label": "liked"}\n{"text": "a bad film", "label": "disliked"}\n'
     )
-    with pytest.raises(ConfigError, match="holds a run that began otherwise") as caught:
+    with pytest.raises(ConfigError, match="holds a run started with different settings") as caught:
         run_stage.evaluate(load_config(ExperimentConfig, path).config, copied)
     assert "data.test.path" in str(caught.value)
 

@@ -277,7 +277,7 @@ def test_a_picture_net_is_unfrozen_block_by_block_to_where_unfreeze_says(
     for phase in task.open_phases(model, config.train, open_split, seed=0):
         learning = {v.path.split("/")[0] for v in phase.model.trainable_variables}
         seen.append(
-            (phase.name, phase.first_epoch, phase.changes["epochs"], phase.course_epochs, len(learning))
+            (phase.name, phase.first_epoch, phase.changes["epochs"], phase.total_epochs, len(learning))
         )
     assert seen[0] == ("head", 0, 1, None, 1)
     assert [entry[:4] for entry in seen[1:]] == [

@@ -33,7 +33,7 @@ class ReadValue(NamedTuple):
     labels: tuple[str, ...] = ()
     """The class names in it, each once, sorted."""
     mended: str = ""
-    """What was wrong in this one and is no longer; listed by row."""
+    """What was repaired in this value; listed by row in mended.jsonl."""
     size_px: tuple[int, int] | None = None
     """Height and width of a picture."""
 

@@ -1,4 +1,4 @@
-"""The `model.adaptation` section: which weights learn, and how fast."""
+"""The `model.adaptation` section: which weights are trained, and how fast."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ Target = Literal[
 
 
 class FullConfig(Config):
-    """All weights learn, at one rate unless `train.optimizer` says otherwise."""
+    """All weights are trained, with one learning rate unless `train.optimizer` says otherwise."""
 
     type: Literal["full"]
 
 
 class HeadOnlyConfig(Config):
-    """The net is frozen, its dropout off; the head alone learns, a text encoder's pooler with it."""
+    """The net is frozen, without dropout; only the head is trained, and with it a text encoder's pooler."""
 
     type: Literal["head"]
 
 
 class GradualConfig(Config):
-    """The head learns first, then one block more at a time from the top (Howard and Ruder 2018)."""
+    """Gradual unfreezing: first the head is trained, then one more block at a time from the top (Howard and Ruder
+    2018)."""
 
     type: Literal["gradual"]
     every_epochs: int = pydantic.Field(1, ge=1)
-    """Epochs until the next block learns too. Blocks that the epochs do not reach stay frozen."""
+    """Epochs between two unfreezings. Blocks that are not reached within `train.epochs` stay frozen."""
 
 
 class LayerwiseConfig(Config):
-    """All weights learn, those further from the head slower. It sets `train.optimizer.layer_decay`."""
+    """All weights are trained, with smaller learning rates for layers further from the head. Sets
+    `train.optimizer.layer_decay`."""
 
     type: Literal["layerwise"]
     decay: float = pydantic.Field(0.9, gt=0.0, le=1.0)
@@ -45,17 +47,18 @@ class LayerwiseConfig(Config):
 
 
 class LoraConfig(Config):
-    """The net is frozen; beside some of its dense layers a product of two thin matrices learns (Hu et al. 2021)."""
+    """LoRA: the net is frozen; a product of two low-rank matrices is trained beside some of its dense layers (Hu et al.
+    2021)."""
 
     type: Literal["lora"]
     rank: int = pydantic.Field(8, ge=1)
-    """Columns of the first matrix and rows of the second."""
+    """The rank: columns of the first matrix, rows of the second."""
     alpha: float = pydantic.Field(16.0, gt=0.0)
     """The product is scaled by alpha / rank."""
     targets: tuple[Target, ...] = pydantic.Field(("query", "value"), min_length=1)
-    """The dense layers, in each block, that have such a product beside them."""
+    """The dense layers of each block that get such a product."""
     dropout: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
-    """Dropout on what the product is given."""
+    """Dropout rate on the product's input."""
 
     @pydantic.field_validator("targets")
     @classmethod
@@ -66,7 +69,7 @@ class LoraConfig(Config):
 
 
 class BitfitConfig(Config):
-    """Biases alone learn, those of normalisation included, and the head (Ben Zaken et al. 2021)."""
+    """Only biases, those of normalisation layers included, and the head are trained (Ben Zaken et al. 2021)."""
 
     type: Literal["bitfit"]
 

@@ -1,4 +1,4 @@
-"""Which of a model's weights learn: a net as blocks under a head, and what each kind of adaptation makes of them."""
+"""Which weights of a model are trained: the net as blocks under a head, and what each kind of adaptation trains."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _POOLER = "pooler"
 
 
 @dataclass(frozen=True)
-class Rung:
-    """A part of a training in which the same weights learn.
+class UnfreezingStage:
+    """A part of a training in which the same weights are trained.
 
     Attributes:
-        blocks: how many learn besides the head, from the top; None: what learns does not go by blocks.
-        first_epoch: of the training.
-        epochs: it takes.
-        final: whether none comes after it.
+        blocks: number of trained blocks besides the head, from the top; None: adaptation does not go by blocks.
+        first_epoch: the epoch of the training at which the stage begins.
+        epochs: length of the stage.
+        final: whether this is the last stage.
     """
 
     blocks: int | None
@@ -54,27 +54,27 @@ def list_blocks(depths: Mapping[str, int]) -> list[tuple[str, ...]]:
     return [tuple(blocks[depth]) for depth in sorted(blocks)]
 
 
-def list_rungs(
+def list_unfreezing_stages(
     adaptation: Adaptation, epochs: int, blocks: int, *, lowest: int = 0, head_is_done: bool = False
-) -> Iterator[Rung]:
-    """The parts of a training of so many epochs: one, unless blocks are unfrozen one after another.
+) -> Iterator[UnfreezingStage]:
+    """The stages of a training: one, unless blocks are unfrozen one after another.
 
     Args:
         adaptation: `model.adaptation`.
-        epochs: of the training.
-        blocks: how many there are under the head.
-        lowest: blocks at the bottom that never learn.
-        head_is_done: it has learned alone before: the first rung has a block besides.
+        epochs: total epochs of the training.
+        blocks: number of blocks under the head.
+        lowest: number of blocks at the bottom that stay frozen.
+        head_is_done: the head was trained before: the first stage already unfreezes a block.
     """
     if adaptation.type != "gradual":
-        yield Rung(None, 0, epochs, True)
+        yield UnfreezingStage(None, 0, epochs, True)
         return
     count = 1 if head_is_done else 0
     first = 0
     while first < epochs:
         last_block = count >= blocks - lowest
         length = epochs - first if last_block else min(adaptation.every_epochs, epochs - first)
-        yield Rung(count, first, length, first + length == epochs)
+        yield UnfreezingStage(count, first, length, first + length == epochs)
         first += length
         count += 1
 

@@ -201,7 +201,8 @@ class BertTransformerLayer(_Part):
         exact_gelu: whether the activation is gelu itself, and not its approximation by tanh.
 
     Attributes:
-        remat: whether, in training, the layer keeps its input alone and is computed again for its gradient.
+        remat: whether training keeps only the layer's input and recomputes the rest in the backward pass (gradient
+            checkpointing).
     """
 
     def __init__(

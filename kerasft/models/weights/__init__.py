@@ -1,1 +1,1 @@
-"""Weights files, of which numbers are read and nothing is run."""
+"""Weights files: only numbers are read from them, and no code is run."""

@@ -21,18 +21,19 @@ class ImageClassificationConfig(TaskConfig):
 
     type: Literal["image_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)
-    """The labels, in the order of the model's outputs; other labels in the data are rejected. Null: those found in
+    """The labels, in the order of the model's outputs. Rows with other labels are rejected. Null: the labels found in
     the data, sorted (numbers by value)."""
     multi_label: bool = False
-    """Whether a picture has any number of labels, given as a list, or as text with | between them, under `labels`."""
+    """Whether a picture can have any number of labels. They are read from `labels`: a list, or text with | between the
+    labels."""
     label_smoothing: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
-    """Share of the target spread evenly over all labels."""
+    """Label smoothing: share of the target that is spread evenly over all labels."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced`: each label counts as much as any other, however rare."""
+    """`balanced`: weights the loss so that every label counts the same, however rare."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """How training pictures are varied while the whole net learns; the head's own phase sees them as they are."""
+    """Random changes to training pictures while the whole net is trained; the head's own phase has none."""
     test_time_augmentation: Literal["none", "flip"] = "none"
-    """`flip`: answers are the mean of a picture's and its mirror image's logits, at twice the time; exports too."""
+    """`flip`: averages the logits of a picture and its mirror image. Takes twice the time; exports do the same."""
 
     @pydantic.field_validator("labels")
     @classmethod
@@ -41,18 +42,18 @@ class ImageClassificationConfig(TaskConfig):
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What an example must hold."""
+        """What an example contains."""
         name = "labels" if self.multi_label else "label"
         return Field("image", "image"), Field(name, name, "target", classes=self.labels)
 
     @property
     def answer_keys(self) -> tuple[str, ...]:
-        """What it says of a picture."""
+        """The keys of an answer."""
         return "labels" if self.multi_label else "label", "probabilities"
 
     @property
     def figure_kinds(self) -> FigureKinds:
-        """The figures that it is measured by."""
+        """How the model is measured."""
         return MULTI_LABEL if self.multi_label else CLASSIFICATION
 
 

@@ -20,7 +20,7 @@ from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, whole_folder
 from kerasft.integrity import recorded_file, write_hashes
 from kerasft.metrics.tally import Tally
-from kerasft.models.adaptation.learning import list_rungs
+from kerasft.models.adaptation.learning import list_unfreezing_stages
 from kerasft.models.config import ImageModelConfig
 from kerasft.models.image.fast import DTYPES, accelerate_image_model
 from kerasft.models.image.freezing import (
@@ -176,22 +176,22 @@ class ImageClassification(Classifier):
         )
         depths, blocks = self.compute_depths(model), len(list_blocks(backbone))
         learning = math.ceil(train.unfreeze * blocks)
-        rungs = list_rungs(
+        stages = list_unfreezing_stages(
             self.model_config.adaptation,
             train.epochs,
             blocks,
             lowest=blocks - learning,
             head_is_done=train.head is not None,
         )
-        for rung in rungs:
+        for stage in stages:
             unfreeze(
                 backbone,
-                last_blocks=learning if rung.blocks is None else rung.blocks,
+                last_blocks=learning if stage.blocks is None else stage.blocks,
                 batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
                 momentum=self.model_config.batch_norm_momentum,
             )
             fast = _accelerate(model, matmul_dtype)
-            yield make_phase(rung, train, fast, varied, validation, depths, loss)
+            yield make_phase(stage, train, fast, varied, validation, depths, loss)
 
     def _open_head_phase(
         self, model: keras.Model, train: Any, train_feed: ImageFeed, validation: Feed | None

@@ -20,13 +20,14 @@ class TextClassificationConfig(TaskConfig):
 
     type: Literal["text_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=2)
-    """The labels, in the order of the model's outputs; other labels in the data are rejected. Null: those found in
+    """The labels, in the order of the model's outputs. Rows with other labels are rejected. Null: the labels found in
     the data, sorted (numbers by value)."""
     label_smoothing: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
-    """Share of the target spread evenly over all labels."""
+    """Label smoothing: share of the target that is spread evenly over all labels."""
     pooling: Literal["auto", "cls", "mean"] = "auto"
-    """How tokens become one vector: the output of [CLS] (of BERT, through its pooler), or the mean over the text's
-    tokens. `auto`: as the preset was trained (the mean where a Sentence Transformers preset says so), else `cls`."""
+    """How the tokens become one vector. `cls`: the output of [CLS] (BERT: through its pooler). `mean`: the mean over
+    the text's tokens. `auto`: as the preset was trained (`mean` if a Sentence Transformers preset says so), otherwise
+    `cls`."""
 
     @pydantic.field_validator("labels")
     @classmethod
@@ -35,17 +36,17 @@ class TextClassificationConfig(TaskConfig):
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What an example must hold."""
+        """What an example contains."""
         return Field("text", "text"), Field("label", "label", "target", classes=self.labels)
 
     @property
     def answer_keys(self) -> tuple[str, ...]:
-        """What it says of a text."""
+        """The keys of an answer."""
         return "label", "probabilities"
 
     @property
     def figure_kinds(self) -> FigureKinds:
-        """The figures that it is measured by."""
+        """How the model is measured."""
         return CLASSIFICATION
 
 

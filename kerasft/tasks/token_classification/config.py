@@ -23,18 +23,18 @@ class TokenClassificationConfig(TaskConfig):
 
     type: Literal["token_classification"]
     labels: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
-    """The types of entities, in the order of the model's outputs; other types in the data are rejected. Null: those
+    """The types of entities, in the order of the model's outputs. Rows with other types are rejected. Null: the types
     found in the data, sorted."""
     units: Literal["word", "character"] = "word"
-    """What carries a tag. `word`: a run of letters or digits, a punctuation mark, an ideograph; as the tokenizer splits
-    words. `character`: each character, for languages that put no space between words."""
+    """What gets a tag. `word`: a run of letters or digits, a punctuation mark, or an ideograph, as the tokenizer splits
+    words. `character`: each character, for languages without spaces between words."""
     constrained: bool = True
-    """Whether only legal sequences of tags are answered, the best of them by Viterbi's algorithm: no entity goes on
-    that has not begun. Else each unit's best tag is taken for itself. `evaluate`, `predict` and `export` may say
-    otherwise than the training did."""
+    """Whether only valid tag sequences are predicted: Viterbi's algorithm finds the best one, so no entity continues
+    without a beginning. False: the best tag of each unit on its own. `evaluate`, `predict` and `export` can use another
+    value than the training did."""
     overlap: float = pydantic.Field(0.25, ge=0.0, le=0.5)
-    """A text of more than `model.max_length` tokens is cut into windows that share this part of their length; each unit
-    is answered by the window in whose middle it stands best."""
+    """Texts of more than `model.max_length` tokens are split into overlapping windows; neighbours share this part of
+    their length. The tag of a unit comes from the window in which it is furthest from the edges."""
 
     @pydantic.field_validator("labels")
     @classmethod
@@ -43,7 +43,7 @@ class TokenClassificationConfig(TaskConfig):
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What an example must hold."""
+        """What an example contains."""
         parts = ("text", "words", "tags", "entities")
         return (
             Field("text", "tagged_text", parts=parts),
@@ -52,25 +52,26 @@ class TokenClassificationConfig(TaskConfig):
 
     @property
     def answer_keys(self) -> tuple[str, ...]:
-        """What it says of a text."""
+        """The keys of an answer."""
         return ("entities",)
 
     @property
     def figure_kinds(self) -> FigureKinds:
-        """The figures that it is measured by."""
+        """How the model is measured."""
         return ENTITIES
 
 
 class TokenTrainConfig(TrainConfig):
-    """How a model of entities in texts learns."""
+    """How a model of entities in texts is trained."""
 
     monitor: str = "f1"
-    """The validation figure by which the epoch that is kept is chosen; `loss` is `log_loss`, the mean cross-entropy
-    without label smoothing or weights."""
+    """The validation figure that selects the best epoch. `loss` means `log_loss`, the mean cross-entropy without label
+    smoothing or class weights."""
     optimizer: OptimizerConfig = AdamWConfig(
         type="adamw", learning_rate=5e-5, weight_decay=0.01, global_clipnorm=1.0
     )
-    """The optimizer, by `type`. All gradients together are clipped to a norm of 1 unless it names a clip, or null."""
+    """The optimizer, by `type`. All gradients together are clipped to a norm of 1, unless you set one of the clipping
+    keys (null switches clipping off)."""
 
     @pydantic.field_validator("optimizer")
     @classmethod

@@ -19,12 +19,12 @@ from kerasft.models.adaptation.config import (
     LoraConfig,
 )
 from kerasft.models.adaptation.learning import (
-    Rung,
+    UnfreezingStage,
     adapt,
     describe_learning,
     is_head,
     list_blocks,
-    list_rungs,
+    list_unfreezing_stages,
 )
 from kerasft.models.adaptation.lora import add_lora
 from kerasft.models.text.encoder import compute_layer_depths
@@ -89,7 +89,7 @@ def test_full_and_layerwise_learn_everything() -> None:
         assert list_learning(build_adapted(adaptation)) == set(LAYERS)
 
 
-def test_gradual_learns_a_block_more_with_each_rung() -> None:
+def test_gradual_learns_a_block_more_with_each_stage() -> None:
     adaptation = GradualConfig(type="gradual")
     model = build()
     for blocks in range(4):
@@ -224,11 +224,13 @@ def test_blocks_are_listed_from_the_bottom_without_the_head() -> None:
         (1, 2, {"head_is_done": True}, [(1, 0, 1), (2, 1, 1)]),
     ],
 )
-def test_rungs_follow_the_epochs(every: int, epochs: int, more: dict, expected: list) -> None:
-    rungs = list(list_rungs(GradualConfig(type="gradual", every_epochs=every), epochs, 3, **more))
-    assert [(rung.blocks, rung.first_epoch, rung.epochs) for rung in rungs] == expected
-    assert [rung.final for rung in rungs] == [False] * (len(rungs) - 1) + [True]
+def test_stages_follow_the_epochs(every: int, epochs: int, more: dict, expected: list) -> None:
+    stages = list(
+        list_unfreezing_stages(GradualConfig(type="gradual", every_epochs=every), epochs, 3, **more)
+    )
+    assert [(stage.blocks, stage.first_epoch, stage.epochs) for stage in stages] == expected
+    assert [stage.final for stage in stages] == [False] * (len(stages) - 1) + [True]
 
 
-def test_others_have_one_rung() -> None:
-    assert list(list_rungs(LORA, 4, 3)) == [Rung(None, 0, 4, True)]
+def test_others_have_one_stage() -> None:
+    assert list(list_unfreezing_stages(LORA, 4, 3)) == [UnfreezingStage(None, 0, 4, True)]
