@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import ConfigError, DataError, TrainingError
+from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, measure_folder
+from kerasft.files import compute_fingerprint
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.runs.stage import Stage
-from kerasft.training.identity import compare_identities, describe_identity, find_beginning, refuse_changes
-from kerasft.training.resume.checkpoint_files import Checkpoint
+from kerasft.training.identity import describe_identity
 
 if TYPE_CHECKING:
     from kerasft.data.feed import Feed
-    from kerasft.tasks.base import Task
-    from kerasft.training.context import TrainingContext
-    from kerasft.training.fit import TrainingResult
-    from kerasft.training.precision import Precision
 
 
 def compute_finetune_fingerprint(
@@ -108,44 +103,6 @@ def _show_trained(run: RunFolder, progress: Progress) -> Path | None:
     return None
 
 
-def _find_start(
-    run: RunFolder, config: ExperimentConfig, identity: dict[str, Any], progress: Progress
-) -> Checkpoint | None:
-    """The checkpoint to go on from; None where there is none.
-
-    Raises:
-        ConfigError: the folder holds another run.
-    """
-    checkpoint, before, stands = find_beginning(run, progress.warn)
-    if before is None:
-        return None
-    changes = compare_identities(before, identity)
-    state = checkpoint.load_training_state() if checkpoint else {}
-    begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
-    # with blocks unfrozen one after another, the epochs decide what learns when
-    if config.train.epochs < begun or config.model.adaptation.type == "gradual":
-        changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
-    if changes.refused:
-        raise refuse_changes(run, changes.refused, stands)
-    if checkpoint is None and changes.allowed and run.stage_record("finetune"):
-        raise ConfigError(
-            f"the model here is finished, and its checkpoints are gone: it cannot be trained on "
-            f"({'; '.join(changes.allowed)})",
-            where=str(run.checkpoints),
-            fix="Use another folder (--output DIR), or train afresh: kerasft run … --restart.",
-        )
-    if checkpoint is not None:
-        for change in changes.allowed:
-            again = "; the schedule runs over all of them" if change.startswith("train.epochs:") else ""
-            progress.note(f"Changed since the run began, and allowed: {change}{again}")
-        if changes.doubtful:
-            progress.warn(
-                f"Other versions than the run began with ({', '.join(changes.doubtful)}): "
-                "it goes on, but not to the very bits."
-            )
-    return checkpoint
-
-
 def _train(
     config: ExperimentConfig,
     run: RunFolder,
@@ -157,7 +114,9 @@ def _train(
     *,
     restart: bool,
 ) -> None:
+    from kerasft.training.beginning import begin, find_start, settle_precision
     from kerasft.training.context import TrainingContext
+    from kerasft.training.outcome import describe_result, publish_result, raise_error, write_figures
     from kerasft.training.phases import train_phases
     from kerasft.training.trained import build_task, open_feed
 
@@ -167,9 +126,9 @@ def _train(
     if restart:
         run.clear_training()
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
-    checkpoint = _find_start(run, config, identity, progress)
-    _begin(config, run, dataset, source, checkpoint)
-    precision = _settle_precision(config, checkpoint, progress)
+    checkpoint = find_start(run, config, identity, progress)
+    begin(config, run, dataset, source, checkpoint)
+    precision = settle_precision(config, checkpoint, progress)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     progress.note(
         f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
@@ -192,12 +151,12 @@ def _train(
         progress=progress,
     )
     result, earlier = train_phases(context, model, open_split)
-    _publish(config, context, source, result, fingerprint)
-    _write_figures(run, result, earlier)
+    publish_result(config, context, source, result, fingerprint)
+    write_figures(run, result, earlier)
     run.record_course()
-    _raise_error(run, result)
+    raise_error(run, result)
     run.mark_done("finetune", fingerprint)
-    _describe_result(config, run, result, earlier, progress)
+    describe_result(config, run, result, earlier, progress)
 
 
 def _make_repeatable(seed: int, progress: Progress) -> None:
@@ -217,68 +176,6 @@ def _make_repeatable(seed: int, progress: Progress) -> None:
         )
 
 
-def _settle_precision(
-    config: ExperimentConfig, checkpoint: Checkpoint | None, progress: Progress
-) -> Precision:
-    """What a training computes in: what `auto` found on the first day holds for the whole run."""
-    from kerasft.training.precision import Precision, check_precision, choose_precision
-
-    if checkpoint is None:
-        precision = choose_precision(config.train.precision)
-        progress.note(f"Precision {precision.reason}")
-        return precision
-    precision = Precision(**checkpoint.load_training_state()["precision"])
-    check_precision(precision.policy)
-    progress.note(_describe_start(checkpoint))
-    return precision
-
-
-def _publish(
-    config: ExperimentConfig,
-    context: TrainingContext,
-    source: ModelSource,
-    result: TrainingResult,
-    fingerprint: str,
-) -> None:
-    """Writes the trained model, and what is needed to understand it."""
-    from kerasft.training.trained import write_task
-
-    run, task = context.run, context.task
-    # until both are written, there is no trained model: a new one must not be read with the old one's labels
-    run.discard(run.task)
-    task.publish(result.model, run.path)
-    _write_adapter(config, run, task, result.model, source)
-    write_task(
-        run,
-        config,
-        task,
-        fingerprint=fingerprint,
-        dataset_fingerprint=context.dataset.fingerprint,
-        precision=context.precision.policy,
-        stopped=result.stopped,
-        best_step=result.best_step,
-        identity=context.facts["identity"],
-    )
-
-
-def _describe_result(
-    config: ExperimentConfig,
-    run: RunFolder,
-    result: TrainingResult,
-    earlier: dict[str, TrainingResult],
-    progress: Progress,
-) -> None:
-    if run.cache.exists():
-        progress.note(
-            f"The cache of encoded examples takes {measure_folder(run.cache) / 1e6:,.1f} MB in {run.cache}"
-        )
-    if result.stopped:
-        progress.note(f"Stopped early: {result.stopped}")
-    if result.best_epoch is not None:
-        kept = _name_epoch(result.best_epoch, earlier)
-        progress.note(f"Kept {kept}: {config.train.monitor} {result.best_value:.4f} on validation")
-
-
 def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
     """Refuses to accumulate more batches than there are, before anything is encoded or trained.
 
@@ -294,102 +191,6 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
     train = config.train
     if train.epochs and not config.task.cuts_examples:
         check_accumulation(train.optimizer, count_steps(train, count_batches(examples, train.batch_size)))
-
-
-def _name_epoch(epoch: int, earlier: dict[str, TrainingResult]) -> str:
-    """An epoch, counted from 0 over all phases, as the lines of its own phase count it."""
-    for name, phase in earlier.items():
-        if epoch < phase.epochs:
-            return f"epoch {epoch + 1} of the {name}"
-        epoch -= phase.epochs
-    return f"epoch {epoch + 1}"
-
-
-def _write_adapter(
-    config: ExperimentConfig, run: RunFolder, task: Task, model: Any, source: ModelSource
-) -> None:
-    """What was learned beside the preset, where that is all that was."""
-    run.discard(run.adapter)
-    if config.model.adaptation.type != "lora":
-        return
-    from kerasft.models.adaptation.adapters import save_adapter
-    from kerasft.models.adaptation.learning import is_head
-
-    depths = task.compute_depths(model)
-    save_adapter(
-        model,
-        [variable for variable in model.weights if is_head(variable.path, depths)],
-        run.adapter,
-        config.model.adaptation,
-        preset=source.preset_fingerprint,
-        label_names=task.label_names,
-    )
-
-
-def _begin(
-    config: ExperimentConfig,
-    run: RunFolder,
-    dataset: PreparedDataset,
-    source: ModelSource,
-    checkpoint: Checkpoint | None,
-) -> None:
-    """Writes down what is about to be done, and removes what an unusable beginning has left."""
-    run.check_trained()
-    run.check_unchanged(run.config)
-    run.mark_begun("finetune")
-    run.forget_course()
-    if checkpoint is None:
-        run.discard(run.logs)
-    run.write_config(config)
-    run.write_environment(
-        preset=str(source.path or source.name),
-        dataset_fingerprint=dataset.fingerprint,
-        shared_data=str(run.shared_data) if run.shared_data else None,
-    )
-
-
-def _describe_start(checkpoint: Checkpoint) -> str:
-    state = checkpoint.load_training_state()
-    place = f"epoch {state.get('first_epoch', 0) + state['epoch'] + 1}"
-    if state["phase"] != "finetune" and not state["phase"].startswith("gradual-"):
-        place += f" of the {state['phase']}"
-    if state["steps_of_epoch"]:
-        place += f", {state['steps_of_epoch']:,} of its steps done"
-    return f"Going on from step {state['steps_before'] + checkpoint.step:,} ({place}): {checkpoint.path}"
-
-
-def _write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, TrainingResult]) -> None:
-    from kerasft.training.memory import measure_peak_memory_mb
-
-    figures = {
-        "examples_per_second": result.examples_per_second,
-        "seconds": result.seconds,
-        "padding_share": result.padding_share,
-        "learning_share": result.learning_share,
-        "peak_memory_mb": measure_peak_memory_mb(),
-        "epochs": result.epochs,
-    }
-    if result.best_epoch is not None:
-        figures["best_epoch"] = result.best_epoch + 1
-    for name, phase in earlier.items():
-        figures[f"{name}_epochs"] = phase.epochs
-        figures[f"{name}_examples_per_second"] = phase.examples_per_second
-        figures[f"{name}_seconds"] = phase.seconds
-    run.write_figures("finetune", {"train": {name: {"value": value} for name, value in figures.items()}})
-
-
-def _raise_error(run: RunFolder, result: TrainingResult) -> None:
-    """What cut the training short, once there is to keep what there is."""
-    if isinstance(result.error, TrainingError):
-        raise TrainingError(
-            result.error.what, where=result.error.where,
-            fix=f"{result.error.fix} The last good weights are kept in {run.model}; another config starts afresh: "
-            "--restart.",
-        ) from result.error  # fmt: skip
-    if result.error is not None:
-        raise KeyboardInterrupt(
-            f"what was learned so far is kept in {run.model}; the same command goes on from there."
-        ) from result.error
 
 
 def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:

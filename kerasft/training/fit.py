@@ -6,7 +6,6 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -27,49 +26,11 @@ from kerasft.training.callback_set import CallbackSet
 from kerasft.training.config import TrainConfig
 from kerasft.training.context import TrainingContext
 from kerasft.training.precision import Precision
+from kerasft.training.result import TrainingResult
 from kerasft.training.resume.checkpoint_files import Checkpoint, CheckpointWriter
 from kerasft.training.resume.checkpointer import CallbackSequence, Checkpointer, skip_steps
 from kerasft.training.resume.interruption import StopRequest
 from kerasft.training.resume.state import build_all, name_weights, take_snapshot
-
-
-@dataclass
-class TrainingResult:
-    """What came of a training, its earlier phases included.
-
-    Attributes:
-        model: with the best epoch's weights, or the last good ones where it was cut short.
-        examples_per_second: of training steps, the first left out.
-        padding_share: padded positions of the training batches, all epochs.
-        learning_share: the part of the model's parameters that learned; with several parts, in the last.
-        best_epoch: from 0, over all phases; None without validation.
-        best_value: the monitored figure there.
-        best_step: the last step of that epoch.
-        epochs: finished.
-        steps: done.
-        stopped: why training ended before its time; None if it did not.
-        exhausted: whether `max_steps` are done.
-        error: raised by the training; what can be saved is in `model`.
-        seconds: that training took, in all processes that had a part in it.
-        logs: where the files that a phase appends to stood at its end.
-        best_weights: the best epoch's, where the model goes on with those of the last, by the names of `name_weights`.
-    """
-
-    model: keras.Model
-    examples_per_second: float = 0.0
-    padding_share: float = 0.0
-    learning_share: float = 1.0
-    best_epoch: int | None = None
-    best_value: float | None = None
-    best_step: int | None = None
-    epochs: int = 0
-    steps: int = 0
-    stopped: str | None = None
-    exhausted: bool = False
-    error: BaseException | None = None
-    seconds: float = 0.0
-    logs: dict[str, Any] = field(default_factory=dict)
-    best_weights: dict[str, np.ndarray] | None = None
 
 
 def train(
@@ -130,7 +91,7 @@ def train(
         raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
     _conclude(result, parts, checkpointer, context.config, stream, phase)
     if before is not None:
-        _add(before, result)
+        result.add_earlier(before)
     return result
 
 
@@ -331,16 +292,3 @@ def _conclude(
     if goes_on or parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
         result.best_step = checkpointer.best_step
-
-
-def _add(before: TrainingResult, result: TrainingResult) -> None:
-    """Makes a phase's result that of all phases."""
-    if result.best_epoch is None:
-        # no epoch was better than the best of the phases before
-        result.best_epoch, result.best_step = before.best_epoch, before.best_step
-    else:
-        result.best_epoch += before.epochs
-        result.best_step = before.steps + (result.best_step or 0)
-    result.epochs += before.epochs
-    result.steps += before.steps
-    result.seconds += before.seconds

@@ -13,7 +13,8 @@ from kerasft.runs.folder import RunFolder
 from kerasft.runs.records import PhaseRecord
 from kerasft.tasks.base import Phase
 from kerasft.training.context import TrainingContext
-from kerasft.training.fit import TrainingResult, train
+from kerasft.training.fit import train
+from kerasft.training.result import TrainingResult
 from kerasft.training.resume.checkpoint_files import (
     Checkpoint,
     CheckpointWriter,

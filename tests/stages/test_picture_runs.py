@@ -18,9 +18,9 @@ from kerasft.cli.main import main
 from kerasft.errors import DataError
 from kerasft.runs.folder import RunFolder
 from kerasft.stages import predict as stage
-from kerasft.stages.finetune import _name_epoch
 from kerasft.stages.predict import Predictor
-from kerasft.training.fit import TrainingResult
+from kerasft.training.outcome import name_epoch
+from kerasft.training.result import TrainingResult
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_pictures_are_drawn_alike_each_time() -> None:
 
 def test_the_kept_epoch_is_named_as_its_phase_counts_it() -> None:
     earlier = {"head": TrainingResult(None, epochs=2)}
-    assert [_name_epoch(epoch, earlier) for epoch in range(4)] == [
+    assert [name_epoch(epoch, earlier) for epoch in range(4)] == [
         "epoch 1 of the head", "epoch 2 of the head", "epoch 1", "epoch 2",
     ]  # fmt: skip
-    assert _name_epoch(3, {}) == "epoch 4"
+    assert name_epoch(3, {}) == "epoch 4"

@@ -1,0 +1,99 @@
+"""How a training begins: where it goes on from, what it computes in, and what is written down before its first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasft.data.prepared import PreparedDataset
+from kerasft.errors import ConfigError
+from kerasft.experiment import ExperimentConfig
+from kerasft.models.sources import ModelSource
+from kerasft.progress import Progress
+from kerasft.runs.folder import RunFolder
+from kerasft.training.identity import compare_identities, find_beginning, refuse_changes
+from kerasft.training.precision import Precision, check_precision, choose_precision
+from kerasft.training.resume.checkpoint_files import Checkpoint
+
+
+def find_start(
+    run: RunFolder, config: ExperimentConfig, identity: dict[str, Any], progress: Progress
+) -> Checkpoint | None:
+    """The checkpoint to go on from; None where there is none.
+
+    Raises:
+        ConfigError: the folder holds another run.
+    """
+    checkpoint, before, stands = find_beginning(run, progress.warn)
+    if before is None:
+        return None
+    changes = compare_identities(before, identity)
+    state = checkpoint.load_training_state() if checkpoint else {}
+    begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
+    # with blocks unfrozen one after another, the epochs decide what learns when
+    if config.train.epochs < begun or config.model.adaptation.type == "gradual":
+        changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
+    if changes.refused:
+        raise refuse_changes(run, changes.refused, stands)
+    if checkpoint is None and changes.allowed and run.stage_record("finetune"):
+        raise ConfigError(
+            f"the model here is finished, and its checkpoints are gone: it cannot be trained on "
+            f"({'; '.join(changes.allowed)})",
+            where=str(run.checkpoints),
+            fix="Use another folder (--output DIR), or train afresh: kerasft run … --restart.",
+        )
+    if checkpoint is not None:
+        for change in changes.allowed:
+            again = "; the schedule runs over all of them" if change.startswith("train.epochs:") else ""
+            progress.note(f"Changed since the run began, and allowed: {change}{again}")
+        if changes.doubtful:
+            progress.warn(
+                f"Other versions than the run began with ({', '.join(changes.doubtful)}): "
+                "it goes on, but not to the very bits."
+            )
+    return checkpoint
+
+
+def begin(
+    config: ExperimentConfig,
+    run: RunFolder,
+    dataset: PreparedDataset,
+    source: ModelSource,
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Writes down what is about to be done, and removes what an unusable beginning has left."""
+    run.check_trained()
+    run.check_unchanged(run.config)
+    run.mark_begun("finetune")
+    run.forget_course()
+    if checkpoint is None:
+        run.discard(run.logs)
+    run.write_config(config)
+    run.write_environment(
+        preset=str(source.path or source.name),
+        dataset_fingerprint=dataset.fingerprint,
+        shared_data=str(run.shared_data) if run.shared_data else None,
+    )
+
+
+def settle_precision(
+    config: ExperimentConfig, checkpoint: Checkpoint | None, progress: Progress
+) -> Precision:
+    """What a training computes in: what `auto` found on the first day holds for the whole run."""
+    if checkpoint is None:
+        precision = choose_precision(config.train.precision)
+        progress.note(f"Precision {precision.reason}")
+        return precision
+    precision = Precision(**checkpoint.load_training_state()["precision"])
+    check_precision(precision.policy)
+    progress.note(_describe_start(checkpoint))
+    return precision
+
+
+def _describe_start(checkpoint: Checkpoint) -> str:
+    state = checkpoint.load_training_state()
+    place = f"epoch {state.get('first_epoch', 0) + state['epoch'] + 1}"
+    if state["phase"] != "finetune" and not state["phase"].startswith("gradual-"):
+        place += f" of the {state['phase']}"
+    if state["steps_of_epoch"]:
+        place += f", {state['steps_of_epoch']:,} of its steps done"
+    return f"Going on from step {state['steps_before'] + checkpoint.step:,} ({place}): {checkpoint.path}"
