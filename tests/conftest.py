@@ -20,7 +20,6 @@ import tiny_bert
 import tiny_distilbert
 import tiny_entities
 import tiny_images
-import tiny_spots
 from needs import RequireAll, read_require_all
 from time_budget import TimeBudget, read_minutes
 
@@ -144,13 +143,6 @@ def load_image_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[
     """(overrides, …) → the config of the tiny experiment on pictures; its files are the same for all."""
     folder = build_once(tmp_path_factory, "image-experiment", tiny_images.write_experiment)
     return make_loader(folder / "experiment.yaml")
-
-
-@pytest.fixture(scope="session")
-def load_spots(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """(overrides, …) → the config of an experiment on pictures of any number of labels."""
-    folder = build_once(tmp_path_factory, "spots", lambda folder: tiny_spots.write_experiment(folder, 240))
-    return make_loader(folder / "spots.yaml")
 
 
 @pytest.fixture(scope="session")
