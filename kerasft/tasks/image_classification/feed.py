@@ -15,7 +15,7 @@ from kerasft.data.prepared import Split
 from kerasft.tasks.features import FeatureStore
 from kerasft.vision.augmentation.augmenter import Augmenter
 from kerasft.vision.augmentation.keys import compute_keys, compute_step_key
-from kerasft.vision.decoding.graph import decode_batch, decode_near
+from kerasft.vision.decoding.graph import build_batch_decoder, build_near_decoder
 from kerasft.vision.resampling import Resize
 
 
@@ -109,20 +109,14 @@ class ImageFeed(_LabelledFeed):
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         labels = self._spread(batch["label"])
         if self._augmenter is None:
-            images = decode_batch(batch["image"], self._size, resize=self._resize)
+            images = build_batch_decoder(self._size, self._resize)(batch["image"])
             return tf.cast(images, tf.float32), labels
         augmenter = self._augmenter
+        decode = build_near_decoder(self._size, self._resize, augmenter.smallest_crop)
 
         def decode_and_vary(example: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             data, key = example
-            near = decode_near(
-                data,
-                self._size,
-                resize=self._resize,
-                smallest_crop=augmenter.smallest_crop,
-                prepared=True,
-            )
-            return augmenter.augment(near, key)
+            return augmenter.augment(decode(data), key)
 
         images = tf.map_fn(
             decode_and_vary,

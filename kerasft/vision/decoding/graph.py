@@ -127,6 +127,28 @@ def decode_batch(data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = 
 
 
 @functools.lru_cache(maxsize=8)
+def build_batch_decoder(size_px: tuple[int, int], resize: Resize) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`decode_batch` for one size as a graph, which takes seconds to build: once a process, however many datasets."""
+    return tf.function(
+        lambda data: decode_batch(data, size_px, resize=resize),
+        input_signature=[tf.TensorSpec((None,), tf.string)],
+        autograph=False,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def build_near_decoder(
+    size_px: tuple[int, int], resize: Resize, smallest_crop: float
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`decode_near` of a prepared dataset's files, likewise."""
+    return tf.function(
+        lambda data: decode_near(data, size_px, resize=resize, smallest_crop=smallest_crop, prepared=True),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+
+
+@functools.lru_cache(maxsize=8)
 def build_decoder(
     size_px: tuple[int, int], resize: Resize
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
