@@ -20,11 +20,13 @@ def list_ops(saved_model: Path) -> set[str]:
 def widen_compatibility(saved_model: Path) -> None:
     """Lets TensorFlow 2.0 and later load, and TensorFlow Serving of that age serve, what a later TensorFlow saved.
 
-    Two things that later releases write and those before 2.10 refuse are taken out; neither is part of the answers:
+    What later releases write and those before 2.10 refuse is taken out; none of it is part of the answers:
 
     - `DisableCopyOnRead`, which spares a copy while variables are saved anew: each node becomes a `NoOp` after the
       same inputs. What is saved stays the same.
     - `debug_name` of `VarHandleOp`, the variable's name for messages.
+    - `_gradient_op_type`, which names custom gradients that an export does not hold: whoever loads it to save it anew
+      would look for them.
 
     `fingerprint.pb`, which tells what `saved_model.pb` was, is removed: TensorFlow loads without one.
 
@@ -34,6 +36,7 @@ def widen_compatibility(saved_model: Path) -> None:
     saved = _read(saved_model)
     for meta_graph in saved.meta_graphs:
         for node in _list_nodes(meta_graph):
+            node.attr.pop("_gradient_op_type", None)
             if node.op == NEW_OP:
                 node.op = "NoOp"
                 node.attr.clear()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from old_releases import list_flat_gathers, list_strange_objects
 from tolerances import rounding
 
 from kerasft.config.loading import load_config
@@ -96,9 +98,14 @@ def served(trained: Trained) -> Served:
 
 
 @pytest.fixture(scope="module")
-def answers(trained: Trained, served: Served, examples) -> dict[str, np.ndarray]:
+def version(trained: Trained) -> Path:
+    """The export."""
+    return next(path for path in trained.run.export.iterdir() if path.name == "1")
+
+
+@pytest.fixture(scope="module")
+def answers(trained: Trained, served: Served, examples, version: Path) -> dict[str, np.ndarray]:
     """Of the export, in a clean process: to the examples, and then to the probes."""
-    version = next(path for path in trained.run.export.iterdir() if path.name == "1")
     names = [field.name for field in trained.task.config.inputs]
     inputs = [{name: example[name] for name in names} for example in examples]
     return replay(version, [*inputs, *served.probes])
@@ -277,6 +284,11 @@ def test_the_export_answers_the_same_in_a_clean_process(
     # probabilities move by half of what logits do, at most
     assert differences.max() < allow(trained, expected) / 2
     assert equal.all()
+
+
+def test_the_export_holds_nothing_that_old_releases_refuse(version: Path) -> None:
+    assert list_strange_objects(version) == set()
+    assert list_flat_gathers(version) == []
 
 
 def test_answers_that_differ_are_measured_as_different(

@@ -140,7 +140,8 @@ def _find_entities(
     first = tf.boolean_mask(index, begins)
     last = tf.boolean_mask(index, ends)
     owner = tf.where(tags > 0, tf.cumsum(tf.cast(begins, tf.int32)) - 1, -1)
-    chosen = tf.exp(tf.gather(log_probabilities, tags, axis=1, batch_dims=1))
+    # as a column: TensorFlow before 2.2 refuses as many batch dimensions as indices have
+    chosen = tf.exp(tf.gather(log_probabilities, tags[:, None], axis=1, batch_dims=1)[:, 0])
     sums = tf.math.unsorted_segment_sum(chosen, owner, tf.size(first))
     of_text = tf.gather(text_of, first)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(of_text), of_text, tf.size(splits) - 1)

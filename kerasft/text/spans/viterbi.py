@@ -263,7 +263,8 @@ def _trace_back(origins: tf.Tensor, best: tf.Tensor, steps: _Steps) -> tf.Tensor
     last = _find_first_best(best[-1:] + steps.ends, axis=1)[0][0]
     loop = (blocks - 1, last, lasts)
     lasts = tf.while_loop(lambda block, *_: block >= 0, choose, loop)[2].stack()
-    return tf.gather(tf.transpose(paths.stack(), [1, 0, 2]), lasts, axis=2, batch_dims=1)
+    # As a column: TensorFlow before 2.2 refuses as many batch dimensions as indices have.
+    return tf.gather(tf.transpose(paths.stack(), [1, 0, 2]), lasts[:, None], axis=2, batch_dims=1)[:, :, 0]
 
 
 def _make_relative_in_graph(scores: tf.Tensor) -> tf.Tensor:
