@@ -42,6 +42,7 @@ def plan_batches(
     epoch: int,
     shuffle: bool = True,
     group_lengths: bool = True,
+    keep_near: bool = False,
     width_multiple: int = 1,
 ) -> BatchPlan:
     """Plans one epoch.
@@ -56,6 +57,8 @@ def plan_batches(
         epoch: from 0; another epoch has another order.
         shuffle: False keeps the given order of examples, or (with `group_lengths`) sorts all by length.
         group_lengths: False pads each batch to the longest of a random lot.
+        keep_near: without shuffling, sorts by length inside pools alone: examples that follow one another are never
+            further apart than two pools.
         width_multiple: widths are rounded up to a multiple of this.
 
     Raises:
@@ -69,7 +72,7 @@ def plan_batches(
     generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     order = generator.permutation(len(lengths)) if shuffle else np.arange(len(lengths))
     if group_lengths:
-        pool = POOL_BATCHES * batch_size if shuffle else len(order)
+        pool = POOL_BATCHES * batch_size if shuffle or keep_near else len(order)
         order = np.concatenate(
             [
                 part[np.argsort(-lengths[part], kind="stable")]

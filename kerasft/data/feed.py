@@ -29,6 +29,11 @@ class Feed(abc.ABC):
     in_memory: bool = False
     """Whether the rows are few and at hand: their batches are then put together as they are asked for."""
 
+    @property
+    def has_pieces(self) -> bool:
+        """Whether examples have several rows, which then follow one another; by default a row is an example."""
+        return False
+
     def get_reference(self, example: int) -> Any:
         """What is true of one example, as the task's tally takes it; None where nothing is known."""
         return None

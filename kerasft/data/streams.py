@@ -33,7 +33,8 @@ def make_stream(
         feed: the split's rows.
         batch_size: rows a batch.
         seed: of the order.
-        shuffle: False for measuring: each row once, sorted by length.
+        shuffle: False for measuring: each row once, sorted by length; where examples have several rows, those stay near
+            each other, so that few examples wait for the rest of theirs.
         group_lengths: puts rows of like length together.
         workers: batches put together at once.
         first_epoch: of the order, and of what varies the examples, in the stream's epoch 0.
@@ -53,6 +54,7 @@ def make_stream(
             epoch=first_epoch + epoch,
             shuffle=shuffle,
             group_lengths=group_lengths,
+            keep_near=feed.has_pieces,
             width_multiple=multiple,
         ),
         collate,

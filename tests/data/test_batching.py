@@ -119,3 +119,19 @@ def test_without_shuffling_the_order_is_the_given_one_or_by_length() -> None:
 def test_what_cannot_be_planned_is_refused(lengths, settings) -> None:
     with pytest.raises(ValueError, match="must be"):
         plan_batches(np.array(lengths), **{"batch_size": 2, "seed": 0, "epoch": 0, **settings})
+
+
+def test_kept_near_neighbours_are_sorted_within_pools_and_small_splits_as_ever() -> None:
+    lengths = np.random.default_rng(0).geometric(0.05, POOL_BATCHES * 4 * 3 + 5)
+    plan = plan_batches(lengths, 4, seed=0, epoch=0, shuffle=False, keep_near=True)
+    for pool in range(4):
+        rows = np.concatenate(plan.batches[pool * POOL_BATCHES : (pool + 1) * POOL_BATCHES])
+        assert set(rows // (POOL_BATCHES * 4)) == {pool}
+        assert (np.diff(lengths[rows]) <= 0).all()
+    few = lengths[: POOL_BATCHES * 4]
+    for near, far in zip(
+        plan_batches(few, 4, seed=0, epoch=0, shuffle=False, keep_near=True).batches,
+        plan_batches(few, 4, seed=0, epoch=0, shuffle=False).batches,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(near, far)

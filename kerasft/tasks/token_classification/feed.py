@@ -99,6 +99,10 @@ class _WindowFeed(Feed):
     def __len__(self) -> int:
         return len(self._windows)
 
+    @property
+    def has_pieces(self) -> bool:
+        return len(self._windows) > len(self._texts)
+
     def find_example(self, row: int) -> int:
         return int(self._examples[row])
 
