@@ -37,7 +37,7 @@ help:
 	@echo 'make quickstart-vision   draw pictures, train a small net on them, export, predict (into $(VISION_RUN))'
 	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some, TEST_MINUTES=20 for a limit'
 	@echo 'make check        ruff and mypy'
-	@echo 'make format       ruff, mending what it can'
+	@echo 'make format       ruff, which fixes what it can'
 	@echo 'make bench        the benchmarks that need nothing but this checkout'
 	@echo 'make docs         writes docs/config.md anew from the schema'
 	@echo 'make clean        removes runs/quickstart and caches; distclean: .venv as well'

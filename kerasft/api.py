@@ -159,9 +159,9 @@ def finetune(
     if config is not None:
         if any(value is not None for value in (*given.values(), *others)):
             raise ConfigError(
-                "a config file says itself what is learned, from what and how",
+                "a config file already names the task, the data and the settings",
                 where="kerasft.finetune",
-                fix='Use overrides: overrides=["train.epochs=1"], say.',
+                fix='Use overrides, for example overrides=["train.epochs=1"].',
             )
         loaded = load_config(ExperimentConfig, config, overrides)
         run = RunFolder(output or loaded.run_folder or Path("runs", loaded.config.name))
@@ -260,9 +260,9 @@ def _write_inputs(
         others = [name for name, text in files.items() if _read_text(folder / name) != text]
         if others:
             raise ConfigError(
-                f"this folder holds a run that has learned from other examples ({', '.join(others)})",
+                f"this folder contains a run that was trained on other examples ({', '.join(others)})",
                 where=str(run.path),
-                fix="Name another folder (output=…), or begin afresh there: restart=True.",
+                fix="Name another folder (output=…), or start over there: restart=True.",
             )
     files["config.yaml"] = json.dumps(document, indent=2) + "\n"
     for name, text in files.items():

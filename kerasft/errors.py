@@ -84,12 +84,12 @@ class StorageError(KerasftError, OSError):
     exit_code = 7
 
 
-_MAKE_ROOM = "Make room on that disk."
+_MAKE_ROOM = "Free space on that disk."
 _NAME_ANOTHER = "Name another file or folder."
-_MAKE_WRITABLE = "Mount it so that it can be written, or name another folder."
-_ALLOW = "Allow it (chmod, chown), or name another file or folder."
+_MAKE_WRITABLE = "Mount it with write access, or name another folder."
+_ALLOW = "Change its permissions (chmod, chown), or name another file or folder."
 _CHECK_THE_DISK = "Check that disk, or name a folder on another."
-_ALLOW_MORE_FILES = "Allow more open files (ulimit -n 1024), or close those of other programs."
+_ALLOW_MORE_FILES = "Allow more open files (ulimit -n 1024), or close other programs."
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
@@ -107,7 +107,7 @@ _FIXES = {
     errno.EMFILE: _ALLOW_MORE_FILES,
     errno.ENFILE: _ALLOW_MORE_FILES,
 }
-_GOES_ON = "What was finished is kept; the same command goes on from there."
+_GOES_ON = "What was finished is kept; run the same command again to continue."
 _UNMISTAKABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE),
     *(errno.EMFILE, errno.ENFILE),
@@ -177,7 +177,7 @@ def _read_text(error: BaseException) -> tuple[int, str, str | None] | None:
         return None
     text = str(error)
     if isinstance(error, OSError) and (cut := _CUT_SHORT.search(text)):
-        return errno.ENOSPC, f"the disk took less than it was given ({cut.group()})", None
+        return errno.ENOSPC, f"the disk wrote less than requested ({cut.group()})", None
     ours = type(error).__module__ == "builtins" and not isinstance(error, OSError)
     for code in _UNMISTAKABLE if ours else _FIXES:
         if os.strerror(code) in text:
@@ -205,7 +205,7 @@ class DamagedError(DataError):
 
 
 class RefusedInputs(KerasftError):
-    """Some of the inputs could not be used; all others have their answers."""
+    """Some of the inputs could not be used; all others were answered."""
 
     exit_code = 10
 

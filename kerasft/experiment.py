@@ -129,7 +129,7 @@ def _put_together(task: str, sections: Sections) -> type[ExperimentConfig]:
     taken = sorted(set(sections.own) & set(described))
     if taken:
         raise ConfigError(
-            f"the task {task} has sections of its own that every experiment has: {', '.join(taken)}",
+            f"the task {task} defines sections that every experiment already has: {', '.join(taken)}",
             where="SECTIONS",
             fix="Give them other names.",
         )

@@ -55,7 +55,7 @@ def check_run_folder(folder: Path) -> None:
         return
     shown = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
     raise ConfigError(
-        f"the folder is not empty, and not a run's: it holds {shown}. Nothing was written.",
+        f"the folder is not empty and is not a run folder: it contains {shown}. Nothing was written.",
         where=str(folder),
         fix="Name a new or empty folder: --output DIR.",
     )
@@ -109,7 +109,7 @@ def check_unchanged(path: Path) -> None:
     if strange or find_damage(folder, name, known) not in (None, "it is missing"):
         raise ConfigError(
             f"the file {'is not' if strange else 'was changed, and is no longer'} as kerasft wrote it, "
-            "and would be replaced",
+            "and would be overwritten",
             where=str(path),
             fix=f"Keep it under another name (mv {path} …), or use another folder: --output DIR.",
         )
@@ -138,7 +138,8 @@ def check_replaceable(folder: Path) -> None:
         ]
     if strange:
         raise ConfigError(
-            f"the folder would be replaced, and holds what kerasft did not write: {', '.join(strange[:_MOST_NAMES])}",
+            "the folder would be overwritten, but contains files that kerasft did not write: "
+            f"{', '.join(strange[:_MOST_NAMES])}",
             where=str(folder),
-            fix="Move that elsewhere, or use another folder: --output DIR.",
+            fix="Move these files elsewhere, or use another folder: --output DIR.",
         )

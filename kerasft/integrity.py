@@ -36,7 +36,7 @@ MAX_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 20
 
 _FIX = (
-    "Bring back a copy of it; or remove it: then nothing beside it is checked until the command that made it is "
+    "Restore it from a copy; or remove it: then nothing beside it is checked until the command that made it is "
     "given again."
 )
 _writing = threading.RLock()
@@ -58,7 +58,7 @@ class Hash:
         """Why another file is not this one, in words."""
         if found.size_bytes != self.size_bytes:
             return f"it has {found.size_bytes:,} bytes, {self.size_bytes:,} were written"
-        return "it is not what was written: its SHA-256 differs"
+        return "it differs from what was written (SHA-256)"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def read_hashes(folder: Path, *, follow_links: bool = False) -> Hashes | None:
             raise DamagedError(
                 f"the record of hashes has format {found}, written by a newer kerasft; this one reads {FORMAT}",
                 where=str(path),
-                fix=f"Update kerasft. (Where no newer one was at work here, the record is damaged.) {_FIX}",
+                fix=f"Update kerasft. (If no newer version was used here, the record is damaged.) {_FIX}",
             )
         hashes = _parse(parse_json(content, _Record))
         damaged = _format(hashes).encode() != content

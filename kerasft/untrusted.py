@@ -32,7 +32,7 @@ from kerasft.json_values import describe_mismatch, parse_json
 
 MAX_BYTES = 256 << 20
 MAX_LINE_BYTES = 64 << 20
-REMOVE_IT = "Remove it, or put a copy of the file itself there."
+REMOVE_IT = "Remove it, or replace it by a copy of the file."
 
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -83,9 +83,9 @@ def check_tree(
             continue
         except PermissionError as refused:
             raise error(
-                "cannot be looked into: permission denied.",
+                "cannot be read: permission denied.",
                 where=folder,
-                fix="Allow reading it (chmod), or remove it.",
+                fix="Change its permissions (chmod), or remove it.",
             ) from refused
         for path, mode in found:
             if stat.S_ISDIR(mode):
@@ -106,7 +106,7 @@ def _refuse(path: str | Path, mode: int) -> str:
     if stat.S_ISLNK(mode):
         with suppress(OSError):
             told += f" to {os.readlink(path)}"
-        return f"is {told}: in a run folder links are not followed."
+        return f"is {told}: links in a run folder are not followed."
     return f"is {told}, not a plain file."
 
 
@@ -128,7 +128,7 @@ def open_plain(path: str | Path, *, follow_links: bool = False) -> BufferedReade
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise ValueError("it is a link, and not followed") from None
+            raise ValueError("it is a link, which is not followed") from None
         raise
     return _take(descriptor, "rb")
 
@@ -168,7 +168,7 @@ def _open_again(path: str | Path, flags: int) -> BinaryIO:
         return _take(os.open(path, flags, 0o644), "r+b")
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise ValueError("it is a link, and not followed") from None
+            raise ValueError("it is a link, which is not followed") from None
         raise
 
 

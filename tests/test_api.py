@@ -113,8 +113,8 @@ MISSING = "give a config file, or task, preset and train; there is no "
     [
         ({"train": None, "task": None, "preset": None}, MISSING + "task, no preset, no train"),
         ({"train": None}, MISSING + "train"),
-        ({"task": "tagging texts"}, "no task tagging texts"),
-        ({"task": {"pooling": "cls"}}, "no task None"),
+        ({"task": "tagging texts"}, "unknown task tagging texts"),
+        ({"task": {"pooling": "cls"}}, "unknown task None"),
         ({"task": {"type": TASK, "pooling": "first"}}, "pooling"),
         ({"train": {"text": ["a", "b"], "label": [1]}}, "2 of text, 1 of label"),
         ({"epochs": 0}, "epochs"),
@@ -132,28 +132,34 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"train": "abc"}, "`train` is to be a list, an array or a Series of one dimension; got 'abc'"),
+        ({"train": "abc"}, "`train` must be a one-dimensional list, array or Series; got 'abc'"),
         ({"train": ["a", "b"]}, "train: example 0 is 'a'"),
-        ({"train": {"text": "abc", "label": [1, 0]}}, "`text` is to be a list"),
-        ({"train": {"text": b"abc", "label": [1, 0]}}, "`text` is to be a list"),
-        ({"train": {**TRAIN, "label": {"a": 1, "b": 0}}}, "`label` is to be a list, an array .*; got dict"),
+        ({"train": {"text": "abc", "label": [1, 0]}}, "`text` must be a one-dimensional list"),
+        ({"train": {"text": b"abc", "label": [1, 0]}}, "`text` must be a one-dimensional list"),
+        (
+            {"train": {**TRAIN, "label": {"a": 1, "b": 0}}},
+            "`label` must be a one-dimensional list, array .*; got dict",
+        ),
         ({"train": {**TRAIN, "text": {"a", "b"}}}, "got set"),
-        ({"train": {**TRAIN, "text": np.array([["a"], ["b"]])[None]}}, "`text` is to be a list"),
+        (
+            {"train": {**TRAIN, "text": np.array([["a"], ["b"]])[None]}},
+            "`text` must be a one-dimensional list",
+        ),
         ({"train": {**TRAIN, "text": np.array("a")}}, "got ndarray"),
         ({"train": {**TRAIN, "label": 3}}, "got int"),
-        ({"train": {**TRAIN, "text": ["a", 5]}}, "text 1 is no string but 5"),
-        ({"train": {**TRAIN, "label": [1, object()]}}, "example 1 is nothing that JSON can hold"),
+        ({"train": {**TRAIN, "text": ["a", 5]}}, "text 1 is not a string but 5"),
+        ({"train": {**TRAIN, "label": [1, object()]}}, "example 1 cannot be written as JSON"),
         ({"train": {"text": ["a", "b"]}}, "example 0 has no label"),
         ({"train": [{"text": "a", "label": 1}, {"text": "b"}]}, "train: example 1 has no label"),
         ({"train": {"text": [], "label": []}}, "train: there are no examples"),
-        ({"validation": "ab"}, "`validation` is to be a list"),
-        ({"test": {"text": ["a"], "label": "b"}}, "test: `label` is to be a list"),
+        ({"validation": "ab"}, "`validation` must be a one-dimensional list"),
+        ({"test": {"text": ["a"], "label": "b"}}, "test: `label` must be a one-dimensional list"),
         ({"validation": {"text": ["a"], "label": [1, 2]}}, "validation: the columns have different lengths"),
         (
             {"task": "image_classification", "train": {"image": [5], "label": [1]}},
-            "image 0 is no file's path",
+            "image 0 is not a file path",
         ),
-        ({"overrides": "train.epochs=1"}, "`overrides` is to be a list"),
+        ({"overrides": "train.epochs=1"}, "`overrides` must be a one-dimensional list"),
     ],
 )
 def test_what_is_no_example_is_refused_before_anything_is_written(tmp_path: Path, arguments, message) -> None:
@@ -219,7 +225,7 @@ def test_a_string_in_place_of_overrides_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inputs", [b"abc", {"a": 1}, np.array([["a"]]), 5])
 def test_only_lists_of_texts_are_predicted(tiny_run, inputs) -> None:
-    with pytest.raises(ConfigError, match="`inputs` is to be a list"):
+    with pytest.raises(ConfigError, match="`inputs` must be a one-dimensional list"):
         kerasft.load_run(tiny_run.path).predict(inputs)
 
 
@@ -239,6 +245,6 @@ def test_beside_a_config_file_nothing_is_silently_ignored(
     tmp_path: Path, tiny_preset: Path, argument
 ) -> None:
     path = write_experiment(tmp_path / "experiment", tiny_preset)
-    with pytest.raises(ConfigError, match="says itself"):
+    with pytest.raises(ConfigError, match="already names the task"):
         kerasft.finetune(path, **argument)
     shutil.rmtree(tmp_path / "experiment")

@@ -42,7 +42,10 @@ def test_a_folder_with_something_in_it_that_is_no_runs_is_refused_and_nothing_is
         else:
             (tmp_path / name).write_text("mine")
     before = read_tree(tmp_path)
-    with pytest.raises(ConfigError, match="not a run's: it holds") as caught, RunFolder(tmp_path).owned():
+    with (
+        pytest.raises(ConfigError, match="is not a run folder: it contains") as caught,
+        RunFolder(tmp_path).owned(),
+    ):
         pass
     assert "--output" in str(caught.value.fix)
     assert read_tree(tmp_path) == before
@@ -64,7 +67,7 @@ def test_a_folder_with_a_killed_trial_alone_may_become_a_runs(tmp_path: Path) ->
     (tmp_path / "verify-resume" / "straight").mkdir(parents=True)
     check_run_folder(tmp_path)
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"it holds thesis\.txt"):
+    with pytest.raises(ConfigError, match=r"it contains thesis\.txt"):
         check_run_folder(tmp_path)
 
 

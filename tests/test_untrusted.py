@@ -212,7 +212,7 @@ def test_a_folder_that_may_not_be_read_is_named_where_it_is_looked_at(
     monkeypatch.setattr(os, "scandir", refuse)
     check_tree(tmp_path, is_looked_at=lambda name: False)
     for name in ("cache", "lost+found"):
-        with pytest.raises(ConfigError, match="cannot be looked into") as caught:
+        with pytest.raises(ConfigError, match="cannot be read: permission denied") as caught:
             check_tree(tmp_path, ConfigError, is_looked_at=name.__eq__)
         assert caught.value.where == str(tmp_path / name)
     (tmp_path / "cache").rmdir()

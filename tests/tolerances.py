@@ -41,7 +41,7 @@ IMAGE_NET = rounding("float32", terms=256, layers=54)
 
 needs_bfloat16 = pytest.mark.skipif(
     find_bfloat16_limit() is not None,
-    reason=f"{find_bfloat16_limit()} leaves no kernels for bfloat16 (with TF_ENABLE_ONEDNN_OPTS=0 there are some)",
+    reason=f"{find_bfloat16_limit()} disables all kernels for bfloat16 (with TF_ENABLE_ONEDNN_OPTS=0 there are some)",
 )
 """For tests that compute in bfloat16: where oneDNN is told to do without its kernels the process would end."""
 

@@ -74,7 +74,7 @@ class Asked:
             self._warn(": ".join(filter(None, (row.where, path, error))))
         if self.refused == _WARNINGS:
             self._warn(
-                f"Further {name_inputs(self._kinds)} that cannot be used are told of in the answers only."
+                f"Further {name_inputs(self._kinds)} that cannot be used are reported in the answers only."
             )
 
     def raise_refusals(self) -> None:
@@ -83,13 +83,13 @@ class Asked:
             return
         some = f"{self.refused:,} of {self.count:,} {name_inputs(self._kinds, plural=self.count > 1)}"
         left = (
-            "They were left out."
+            "They were left out of the output."
             if self._skip
-            else "What is the matter stands under `error` in their answers."
+            else "The reason is under `error` in their answers."
         )
         raise RefusedInputs(
             f"{some} could not be used"
-            + ("; all others have their answers." if self.refused < self.count else "."),
+            + ("; all others were answered." if self.refused < self.count else "."),
             where="predict",
             fix=left,
         )

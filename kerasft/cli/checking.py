@@ -46,12 +46,13 @@ def check(
         rows = [[part.name, part.files, part.size_bytes, _describe(part)] for part in found.parts]
         print_table(sys.stdout, f"Files of {folder}", ["part", "whole files", "bytes", "state"], rows)
         for name in [name for part in found.parts for name in part.missing][:_SHOWN]:
-            print(f"{make_line(name)} is not there any more; nothing depends on it.")
+            print(f"{make_line(name)} no longer exists; nothing depends on it.")
         for name in [name for part in found.parts for name in part.unrecorded][:_SHOWN]:
             print(f"{make_line(name)} is in no record.")
         if not found.is_recorded:
             print(
-                "This run was made by a version that recorded no hashes: only its checkpoints can be checked."
+                "This run was made by a version of kerasft that recorded no hashes: "
+                "only its checkpoints can be checked."
             )
     for name, told in found.damaged.items():
         print(make_line(f"{name}: {told}. {advise(folder, name)}"))
@@ -61,7 +62,7 @@ def check(
             f"{count:,} {'file is' if count == 1 else 'files are'} not as written: {', '.join(list(found.damaged)[:3])}"
             + (", …" if count > 3 else ""),
             where=str(folder),
-            fix="What to do about each stands on its line.",
+            fix="The line of each file says what to do.",
         )
 
 

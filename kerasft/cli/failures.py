@@ -21,7 +21,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
 DEFECT = 70
-"""Exit codes: of Ctrl-C, of SIGTERM, of a reader that went away, and of a defect in kerasft itself."""
+"""Exit codes: of Ctrl-C, of SIGTERM, of a reader that went away, and of a bug in kerasft itself."""
 
 SHOW_TRACEBACKS = "KERASFT_TRACEBACK"
 
@@ -45,7 +45,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 def end_with(error: Exception | KeyboardInterrupt) -> int:
     """Says what ended a command; returns the exit code."""
     if isinstance(error, typer.Abort):  # Ctrl-C or the end of the input at a question
-        _say("\nstopped: nothing was changed.")
+        _say("\nstopped; nothing was changed.")
         return INTERRUPTED
     if isinstance(error, KeyboardInterrupt):
         _say(f"\nstopped: {str(error) or 'nothing was changed.'}")
@@ -96,7 +96,7 @@ def _describe_defect(error: Exception) -> str:
             kept = f"\n  The traceback is in {name}; please report it. --traceback shows it here."
         except OSError:  # no room for temporary files
             kept = "\n  Please report it, with what --traceback shows."
-    return f"this is a defect in kerasft: {summary}{kept}"
+    return f"this is a bug in kerasft: {summary}{kept}"
 
 
 def _keep_traceback(error: Exception) -> str:

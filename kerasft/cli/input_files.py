@@ -25,7 +25,7 @@ def find_files(words: Iterable[str]) -> list[str]:
     for word in words:
         if os.path.isdir(word):
             matches = _list_files(word)
-            told = "There are no files in it."
+            told = "It contains no files."
         elif glob.has_magic(word) and not os.path.lexists(word):
             expanded = sorted(glob.glob(word, recursive=True))
             matches = [

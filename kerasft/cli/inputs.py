@@ -88,9 +88,9 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
     inputs, path_name = name_inputs(kinds), find_single_file(kinds)
     if words and source.path is not None:
         raise ConfigError(
-            f"{inputs.capitalize()} come from the command line and from --input.",
+            f"{inputs.capitalize()} are given both on the command line and by --input.",
             where="predict",
-            fix="Give them in one place.",
+            fix="Give them one way or the other.",
         )
     if source.columns and not source.is_table:
         raise ConfigError(
@@ -107,7 +107,7 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
         raise ConfigError(
             f"There are no {inputs}.",
             where="predict",
-            fix=f"Give them {_describe_words(kinds)}, by --input FILE, or by a pipe.",
+            fix=f"Give them {_describe_words(kinds)}, by --input FILE, or through a pipe.",
         )
     rows, folder = _open_source(source, kinds)
     return locate_files(rows, folder, kinds)

@@ -63,7 +63,7 @@ KEY=VALUE changes it from the command line:
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
 Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 8 run folder in use,
-9 a damaged file, 10 predict: some inputs could not be used, 70 a defect in kerasft, 130 stopped by Ctrl-C,
+9 a damaged file, 10 predict: some inputs could not be used, 70 a bug in kerasft, 130 stopped by Ctrl-C,
 141 nobody reads the output, 143 stopped by SIGTERM."""
 
 app = typer.Typer(
@@ -153,7 +153,7 @@ _add_training(
     """Trains the preset on the data and keeps the best model.
 
     Watch it with: tensorboard --logdir runs. Ctrl-C and SIGTERM end it with a checkpoint; the same command goes on
-    from there, to the very bits. --restart begins afresh.
+    from there, to the very bits. --restart starts over.
     """,
     "kerasft finetune sst2.yaml",
     "kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short",

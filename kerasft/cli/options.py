@@ -33,7 +33,7 @@ OutputOption = Annotated[
 ]
 RestartOption = Annotated[
     bool,
-    typer.Option("--restart", help="Removes the training that stands in the run folder, and begins afresh."),
+    typer.Option("--restart", help="Removes the training that stands in the run folder, and starts over."),
 ]
 YesOption = Annotated[
     bool, typer.Option("--yes", "-y", help="With --restart: does not ask before it removes.")
@@ -108,7 +108,7 @@ def open_work(
             with run.owned(progress.note) if is_owner else nullcontext():
                 yield Work(config, run, progress)
         except KeyboardInterrupt as stop:
-            kept = f"what was finished is kept in {folder}; the same command goes on from there."
+            kept = f"what was finished is kept in {folder}; run the same command again to continue."
             raise type(stop)(str(stop) or kept) from None
 
 
@@ -129,7 +129,7 @@ def confirm_restart(run: RunFolder, restart: bool, yes: bool) -> None:
             where=str(run.path),
             fix="Add --yes if that is what you want; prepared data and exports stay.",
         )
-    if not typer.confirm(f"Remove {names} from {run.path} and train afresh?", err=True):
+    if not typer.confirm(f"Remove {names} from {run.path} and train from the start?", err=True):
         raise typer.Exit(1)
 
 

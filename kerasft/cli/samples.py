@@ -109,7 +109,7 @@ def scenes_command(
             progress=progress,
         )
         if not written:
-            progress.note(f"{to} holds exactly these scenes; nothing was written.")
+            progress.note(f"{to} already contains exactly these scenes; nothing was written.")
     print(to)
 
 
@@ -138,7 +138,7 @@ def entities_command(
 
     with open_progress(quiet) as progress, ending_in_order():
         if not write_entities(to):
-            progress.note(f"{to} holds exactly these sentences; nothing was written.")
+            progress.note(f"{to} already contains exactly these sentences; nothing was written.")
     print(to)
 
 

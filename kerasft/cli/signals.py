@@ -76,7 +76,7 @@ def _watch(reader: socket.socket, requests: SignalRequests) -> None:
         try:
             received = reader.recv(16)
         except TimeoutError:
-            _end_at_once(signal.SIGTERM, f"no end in good order within {PATIENCE_SECONDS:.0f} s")
+            _end_at_once(signal.SIGTERM, f"no orderly end within {PATIENCE_SECONDS:.0f} s")
         if not received:
             reader.close()
             return
@@ -90,7 +90,7 @@ def _watch(reader: socket.socket, requests: SignalRequests) -> None:
 
 
 def _end_at_once(number: int, why: str) -> NoReturn:
-    told = f"\nstopped at once ({why}): what was finished before is kept.\n"
+    told = f"\nstopped at once ({why}): finished results are kept.\n"
     with contextlib.suppress(OSError, ValueError):
         # not through sys.stderr, whose lock the main thread may hold; nor into a pipe that nobody empties
         if select.select([], [2], [], 0)[1]:

@@ -54,7 +54,7 @@ class ClosedOutput:
 
     def write(self, text: str) -> int:
         error = StorageError(
-            "it is closed.", where="standard output", fix="Send it to a file, or to /dev/null."
+            "it is closed.", where="standard output", fix="Redirect it to a file, or to /dev/null."
         )
         error.errno, error.strerror = errno.EBADF, os.strerror(errno.EBADF)
         raise error

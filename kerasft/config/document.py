@@ -205,7 +205,7 @@ class _Builder:
                 merged.extend(value_node.value if isinstance(value_node, SequenceNode) else [value_node])
             elif (key := self._build_scalar(key_node, path)) in pairs:
                 first = self.name_line(pairs[key][0].start_mark.line + 1)
-                self._complain(key_node, (*path, key), "the key stands twice", f"first in {first}")
+                self._complain(key_node, (*path, key), "the key is given twice", f"first in {first}")
             else:
                 pairs[key] = (key_node, value_node)
         for source in merged:

@@ -87,7 +87,7 @@ def load_config(schema: type[C], path: str | Path, overrides: Sequence[str] = ()
         check_own_files(run_folder)
         if not path.is_file():
             raise ConfigError(
-                f"The folder holds no {CONFIG_NAME}, so it is no run folder.",
+                f"The folder contains no {CONFIG_NAME}, so it is not a run folder.",
                 where=str(run_folder),
                 fix="Name a config file, or the folder of a run.",
             )

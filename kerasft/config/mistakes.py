@@ -197,7 +197,7 @@ def _tell(
     elif kind == "bool_type" and isinstance(value, str) and value in _OLD_TRUTHS:
         fix = f"did you mean {_OLD_TRUTHS[value]}?"
     elif kind == "string_type" and isinstance(value, int | float):
-        fix = f'as text it goes in quotes: "{show(value)}"'
+        fix = f'for a text, use quotes: "{show(value)}"'
     elif place.tag and (near := find_nearest(value, place.tags)):
         fix = f"did you mean {{{place.tag}: {near}}}?"
     elif number := _find_number(value, place):
@@ -267,7 +267,7 @@ def _tell_unknown(root: Place, path: KeyPath, data: Any, document: Document) -> 
         what = f"unknown key for {tag}: {kind}"
         tag_origin = document.find_origin((*around, tag))
         if tag_origin.startswith("override ") and not override:
-            fix = f"give the whole section in its place: '{format_key(around)}={{{tag}: {kind}, …}}'"
+            fix = f"replace the whole section: '{format_key(around)}={{{tag}: {kind}, …}}'"
             return Problem(where, key, f"{what} ({tag_origin})", fix)
         return Problem(where, key, what, f"its keys: {', '.join(section.keys)}")
     if not elsewhere and (looser := find_nearest(name, list(section.keys), 0.5)):

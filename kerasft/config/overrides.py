@@ -51,7 +51,7 @@ def apply_overrides(document: Document, schema: type[pydantic.BaseModel], overri
         value = Document(origins={(): where})
         parse_yaml(text, value, lambda line, where=where: where)  # type: ignore[misc]
         if value.problems:
-            hint = "text that YAML would read otherwise goes in quotes: KEY='\"…\"'"
+            hint = "put a text that YAML would read as something else in quotes: KEY='\"…\"'"
             document.problems.extend(Problem(p.where, p.key, p.what, p.fix or hint) for p in value.problems)
             continue
         try:

@@ -114,7 +114,7 @@ class ArrayCache(Columns):
             raise DamagedError(
                 f"The cache of encoded examples is damaged: {what}",
                 where=str(self.folder),
-                fix="Delete the folder: it is made anew.",
+                fix="Delete the folder: it will be rebuilt.",
             ) from error
 
     def _open_column(self, name: str, column: Mapping[str, Any]) -> None:
@@ -204,7 +204,7 @@ def _find_caches(folders: Sequence[Path], fingerprint: str, progress: Progress) 
             if all(cache.fingerprint == fingerprint for cache in caches):
                 return caches
     except DamagedError as error:
-        progress.warn(f"{error.where}: {error.what.rstrip('.')}. It is made anew.")
+        progress.warn(f"{error.where}: {error.what.rstrip('.')}. It is rebuilt.")
     return None
 
 
@@ -281,7 +281,8 @@ class _Writer:
             file.close()
         if self.rows == 0:
             raise DataError(
-                "There is no example to encode.", fix="Look at the data checks: were all rows rejected?"
+                "There are no examples to encode.",
+                fix="Check the warnings of `prepare`: were all rows rejected?",
             )
         write_json(
             self.folder / INDEX_FILE,

@@ -27,11 +27,11 @@ def find_codec(encoding: str) -> str:
     except (LookupError, ValueError, UnicodeError):
         near = difflib.get_close_matches(encoding[:40].lower(), _NAMES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"there is no encoding {encoding[:40]!r}{hint} (usual ones: {USUAL})") from None
+        raise ValueError(f"unknown encoding {encoding[:40]!r}{hint} (usual ones: {USUAL})") from None
     if codec.name in ("utf-8", "utf-8-sig"):
         return "utf-8"
     if not getattr(codec, "_is_text_encoding", True) or codec.name in _NO_ENCODINGS_OF_FILES:
-        raise ValueError(f"{encoding!r} is no encoding of text files (usual ones: {USUAL})")
+        raise ValueError(f"{encoding!r} is not a text encoding (usual ones: {USUAL})")
     try:
         alike = _ASCII.encode(codec.name) == _ASCII.encode("ascii")
     except (UnicodeError, ValueError):

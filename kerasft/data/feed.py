@@ -95,5 +95,5 @@ class Feed(abc.ABC):
             ConfigError: these rows have no labels.
         """
         raise ConfigError(
-            "the task has no labels that could be shuffled", where="train.shuffle_labels", fix="Leave it out."
+            "the task has no labels to shuffle", where="train.shuffle_labels", fix="Leave it out."
         )

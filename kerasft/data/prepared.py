@@ -61,7 +61,7 @@ class _Manifest(pydantic.BaseModel):
         for field in self.fields:
             if field.kind not in KINDS:
                 raise ValueError(
-                    f"the field {field.name!r} is of the kind {field.kind!r}, which there is not"
+                    f"the field {field.name!r} is of the kind {field.kind!r}, which does not exist"
                 )
             if not field.name.isidentifier():
                 raise ValueError(f"{field.name!r} is no name of a field")

@@ -60,7 +60,7 @@ def check_predictions(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np
     off = np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1.0)
     if probabilities.min() < 0.0 or off.max() > 1e-2:
         raise DataError(
-            f"these are no probabilities: the row of example {off.argmax()} is {probabilities[off.argmax()]}",
+            f"these are not probabilities: the row of example {off.argmax()} is {probabilities[off.argmax()]}",
             fix="Give softmax outputs: not negative, and with rows that sum to 1.",
         )
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:

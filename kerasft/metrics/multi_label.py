@@ -52,7 +52,7 @@ def check_multi_label_predictions(
             fix="The weights are damaged or training diverged: lower the learning rate and train again.",
         )
     if probabilities.min() < 0.0 or probabilities.max() > 1.0:
-        raise DataError("these are no probabilities: they leave [0, 1]", fix="Give sigmoid outputs.")
+        raise DataError("these are not probabilities: they are outside [0, 1]", fix="Give sigmoid outputs.")
     return probabilities, references.astype(bool)
 
 

@@ -71,9 +71,7 @@ class TextModelConfig(ModelConfig):
     @pydantic.model_validator(mode="after")
     def _weights_are_there(self) -> TextModelConfig:
         if self.random_weights and (self.adaptation.type == "lora" or self.adapter is not None):
-            raise ValueError(
-                "an adapter is a small change of what was learned before; with random_weights: true nothing was"
-            )
+            raise ValueError("an adapter needs pre-trained weights, and random_weights is true")
         return self
 
     def resolve(self) -> ModelSource:
@@ -139,7 +137,7 @@ class ImageModelConfig(ModelConfig):
                 name = str(error.where).rsplit(".", 1)[1]
                 raise ValueError(f"{name}: {error.what} {error.fix}") from error
         if value:
-            raise ValueError("only a net that is named takes arguments; a preset's folder brings its own")
+            raise ValueError("only a net given by name takes arguments; a preset's folder has its own")
         return value
 
     @pydantic.field_validator("image_size_px")

@@ -75,7 +75,7 @@ def resolve_preset(
         PresetError: unknown, malformed, unreachable, incomplete or unsafe; the message says what to do.
     """
     if not name or name != name.strip() or "\0" in name:
-        raise PresetError("is no preset's name.", where=f"preset {name!r}", fix=_explain_schemes())
+        raise PresetError("is not the name of a preset.", where=f"preset {name!r}", fix=_explain_schemes())
     preset = _find_hub_preset(name)
     if preset is not None:
         return _resolve_on_hub(name, preset, base, needs_weights, network_seconds)
@@ -158,7 +158,7 @@ def _copy_preset(name: str, folder: Path, to: Path, size: int, progress: Progres
         raise PresetError(
             f"{what}; nothing was left behind.",
             where=str(to),
-            fix="Name a folder with room that you may write to.",
+            fix="Name a folder with free space and write access.",
         ) from error
 
 
@@ -177,7 +177,7 @@ def _check_target(to: Path) -> None:
     ]
     if others or (known and find_missing(to)):
         raise PresetError(
-            f"is not empty, and not a preset alone: it holds {', '.join((others or sorted(known))[:5])}.",
+            f"is not empty and contains more than a preset: {', '.join((others or sorted(known))[:5])}.",
             where=str(to),
             fix="Name a new or an empty folder.",
         )
@@ -192,7 +192,7 @@ def _check_own(to: Path) -> None:
     names = [name for name in list_files(to) if name in known or not any(map(is_left_out, name.split("/")))]
     if not set(names) <= set(known) or any(find_damage(to, name, known) for name in names):
         raise PresetError(
-            "holds another preset, which kerasft did not write, or which was changed since.",
+            "contains another preset, which kerasft did not write or which was changed since.",
             where=str(to),
             fix="Name a new or an empty folder.",
         )
@@ -221,7 +221,7 @@ def _refuse_scheme(name: str, scheme: str) -> PresetError:
         fix = f"Write package:{rest}"
     elif scheme in ("http", "https"):
         owner_and_name = "/".join(rest.split("/")[1:3])
-        fix = f"Web addresses are not read: write hf://{owner_and_name}, say.\n  {_explain_schemes()}"
+        fix = f"Web addresses are not supported: write hf://{owner_and_name}, for example.\n  {_explain_schemes()}"
     else:
         near = get_close_matches(scheme.lower(), _HUB_SCHEMES, n=1)
         fix = f"Did you mean {near[0]}://{rest}?\n  {_explain_schemes()}" if near else _explain_schemes()
@@ -250,7 +250,7 @@ def _build_offline_error(name: str, preset: HubPreset, base: Path | None, why: s
         f"  The cache is {preset.cache_hint}."
     )
     if "://" not in name and ((base or Path.cwd()) / name).is_dir():
-        fix += f"\n  There is a folder of that name: model.preset: ./{name} would use it."
+        fix += f"\n  There is a folder of that name: to use it, set model.preset: ./{name}"
     return PresetError(
         f"{state}, and cannot be fetched from {preset.hub}: {why}.", where=f"preset {name!r}", fix=fix
     )
@@ -262,9 +262,7 @@ def _find_local_folder(name: str, base: Path | None) -> Path:
         if not folder.exists():
             raise _build_unknown_error(name, folder)
         if not folder.is_dir():
-            raise PresetError(
-                "is a file, where the preset's folder is wanted.", where=str(folder), fix=_explain_schemes()
-            )
+            raise PresetError("is a file, not a preset's folder.", where=str(folder), fix=_explain_schemes())
         if not (folder / "config.json").exists() and (folder / "preset").is_dir():
             folder = folder / "preset"
         return folder.resolve()
@@ -290,7 +288,7 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
             )
         if find_architecture(name) is not None:
             return PresetError(
-                f"is a net for pictures; text tasks train {name_families()}.",
+                f"is an image net; text tasks train {name_families()}.",
                 where=where,
                 fix="Set task.type to image_classification; Keras builds the net, and its ImageNet weights are fetched "
                 "by the first run that asks for them.",
@@ -298,7 +296,7 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
         near = find_near_names(name)
         hint = f"Did you mean {' or '.join(near)}?\n  " if near else ""
         return PresetError(
-            f"is no known preset, and there is no folder {folder}.",
+            f"is neither a known preset nor a folder: there is no {folder}.",
             where=where,
             fix=f"{hint}`kerasft presets list` shows the known ones.\n  {_explain_schemes()}",
         )

@@ -72,7 +72,7 @@ def check_accumulation(config: OptimizerConfig, total_steps: int) -> None:
     accumulated = getattr(config, "gradient_accumulation_steps", None)
     if accumulated and accumulated > total_steps:
         raise ConfigError(
-            f"gradients of {accumulated} batches are to be accumulated before each update, "
+            f"each update accumulates the gradients of {accumulated} batches, "
             f"but the training has only {total_steps:,} batches in all",
             where="train.optimizer.gradient_accumulation_steps",
             fix="accumulate fewer, or train for more epochs",
@@ -111,7 +111,7 @@ def build_optimizer(
         return _build_keras(config, rate)
     if config.layer_decay < 1 and not depths:
         raise ConfigError(
-            "this model does not tell how deep its layers lie",
+            "this model does not define the depth of its layers",
             where="train.optimizer.layer_decay",
             fix="leave layer_decay out, or name `groups` by variable path",
         )
@@ -149,7 +149,7 @@ def _build_keras(config: KerasOptimizerConfig, rate: Any) -> keras.optimizers.Op
         return getattr(keras.optimizers, config.class_name)(learning_rate=rate, **config.arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"keras.optimizers.{config.class_name} refuses its arguments: {error}",
+            f"keras.optimizers.{config.class_name} rejects its arguments: {error}",
             where="train.optimizer.arguments",
             fix=f"it takes {', '.join(_arguments_of(config.class_name))}",
         ) from error

@@ -29,7 +29,7 @@ class ParameterGroupConfig(Config):
             re.compile(match)
         except re.error as error:
             raise ValueError(
-                f"{match!r} is no regular expression: {error}; escape what is meant literally: `\\(`, `\\.`"
+                f"{match!r} is not a regular expression: {error}; escape literal characters: `\\(`, `\\.`"
             ) from error
         return match
 

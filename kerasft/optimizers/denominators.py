@@ -56,7 +56,7 @@ def take_denominator() -> tf.Tensor | None:
             graph = getattr(graph, "outer_graph", None)
     if len(told) > 1:
         raise ValueError(
-            f"{len(told)} losses divide by a number of their own: with accumulated gradients, or on several replicas, "
+            f"{len(told)} losses have their own denominators: with accumulated gradients, or on several replicas, "
             "no single number weighs their sum. Sum them within one loss, or leave accumulation out"
         )
     return next(iter(told.values()), None)

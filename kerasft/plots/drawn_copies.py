@@ -59,7 +59,7 @@ class DrawnCopies:
         for source in sources:
             if os.path.realpath(os.path.dirname(source)) == inside:
                 raise ConfigError(
-                    f"{os.path.basename(source)} lies in that folder itself, and would be written over",
+                    f"{os.path.basename(source)} is in that folder, and would be overwritten",
                     where=f"--draw {folder}",
                     fix="Name another folder.",
                 )
@@ -68,7 +68,7 @@ class DrawnCopies:
             path = folder / name
             if os.path.lexists(path) and not _is_known(path, known):
                 raise ConfigError(
-                    f"{name} is no copy that kerasft made, or was changed since, and would be written over",
+                    f"{name} was not made by kerasft, or was changed since, and would be overwritten",
                     where=f"--draw {folder}",
                     fix="Name a new or empty folder, or move that file elsewhere.",
                 )

@@ -19,8 +19,8 @@ from kerasft.plots.style import (
 )
 
 _KINDS = (
-    ("precision", "of those predicted, how many hold", BLUE),
-    ("recall", "of those that hold, found", ORANGE),
+    ("precision", "share of predictions that are right (precision)", BLUE),
+    ("recall", "share of true labels that are found (recall)", ORANGE),
 )
 
 

@@ -23,7 +23,7 @@ from kerasft.tasks.config import TaskConfig
 from kerasft.tasks.display import Display, Figures, Measured, Shown
 from kerasft.untrusted import iterate_json_lines, naming, read_bytes, read_json, read_text
 
-_EVALUATE_AGAIN = "Measure it anew: kerasft evaluate."
+_EVALUATE_AGAIN = "Measure it again: kerasft evaluate."
 _PARITY = "parity.json"
 
 
@@ -86,13 +86,13 @@ def _check_shown(run: RunFolder, export: Path | None) -> None:
     Raises:
         DamagedError: it is not.
     """
-    remove = "Bring back a copy of it; or remove it: it is then not shown."
+    remove = "Restore it from a copy; or remove it: it is then not shown."
     for path, fix in ((run.config, FIXES[run.config.name]), (run.augmentation, remove)):
         if path.exists():
             check_file(path, fix)
     if export is not None and (export / _PARITY).exists():
         check_file(
-            export / _PARITY, "Export it anew, as the next version: kerasft export, with the run folder."
+            export / _PARITY, "Export it again, as the next version: kerasft export, with the run folder."
         )
 
 
@@ -112,5 +112,5 @@ def _list_usage(run: RunFolder, display: Display) -> list[tuple[str, str]]:
 def _describe_export(folder: Path) -> ExportedModel | None:
     if not folder.exists():
         return None
-    parity = read_json(folder / _PARITY, Parity, error=ConfigError, fix="Export it anew: kerasft export.")
+    parity = read_json(folder / _PARITY, Parity, error=ConfigError, fix="Export it again: kerasft export.")
     return ExportedModel(path=str(folder), parity=parity)

@@ -16,7 +16,7 @@ def build_verdict(content: ReportContent, split: str) -> list[Statement]:
     if "examples" in figures and figures["examples"]["value"] < _FEW_EXAMPLES:
         found.append(
             Statement(
-                "fair", "These are few examples: the intervals are wide, and small differences mean nothing."
+                "fair", "There are few examples: the intervals are wide, and small differences mean nothing."
             )
         )
     return found
@@ -30,7 +30,7 @@ def _judge_data(content: ReportContent, split: str) -> list[Statement]:
     return [
         Statement(
             "fair",
-            f"{left:,} {split} {content.noun}s stand in train as well, exactly or nearly: on them the figures may "
-            "flatter the model. Set data.leaks to drop to take them out of train.",
+            f"{left:,} {split} {content.noun}s are also in train, exactly or nearly, which can make the "
+            "figures too optimistic. To remove them from train, set data.leaks to drop.",
         )
     ]

@@ -43,13 +43,13 @@ BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
 """A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
 fingerprint of `finetune` tells.)"""
 
-RETRAIN = "Write it anew from the last checkpoint: kerasft finetune, with the run folder."
+RETRAIN = "Rewrite it from the last checkpoint: kerasft finetune, with the run folder."
 FIXES = {
     "config.yaml": CHANGED,
-    "environment.json": "Bring back a copy of it; or remove it: versions and machine are then not told.",
-    "metrics.json": "Bring back a copy of it; or remove it, and measure again: kerasft evaluate, with the run folder.",
-    "metrics.jsonl": "Bring back a copy of it; or remove it: the curves are then not shown, or begin later.",
-    "stages.json": "Bring back a copy of it; or remove it, and what is there is done again: kerasft run.",
+    "environment.json": "Restore it from a copy; or remove it: versions and machine are then unknown.",
+    "metrics.json": "Restore it from a copy; or remove it, and measure again: kerasft evaluate, with the run folder.",
+    "metrics.jsonl": "Restore it from a copy; or remove it: the curves are then missing, or start later.",
+    "stages.json": "Restore it from a copy; or remove it, and kerasft run does these stages again.",
     "task.json": RETRAIN,
 }
 """The folder's records → what to do about one that is not as it was written."""

@@ -81,9 +81,9 @@ def _owned_at_once(folder: Path, report: Callable[[str], Any]) -> Iterator[None]
                 raise RunLockedError(
                     f"the folder is in use by {_describe(owner)}",
                     where=str(folder),
-                    fix=f"If that process is no more, remove {path} and try again.",
+                    fix=f"If that process no longer exists, remove {path} and try again.",
                 )
-            report(f"The lock of {_describe(owner)}, which is no more, was taken over.")
+            report(f"The lock of {_describe(owner)}, which no longer exists, was taken over.")
         _write_owner(descriptor)
         try:
             yield
@@ -113,7 +113,7 @@ def _open_locked(path: Path) -> int:
                 raise RunLockedError(
                     f"the file system cannot lock files ({error.strerror})",
                     where=str(path.parent),
-                    fix="Put the run folder on another: --output DIR; copy it when it is done.",
+                    fix="Put the run folder on another file system: --output DIR; copy it back at the end.",
                 ) from error
             raise
         try:

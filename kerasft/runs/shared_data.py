@@ -57,7 +57,7 @@ def check_place(place: Path, fix: str) -> None:
         DataError: they are not; `fix` is what to do about it.
     """
     if not is_shared(place) or not (place / DATASET).is_dir():
-        raise DataError("the prepared data are not there any more", where=str(place / DATASET), fix=fix)
+        raise DataError("the prepared data no longer exists", where=str(place / DATASET), fix=fix)
     check_tree(place)
 
 

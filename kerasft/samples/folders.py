@@ -25,7 +25,7 @@ def is_written(folder: Path, what: str, holds: Callable[[], bool]) -> bool:
         return False
     if not holds():
         raise ConfigError(
-            f"is not empty, and does not hold exactly these {what}.",
+            f"is not empty, and does not contain exactly these {what}.",
             where=str(folder),
             fix="Name a new or an empty folder.",
         )

@@ -209,7 +209,7 @@ def _draw_pieces(folder: Path, settings: SceneSettings, workers: int) -> Iterato
             yield done.result()
     except BrokenProcessPool as error:
         raise KerasftError(
-            "a process that drew scenes was ended from outside, for want of memory maybe.",
+            "a process that drew scenes was killed, perhaps because memory ran out.",
             fix="Try fewer workers; nothing was written.",
         ) from error
     finally:

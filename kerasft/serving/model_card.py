@@ -85,7 +85,7 @@ def _describe_data(data: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{split} {facts['rows']:,}" for split, facts in data["splits"].items())
     return [
         f"Examples: {counts}. Data fingerprint {data['fingerprint']}.",
-        "The figures hold for examples like these; on others (another language, place or time) they are not known.",
+        "The figures are valid for similar examples; for others (another language, place or time) they are unknown.",
     ]
 
 

@@ -96,12 +96,14 @@ def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[RawInput
     for one, status, is_good in zip(inputs, answers["status"], good, strict=True):
         if (status == "") != is_good:
             told = (
-                f"refuses ({status}) what the model answers" if is_good else "answers what `predict` refuses"
+                f"refuses ({status}) an input that the model accepts"
+                if is_good
+                else "accepts an input that `predict` refuses"
             )
             raise ExportError(
                 f"the export {told}; nothing was published",
                 where=show_inputs(one, 60),
-                fix="This is a defect in kerasft: please report it, with the input.",
+                fix="This is a bug in kerasft: please report it, with the input.",
             )
 
 
@@ -181,9 +183,9 @@ def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarr
         if done.returncode:
             told = done.stderr.strip().splitlines()
             raise ExportError(
-                f"a clean process cannot serve the export: {told[-1] if told else 'it died'}",
+                f"a clean process cannot run the export: {told[-1] if told else 'it died'}",
                 where=str(saved_model),
-                fix="Nothing was published. Try again; if it stays so, this is a defect in kerasft.",
+                fix="Nothing was published. Try again; if it happens again, this is a bug in kerasft.",
             )
         with np.load(answers) as arrays:
             return {name: arrays[name] for name in arrays.files}

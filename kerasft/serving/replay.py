@@ -71,7 +71,7 @@ def main(saved_model: str, examples: str, answers: str) -> None:
     foreign = ("kerasft", "keras_hub", "tensorflow_text")
     loaded = sorted(name for name in sys.modules if name.split(".")[0] in foreign)
     if loaded:
-        raise SystemExit("the process was not clean: it loaded {}".format(", ".join(loaded[:3])))
+        raise SystemExit("the process was not clean: it imported {}".format(", ".join(loaded[:3])))
     np.savez(
         answers,
         tensorflow=tf.__version__,

@@ -172,19 +172,21 @@ def advise(folder: Path, name: str) -> str:
     inside = Path(name).relative_to(shared).as_posix() if shared is not None else name
     top, place = inside.partition("/")[0], shlex.quote(str(folder))
     if Path(name).name == HASHES:
-        return "Bring back a copy of it; or remove it: what lies beside it is then used unchecked."
+        return "Restore it from a copy; or remove it: the files beside it are then used without a check."
     if top == CHECKPOINTS:
-        return "Leave it: the one before it is used. Where there is none: kerasft run CONFIG.yaml --restart."
+        return (
+            "Leave it: the checkpoint before it is used. If there is none: kerasft run CONFIG.yaml --restart."
+        )
     if top == "cache":
-        return "Leave it: it is made anew when it is needed."
+        return "Leave it: it is rebuilt when it is needed."
     if top == "export":
         return f"kerasft export {place} writes the next version; remove this one."
     if top in ("model.keras", "preset", "adapter"):
-        return f"kerasft finetune {place} writes it anew from the last checkpoint."
+        return f"kerasft finetune {place} rewrites it from the last checkpoint."
     if top == "dataset":
-        return f"kerasft prepare {place} writes it anew."
+        return f"kerasft prepare {place} rewrites it."
     if top in ("predictions", "report.html"):
-        return f"kerasft evaluate {place} writes it anew."
+        return f"kerasft evaluate {place} rewrites it."
     if top in ("logs", "augmentation.png"):
-        return "Bring back a copy of it; no later step depends on it."
-    return FIXES.get(name, "Bring back a copy of it.")
+        return "Restore it from a copy; no later step depends on it."
+    return FIXES.get(name, "Restore it from a copy.")

@@ -77,7 +77,7 @@ def evaluate(
     splits = [split for split in wanted if split in dataset.splits]
     if not splits:
         raise DataError(
-            f"none of the splits {', '.join(wanted)} is there",
+            f"there are no splits {', '.join(wanted)}",
             where="evaluate.splits",
             fix=f"The dataset has {', '.join(dataset.splits)}.",
         )
@@ -95,7 +95,7 @@ def evaluate(
         except (RunLockedError, StorageError) as error:
             if isinstance(error, StorageError) and error.errno not in READ_ONLY:
                 raise
-            progress.warn(f"The figures are shown, and not kept: {error.where}: {error.what}")
+            progress.warn(f"The figures are shown but not saved: {error.where}: {error.what}")
     return measured
 
 
@@ -119,7 +119,7 @@ def _show_measured(config: ExperimentConfig, run: RunFolder, progress: Progress)
     files = [f"{split}.{kind}" for split in figures for kind in ("jsonl", "mistakes.png")]
     damage = run.find_damage(*(run.predictions / name for name in files))
     if damage is not None:
-        progress.warn(f"{damage} The model is measured anew.")
+        progress.warn(f"{damage} The model is measured again.")
         return None
     progress.note("evaluate: done before, unchanged")
     show_figures(figures, config.task.figure_kinds, progress)
@@ -184,7 +184,7 @@ def _keep(
     """
     there = run.read_task() if run.task.exists() and run.model.exists() else {}
     if there.get("fingerprint") != trained.facts["fingerprint"]:
-        raise RunLockedError("the model is trained anew meanwhile", where=str(run.path))
+        raise RunLockedError("the model is being trained again", where=str(run.path))
     if not other:
         run.mark_begun("evaluate")
     for name in measured:

@@ -89,7 +89,7 @@ def _publish(
 
     names = [field.name for field in config.task.inputs]
     examples = sample_inputs(dataset, names, settings.replay_examples)
-    progress.note(f"Exporting to {folder}; then a clean process replays {len(examples):,} examples")
+    progress.note(f"Exporting to {folder}; a clean process then runs {len(examples):,} examples")
     served = task.serve(trained.model)
     return publish_saved_model(
         served.module,

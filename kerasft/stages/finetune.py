@@ -47,7 +47,7 @@ def finetune(
         config: the experiment.
         run: where it stands.
         progress: where to report.
-        restart: removes the folder's training and begins afresh.
+        restart: removes the folder's training and starts over.
 
     Raises:
         ConfigError: the folder holds a run that began with another config, data or vocabulary.
@@ -96,9 +96,9 @@ def open_stage(
 def _show_trained(run: RunFolder, progress: Progress) -> Path | None:
     damage = run.find_damage(run.model, run.task, run.preset, run.adapter)
     if damage is None:
-        progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains anew")
+        progress.note(f"finetune: done before, unchanged ({run.model}); --restart trains again")
         return run.model
-    anew = "written anew from its last checkpoint" if run.list_phases() else "trained anew"
+    anew = "rewritten from its last checkpoint" if run.list_phases() else "trained again"
     progress.warn(f"{damage} The model is {anew}.")
     return None
 
@@ -171,8 +171,8 @@ def _make_repeatable(seed: int, progress: Progress) -> None:
     tf.config.experimental.enable_op_determinism()
     if tf.config.list_physical_devices("GPU"):
         progress.warn(
-            "Bits that are the same from run to run were verified on processors, not on this device: "
-            "kerasft verify-resume tells."
+            "That repeated runs give identical bits was verified on CPUs, not on this device; "
+            "kerasft verify-resume checks it."
         )
 
 

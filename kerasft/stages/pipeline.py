@@ -33,7 +33,7 @@ def run(
         config: the experiment.
         run: where it stands.
         progress: where to report.
-        restart: removes the folder's training and begins afresh.
+        restart: removes the folder's training and starts over.
 
     Raises:
         ConfigError: the folder holds a run that began with another config, data or vocabulary.
@@ -185,5 +185,5 @@ def _show_exported(run: RunFolder, progress: Progress) -> Path | None:
     if damage is None:
         progress.note(f"export: done before, unchanged ({folder})")
         return folder
-    progress.warn(f"{damage} It is exported anew, as the next version; remove {folder}.")
+    progress.warn(f"{damage} It is exported again, as the next version; remove {folder}.")
     return None

@@ -86,7 +86,7 @@ def _open_whole(folder: Path) -> PreparedDataset:
 
 
 def _describe_damage(error: DataError) -> str:
-    return f"{error.where}: {error.what.rstrip('.')}. The data are prepared anew."
+    return f"{error.where}: {error.what.rstrip('.')}. The data is prepared again."
 
 
 def _describe_done(dataset: PreparedDataset) -> str:

@@ -79,9 +79,9 @@ def verify_resume(
     killed, happened = trial.train("killed", kills)
     if not happened:
         raise TrainingError(
-            "the run was over before it could be killed: nothing is proved",
+            "the run ended before it could be killed, so nothing was tested",
             where=str(folder),
-            fix="Let it train longer: --steps.",
+            fix="Train for more steps: --steps.",
         )
     difference = find_difference(straight, killed)
     if difference is not None:
@@ -90,7 +90,7 @@ def verify_resume(
     compared = sum(len(steps) for _, steps in _list_common(straight, killed))
     tensors = len(straight.find_newest().load_tensors())
     progress.note(
-        f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are the same to the bit "
+        f"match: {compared} checkpoints of up to {tensors} tensors, and every figure, are bit-identical "
         f"after {happened} kills in {trial.steps} steps"
     )
     _clear(folder)
@@ -106,9 +106,9 @@ def _clear(folder: Path) -> None:
     strange = [name for name in list_contents(folder) if name not in known]
     if strange:
         raise ConfigError(
-            f"the folder would be removed, and holds what kerasft did not write: {', '.join(strange[:3])}",
+            f"the folder would be removed, but contains files that kerasft did not write: {', '.join(strange[:3])}",
             where=str(folder),
-            fix="Move that elsewhere, or use another folder: --output DIR.",
+            fix="Move these files elsewhere, or use another folder: --output DIR.",
         )
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -192,19 +192,19 @@ def explain(difference: Difference, *, repeatable: bool) -> str:
     """
     if not repeatable:
         return (
-            "Two runs that nobody killed differ as well: an operation on this device does not give the same bits "
-            "twice, or something draws random numbers without a seed."
+            "Two runs without kills differ as well: an operation on this device is not deterministic, "
+            "or something draws random numbers without a seed."
         )
     if any("seed_generator" in name for name in difference.names):
         return (
-            "The states of random generators differ: something draws from a keras.random.SeedGenerator at another "
-            "rate after a restart, such as a layer that is called while it is built."
+            "The states of random generators differ: something draws from a keras.random.SeedGenerator more "
+            "or less often after a restart, such as a layer that is called while it is built."
         )
     if all(name.startswith("metrics/") for name in difference.names):
-        return "Only metrics differ: one of them keeps something outside its variables."
+        return "Only metrics differ: one of them keeps state outside its variables."
     return (
-        "Weights differ, and the seeds do not: something that the steps depend on is in no variable of the model, "
-        "such as tf.random's own generators, a Python counter, or data that are not a function of the step."
+        "Weights differ, but the seeds do not: the steps depend on something that is not a variable of the model, "
+        "such as tf.random's own generators, a Python counter, or data that does not depend on the step alone."
     )
 
 
@@ -219,7 +219,7 @@ def _compare_histories(left: Path, right: Path) -> None:
     ]
     for a, b in zip(*rows, strict=False):
         if a != b:
-            raise TrainingError(f"the tensors match, the figures do not: {a} and {b}", where=str(right))
+            raise TrainingError(f"the tensors match, but the figures do not: {a} and {b}", where=str(right))
     if len(rows[0]) != len(rows[1]):
         raise TrainingError(f"{len(rows[0])} lines of figures and {len(rows[1])}", where=str(right))
 
@@ -249,7 +249,7 @@ class _Trial:
     def explain_difference(self, straight: TrialRun, difference: Difference) -> TrainingError:
         """The error for a killed run that differs, once the straight one was repeated."""
         self._progress.note(
-            "The runs differ; training straight once more, to see whether that is the kills' doing"
+            "The runs differ; training without kills once more, to see whether the kills are the cause"
         )
         again, _ = self.train("again")
         names = difference.names

@@ -96,9 +96,9 @@ def _find_module(name: str, is_asked_for: bool) -> str:
     module = find_installed().get(name)
     if module is None:
         raise ConfigError(
-            f"there is no task {make_line(name)} here; known are {', '.join(list_tasks())}",
+            f"unknown task {make_line(name)}; known are {', '.join(list_tasks())}",
             where="task.type",
-            fix="Install the package that it is of.",
+            fix="Install the package that provides it.",
         )
     if not is_asked_for:
         check_asked_for(name, module)

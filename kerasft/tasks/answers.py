@@ -221,7 +221,7 @@ def measure_probabilities(
         named = [label_names[index] for index in chosen]
         if named != answers["label"].tolist():
             raise ExportError(
-                "the export names other labels than its probabilities say; nothing was published",
-                fix="This is a defect in kerasft: please report it.",
+                "the export's labels do not match its probabilities; nothing was published",
+                fix="This is a bug in kerasft: please report it.",
             )
     return differences, chosen == expected.argmax(1)

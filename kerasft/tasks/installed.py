@@ -18,7 +18,7 @@ from kerasft.printable import make_line
 from kerasft.tasks.config import ModelConfig, Sections, TaskConfig, TrainConfig
 
 GROUP = "kerasft.tasks"
-_FIX = "Mend the package, or remove it: pip uninstall."
+_FIX = "Fix the package, or remove it: pip uninstall."
 
 
 def find_installed() -> dict[str, str]:
@@ -32,7 +32,7 @@ def find_installed() -> dict[str, str]:
         if found.setdefault(entry.name, entry.module) != entry.module:
             modules = ", ".join(sorted({found[entry.name], entry.module}))
             raise ConfigError(
-                f"several installed packages have a task of this name: {make_line(modules)}",
+                f"several installed packages provide a task of this name: {make_line(modules)}",
                 where=f"task {make_line(entry.name)}",
                 fix="Remove all but one: pip uninstall.",
             )
@@ -47,10 +47,10 @@ def check_asked_for(name: str, module: str) -> None:
     """
     if module not in sys.modules:
         raise ConfigError(
-            f"the task {name} is of another package, {module}, and only a run folder names it: "
-            "the package is not imported for that",
+            f"the task {name} belongs to another package, {module}, and is named only by a run folder: "
+            "kerasft does not import a package for that reason",
             where="task.type",
-            fix=f"Name the task yourself, after the folder: task.type={name}; in Python, import {module} first.",
+            fix=f"Name the task yourself, after the run folder: task.type={name}; in Python, import {module} first.",
         )
 
 
@@ -96,20 +96,20 @@ def import_name(name: str, module: str, attribute: str) -> Any:
 def _find_problem(name: str, sections: object) -> str | None:
     """What is wrong with a task's sections."""
     if not isinstance(sections, Sections):
-        return "SECTIONS is to be a kerasft.tasks.config.Sections"
+        return "SECTIONS must be a kerasft.tasks.config.Sections"
     bases: dict[str, type[Config]] = {"task": TaskConfig, "model": ModelConfig, "train": TrainConfig}
     for key, base in bases.items():
         given = getattr(sections, key)
         if not (isinstance(given, type) and issubclass(given, base)):
-            return f"the schema of {key} is to be a {base.__module__}.{base.__name__}"
+            return f"the schema of {key} must be a {base.__module__}.{base.__name__}"
     missing = sorted(getattr(sections.task, "__abstractmethods__", ()))
     if missing:
         return f"{sections.task.__name__} lacks {', '.join(missing)}"
     if name not in get_args(sections.task.model_fields["type"].annotation):
-        return f'{sections.task.__name__} is to have `type: Literal["{name}"]`'
+        return f'{sections.task.__name__} must have `type: Literal["{name}"]`'
     for key, schema in {"train": sections.train, **sections.own}.items():
         if not (isinstance(schema, type) and issubclass(schema, Config)):
-            return f"the schema of {key} is to be a kerasft.config.base.Config"
+            return f"the schema of {key} must be a kerasft.config.base.Config"
         try:
             schema()
         except pydantic.ValidationError as error:

@@ -107,12 +107,12 @@ class OneLabelDisplay(Display):
         ]
 
     def _build_confusion_section(self, found: SplitPredictions) -> Section:
-        """What is taken for what."""
+        """Confusion matrix."""
         matrix = compute_confusion_matrix(found.probabilities, found.labels)
         figure = build_confusion_matrix_figure(matrix, self.label_names)
         data = {"svg": figure_to_svg(figure, min_scale=0.6), "noun": self.noun}
         return Section(
-            heading="What is taken for what", template="section_confusion.html", data=data, folder=FOLDER
+            heading="Confusion matrix", template="section_confusion.html", data=data, folder=FOLDER
         )
 
     def _build_mistakes_section(self, found: SplitPredictions, count: int) -> Section | None:
@@ -183,7 +183,7 @@ def _build_calibration_section(found: SplitPredictions) -> Section:
         "calibration": figure_to_svg(build_calibration_figure(found.probabilities, found.labels)),
         "scores": figure_to_svg(build_score_histogram_figure(found.probabilities, found.labels)),
     }
-    return Section(heading="How sure it is", template="section_calibration.html", data=data, folder=FOLDER)
+    return Section(heading="Confidence", template="section_calibration.html", data=data, folder=FOLDER)
 
 
 def _compare_with_majority(figures: Figures, label_names: Sequence[str]) -> list[Statement]:
@@ -199,7 +199,8 @@ def _compare_with_majority(figures: Figures, label_names: Sequence[str]) -> list
     if share == 1:
         return [
             Statement(
-                "fair", f"All examples are labelled {quote_label(most)}: nothing tells skill from habit."
+                "fair",
+                f"All examples are labelled {quote_label(most)}: a model that always says this would do as well.",
             )
         ]
     always = f"Always saying {quote_label(most)}, the most frequent label,"
@@ -238,7 +239,7 @@ def _judge_calibration(
     average = f"it is {format_percent(sure)} sure on average and right {format_percent(right)} of the time"
     off = f"its probabilities are off by {100 * ece['value']:.1f} points on average"
     if ece.get("low") == 0.0:
-        return [Statement("good", f"Its probabilities can be taken at their word: {average}.")]
+        return [Statement("good", f"Its probabilities are well calibrated: {average}.")]
     if abs(sure - right) < 0.5 * ece["value"]:
         return [
             Statement("fair", f"{off.capitalize()}, too high in places and too low in others; {average}.")
@@ -249,7 +250,7 @@ def _judge_calibration(
     if smoothing and sure < right:
         most = 1 - smoothing + smoothing / len(label_names)
         cause = (
-            f" Label smoothing makes it so: it was taught to be {format_percent(most)} sure and no more "
+            f" Label smoothing causes this: the training target was to be {format_percent(most)} sure and no more "
             f"(task.label_smoothing: {smoothing:g})."
         )
     return [Statement(tone, f"It is {kind}: {average} ({off}).{cause}")]
@@ -261,7 +262,7 @@ def _name_confusions(predictions: SplitPredictions, label_names: Sequence[str]) 
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     if not wrong.any():
-        return [Statement("good", "It makes no mistake on these examples.")]
+        return [Statement("good", "It makes no mistakes on these examples.")]
     order = np.argsort(-wrong, axis=None, kind="stable")[: 1 if len(matrix) == 2 else 3]
     parts = []
     for cell in order:
@@ -285,4 +286,4 @@ def _explain_missing(predictions: SplitPredictions, label_names: Sequence[str]) 
         return []
     shown = [f"{', '.join(names)} ({reason})" for reason, names in list(by_reason.items())[:5]]
     more = f"; and {len(by_reason) - 5} more" if len(by_reason) > 5 else ""
-    return [Statement("plain", f"Left out, being undefined here: {'; '.join(shown)}{more}.")]
+    return [Statement("plain", f"Left out because undefined here: {'; '.join(shown)}{more}.")]

@@ -143,7 +143,7 @@ def _chunks(texts: Sequence[str]) -> Iterator:
     import tensorflow as tf
 
     if isinstance(texts, str):
-        raise TypeError("`texts` is one text: put it into a list")
+        raise TypeError("`texts` is a single text: put it into a list")
     for start in range(0, len(texts), CHUNK):
         # what a lone surrogate stands for cannot be UTF-8: a question mark takes its place
         yield tf.constant([text.encode("utf-8", "replace") for text in texts[start : start + CHUNK]])

@@ -36,19 +36,19 @@ def find_start(
         raise refuse_changes(run, changes.refused, stands)
     if checkpoint is None and changes.allowed and run.stage_record("finetune"):
         raise ConfigError(
-            f"the model here is finished, and its checkpoints are gone: it cannot be trained on "
+            f"the training is finished and its checkpoints are gone, so it cannot be continued "
             f"({'; '.join(changes.allowed)})",
             where=str(run.checkpoints),
-            fix="Use another folder (--output DIR), or train afresh: kerasft run … --restart.",
+            fix="Use another folder (--output DIR), or train from the start: kerasft run … --restart.",
         )
     if checkpoint is not None:
         for change in changes.allowed:
-            again = "; the schedule runs over all of them" if change.startswith("train.epochs:") else ""
-            progress.note(f"Changed since the run began, and allowed: {change}{again}")
+            again = "; the schedule covers all of them" if change.startswith("train.epochs:") else ""
+            progress.note(f"Changed since the start of the run, which is allowed: {change}{again}")
         if changes.doubtful:
             progress.warn(
-                f"Other versions than the run began with ({', '.join(changes.doubtful)}): "
-                "it goes on, but not to the very bits."
+                f"Different versions than at the start of the run ({', '.join(changes.doubtful)}): "
+                "training continues, but the result will not be bit-identical."
             )
     return checkpoint
 
@@ -96,4 +96,4 @@ def _describe_start(checkpoint: Checkpoint) -> str:
         place += f" of the {state['phase']}"
     if state["steps_of_epoch"]:
         place += f", {state['steps_of_epoch']:,} of its steps done"
-    return f"Going on from step {state['steps_before'] + checkpoint.step:,} ({place}): {checkpoint.path}"
+    return f"Resuming from step {state['steps_before'] + checkpoint.step:,} ({place}): {checkpoint.path}"

@@ -101,7 +101,7 @@ class CallbackSet:
             self._add_validation(self._phase.validation)
         elif config.early_stopping:
             raise ConfigError(
-                "there is no validation split by which to stop",
+                "early stopping needs a validation split",
                 where="train.early_stopping",
                 fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
             )
@@ -180,8 +180,8 @@ class CallbackSet:
             tally.add(numbers, outputs, references)
         if monitor not in tally.compute_figures():
             raise ConfigError(
-                f"the validation split has no {monitor} to choose the best epoch by: it is undefined where all "
-                "examples are of one class, or nothing is to be found in them",
+                f"the validation split has no {monitor} to choose the best epoch by: it is undefined if all "
+                "examples have the same class, or contain nothing to find",
                 where="train.monitor",
                 fix="Choose another figure, or give a validation split that has all classes.",
             )

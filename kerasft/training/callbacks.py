@@ -83,7 +83,7 @@ class StepLoss(keras.callbacks.Callback):
             raise TrainingError(
                 f"the loss is not finite in epoch {self._epoch + 1}, step {batch + 1}"
                 + (f"; the batch's examples: {listed}" if listed else ""),
-                fix="Lower train.optimizer.learning_rate or set global_clipnorm; look at the examples named.",
+                fix="Lower train.optimizer.learning_rate or set global_clipnorm; check these examples.",
             )
 
 

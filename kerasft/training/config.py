@@ -114,7 +114,7 @@ class TrainConfig(Config):
         if accumulated and self.max_steps is not None and accumulated > self.max_steps:
             raise ValueError(
                 f"optimizer.gradient_accumulation_steps ({accumulated}) is more than max_steps ({self.max_steps}): "
-                "there would not be enough batches for one update. Accumulate fewer, or set more steps"
+                "there would be too few batches for one update. Accumulate fewer, or set more steps"
             )
         return self
 
@@ -129,7 +129,7 @@ class TrainConfig(Config):
         if adaptation.type == "gradual" and self.epochs <= adaptation.every_epochs:
             raise ValueError(
                 f"model.adaptation: gradual unfreezes the first block after {adaptation.every_epochs} epochs, and "
-                f"train.epochs is {self.epochs}: the head alone would learn. Train longer, or say adaptation: head"
+                f"train.epochs is {self.epochs}: only the head would be trained. Train longer, or set adaptation: head"
             )
         return self
 
@@ -158,7 +158,7 @@ class ImageTrainConfig(TrainConfig):
     def _has_no_remat(cls, value: bool) -> bool:
         if value:
             raise ValueError(
-                "only text encoders can be computed twice; a smaller batch_size with gradient_accumulation_steps "
+                "remat is for text encoders only; a smaller batch_size with gradient_accumulation_steps "
                 "takes less memory too"
             )
         return value

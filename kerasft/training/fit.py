@@ -87,8 +87,8 @@ def train(
     result.seconds = clock.read()
     if isinstance(result.error, Terminated):
         if not checkpointer.step:
-            raise Terminated("no step was done yet; the same command begins again.")
-        raise Terminated(f"saved after step {checkpointer.step:,}; the same command goes on from there.")
+            raise Terminated("no step was completed; run the same command again to start.")
+        raise Terminated(f"saved after step {checkpointer.step:,}; run the same command again to continue.")
     _conclude(result, parts, checkpointer, context.config, stream, phase)
     if before is not None:
         result.add_earlier(before)

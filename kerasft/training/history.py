@@ -77,9 +77,9 @@ class History(keras.callbacks.Callback):
             self._hash = hashlib.file_digest(file, "sha256")
         if self._hash.hexdigest() != state.get("sha256", self._hash.hexdigest()):
             raise DamagedError(
-                "the file is damaged: its lines are not those that were written before the checkpoint",
+                "the file is damaged: its lines differ from those written before the checkpoint",
                 where=str(self._path),
-                fix="Bring back a copy of it; or remove it: the curves then begin where the training goes on.",
+                fix="Restore it from a copy; or remove it: the curves then begin where the training resumes.",
             )
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:

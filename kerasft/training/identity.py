@@ -117,5 +117,6 @@ def refuse_changes(run: RunFolder, changes: list[str], stands: str) -> ConfigErr
         f"this folder holds a run started with different settings ({stands}):\n"
         + "\n".join(f"    {change}" for change in changes),
         where=str(run.path),
-        fix="Go on as it began, use another folder (--output DIR), or train afresh: kerasft run … --restart.",
+        fix="Use the original settings, use another folder (--output DIR), or train from the start: "
+        "kerasft run … --restart.",
     )

@@ -63,16 +63,16 @@ def prepare_other_test(
                 progress=progress,
             )
         except RejectsError as error:
-            fix = f"Mend them, or raise data.max_rejected. The model's labels: {_list(names)}."
+            fix = f"Correct them, or raise data.max_rejected. The model's labels: {_list(names)}."
             raise DataError(error.what, where="data.test", fix=fix) from error
         unknown = dataset.manifest["splits"]["test"]["rejected"].get("unknown label", 0)
         if unknown:
             with open(Path(folder, "dataset", "rejected.jsonl"), encoding="utf-8") as lines:
                 first = next(line.rstrip("\n") for line in lines if '"unknown label"' in line)
             raise DataError(
-                f"{unknown:,} rows have labels that the model does not know; the first: {first[:300]}",
+                f"{unknown:,} rows have labels that the model does not know; the first is: {first[:300]}",
                 where="data.test",
-                fix=f"Mend or remove them. The model's labels: {_list(names)}.",
+                fix=f"Correct or remove them. The model's labels: {_list(names)}.",
             )
         yield f"{_name(dataset)}-{dataset.fingerprint[:8]}", dataset
 

@@ -91,12 +91,12 @@ def raise_error(run: RunFolder, result: TrainingResult) -> None:
     if isinstance(result.error, TrainingError):
         raise TrainingError(
             result.error.what, where=result.error.where,
-            fix=f"{result.error.fix} The last good weights are kept in {run.model}; another config starts afresh: "
+            fix=f"{result.error.fix} The last good weights are kept in {run.model}; to use another config, start over: "
             "--restart.",
         ) from result.error  # fmt: skip
     if result.error is not None:
         raise KeyboardInterrupt(
-            f"what was learned so far is kept in {run.model}; the same command goes on from there."
+            f"what was learned so far is kept in {run.model}; run the same command again to continue."
         ) from result.error
 
 

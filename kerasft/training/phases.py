@@ -113,5 +113,5 @@ def _load_result(run: RunFolder, name: str, model: keras.Model, progress: Progre
             }
             restore_variables(name_weights(model), tensors)
             return TrainingResult(model, **found.load_state(PhaseRecord)["result"], best_weights=best or None)
-        progress.warn(f"{folder / str(step)} is passed over, and the phase ended once more: {damage}.")
+        progress.warn(f"{folder / str(step)} is skipped, and the phase is completed again: {damage}.")
     return None

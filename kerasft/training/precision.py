@@ -40,15 +40,15 @@ def choose_precision(precision: str) -> Precision:
     """
     limit = find_bfloat16_limit()
     if precision == "auto" and limit is not None:
-        return Precision("float32", "float32", f"float32: {limit} leaves no kernels for bfloat16")
+        return Precision("float32", "float32", f"float32: {limit} disables all kernels for bfloat16")
     if precision != "auto":
         check_precision(precision)
         dtype = precision.removeprefix("mixed_")
-        reason = f"{precision}, as asked for"
+        reason = f"{precision}, as configured"
         if precision == "mixed_bfloat16" and not adds_bfloat16_in_float32():
             reason += (
-                ". TensorFlow has no fast bfloat16 kernels for this machine: train.precision: float32 is likely "
-                "to be faster, and its sums are more exact"
+                ". TensorFlow has no fast bfloat16 kernels for this machine: train.precision: float32 is "
+                "probably faster, and more exact"
             )
         return Precision(precision, dtype, reason)
     rates = _time_matmuls()
@@ -68,7 +68,7 @@ def check_precision(precision: str) -> None:
     limit = find_bfloat16_limit()
     if precision == "mixed_bfloat16" and limit is not None:
         raise ConfigError(
-            f"mixed_bfloat16 cannot be computed under {limit}, which leaves oneDNN no bfloat16 kernels",
+            f"mixed_bfloat16 cannot be computed under {limit}, which disables oneDNN's bfloat16 kernels",
             where="train.precision",
             fix=f"Unset {limit.partition('=')[0]}, set TF_ENABLE_ONEDNN_OPTS=0, or use train.precision: float32.",
         )

@@ -97,7 +97,7 @@ def load_trained(run: RunFolder, config: ExperimentConfig | None = None) -> Trai
     if config is not None:
         facts = {**facts, "task": _settle_task(facts, config)}
     with naming(
-        run.task, ConfigError, "Bring back a copy of it, or train anew: kerasft run CONFIG.yaml --restart."
+        run.task, ConfigError, "Restore it from a copy, or train again: kerasft run CONFIG.yaml --restart."
     ):
         name = facts["task"]["type"]
         task_class, sections = load_task_class(name), load_sections(name)
@@ -121,7 +121,7 @@ def _settle_task(facts: Mapping[str, Any], config: ExperimentConfig) -> dict[str
                 raise ConfigError(
                     f"the model was trained with {section}.{key}: {json.dumps(trained)}, not {json.dumps(asked)}",
                     where=f"{section}.{key}",
-                    fix="Leave it as it was, or train anew: kerasft run CONFIG.yaml --restart.",
+                    fix="Restore the old value, or train again: kerasft run CONFIG.yaml --restart.",
                 )
     return {**facts["task"], **{key: getattr(config.task, key) for key in free}}
 
@@ -136,7 +136,7 @@ def check_trained_on(run: RunFolder, dataset: PreparedDataset) -> None:
         raise ConfigError(
             "the data have changed since the model was trained",
             where=str(run.path),
-            fix="Train it on them: kerasft run CONFIG.yaml --restart; or use another folder: --output DIR.",
+            fix="Train it on the new data: kerasft run CONFIG.yaml --restart; or use another folder: --output DIR.",
         )
 
 

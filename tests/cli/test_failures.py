@@ -62,7 +62,7 @@ def test_a_defect_leaves_its_traceback_in_a_file(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert fail_with(ZeroDivisionError("by\nnought")) == 70
     shown = capsys.readouterr().err
-    assert shown.startswith("this is a defect in kerasft: ZeroDivisionError: by nought\n")
+    assert shown.startswith("this is a bug in kerasft: ZeroDivisionError: by nought\n")
     (file,) = tmp_path.iterdir()
     assert str(file) in shown
     assert "Traceback" not in shown

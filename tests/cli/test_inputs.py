@@ -58,7 +58,7 @@ def test_a_missing_file_is_left_for_its_own_answer(photos: Path) -> None:
     ("words", "message"),
     [
         (["photos/*.gif"], "matches no files"),
-        (["photos", "empty"], "empty: There are no files in it"),
+        (["photos", "empty"], "empty: It contains no files"),
         (["phtos"], "phtos: There is no such file"),
         (["x.jpg", "y.jpg", "z.jpg"], r"x\.jpg: There is no such file, nor 2 others"),
     ],
@@ -90,7 +90,7 @@ def test_absolute_paths_of_a_list_stay(photos: Path) -> None:
 
 
 def test_pictures_come_from_one_place(photos: Path) -> None:
-    with pytest.raises(ConfigError, match="Pictures come from the command line and from --input"):
+    with pytest.raises(ConfigError, match="Pictures are given both on the command line and by --input"):
         choose_rows(["a.jpg"], Source("list.txt"), PICTURES)
 
 

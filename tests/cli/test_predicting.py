@@ -161,7 +161,7 @@ def test_lines_have_no_columns(tmp_path: Path):
 
 
 def test_texts_come_from_one_place():
-    with pytest.raises(ConfigError, match="from --input"):
+    with pytest.raises(ConfigError, match="by --input"):
         choose_rows(["a"], Source("b.txt"), TEXTS)
     with pytest.raises(DataError, match="no such file"):
         choose_rows([], Source("missing.txt"), TEXTS)
@@ -202,7 +202,7 @@ def test_predict_goes_on_after_a_bad_row_and_keeps_the_columns(
     ]
     assert "warning: t.csv:4: wrong column count: expected 3, found 1\n" in shown.err
     assert "warning: 1 text answered with a note: blank text." in shown.err
-    assert "error: predict: 1 of 4 texts could not be used; all others have their answers." in shown.err
+    assert "error: predict: 1 of 4 texts could not be used; all others were answered." in shown.err
 
 
 def test_predict_writes_a_table_with_all_columns(trained: Path, capsys: pytest.CaptureFixture[str]):
@@ -215,7 +215,7 @@ def test_predict_writes_a_table_with_all_columns(trained: Path, capsys: pytest.C
             ["   ", "bad", "1.0", "0.0", "blank text", "", "2", "b"],
             ["bad", "bad", "1.0", "0.0", "", "", "4", "c"],
         ]
-    assert "They were left out." in capsys.readouterr().err
+    assert "They were left out of the output." in capsys.readouterr().err
 
 
 def test_all_is_well_with_0(trained: Path, capsys: pytest.CaptureFixture[str]):

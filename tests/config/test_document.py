@@ -81,7 +81,7 @@ def test_every_value_knows_its_keys_line():
 @pytest.mark.parametrize(
     ("text", "where", "words"),
     [
-        ("a: 1\nb: 2\na: 3\n", "c.yaml:3", "the key stands twice; first in c.yaml:1"),
+        ("a: 1\nb: 2\na: 3\n", "c.yaml:3", "the key is given twice; first in c.yaml:1"),
         ("a: 1\nb: [1, 2\n", "c.yaml:3", "not valid YAML"),
         ("a:\n\t- 1\n", "c.yaml:2", "not valid YAML"),
         ("a: 1\n---\nb: 2\n", "c.yaml:2", "single document"),

@@ -188,10 +188,12 @@ def test_a_run_folder_has_no_package_imported(foreign_run: Path, capsys: pytest.
     for command in (["evaluate", str(foreign_run)], ["predict", str(foreign_run / "config.yaml"), "a text"]):
         assert main(command) == 2
         told = capsys.readouterr().err
-        assert "the task grading is of another package, graders, and only a run folder names it" in told
+        assert (
+            "the task grading belongs to another package, graders, and is named only by a run folder" in told
+        )
         assert "task.type=grading" in told
     assert "graders" not in sys.modules
-    with pytest.raises(ConfigError, match="only a run folder names it"):
+    with pytest.raises(ConfigError, match="is named only by a run folder"):
         load_task_class("grading")
     assert "graders" not in sys.modules
 
@@ -209,7 +211,7 @@ def test_what_the_user_names_besides_a_run_folder_is_imported(foreign_run: Path)
         assert load_config(ExperimentConfig, foreign_run, [override]).config.scale.highest == 15
         assert "graders" in sys.modules
         forget()
-    with pytest.raises(ConfigError, match="only a run folder names it"):
+    with pytest.raises(ConfigError, match="is named only by a run folder"):
         load_config(ExperimentConfig, foreign_run, ["task.halves=false"])
 
 
@@ -249,25 +251,25 @@ def test_the_schema_knows_installed_tasks(essays: Path, capsys: pytest.CaptureFi
             "cannot be loaded: ModuleNotFoundError: No module named",
         ),
         ("SECTIONS =", "PARTS =", "cannot be loaded: AttributeError"),
-        ("SECTIONS = Sections(", "SECTIONS = dict(", "SECTIONS is to be a kerasft.tasks.config.Sections"),
+        ("SECTIONS = Sections(", "SECTIONS = dict(", "SECTIONS must be a kerasft.tasks.config.Sections"),
         ("def answer_keys", "def keys", "GradingConfig lacks answer_keys"),
         (
             "task=GradingConfig",
             "task=Config",
-            "the schema of task is to be a kerasft.tasks.config.TaskConfig",
+            "the schema of task must be a kerasft.tasks.config.TaskConfig",
         ),
         (
             "train=GradingTrainConfig",
             "train=Config",
-            "the schema of train is to be a kerasft.training.config",
+            "the schema of train must be a kerasft.training.config",
         ),
         ('Literal["grading"]', "str", '`type: Literal["grading"]`'),
         ("lowest: int = 1", "lowest: int", "each key of scale needs a default: lowest has none"),
-        ('"scale": ScaleConfig', '"scale": 5', "the schema of scale is to be a kerasft.config.base.Config"),
+        ('"scale": ScaleConfig', '"scale": 5', "the schema of scale must be a kerasft.config.base.Config"),
         (
             '"scale": ScaleConfig',
             '"data": ScaleConfig',
-            "sections of its own that every experiment has: data",
+            "sections that every experiment already has: data",
         ),
     ],
 )
@@ -283,7 +285,7 @@ def test_a_package_that_is_wrong_is_told(install: Install, tmp_path: Path, old: 
 def test_two_packages_with_one_name_are_told(essays: Path, install: Install):
     install("markers", {"grading": "markers"}, config=PACKAGE)
     with pytest.raises(
-        ConfigError, match="several installed packages have a task of this name: graders, markers"
+        ConfigError, match="several installed packages provide a task of this name: graders, markers"
     ):
         load_config(ExperimentConfig, essays)
 

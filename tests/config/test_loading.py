@@ -51,7 +51,7 @@ MISTAKES = [
     ("seed: 0", "seed: -1", "sst2.yaml:2: seed: expected a whole number ≥ 0 and < 4294967296, got -1"),
     ("seed: 0", "sead: 0", "sst2.yaml:2: sead: unknown key; did you mean seed?"),
     ("name: sst2", "name: 5", 'sst2.yaml:1: name: expected NAME, got 5; '
-        'as text it goes in quotes: "5"'),
+        'for a text, use quotes: "5"'),
     ("name: sst2", "name: a/b",
         'sst2.yaml:1: name: expected NAME, got "a/b"; did you mean a_b?'),
     ("name: sst2", "name: my run", 'sst2.yaml:1: name: expected NAME, got '
@@ -62,11 +62,11 @@ MISTAKES = [
     ("text_classification}", "text_classification, labels: [a, b, \" a\"]}",
         "sst2.yaml:3: task.labels: 'a' and ' a' are the same label"),
     ("text_classification}", 'text_classification, labels: [a, "\\ud800"]}',
-        "sst2.yaml:3: task.labels: '\\ud800' is no label: unpaired surrogate"),
+        "sst2.yaml:3: task.labels: '\\ud800' is not a label: unpaired surrogate"),
     ("text_classification}", 'text_classification, labels: [a, "\\e[31m"]}',
-        "sst2.yaml:3: task.labels: '\\x1b[31m' is no label: control character in the label"),
+        "sst2.yaml:3: task.labels: '\\x1b[31m' is not a label: control character in the label"),
     ("text_classification}", "text_classification, labels: [0, b]}",
-        'sst2.yaml:3: task.labels[0]: expected text, got 0; as text it goes in quotes: "0"'),
+        'sst2.yaml:3: task.labels[0]: expected text, got 0; for a text, use quotes: "0"'),
     ("epochs: 3", "epochs: 1e3", "sst2.yaml:10: train.epochs: expected a whole number ≥ 1, got 1000.0; "
         "did you mean 1000?"),
     ("learning_rate: 5.0e-5", "learning_rate: '1e-4'", 'sst2.yaml:12: train.optimizer.learning_rate: expected a '
@@ -104,8 +104,8 @@ MISTAKES = [
         "gradient_accumulation_steps, use_ema, ema_momentum, type, beta_1, beta_2, epsilon"),
     ("weight_decay: 0.01", "no_decay: [bias, nrom]", 'sst2.yaml:12: train.optimizer.no_decay[1]: expected one of '
         '"bias", "norm", "embedding", got "nrom"; did you mean norm?'),
-    ("weight_decay: 0.01", 'groups: [{match: "(x"}]', "sst2.yaml:12: train.optimizer.groups[0].match: '(x' is no "
-        "regular expression: missing ), unterminated subpattern at position 0; escape what is meant literally: "
+    ("weight_decay: 0.01", 'groups: [{match: "(x"}]', "sst2.yaml:12: train.optimizer.groups[0].match: '(x' is not a "
+        "regular expression: missing ), unterminated subpattern at position 0; escape literal characters: "
         r"`\(`, `\.`"),
     ("weight_decay: 0.01", "groups: [{match: x, learning_rate_scale: -1}]", "sst2.yaml:12: "
         "train.optimizer.groups[0].learning_rate_scale: expected a number ≥ 0.0, or null, got -1"),
@@ -115,9 +115,9 @@ MISTAKES = [
         "sst2.yaml:6: data.validation.format: expected one of conll, csv, image_folder, jsonl, parquet, tfds; got "
         '"excel"'),
     ("path: dev.tsv", "path: [a, 1]", 'sst2.yaml:6: data.validation.path[1]: expected text, got 1; '
-        'as text it goes in quotes: "1"'),
+        'for a text, use quotes: "1"'),
     ("path: dev.tsv", "path: 1", "sst2.yaml:6: data.validation.path: expected text or a list (text), got 1; "
-        'as text it goes in quotes: "1"'),
+        'for a text, use quotes: "1"'),
     ('delimiter: "\\t"', 'delimiter: "\\\\t"',
         'sst2.yaml:5: data.train.delimiter: expected text of 1 character, got "\\\\t"'),
     ("columns: {text: 0, label: 1}", "columns: {text: 0.5, label: 1}",
@@ -319,7 +319,7 @@ def test_a_key_that_the_new_type_lacks_is_explained(write_config: Write):
     (mistake,) = find_mistakes(path, "train.optimizer.type=gradient_descent")
     assert mistake == (
         "sst2.yaml:12: train.optimizer.beta_1: unknown key for type: gradient_descent "
-        "(override train.optimizer.type=gradient_descent); give the whole section in its place: "
+        "(override train.optimizer.type=gradient_descent); replace the whole section: "
         "'train.optimizer={type: gradient_descent, …}'"
     )
     whole = "train.optimizer={type: gradient_descent, learning_rate: 0.05}"
@@ -330,7 +330,7 @@ def test_a_key_that_the_new_task_lacks_is_explained(write_config: Write):
     path = write_config(("text_classification", "text_classification, pooling: cls"))
     assert find_mistakes(path, "task.type=token_classification") == [
         "sst2.yaml:3: task.pooling: unknown key for type: token_classification (override "
-        "task.type=token_classification); give the whole section in its place: 'task={type: token_classification, …}'"
+        "task.type=token_classification); replace the whole section: 'task={type: token_classification, …}'"
     ]
 
 
@@ -369,7 +369,7 @@ def test_a_run_folder_stands_for_its_config(write_config: Write, tmp_path: Path)
 
 
 def test_a_folder_without_config_is_no_run_folder(tmp_path: Path):
-    with pytest.raises(ConfigError, match="no run folder"):
+    with pytest.raises(ConfigError, match="not a run folder"):
         load_config(ExperimentConfig, tmp_path)
 
 
@@ -480,7 +480,7 @@ def test_a_mistake_between_sections_stands_at_the_key_that_it_names(write_config
     told = find_mistakes(config, "model.adaptation=gradual")
     assert told == [
         "override model.adaptation=gradual: model.adaptation: gradual unfreezes the first block after 1 epochs, and "
-        "train.epochs is 1: the head alone would learn. Train longer, or say adaptation: head"
+        "train.epochs is 1: only the head would be trained. Train longer, or set adaptation: head"
     ]
 
 

@@ -94,7 +94,7 @@ def test_a_list_item_is_replaced_or_appended():
         ("=3", "expected KEY=VALUE"),
         ("a b=3", "expected KEY=VALUE"),
         ("seed=[1", "not valid YAML"),
-        ("data.train.delimiter=,", "goes in quotes"),
+        ("data.train.delimiter=,", "in quotes"),
         ("seed.x=1", "seed is the value 5, not a section of keys"),
         ("seed[0]=1", "seed is no list"),
         ("missing[0]=1", "missing is no list"),

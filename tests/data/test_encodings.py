@@ -141,7 +141,7 @@ def test_rows_cut_inside_a_character_cost_themselves_alone(read):
     rows, rejects = read(content)
     assert len(rows) == 1000
     assert [reason for _, reason, _ in rejects] == ["invalid UTF-8"] * 2
-    assert "a character is cut short there, or it is" in rejects[1][2]
+    assert "a character is incomplete there, or it is" in rejects[1][2]
 
 
 @pytest.mark.parametrize("text", ["très bon", "un café"])

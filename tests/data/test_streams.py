@@ -92,5 +92,5 @@ def test_memory_does_not_grow_with_outputs_that_are_let_go_of() -> None:
 
 
 def test_rows_without_labels_cannot_have_them_shuffled() -> None:
-    with pytest.raises(ConfigError, match="no labels that could be shuffled"):
+    with pytest.raises(ConfigError, match="no labels to shuffle"):
         Numbers([1], in_memory=True).shuffle_labels(0)

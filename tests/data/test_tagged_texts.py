@@ -120,7 +120,7 @@ def test_no_entity_at_all_is_an_error_while_a_split_is_cut_too(tmp_path: Path) -
 
 def test_tags_of_two_kinds_are_told_with_their_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "Ada B-person\nran VBD\n")
-    with pytest.raises(DataError, match="Some tags have a letter") as error:
+    with pytest.raises(DataError, match="Some tags have a prefix") as error:
         prepare(tmp_path, alone(ConllSource(format="conll", path=path)))
     assert error.value.where == "a.txt"
 
@@ -245,14 +245,14 @@ def test_types_that_the_config_does_not_name_are_rejected(tmp_path: Path) -> Non
         ({"text": "Ada", "entities": [[0, 4, "p"]]}, "entity outside of the text"),
         ({"text": "Ada", "entities": [[2, 2, "p"]]}, "entity outside of the text"),
         ({"text": "Ada", "entities": [[-1, 2, "p"]]}, "entity outside of the text"),
-        ({"text": "Ada", "entities": [["0", 2, "p"]]}, "entity is no span"),
-        ({"text": "Ada", "entities": [[True, 2, "p"]]}, "entity is no span"),
-        ({"text": "Ada", "entities": ["Ada"]}, "entity is no span"),
+        ({"text": "Ada", "entities": [["0", 2, "p"]]}, "entity is not a span"),
+        ({"text": "Ada", "entities": [[True, 2, "p"]]}, "entity is not a span"),
+        ({"text": "Ada", "entities": ["Ada"]}, "entity is not a span"),
         ({"text": "Ada", "entities": {"p": 1}}, "entities are not a list"),
         ({"text": "Ada", "entities": [[0, 3, ""]]}, "missing label"),
         ({"text": "A  b", "entities": [[1, 3, "p"]]}, "empty entity"),
         ({"text": "Ada", "entities": [{"start": 0, "end": 2, "type": "p", "text": "Ada"}]},
-         "entity is not what stands there"),
+         "entity differs from the text"),
     ],
 )  # fmt: skip
 def test_a_span_that_cannot_be_is_refused(parts: dict, reason: str) -> None:

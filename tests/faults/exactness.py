@@ -17,7 +17,7 @@ from kerasft.training.resume.checkpoint_files import find_checkpoint, list_steps
 EVERY, STEPS_PER_EPOCH = 4, 8
 """Of tiny experiments: steps from one checkpoint to the next, and in an epoch."""
 TIMES = ("examples_per_second",)
-GOING_ON = re.compile(r"Going on from step ([\d,]+)")
+GOING_ON = re.compile(r"Resuming from step ([\d,]+)")
 MOMENTS = ("in a step", "in validation", "at an epoch's end", "in a step", "any time")
 
 

@@ -145,7 +145,7 @@ def test_more_epochs_go_on_and_are_told_whether_it_was_finished_or_not(copied, t
     assert read_last_step(folder.path) == 40
     more = run(log, "finetune", path, "train.epochs=6", "--output", folder.path)
     assert more.wait() == 0, more.output
-    assert "Going on from step 40 (epoch 6)" in more.output
+    assert "Resuming from step 40 (epoch 6)" in more.output
     assert read_steps(folder.path) == list(range(1, 49))
     assert [row["epoch"] for row in read_rows(folder.path) if "learning_rate" not in row] == [
         1,
@@ -179,7 +179,7 @@ def test_a_finished_run_is_left_alone_and_restart_asks_before_it_deletes(copied,
     assert folder.model.exists()
     afresh = start("--restart", "--yes", "train.optimizer.learning_rate=0.004")
     assert afresh.returncode == 0, afresh.stderr
-    assert "Going on" not in afresh.stderr
+    assert "Resuming" not in afresh.stderr
     assert read_steps(folder.path) == list(range(1, 33))
 
 
@@ -208,8 +208,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(copied, name: str
     os.truncate(damaged / name, (damaged / name).stat().st_size - 3)
     child = run(tmp_path / "log", "finetune", path, "--output", folder.path)
     assert child.wait() == 0, child.output
-    assert f"{damaged} is passed over: {name}" in child.output
-    assert f"Going on from step {steps[-2]}" in child.output
+    assert f"{damaged} is skipped: {name}" in child.output
+    assert f"Resuming from step {steps[-2]}" in child.output
 
 
 @pytest.mark.slow

@@ -51,12 +51,12 @@ def test_check_says_what_each_part_is_and_leaves_with_nine(
     told = capsys.readouterr().out
     assert "dataset" in told
     assert "export/1" in told
-    assert "report.html is not there any more" in told
+    assert "report.html no longer exists" in told
     assert "mine.txt is in no record" in told
     with flipped(copy, "model.keras", 999), flipped(copy, "export/1/saved_model.pb", 99):
         assert main(["check", str(copy), "--quiet"]) == 9
     told, errors = capsys.readouterr()
-    assert "model.keras: it is not what was written: its SHA-256 differs. kerasft finetune" in told
+    assert "model.keras: it differs from what was written (SHA-256). kerasft finetune" in told
     assert "export/1/saved_model.pb: " in told
     assert "2 files are not as written" in errors
     (copy / "task.json").unlink()
@@ -79,7 +79,7 @@ def test_a_run_of_an_older_version_is_said_to_have_no_hashes(
         path.unlink()
     assert main(["check", str(copy)]) == 0
     told = capsys.readouterr().out
-    assert "made by a version that recorded no hashes" in told
+    assert "made by a version of kerasft that recorded no hashes" in told
     state = next(copy.glob("checkpoints/*/*/state.json"))
     with flipped(copy, state.relative_to(copy).as_posix(), 50):
         assert list(check(copy).damaged) == [state.parent.relative_to(copy).as_posix()]

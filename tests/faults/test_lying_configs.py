@@ -140,7 +140,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_config_is_no_run_folder(tmp_path: Path) -> None:
-    assert "holds no config.yaml, so it is no run folder" in str(refuse(tmp_path))
+    assert "contains no config.yaml, so it is not a run folder" in str(refuse(tmp_path))
     os.mkfifo(tmp_path / "config.yaml")
     assert "config.yaml: is a pipe, not a plain file" in str(refuse(tmp_path))
 

@@ -119,7 +119,7 @@ def test_the_error_names_file_and_row_and_what_to_do(tmp_path: Path, format: str
         prepare_dataset(data, FIELDS, tmp_path / "run" / "dataset", base=tmp_path, seed=0)
     assert caught.value.exit_code == 3
     assert f"train.{format}:{len(lines)}: " in str(caught.value)
-    assert "Mend them, or raise data.max_rejected" in str(caught.value)
+    assert "Correct them, or raise data.max_rejected" in str(caught.value)
     assert sorted(list_tree(tmp_path / "run")) == ["dataset.rejected.jsonl"]
 
 
@@ -147,7 +147,7 @@ def test_lines_are_numbered_alike_whatever_their_length(tmp_path: Path) -> None:
 
 def test_quotes_that_pair_up_wrongly_make_no_endless_row(tmp_path: Path) -> None:
     # each line closes the quote of the one before and opens another: to csv it is all one row
-    with pytest.raises(DataError, match="Quotes do not pair up: time and again a row does not end") as caught:
+    with pytest.raises(DataError, match="Quotes do not match: several rows never end") as caught:
         prepare(tmp_path, join(CSV) + b'"it begins,bad\n' + b'words","and more\n' * 200_000, "csv")
     assert re.match(r"train.csv:\d+$", caught.value.where)
     assert "quoting: none" in caught.value.fix
@@ -168,7 +168,7 @@ def test_a_pipe_or_device_is_not_read(tmp_path: Path, name: str) -> None:
     data = DataConfig.model_validate({"train": {"format": "jsonl", "path": name}})
     with pytest.raises(DataError, match="neither a file nor a folder, but a pipe or a device") as caught:
         prepare_dataset(data, FIELDS, tmp_path / "dataset", base=tmp_path, seed=0)
-    assert "write them to a file first" in str(caught.value)
+    assert "write it to a file first" in str(caught.value)
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:

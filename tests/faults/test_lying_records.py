@@ -197,7 +197,7 @@ STATE: dict[str, Any] = {
     "plan": "x",
     "callbacks": {},
     "generators": {},
-    "precision": {"policy": "float32", "matmul_dtype": "float32", "reason": "as asked for"},
+    "precision": {"policy": "float32", "matmul_dtype": "float32", "reason": "as configured"},
     "identity": IDENTITY,
     "phase": "finetune",
     "steps_before": 0,

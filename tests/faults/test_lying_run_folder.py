@@ -286,7 +286,7 @@ def test_a_damaged_cache_is_told_and_made_anew(tmp_path: Path, damage: Callable[
     again = build_cache(folder, "f", chunks(), heard)
     (told,) = heard.lines
     assert told.startswith(f"{folder}: ")
-    assert told.endswith("It is made anew.")
+    assert told.endswith("It is rebuilt.")
     assert build_cache(folder, "f", never(), heard).num_rows == ROWS
     assert heard.lines == [told]
     np.testing.assert_array_equal(again.column("label"), np.arange(ROWS))

@@ -172,11 +172,11 @@ def test_a_lying_preset_changes_nothing_elsewhere(traced: Path, tiny_preset: Pat
     (preset / "config.json").write_text(json.dumps(config))
     returned, said, changed = trace(traced, "run", "experiment.yaml")
     assert returned == 4, said
-    assert "holds what BertBackbone does not know: layers" in said
+    assert "contains keys that BertBackbone does not know: layers" in said
     assert find_elsewhere(traced, changed, "tiny") == []
     (preset / "more").symlink_to("/etc/hostname")
     returned, said, changed = trace(traced, "run", "experiment.yaml", "--output", "runs/other")
     assert returned == 4, said
-    assert "leads out of the preset's folder" in said
+    assert "outside the preset's folder" in said
     assert find_elsewhere(traced, changed, "other") == []
     assert not (traced / "executed").exists()

@@ -45,11 +45,11 @@ def test_a_signal_ends_it_with_a_checkpoint_that_it_goes_on_from(
     checkpoint = find_checkpoint(stopped / "checkpoints" / "finetune")
     assert checkpoint is not None
     assert checkpoint.step == last
-    assert "the same command goes on from there" in child.output
+    assert "run the same command again to continue" in child.output
     assert (stopped / "model.keras").exists() == (number == signal.SIGINT)
     again = run(tmp_path / "stopped.log", *arguments)
     assert again.wait() == 0, again.output
-    assert f"Going on from step {last}" in again.output
+    assert f"Resuming from step {last}" in again.output
     assert_same(read_everything(straight), read_everything(stopped))
 
 

@@ -102,7 +102,7 @@ def test_every_library_on_a_full_disk_is_told_alike(disk: SmallDisk, write: Call
         write(temporary)
     assert str(caught.value).startswith(f"{path}: cannot be written: ")
     assert caught.value.errno == errno.ENOSPC
-    assert "Make room" in str(caught.value)
+    assert "Free space" in str(caught.value)
     assert path.read_text() == "older"
     assert os.listdir(disk.path) == ["weights.bin"]
 
@@ -207,7 +207,7 @@ def test_a_command_leaves_with_seven(capsys: pytest.CaptureFixture[str]) -> None
     assert caught.value.exit_code == StorageError.exit_code == 7
     assert capsys.readouterr().err == (
         "error: runs/x/metrics.json: cannot be written: No space left on device.\n"
-        "  Make room on that disk. What was finished is kept; the same command goes on from there.\n"
+        "  Free space on that disk. What was finished is kept; run the same command again to continue.\n"
     )
 
 

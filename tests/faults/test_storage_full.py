@@ -42,7 +42,7 @@ def assert_storage_error(done, reason: str, *names: str) -> None:
     assert reason in told[0]
     assert any(name in told[0] for name in names), told[0]
     assert "/." not in told[0], "a hidden temporary is named"
-    assert done.stderr.splitlines()[-1].endswith("the same command goes on from there.")
+    assert done.stderr.splitlines()[-1].endswith("run the same command again to continue.")
 
 
 def test_prepare_on_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
@@ -126,7 +126,7 @@ def test_training_on_a_disk_that_fills_up(tmp_path: Path, disk: SmallDisk, tiny_
         disk.fill(100 * KIB)
         assert child.wait() == 7, child.output
     assert "No space left on device" in child.output
-    assert "the same command goes on from there" in child.output
+    assert "run the same command again to continue" in child.output
     assert "Traceback" not in child.output
     assert list_hidden(run) == []
     for step in list_steps(checkpoints):
@@ -135,7 +135,7 @@ def test_training_on_a_disk_that_fills_up(tmp_path: Path, disk: SmallDisk, tiny_
     disk.make_room()
     with running(log, "finetune", config, "--output", run) as child:
         assert child.wait_until(lambda: max(list_steps(checkpoints), default=0) > newest), child.output
-        assert f"Going on from step {newest}" in child.output
+        assert f"Resuming from step {newest}" in child.output
 
 
 def test_training_on_a_read_only_disk(disk: SmallDisk, run: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_run_folder_stands_for_its_preset(tmp_path: Path) -> None:
 
 def test_a_known_name_means_the_hub_even_beside_a_folder_of_that_name(tmp_path: Path) -> None:
     folder = make_preset(tmp_path / "bert_base_en_uncased")
-    with pytest.raises(PresetError, match=r"model.preset: \./bert_base_en_uncased would use it"):
+    with pytest.raises(PresetError, match=r"to use it, set model.preset: \./bert_base_en_uncased"):
         resolve_preset("bert_base_en_uncased", tmp_path)
     assert resolve_preset("./bert_base_en_uncased", tmp_path) == folder.resolve()
 
@@ -117,8 +117,8 @@ def test_a_known_name_means_the_hub_even_beside_a_folder_of_that_name(tmp_path: 
         ("package:no-module", "not of the form package:module/folder"),
         ("package:module/../..", "not of the form package:module/folder"),
         ("./nowhere", "there is no folder"),
-        ("", "is no preset's name"),
-        (" bert_base_en", "is no preset's name"),
+        ("", "is not the name of a preset"),
+        (" bert_base_en", "is not the name of a preset"),
     ],
 )
 def test_each_wrong_name_is_told_its_right_form(tmp_path: Path, name: str, message: str) -> None:
@@ -144,7 +144,7 @@ def test_whatever_is_named_the_answer_is_for_the_user(empty: Path, prefix: str, 
 
 def test_a_file_is_no_preset(tmp_path: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"\x89HDF")
-    with pytest.raises(PresetError, match="is a file, where the preset's folder is wanted"):
+    with pytest.raises(PresetError, match="is a file, not a preset's folder"):
         resolve_preset("model.h5", tmp_path)
 
 
@@ -571,7 +571,7 @@ def test_fetch_replaces_another_preset_but_nothing_else(tmp_path: Path) -> None:
         != compute_preset_fingerprint(first)
     )
     (to / "thesis.txt").write_text("years of work")
-    with pytest.raises(PresetError, match=r"not a preset alone: it holds thesis\.txt"):
+    with pytest.raises(PresetError, match=r"contains more than a preset: thesis\.txt"):
         fetch_preset("first", to, Silent(), base=tmp_path)
     assert (to / "thesis.txt").exists()
     with pytest.raises(PresetError, match="own folder"):
@@ -629,5 +629,5 @@ def test_what_keras_hub_saves_is_resolved_and_fetched_and_loads(tmp_path: Path) 
 
 
 def test_a_net_for_pictures_is_told_from_a_name_that_nobody_knows() -> None:
-    with pytest.raises(PresetError, match=r"is a net for pictures.*\n.*image_classification"):
+    with pytest.raises(PresetError, match=r"is an image net.*\n.*image_classification"):
         resolve_preset("mobilenet")

@@ -115,7 +115,7 @@ def test_a_cached_file_is_used_and_a_changed_one_is_refused(tmp_path, monkeypatc
     assert fetch_imagenet_weights(IMAGE_ARCHITECTURES["mobilenet"], {}, 224) == mobilenet.path
     resnet = name_imagenet_file(IMAGE_ARCHITECTURES["resnet50"], {}, 224)
     resnet.path.write_bytes(b"others")
-    with pytest.raises(PresetError, match="not the file that was published"):
+    with pytest.raises(PresetError, match="not the published file"):
         fetch_imagenet_weights(IMAGE_ARCHITECTURES["resnet50"], {}, 224)
 
 
@@ -153,7 +153,7 @@ def test_a_config_takes_a_net_with_arguments() -> None:
     [
         ({"preset": "mobilenet", "arguments": {"alhpa": 0.25}}, "Did you mean alpha"),
         ({"preset": "resnet50", "arguments": {"alpha": 0.25}}, "It takes none"),
-        ({"preset": "./folder", "arguments": {"alpha": 0.25}}, "only a net that is named"),
+        ({"preset": "./folder", "arguments": {"alpha": 0.25}}, "only a net given by name"),
         ({"preset": "xception", "image_size_px": 64}, "xception takes 71 pixels or more"),
     ],
 )

@@ -103,7 +103,7 @@ def test_arguments_that_keras_refuses_name_the_ones_it_takes():
 
 
 def test_layer_decay_needs_the_depths_of_the_layers():
-    with pytest.raises(ConfigError, match="how deep"):
+    with pytest.raises(ConfigError, match="the depth of its layers"):
         build_optimizer(read(type="adamw", learning_rate=0.1, layer_decay=0.9), None, 10)
 
 

@@ -22,8 +22,8 @@ HEADINGS = (
     "Verdict",
     "Figures",
     "Training",
-    "What is taken for what",
-    "How sure it is",
+    "Confusion matrix",
+    "Confidence",
     "Label by label",
     "The worst mistakes",
     "Data checks",
@@ -159,7 +159,7 @@ def test_no_mistakes_say_so(build_content):
     perfect = SplitPredictions(probabilities=np.eye(2)[labels], labels=labels, texts=["x"] * 20)
     html = page.render_report(build_content(predictions={"test": perfect}, **SLIM))
     assert "There are none on test." in html
-    assert "It makes no mistake on these examples." in html
+    assert "It makes no mistakes on these examples." in html
 
 
 def test_long_texts_are_folded_and_very_long_ones_cut(build_content, predict):

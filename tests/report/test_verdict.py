@@ -54,7 +54,7 @@ def test_confidence_is_judged_both_ways(build_content, predict):
         0
     ]
     fair = verdict_of(build_content(predictions={"test": predict(2000, skill=2.0, scale=2.0)}))
-    assert find(fair, "taken at their word")[1] == "good"
+    assert find(fair, "well calibrated")[1] == "good"
 
 
 def test_label_smoothing_is_named_where_it_makes_a_model_unsure(build_content, predict):
@@ -62,7 +62,7 @@ def test_label_smoothing_is_named_where_it_makes_a_model_unsure(build_content, p
     text, _ = find(
         verdict_of(build_content(predictions={"test": unsure}, label_smoothing=0.1)), "under-confident"
     )
-    assert "taught to be 95.0\u202f% sure and no more (task.label_smoothing: 0.1)" in text
+    assert "the training target was to be 95.0\u202f% sure and no more (task.label_smoothing: 0.1)" in text
     for others in (
         build_content(predictions={"test": unsure}),
         build_content(predictions={"test": over_sure}, label_smoothing=0.1),
@@ -80,11 +80,11 @@ def test_the_most_frequent_confusion_is_named_with_its_share(build_content):
 
 def test_leaks_into_the_split_are_told_unless_dropped(build_content):
     content = build_content()
-    assert find(verdict_of(content), "3 test examples stand in train as well")[1] == "fair"
-    assert find(verdict_of(content, "validation"), "stand in train")[0] is None
+    assert find(verdict_of(content), "3 test examples are also in train")[1] == "fair"
+    assert find(verdict_of(content, "validation"), "also in train")[0] is None
     dropped = {"train → test": {"exact": 2, "near": 1, "dropped": 3}}
     content = build_content(manifest={**content.manifest, "leaks": dropped})
-    assert find(verdict_of(content), "stand in train")[0] is None
+    assert find(verdict_of(content), "also in train")[0] is None
 
 
 def test_one_label_alone_and_few_examples_are_owned_up_to(build_content):
@@ -93,7 +93,7 @@ def test_one_label_alone_and_few_examples_are_owned_up_to(build_content):
     )
     verdict = verdict_of(build_content(predictions={"test": found}))
     assert find(verdict, "All examples are labelled")[1] == "fair"
-    assert find(verdict, "These are few examples")[0]
+    assert find(verdict, "There are few examples")[0]
     assert find(verdict, "roc_auc, mcc (the examples hold one label only)")[0]
 
 

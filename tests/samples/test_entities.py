@@ -250,7 +250,7 @@ def test_the_command_writes_a_folder_and_says_when_it_stands(
     assert main(["samples", "entities", "--to", str(folder)]) == 0
     again = capsys.readouterr()
     assert again.out == f"{folder}\n"
-    assert "holds exactly these sentences" in again.err
+    assert "contains exactly these sentences" in again.err
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path):

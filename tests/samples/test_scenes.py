@@ -293,7 +293,7 @@ def test_the_command_writes_a_folder_and_says_when_it_stands(tmp_path: Path):
     assert len(list((tmp_path / "s").glob("*/*/*.jpg"))) == 80
     again = run_scenes(*options)
     assert (again.returncode, again.stdout) == (0, done.stdout)
-    assert "holds exactly these scenes" in again.stderr
+    assert "contains exactly these scenes" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_slower_of_two_exports_to_one_version_is_refused(tmp_path, tiny_modu
 
 
 def test_an_export_that_names_other_labels_is_refused(tmp_path, tiny_module, expected, replay_here):
-    with pytest.raises(ExportError, match="names other labels"):
+    with pytest.raises(ExportError, match="labels do not match its probabilities"):
         publish(tiny_module, tmp_path / "1", expected, label_names=LABELS[::-1])
     assert list(tmp_path.iterdir()) == []
 
@@ -154,7 +154,7 @@ def test_a_damaged_export_cannot_be_served(tmp_path, published):
     shutil.copytree(published, tmp_path / "1")
     variables = tmp_path / "1" / "variables" / "variables.data-00000-of-00001"
     variables.write_bytes(variables.read_bytes()[:1000])
-    with pytest.raises(ExportError, match="a clean process cannot serve the export"):
+    with pytest.raises(ExportError, match="a clean process cannot run the export"):
         replay(tmp_path / "1", [{"text": "a lovely film"}])
 
 

@@ -106,7 +106,7 @@ def test_inputs_that_are_mixed_up_are_refused_and_shown_by_name(tmp_path: Path, 
 
 
 def test_inputs_that_one_side_alone_refuses_are_shown_by_name(tmp_path: Path, replay_here: None) -> None:
-    with pytest.raises(ExportError, match="answers what `predict` refuses") as caught:
+    with pytest.raises(ExportError, match="accepts an input that `predict` refuses") as caught:
         publish(tmp_path / "1", make_examples(3), accepts=lambda inputs: inputs["weight"] != 0.0)
     assert caught.value.where == "first: '', second: b'', weight: 0.0"
     assert list(tmp_path.iterdir()) == []
@@ -125,5 +125,5 @@ def test_inputs_that_the_signature_does_not_take_are_told(
     tmp_path: Path, inputs: RawInputs, told: str
 ) -> None:
     tf.saved_model.save(Excess(), str(tmp_path / "1"), signatures=Excess().signatures)
-    with pytest.raises(ExportError, match=f"a clean process cannot serve the export: .*{told}"):
+    with pytest.raises(ExportError, match=f"a clean process cannot run the export: .*{told}"):
         replay(tmp_path / "1", [inputs])

@@ -35,7 +35,7 @@ def copied(tiny_run: RunFolder, tmp_path: Path) -> RunFolder:
 def test_where_another_process_has_begun_afresh_the_figures_are_not_kept(tmp_path: Path) -> None:
     trained: Any = SimpleNamespace(facts={"fingerprint": "f"})
     unused: Any = None
-    with pytest.raises(RunLockedError, match="is trained anew meanwhile"):
+    with pytest.raises(RunLockedError, match="is being trained again"):
         _keep(unused, RunFolder(tmp_path), trained, unused, {}, tmp_path, "")
     assert list(tmp_path.iterdir()) == []
 

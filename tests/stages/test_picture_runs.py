@@ -124,7 +124,7 @@ def test_the_command_takes_files_folders_and_globs(
     assert [name for name in ("error", "label") if name in answers[18]] == ["error"]
     assert "cut short" in answers[18]["error"]
     assert f"warning: {tmp_path / 'cut.png'}: cut short" in said
-    assert "1 of 20 pictures could not be used; all others have their answers" in said
+    assert "1 of 20 pictures could not be used; all others were answered" in said
     drawn = sorted(path.name for path in (tmp_path / "drawn").glob("[!.]*"))
     assert drawn == sorted(Path(answer["image"]).name for answer in answers if "label" in answer)
     with (
@@ -171,7 +171,7 @@ def test_a_source_is_never_written_over(
     before = (photos / "disc" / "disc 00.jpg").read_bytes()
     code, _, said = run_main(capsys, tiny_image_run.path, photos / "disc", "--draw", photos / "disc")
     assert code == 2
-    assert "would be written over" in said
+    assert "would be overwritten" in said
     assert (photos / "disc" / "disc 00.jpg").read_bytes() == before
 
 

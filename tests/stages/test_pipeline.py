@@ -189,6 +189,6 @@ def test_a_split_that_is_not_there_is_told(copied: RunFolder, load_experiment) -
     del facts["splits"]["test"]
     manifest.write_text(json.dumps(facts))
     write_hashes(copied.dataset)
-    with pytest.raises(DataError, match="none of the splits test") as caught:
+    with pytest.raises(DataError, match="there are no splits test") as caught:
         evaluate.evaluate(config, copied)
     assert "train, validation" in str(caught.value.fix)

@@ -141,7 +141,7 @@ def test_data_that_are_gone_are_a_clear_error_and_prepared_again(
     config = load_experiment(f"data.cache_folder={place.parent}")
     shutil.rmtree(place.parent)
     for command in (pipeline.evaluate, export):
-        with pytest.raises(DataError, match="not there any more") as error:
+        with pytest.raises(DataError, match="no longer exists") as error:
             command(config, moved)
         assert error.value.where == str(place / "dataset")
         assert f"kerasft prepare {moved.path}" in error.value.fix
@@ -150,7 +150,7 @@ def test_data_that_are_gone_are_a_clear_error_and_prepared_again(
     assert "kerasft prepare" in advise(moved.path, str(place / "dataset"))
     progress = Notes()
     pipeline.prepare(config, moved, progress)
-    assert "not there any more. The data are prepared anew." in progress.warnings[0]
+    assert "no longer exists. The data is prepared again." in progress.warnings[0]
     assert moved.dataset.is_dir()
     assert not check(moved.path).damaged
 
@@ -163,7 +163,7 @@ def test_a_flipped_bit_in_the_dataset_is_told(moved: RunFolder, load_experiment,
     assert advise(moved.path, str(damaged)).startswith(f"kerasft prepare {moved.path}")
     progress, other = Notes(), RunFolder(moved.path.with_name("other"))
     pipeline.prepare(config, other, progress)
-    (warning,) = [line for line in progress.warnings if "prepared anew" in line]
+    (warning,) = [line for line in progress.warnings if "prepared again" in line]
     assert str(damaged) in warning
     assert not check(moved.path).damaged
 
@@ -176,16 +176,16 @@ def test_a_flipped_bit_in_the_encoded_examples_is_told(
     (damaged,) = (place / "cache").glob("test-*/token_ids.values")
     flip(damaged)
     assert list(check(moved.path).damaged) == [str(damaged)]
-    assert "made anew when it is needed" in advise(moved.path, str(damaged))
+    assert "rebuilt when it is needed" in advise(moved.path, str(damaged))
     progress = Notes()
     pipeline.evaluate(config, moved, progress)
-    assert any(str(damaged.parent) in line and "made anew" in line for line in progress.warnings)
+    assert any(str(damaged.parent) in line and "rebuilt" in line for line in progress.warnings)
     assert not check(moved.path).damaged
 
 
 def test_a_folder_that_no_run_shares_is_not_used(moved: RunFolder, load_experiment, place: Path) -> None:
     (place / ".shared").unlink()
-    with pytest.raises(DataError, match="not there any more"):
+    with pytest.raises(DataError, match="no longer exists"):
         pipeline.evaluate(load_experiment(), moved)
 
 

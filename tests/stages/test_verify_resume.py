@@ -60,7 +60,7 @@ def test_phases_are_compared_in_the_order_in_which_they_were_gone_through(tmp_pa
 @pytest.mark.parametrize(
     ("names", "repeatable", "word"),
     [
-        (("model/a",), False, "nobody killed"),
+        (("model/a",), False, "without kills"),
         (("model/a", "model/x/seed_generator/seed"), True, "random generators differ"),
         (("metrics/auc/bins",), True, "Only metrics"),
         (("model/a", "optimizer/iteration"), True, "the seeds do not"),

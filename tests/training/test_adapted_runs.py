@@ -194,7 +194,7 @@ def test_an_adapter_learns_on_or_becomes_part_of_the_weights(train_tiny) -> None
     whole, tables = train_tiny(start, "train.epochs=1", folder="whole")
     assert not whole.adapter.exists()
     assert "adapters" not in [row[0] for row in tables.shown["What learns"]]
-    with pytest.raises(ConfigError, match="trained with rank 4, and is to learn on with 8"):
+    with pytest.raises(ConfigError, match="trained with rank 4, and would be trained further with 8"):
         train_tiny("model.adaptation=lora", start, folder="other")
 
 
@@ -214,11 +214,11 @@ def test_a_settled_config_is_settled_the_same_once_more(load_experiment, tmp_pat
             ["model.adaptation=loraa"],
             "expected one of full, head, gradual, layerwise, lora, bitfit; got 'loraa'; did",
         ),
-        (["model.adaptation={type: lora, targets: [query, query]}"], "each target is named once"),
+        (["model.adaptation={type: lora, targets: [query, query]}"], "each target can be named only once"),
         (["model.adaptation={type: lora, rank: 0}"], "expected a whole number ≥ 1, got 0"),
         (["model.adaptation={type: head, rank: 4}"], "unknown key for type: head"),
-        (["model.adaptation=lora", "model.random_weights=true"], "with random_weights: true nothing was"),
-        (["model.adaptation={type: gradual, every_epochs: 4}"], "the head alone would learn"),
+        (["model.adaptation=lora", "model.random_weights=true"], "random_weights is true"),
+        (["model.adaptation={type: gradual, every_epochs: 4}"], "only the head would be trained"),
         (
             ["model.adaptation=layerwise", "train.optimizer.layer_decay=0.5"],
             "sets train.optimizer.layer_decay, which is given as well (0.5)",
@@ -242,7 +242,7 @@ def test_contradictions_are_refused(overrides: list[str], said: str, load_experi
     ("overrides", "said"),
     [
         (["model.adaptation=lora"], "`lora` is for text encoders"),
-        (["model.adaptation={type: bitfit}"], "a picture net's convolutions have no biases"),
+        (["model.adaptation={type: bitfit}"], "the convolutions of image nets have no biases"),
         (["model.adaptation=head"], "train.epochs (2) counts passes in which the net learns too"),
         (["model.adaptation=head", "train.head=null"], "train.head: null leaves"),
         (

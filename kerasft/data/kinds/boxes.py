@@ -43,7 +43,7 @@ def parse_boxes(value: Any) -> list[Box]:
     if isinstance(value, Mapping):
         value = zip_lists(value)
     if value is None:
-        raise InvalidValue("missing boxes", "found null; [] is no box")
+        raise InvalidValue("missing boxes", "found null; write [] for no boxes")
     if not isinstance(value, list | tuple):
         raise InvalidValue("boxes are not a list", f"found {describe_value(value)}")
     return [_parse_box(item, number) for number, item in enumerate(value, 1)]

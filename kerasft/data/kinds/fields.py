@@ -126,7 +126,7 @@ def parse_labels(value: Any) -> tuple[str, ...]:
     """The labels' names, each once, sorted: of a list, or of a string with `|` between them; there may be none.
 
     Raises:
-        InvalidValue: there is no such thing, or one of them is no label.
+        InvalidValue: there is no such thing, or one of them is not a label.
     """
     if isinstance(value, str):
         value = [part for part in value.split("|") if part.strip(INVISIBLE)]
@@ -164,7 +164,7 @@ def read_label_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The labels that a config names, as `parse_label` reads the data's; None stays.
 
     Raises:
-        ValueError: two are the same, or one is no label.
+        ValueError: two are the same, or one is not a label.
     """
     if names is None:
         return None
@@ -173,7 +173,7 @@ def read_label_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         try:
             label = parse_label(name)
         except InvalidValue as error:
-            raise ValueError(f"{name!r} is no label: {error.reason}") from error
+            raise ValueError(f"{name!r} is not a label: {error.reason}") from error
         if label in read:
             raise ValueError(f"{read[label]!r} and {name!r} are the same label")
         read[label] = name

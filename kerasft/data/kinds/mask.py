@@ -31,12 +31,12 @@ def read_mask(data: bytes) -> np.ndarray:
         InvalidPicture: it is damaged, is no PNG, or holds colours.
     """
     if data and recognize(data) not in (None, "PNG"):
-        raise InvalidPicture("mask is no PNG", f"a {recognize(data)}, which may change numbers")
+        raise InvalidPicture("mask is not a PNG", f"a {recognize(data)}, which may change numbers")
     check_picture(data, "")
     png = parse_png(data)
     with Image.open(io.BytesIO(png.lean), formats=["PNG"]) as image:
         if image.mode not in ("1", "L", "P"):
-            detail = f"pixels are {image.mode}; numbers of classes are 8-bit greys, or places in a palette"
+            detail = f"pixels are {image.mode}; numbers of classes are 8-bit greys, or palette indices"
             raise InvalidPicture("mask holds no numbers", detail)
         numbers = np.asarray(image).astype(np.uint8)
         # Pillow spreads greys of fewer than 8 bits over 0 to 255

@@ -189,7 +189,7 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
             raise InvalidValue("entity outside of the text", place)
         if surface is not None and surface != text[start:end]:
             raise InvalidValue(
-                "entity is not what stands there",
+                "entity differs from the text",
                 f"entity {number}: {surface[:30]!r}, {text[start:end][:30]!r}",
             )
         inner = text[start:end].strip(INVISIBLE)
@@ -201,7 +201,7 @@ def parse_spans(parts: Mapping[str, Any]) -> Tagged:
         entities.append((trimmed, trimmed + len(inner), parse_label(kind)))
     kept = _drop_overlapping(entities)
     dropped = sorted(set(entities) - set(kept))
-    notes += [f"{text[start:end][:30]!r} ({kind}) lies over another" for start, end, kind in dropped]
+    notes += [f"{text[start:end][:30]!r} ({kind}) overlaps another" for start, end, kind in dropped]
     note = "entities that overlap" if dropped else "white space around an entity" if notes else ""
     return Tagged(text, [], kept, note, "; ".join(notes[:5]))
 
@@ -227,14 +227,14 @@ def _read_entity(item: Any, number: int) -> tuple[int, int, Any, str | None]:
         values = list(item)
     else:
         detail = f"entity {number}: expected [start, end, type] or an object, found {describe_value(item)}"
-        raise InvalidValue("entity is no span", detail)
+        raise InvalidValue("entity is not a span", detail)
     start, end, kind = values
     if (
         not (isinstance(start, int) and isinstance(end, int))
         or isinstance(start, bool)
         or isinstance(end, bool)
     ):
-        raise InvalidValue("entity is no span", f"entity {number}: start and end must be whole numbers")
+        raise InvalidValue("entity is not a span", f"entity {number}: start and end must be whole numbers")
     return start, end, kind, surface if isinstance(surface, str) else None
 
 

@@ -21,7 +21,7 @@ class Labels:
         names: the only ones allowed; None to learn them.
 
     Raises:
-        ConfigError: one of them is no label, or stands there twice.
+        ConfigError: one of them is no label, or is there twice.
     """
 
     def __init__(self, names: Sequence[str] | None):
@@ -32,13 +32,13 @@ class Labels:
             except InvalidValue as error:
                 problem = f"{error.reason}{f': {error.detail}' if error.detail else ''}"
                 raise ConfigError(
-                    f"{shorten(name)!r} is no label: {problem}.",
+                    f"{shorten(name)!r} is not a label: {problem}.",
                     where="task.labels",
-                    fix="Write it otherwise.",
+                    fix="Rename it.",
                 ) from None
             if parsed in self.numbers:
                 raise ConfigError(
-                    f"{parsed!r} stands there twice.", where="task.labels", fix="Name each label once."
+                    f"{parsed!r} is there twice.", where="task.labels", fix="Name each label once."
                 )
             self.numbers[parsed] = len(self.numbers)
         self.closed = names is not None

@@ -74,8 +74,8 @@ def handle_leaks(
             found[key]["dropped"] = len(leaks.sources)
         dropped = len(np.unique(np.concatenate([leaks.sources for leaks in from_train.values()])))
         progress.note(
-            f"{dropped:,} {'rows' if dropped > 1 else 'row'} of train {'were' if dropped > 1 else 'was'} dropped: what "
-            f"{'they hold stands' if dropped > 1 else 'it holds stands'} in another split as well."
+            f"{dropped:,} {'rows' if dropped > 1 else 'row'} of train {'were' if dropped > 1 else 'was'} dropped: "
+            f"{'their contents are' if dropped > 1 else 'its contents are'} also in another split."
         )
     for key, entry in found.items():
         if entry["exact"] + entry["near"] and not entry["dropped"]:
@@ -94,9 +94,15 @@ def _describe_contradiction(
 ) -> str:
     earlier, later = key.split(" → ")
     count, total = entry["contradicting"], entry["exact"] + entry["near"]
-    nearly = "" if not entry["near"] else "nearly " if not entry["exact"] else "exactly or nearly "
-    which = f"{noun}s that {nearly}stand" if total > 1 else f"{noun} that {nearly}stands"
-    message = f"{earlier} and {later} contradict each other: of {total:,} {which} in both"
+    nearly = (
+        ""
+        if not entry["near"]
+        else "nearly the same "
+        if not entry["exact"]
+        else "exactly or nearly the same "
+    )
+    which = f"{noun}s that are {nearly}in both" if total > 1 else f"{noun} that is {nearly}in both"
+    message = f"{earlier} and {later} have contradicting labels: of {total:,} {which}"
     (there, here), often = Counter(pairs).most_common(1)[0] if pairs else ((0, 0), 0)
     shown = (
         f"; {often:,} {'are' if often > 1 else 'is'} {name_label(there)!r} in {earlier} and {name_label(here)!r} "
@@ -133,7 +139,8 @@ def warn_of_swapped_labels(
         for pair in find_swapped(read(train), read(other), len(names)):
             first, second = names[pair.first], names[pair.second]
             progress.warn(
-                f"train and {split} contradict each other: {first!r} and {second!r} seem to be swapped in one of them. "
+                f"train and {split} have contradicting labels: {first!r} and {second!r} seem to be swapped "
+                f"in one of them. "
                 f"At least {pair.share:.0%} of what is either in {split} has the words of the other in train. "
                 "Check how each file writes its labels."
             )
@@ -152,7 +159,7 @@ def describe_duplicates(duplicates: Duplicates, split: int, describe: Describe) 
     }
 
 
-_FIX = "Take them out of one of the files, or set data.leaks to drop (from train) or warn."
+_FIX = "Remove them from one of the files, or set data.leaks to drop (removes them from train) or warn."
 
 
 def _describe_leak(row: int, earlier: int, duplicates: Duplicates, describe: Describe) -> dict[str, Any]:
@@ -180,22 +187,23 @@ def _explain(found: dict[str, dict[str, Any]], noun: str) -> str:
 
 def _explain_one(key: str, entry: dict[str, Any], noun: str, shown: int) -> tuple[str, list[str]]:
     earlier, later = key.split(" → ")
-    exact, near = _count(entry["exact"], noun), f"{entry['near']:,} nearly do{'es' * (entry['near'] == 1)}"
-    message = f"Of {later}, {exact} in {earlier} as well, and {near}:"
-    if not entry["near"]:
-        message = f"Of {later}, {exact} in {earlier} as well:"
-    elif not entry["exact"]:
-        message = f"Of {later}, {_count(entry['near'], noun, 'nearly ')} in {earlier} as well:"
+    exact, near = entry["exact"], entry["near"]
+    message = f"{_count(exact, noun)} of {later} {'is' if exact == 1 else 'are'} also in {earlier}"
+    alike = "is a near duplicate" if near == 1 else "are near duplicates"
+    if near and exact:
+        message += f", and {near:,} {alike}"
+    elif near:
+        message = f"{_count(near, noun)} of {later} {alike} of {noun}s in {earlier}"
     lines = []
     for example in entry["examples"][:shown]:
         how = "the same as" if example["similarity"] == 1.0 else f"{example['similarity']:.2f} alike"
         quoted = f": {example['text'][:_QUOTED_CHARACTERS]!r}" if example["text"] else ""
         lines.append(f"{example['row']} {how} {example['stands_in']}{quoted}")
-    return message, lines
+    return f"{message}:", lines
 
 
-def _count(number: int, noun: str, how: str = "") -> str:
-    return f"{number:,} {noun} {how}stands" if number == 1 else f"{number:,} {noun}s {how}stand"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def report(

@@ -1,4 +1,4 @@
-"""Splits whose labels contradict each other: the same texts with other labels, or classes that seem to be swapped."""
+"""Splits with contradicting labels: the same texts under other labels, or classes that seem to be swapped."""
 
 from __future__ import annotations
 

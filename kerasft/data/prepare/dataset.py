@@ -106,12 +106,12 @@ def _check_fields(fields: Sequence[Field]) -> None:
             near = difflib.get_close_matches(field.kind, KINDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KINDS)}"
             raise ValueError(
-                f"the field {field.name!r} is of the kind {field.kind!r}, which there is not; {hint}"
+                f"the field {field.name!r} is of the kind {field.kind!r}, which does not exist; {hint}"
             )
         if field.name in (NAME, ORIGINS):
-            raise ValueError(f"{field.name!r} is no name for a field: it is where a row comes from")
+            raise ValueError(f"{field.name!r} cannot name a field: it is reserved for the origin of a row")
         if field.of and field.of not in names[: names.index(field.name)]:
-            raise ValueError(f"{field.name!r} is read from {field.of!r}, which is no field before it")
+            raise ValueError(f"{field.name!r} is read from {field.of!r}, which is not a field before it")
 
 
 def _check_columns(config: DataConfig, fields: Sequence[Field]) -> None:

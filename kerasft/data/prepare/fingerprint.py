@@ -76,7 +76,7 @@ def _identify(source: SourceFile) -> list[Any]:
         raise DataError(
             f"The file cannot be read: {error.strerror or error}.",
             where=source.name,
-            fix="Look at its permissions and its disk.",
+            fix="Check its permissions and its disk.",
         ) from error
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, digest.hexdigest()]
 

@@ -42,7 +42,7 @@ def check_labels(counts: dict[str, dict[str, int]], progress: Progress, classifi
             progress.warn(
                 f"train is unbalanced: {train[most]:,} row{'s' * (train[most] > 1)} of {most!r}, "
                 f"{train[least]:,} of {least!r}; "
-                "look at macro F1 besides accuracy."
+                "look at macro F1 as well as accuracy."
             )
     if train and classified:
         _warn_of_few(counts, progress)
@@ -57,9 +57,9 @@ def _warn_of_few(counts: dict[str, dict[str, int]], progress: Progress) -> None:
     few = {name: count for name, count in counts["train"].items() if 0 < count < FEW_ROWS}
     if few:
         shown = ", ".join(f"{count:,} of {name!r}" for name, count in list(few.items())[:3])
-        more = f" and as few of {len(few) - 3:,} more labels" if len(few) > 3 else ""
+        more = f" and equally few of {len(few) - 3:,} more labels" if len(few) > 3 else ""
         progress.warn(
-            f"train has {shown}{more}: too few rows to learn a class from; some 50 of each are a beginning."
+            f"train has {shown}{more}: too few rows to learn a class; aim for about 50 rows a class."
         )
     rows = {split: sum(labels.values()) for split, labels in counts.items() if split != "train"}
     small = {split: count for split, count in rows.items() if 0 < count < SMALL_SPLIT}
@@ -69,7 +69,7 @@ def _warn_of_few(counts: dict[str, dict[str, int]], progress: Progress) -> None:
             f"{split} has {count:,} row{'s' * (count > 1)}" for split, count in small.items()
         )
         progress.warn(
-            f"{sizes}: figures on so few mean little; one answer more changes accuracy by "
+            f"{sizes}: figures on so few rows say little; one more correct answer changes accuracy by "
             f"{1 / small[smallest]:.0%}. Add rows, or name a larger file under data.{smallest}."
         )
 
@@ -92,7 +92,7 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
         if name.casefold() in _MISSING and len(counts) > 1:
             progress.warn(
                 f"The label {name!r} ({count:,} row{'s' * (count > 1)} of train) looks like a missing value, "
-                "and is learned as a class. "
+                "but is learned as a class. "
                 "If it is one, take these rows out; or list the real classes alone in task.labels, and set "
                 f"data.max_rejected: {math.ceil(20 * count / sum(counts.values())) / 20:g}, so that they are rejected."
             )
@@ -110,7 +110,7 @@ def warn_of_odd_labels(counts: dict[str, int], progress: Progress, noun: str, se
     if _are_measurements(list(counts)):
         progress.warn(
             f"{len(counts):,} different numbers as labels look like measurements (a regression): each is learned "
-            "as a class of its own, and none is near another. If they are, put them into a few classes first "
+            "as a separate class. If they are measurements, group them into a few classes first "
             "(low, middle, high); if each number is a class, ignore this."
         )
 
@@ -178,13 +178,13 @@ def check_roles(
         )
     if 10 * len(names) >= 9 * rows and rows >= 2 * FEW_ROWS:
         raise DataError(
-            f"Nearly every row of train has a label of its own: {len(names):,} different ones in {rows:,} rows, as "
+            f"Nearly every row of train has a different label: {len(names):,} different ones in {rows:,} rows, as "
             f"{shown!r}.",
             where="data.train",
             fix="Set columns: {label: …} to the column that holds the classes."
             + (
-                " If these numbers are measurements (a regression), which no task here learns, put them into a few "
-                "classes first (low, middle, high)."
+                " If these numbers are measurements (a regression), which no task of kerasft learns, group them "
+                "into a few classes first (low, middle, high)."
                 if _are_measurements(names)
                 else ""
             ),

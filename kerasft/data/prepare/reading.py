@@ -252,7 +252,7 @@ _CAUSES = {
     "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
     "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
     "or task.labels are written.",
-    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to what parts the columns.",
+    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to the character between columns.",
     "broken JSON": _ONE_A_LINE,
     "not an object": _ONE_A_LINE,
     "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
@@ -269,7 +269,7 @@ def _suggest(split: SplitCounts, name: str) -> str:
     (reason, count), *_ = split.rejected.most_common(1)
     nearly_all = split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
     cause = _CAUSES.get(reason) if nearly_all else None
-    return (cause or "Mend them, or raise data.max_rejected.").replace("SPLIT", name)
+    return (cause or "Correct them, or raise data.max_rejected.").replace("SPLIT", name)
 
 
 class RejectsError(DataError):
@@ -289,14 +289,14 @@ def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) 
         shown = "".join(f"\n    {line}" for line in split.shown)
         if not total:
             raise DataError(
-                "There is no row in it.",
+                "It contains no rows.",
                 where=f"data.{name}",
-                fix="Check its path, and header: true or false.",
+                fix="Check its path, and whether header should be true or false.",
             )
         if split.share_rejected > limit or not split.accepted:
             raise RejectsError(
                 f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
-                f"cannot be used, more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
+                f"cannot be used, which is more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
                 fix=f"All are listed in {rejected}. {_suggest(split, name)}",
             )
 

@@ -80,7 +80,7 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
     if not taken:
         return config
     taken_for = ", ".join(f"{name} is {source.path}" for name, source in taken.items())
-    progress.note(f"The folder holds splits, and no classes: {taken_for}.")
+    progress.note(f"The folder contains splits instead of classes: {taken_for}.")
     return config.model_copy(update=taken)
 
 

@@ -276,7 +276,7 @@ class Preparation:
             return
         sentences_read = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
         raise DataError(
-            f"train is {sentences_read} of {words:,} words, too few to cut other splits from: the empty lines between "
+            f"train is {sentences_read} of {words:,} words, too few to split: the empty lines between "
             "its sentences seem to be missing.",
             where=next(file.name for split, file in self.files if split == "train"),
             fix="Put an empty line after each sentence.",

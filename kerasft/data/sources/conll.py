@@ -86,7 +86,7 @@ def _is_mark(text: str) -> bool:
 
 def _build_endless_error(where: str, words: str) -> DataError:
     return DataError(
-        f"A sentence has {words} words: no empty line parts it from the next.",
+        f"A sentence has {words} words: no empty line separates it from the next.",
         where=where,
         fix="Put an empty line after each sentence. (If this is no CoNLL file, a word a line, set another format.)",
     )
@@ -94,7 +94,7 @@ def _build_endless_error(where: str, words: str) -> DataError:
 
 def _tell_odd_space(text: str) -> str:
     odd = next((character for character in text.strip(_BLANKS + "\r\n") if character in _ODD_SPACES), None)
-    return f"; U+{ord(odd):04X} parts no columns, blanks and tabs do" if odd else ""
+    return f"; U+{ord(odd):04X} does not separate columns; blanks and tabs do" if odd else ""
 
 
 class _SentenceReader:

@@ -62,7 +62,7 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
                 where=f"{file.name}:{rows[0].number}",
                 fix="Set encoding to the file's."
                 if rows[0].problem[0].startswith("invalid ")
-                else "Mend it, or set quoting: none if quotes are ordinary characters.",
+                else "Correct it, or set quoting: none if quotes are ordinary characters.",
             )
         header = [unicodedata.normalize("NFC", name.strip()) for name in rows.pop(0).cells]
         check_header(file, source, fields, header, rows)
@@ -159,7 +159,7 @@ def _split_quoted(
             line = feed.retry_after_first()
             if feed.is_lost():
                 raise DataError(
-                    "Quotes do not pair up: time and again a row does not end.",
+                    "Quotes do not match: several rows never end.",
                     where=f"{name}:{line.number}",
                     fix="Set quoting: none if quotes are ordinary characters, or double those inside a field.",
                 ) from error
@@ -170,7 +170,7 @@ def _split_quoted(
 
 def _explain(error: csv.Error) -> str:
     if "unexpected end" in str(error):
-        return "a quote is opened and not closed"
+        return "a quote is never closed"
     if "field larger" in str(error):
         return f"a quote is not closed within {csv.field_size_limit():,} characters"
     return str(error)

@@ -70,8 +70,8 @@ def check_header(
             numbers = [place if field.kind == "label" else others_place for field in fields]
             told = ", ".join(f"{field.name}: {number}" for field, number in zip(fields, numbers, strict=True))
             raise DataError(
-                f"The first row is taken for a header, and looks like an example: its {shorten(header[place])!r} "
-                f"stands in the same column of {found:,} of the next {len(others):,} rows.",
+                f"The first row is read as the header, but looks like an example: its {shorten(header[place])!r} "
+                f"is in the same column of {found:,} of the next {len(others):,} rows.",
                 where=f"{file.name}:1",
                 fix="Set header: false."
                 if numbered
@@ -127,7 +127,7 @@ def find_column(file: SourceFile, source: CsvSource, name: str, header: list[str
         where=where,
         fix=f"{hint}Set columns: {{{name}: {near[0] if near else '…'}}}, "
         "or header: false if the first row is an example."
-        + (" The delimiter may be another one." if len(header) == 1 else ""),
+        + (" Perhaps the delimiter is a different one." if len(header) == 1 else ""),
     )
 
 

@@ -36,9 +36,9 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
     ]
     if any(load_kind_class(field.kind).column_of == "text" for field in fields):
         raise DataError(
-            f"{file.name} holds pictures, and the task learns from texts.",
+            f"{file.name} contains pictures, but the task learns from texts.",
             where=str(file.path),
-            fix="Set task.type to image_classification, or name files of texts.",
+            fix="Set task.type to image_classification, or name text files.",
         )
     strange = [field.name for field in fields if field.kind not in ("image", "label", "labels")]
     if strange:
@@ -53,7 +53,7 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
             relative = path.relative_to(file.path)
             batch.size_bytes += path.stat().st_size if path.is_file() else 0
             if len(relative.parts) < 2:
-                detail = "it lies beside the classes' folders"
+                detail = "it is not inside a class folder"
                 batch.rejects.append(Reject(number, "no class", detail, shorten(str(relative))))
                 continue
             values = {"image": path, "label": relative.parts[0], "labels": [relative.parts[0]]}
@@ -78,12 +78,12 @@ def _check_levels(file: SourceFile) -> None:
             shown = ", ".join(beside[:5]) + ", …" * (len(beside) > 5)
             stands = "stand" if len(beside) > 1 else "stands"
             raise DataError(
-                f"{file.name} holds pictures and no folders; beside it {stands} {shown}.",
+                f"{file.name} contains pictures but no folders; beside it {stands} {shown}.",
                 where=where,
                 fix=f"If these are the classes, set path: {above}",
             )
         raise DataError(
-            f"{file.name} holds no folders.",
+            f"{file.name} contains no folders.",
             where=where,
             fix="Put the pictures of each class into a folder with its name: "
             f"{file.path.name}/cat/1.jpg, {file.path.name}/dog/2.jpg, …",

@@ -70,14 +70,14 @@ def _format_row(number: int, row: Mapping[str, Any], fields: Sequence[Field], wh
         kind, value = load_kind_class(field.kind), values.get(field.name)
         if kind.is_file:
             if not isinstance(value, str | Path):
-                raise ConfigError(f"{field.name} {number} is no file's path but {value!r:.60}", where=where)
+                raise ConfigError(f"{field.name} {number} is not a file path but {value!r:.60}", where=where)
             values[field.name] = os.path.abspath(value)
         elif kind.column_of == "text" and not isinstance(value, str) and value is not None:
-            raise ConfigError(f"{field.name} {number} is no string but {value!r:.60}", where=where)
+            raise ConfigError(f"{field.name} {number} is not a string but {value!r:.60}", where=where)
     try:
         return format_json(values, keeps_surrogates=True)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"example {number} is nothing that JSON can hold: {error}", where=where) from error
+        raise ConfigError(f"example {number} cannot be written as JSON: {error}", where=where) from error
 
 
 def list_values(values: Any, name: str, where: str) -> list[Any]:
@@ -95,7 +95,7 @@ def list_values(values: Any, name: str, where: str) -> list[Any]:
             pass
     got = f"{values!r:.60}" if single else f"{type(values).__name__}"
     raise ConfigError(
-        f"`{name}` is to be a list, an array or a Series of one dimension; got {got}",
+        f"`{name}` must be a one-dimensional list, array or Series; got {got}",
         where=where,
         fix=f"{name}=[…]" if single else None,
     )

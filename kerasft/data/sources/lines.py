@@ -67,7 +67,7 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
         for lines, size in _read_blocks(stream):
             if number == 1 and len(lines) == 1 and b"\r" in lines[0].rstrip(b"\r\n"):
                 raise DataError(
-                    "Lines end in a carriage return alone.",
+                    "Lines end in a carriage return without a line feed.",
                     where=file.name,
                     fix=f"Convert them to line feeds: tr '\\r' '\\n' < {shlex.quote(file.name)} > converted.txt",
                 )
@@ -191,7 +191,7 @@ def _decode_line(line: bytes, number: int, codec: str, encoding: str) -> Line:
         guess = guess_encoding([line]) if codec == "utf-8" and len(line) <= _SHOWN_BYTES else None
         cut = codec == "utf-8" and is_cut_utf8(line)
         if cut:
-            damage += "; a character is cut short there"
+            damage += "; a character is incomplete there"
         if guess is not None:
             letter = line[error.start : error.start + 2].decode(guess, "replace")[:1]
             damage += f"{', or it is' if cut else ';'} {letter!r} in {guess}"

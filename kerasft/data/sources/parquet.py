@@ -90,9 +90,9 @@ def _check_group(group: Any, columns: Sequence[_Column], number: int) -> int:
         if chunk.total_uncompressed_size > max(_FREE_BYTES, _MAX_RATIO * chunk.total_compressed_size):
             raise DataError(
                 f"The column {column.path!r} of row group {number} has {chunk.total_compressed_size:,} bytes and "
-                f"would become {chunk.total_uncompressed_size:,}: such a file is made to use up memory.",
+                f"would become {chunk.total_uncompressed_size:,}: such files are made to exhaust memory.",
                 where=column.file.name,
-                fix="Leave the file out, or write it anew from its source.",
+                fix="Remove the file, or create it again from its source.",
             )
     return total
 
@@ -269,9 +269,11 @@ def _build_missing_error(file: SourceFile, field: Field, path: str, schema: pa.S
 
 def _build_damage_error(file: SourceFile, error: Exception, row: int | None = None) -> DataError:
     if row is None:
-        what = f"This is no Parquet file, or a damaged one: {str(error)[:300]}"
+        what = f"This is not a Parquet file, or it is damaged: {str(error)[:300]}"
     else:
-        what = f"The file is damaged: what follows cannot be read: {str(error)[:300]}"
+        what = f"The file is damaged: the rest cannot be read: {str(error)[:300]}"
     return DataError(
-        what, where=file.name if row is None else f"{file.name}:{row}", fix="Write or fetch the file again."
+        what,
+        where=file.name if row is None else f"{file.name}:{row}",
+        fix="Create or download the file again.",
     )

@@ -54,7 +54,7 @@ def check_link(path: Path) -> None:
         raise DataError(
             f"{path.name} is a link to {os.readlink(path)}, which is not there.",
             where=str(path),
-            fix="Fetch or mount what it leads to, or remove the link.",
+            fix="Make its target available, or remove the link.",
         )
 
 
@@ -64,7 +64,7 @@ def list_members(file: SourceFile) -> list[Path]:
     Hidden files and folders are left out, and what file browsers leave, such as Thumbs.db.
 
     Raises:
-        DataError: a link leads to a folder in which it lies itself, or there are too many.
+        DataError: a link leads to a folder that contains it, or there are too many.
     """
     found = []
     links = 0
@@ -78,9 +78,7 @@ def list_members(file: SourceFile) -> list[Path]:
             is_loop = path.resolve() in [parent.resolve() for parent in path.parents]
             if is_loop or links > MAX_LINKS:
                 what = (
-                    "leads to a folder in which it lies itself"
-                    if is_loop
-                    else f"comes after {MAX_LINKS:,} others"
+                    "leads to a folder that contains it" if is_loop else f"comes after {MAX_LINKS:,} others"
                 )
                 raise DataError(f"The link {what}.", where=str(path), fix="Remove the link.")
         found += [Path(folder, name) for name in names if not is_left_out(name)]
@@ -164,7 +162,7 @@ def _match(root: Path, relative: str, pattern: str) -> list[Path]:
         raise DataError(
             _tell(pattern, path, "is neither a file nor a folder, but a pipe or a device"),
             where=str(path),
-            fix=f"Data are read more than once: write them to a file first, for example cat {path} > data.jsonl",
+            fix=f"The data is read more than once: write it to a file first, for example cat {path} > data.jsonl",
         )
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
     for match in matches:

@@ -45,7 +45,7 @@ def resolve(source: TfdsSource, base: Path) -> list[SourceFile]:
     if source.download:
         return []
     raise DataError(
-        f"TFDS has no {source.name} on this machine, and may not download it.",
+        f"TFDS has no {source.name} on this machine, and download is false.",
         where=str(builder.data_path),
         fix="Set download: true, or data_dir to where it was prepared.",
     )
@@ -77,7 +77,7 @@ def _download(source: TfdsSource, builder: Any, progress: Progress) -> None:
         raise storage_error(error, builder.data_path) or DataError(
             f"TFDS cannot download and prepare {source.name}: {_tell(error)}",
             where=str(builder.data_path),
-            fix="Try again; or prepare it where it can be had, with `tfds build`, and set data_dir to its place.",
+            fix="Try again; or prepare it on another machine with `tfds build`, and set data_dir to its folder.",
         ) from error
 
 
@@ -104,7 +104,7 @@ def read_rows(file: SourceFile, source: TfdsSource, fields: Sequence[Field]) -> 
             chunk = list(itertools.islice(examples, _BATCH_EXAMPLES))
         except Exception as error:
             raise storage_error(error) or DataError(
-                f"The dataset is damaged: what follows cannot be read: {_tell(error)}",
+                f"The dataset is damaged: the rest cannot be read: {_tell(error)}",
                 where=f"{file.name}:{done + 1}",
                 fix="Remove its folder, and have TFDS prepare it again.",
             ) from error
@@ -150,7 +150,7 @@ def _open_builder(source: TfdsSource, base: Path) -> Any:
         name, settings = tfds.core.naming.parse_builder_name_kwargs(source.name)
     except (ValueError, AssertionError) as error:
         raise DataError(
-            f"{source.name!r} is no name of a TFDS dataset.",
+            f"{source.name!r} is not a valid name of a TFDS dataset.",
             fix="Write name: tf_flowers, glue/sst2 or tf_flowers:3.*.*",
         ) from error
     if name.namespace:
@@ -193,7 +193,7 @@ def _check_description(path: Path) -> None:
         raise DataError(
             f"The dataset's description cannot be used: {_tell(error)}",
             where=str(path),
-            fix="Have TFDS prepare it again.",
+            fix="Let TFDS prepare it again.",
         ) from error
 
 
@@ -201,7 +201,7 @@ def _open_folder(folder: Path) -> Any:
     if not (folder / _DESCRIPTION).is_file():
         inside = sorted(path.parent for path in folder.glob(f"**/{_DESCRIPTION}"))[:1]
         raise DataError(
-            f"This is no folder of a TFDS dataset: it has no {_DESCRIPTION}."
+            f"This is not the folder of a TFDS dataset: it has no {_DESCRIPTION}."
             if folder.is_dir()
             else "There is no such folder.",
             where=str(folder),
@@ -214,7 +214,7 @@ def _open_folder(folder: Path) -> Any:
         raise DataError(
             f"The dataset cannot be opened: {_tell(error)}",
             where=str(folder),
-            fix="Have TFDS prepare it again.",
+            fix="Let TFDS prepare it again.",
         ) from error
 
 

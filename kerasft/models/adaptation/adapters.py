@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"
 """The files in an adapter's folder."""
 _FIX = "Name the folder adapter/ of a run that trained with model.adaptation: lora."
-_DAMAGED = "Write it anew from the last checkpoint: kerasft finetune, with the folder of its run."
+_DAMAGED = "Rewrite it from the last checkpoint: kerasft finetune, with the folder of its run."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def begin_adapters(
             f"the adapter was trained for the labels {', '.join(adapter.label_names)}, and these are "
             f"{', '.join(label_names)}",
             where="model.adapter",
-            fix="Train on its labels, in their order (task.labels), or leave model.adapter out.",
+            fix="Train on its labels, in the same order (task.labels), or leave model.adapter out.",
         )
     load_adapter(model, adapter)
     if lora is None:
@@ -101,7 +101,7 @@ def find_adapter(config: TextModelConfig, preset: str) -> Adapter:
         raise ConfigError(
             f"the adapter was trained on another preset ({adapter.preset[:12]}…; this one is {preset[:12]}…)",
             where=str(adapter.folder),
-            fix="Name in model.preset the very preset that it was trained on.",
+            fix="Set model.preset to exactly the preset that it was trained on.",
         )
     lora = config.adaptation
     if isinstance(lora, LoraConfig):
@@ -109,7 +109,8 @@ def find_adapter(config: TextModelConfig, preset: str) -> Adapter:
             ours, its = getattr(lora, name), getattr(adapter.config, name)
             if ours != its:
                 raise ConfigError(
-                    f"the adapter was trained with {name} {_show(its)}, and is to learn on with {_show(ours)}",
+                    f"the adapter was trained with {name} {_show(its)}, and would be trained further with "
+                    f"{_show(ours)}",
                     where=f"model.adaptation.{name}",
                     fix=f"Set it to {_show(its)}, or leave model.adapter out.",
                 )

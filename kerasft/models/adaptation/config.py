@@ -64,7 +64,7 @@ class LoraConfig(Config):
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("each target is named once")
+            raise ValueError("each target can be named only once")
         return value
 
 
@@ -86,8 +86,8 @@ Adaptation = FullConfig | HeadOnlyConfig | GradualConfig | LayerwiseConfig | Lor
 IMAGE_TYPES = ("full", "head", "gradual", "layerwise")
 TEXT_TYPES = (*IMAGE_TYPES, "lora", "bitfit")
 _NOT_FOR_IMAGES = {
-    "lora": "`lora` is for text encoders: a picture net's convolutions have no adapters here",
-    "bitfit": "`bitfit` is for text encoders: a picture net's convolutions have no biases",
+    "lora": "`lora` is for text encoders: convolutions have no adapters in kerasft",
+    "bitfit": "`bitfit` is for text encoders: the convolutions of image nets have no biases",
 }
 
 

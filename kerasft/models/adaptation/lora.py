@@ -29,7 +29,7 @@ def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
     layers = _find_layers(model)
     if not layers:
         raise ConfigError(
-            f"{model.name} holds no transformer blocks of ours, beside which an adapter could learn",
+            f"{model.name} contains no transformer blocks that support adapters",
             where="model.adaptation",
             fix="Set model.adaptation to full, head, gradual, layerwise or bitfit.",
         )

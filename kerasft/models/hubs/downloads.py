@@ -66,7 +66,7 @@ def explain_download_error(
         )
     if status in (401, 403):
         return PresetError(
-            f"{preset.hub} does not let this account read it: the name is wrong, the model is private, or its terms "
+            f"{preset.hub} denies access to this account: the name is wrong, the model is private, or its terms "
             "must be accepted first.",
             where=where,
             fix=f"Check the name and accept the terms at {preset.page}, then log in here: {_LOGIN[preset.hub]}",
@@ -78,7 +78,7 @@ def explain_download_error(
     return PresetError(
         f"the download from {preset.hub} broke off ({type(error).__name__}: {error}).",
         where=where,
-        fix="Run the command again: what has arrived is kept where the hub's library can go on from it.",
+        fix="Run the command again: the hub's library keeps what has arrived and continues from there.",
     )
 
 

@@ -54,7 +54,7 @@ NOTICE_PATTERNS = ("README.md", "LICENSE*", "LICENCE*", "NOTICE*")
 """Files that should travel with the weights, though nothing is built from them."""
 
 _DAMAGED = (
-    "Bring back a copy of it, or write it anew: kerasft finetune, with the folder of the run it came of."
+    "Restore it from a copy, or write it again: kerasft finetune, with the folder of the run it came of."
 )
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 _MAX_JSON_BYTES = 32 * 2**20
@@ -193,7 +193,7 @@ def check_links(folder: Path, *, may_link_within: Path | None = None) -> None:
                 target = _resolve_link(path)
                 if not any(target.is_relative_to(root) for root in roots):
                     raise PresetError(
-                        f"is a link that leads out of the preset's folder, to {target}: it is not followed.",
+                        f"is a link to {target}, outside the preset's folder: it is not followed.",
                         where=str(path),
                         fix=f"Put the file itself there: cp --remove-destination {target} {path}",
                     )
@@ -207,7 +207,9 @@ def _resolve_link(path: Path) -> Path:
     except FileNotFoundError:
         return path.resolve()
     except (OSError, RuntimeError) as error:
-        raise PresetError("is a link that leads in a circle.", where=str(path), fix="Remove it.") from error
+        raise PresetError(
+            "is a link that leads back to itself.", where=str(path), fix="Remove it."
+        ) from error
 
 
 def check_preset_folder(
@@ -256,7 +258,7 @@ def _lacks(folder: Path, missing: list[str]) -> PresetError:
     fix = ACCEPTED
     if pickles and any(part.startswith("weights") for part in missing):
         fix = (
-            f"{', '.join(pickles)} would have to be unpickled, which can run any code, and is never opened: "
-            f"save the model as safetensors where you trust it.\n  {ACCEPTED}"
+            f"{', '.join(pickles)} would have to be unpickled, which can run any code, so kerasft never opens it: "
+            f"save the model as safetensors on a machine where you trust it.\n  {ACCEPTED}"
         )
     return PresetError(f"lacks {', and '.join(missing)}.", where=str(folder), fix=fix)

@@ -47,7 +47,7 @@ def find_package_folder(name: str) -> Path:
         where=where,
         fix=f"It holds: {', '.join(f'package:{module}/{each}' for each in held)}"
         if held
-        else "It holds no config.json at all: it is no package of presets.",
+        else "It contains no config.json, so it does not contain presets.",
     )
 
 

@@ -92,7 +92,7 @@ def get_architecture(name: str) -> ImageArchitecture:
         near = find_near_nets(name)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise ConfigError(
-            f"there is no image net {name!r}.",
+            f"there is not an image net {name!r}.",
             where="model.preset",
             fix=f"{hint}`kerasft presets list` shows them all.",
         )
@@ -108,7 +108,7 @@ def check_size(architecture: ImageArchitecture, size_px: int | None) -> None:
     family = architecture.family
     if size_px is None and family.fixed_size:
         raise ConfigError(
-            f"{architecture.name} must know its images' size.",
+            f"{architecture.name} needs the size of its images.",
             where="model.image_size_px",
             fix=f"It was trained at {architecture.image_size_px}.",
         )

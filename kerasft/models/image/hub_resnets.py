@@ -102,7 +102,7 @@ def read_hub_resnet(folder: Path, config: dict[str, Any]) -> HubResNet:
         )
     unknown = sorted(set(given) - _KNOWN)
     if unknown:
-        raise _refuse(f"holds what ResNetBackbone does not know: {', '.join(unknown)[:200]}", path)
+        raise _refuse(f"contains keys that ResNetBackbone does not know: {', '.join(unknown)[:200]}", path)
     if given.get("data_format") not in (None, "channels_last"):
         raise _refuse("names another data_format than channels_last", path)
     if (

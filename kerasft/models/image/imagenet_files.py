@@ -196,7 +196,7 @@ def fetch_imagenet_weights(
         _download(file)
     if file.hash is not None and _compute_hash(file.path, file.hash) != file.hash:
         raise PresetError(
-            f"is not the file that was published: its hash is not {file.hash}.",
+            f"is not the published file: its hash is not {file.hash}.",
             where=str(file.path),
             fix=f"Remove it, and fetch {file.url} again.",
         )
@@ -238,7 +238,7 @@ def _download(file: ImageNetFile) -> None:
         raise PresetError(
             "cannot be written.",
             where=str(file.path),
-            fix="Set KERAS_HOME to a folder that you may write to.",
+            fix="Set KERAS_HOME to a folder with write access.",
         )
 
 

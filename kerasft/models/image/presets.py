@@ -71,7 +71,7 @@ def resolve_image_preset(
     folder = _find_folder(name, base)
     if arguments:
         raise ConfigError(
-            "only a net that is named takes arguments; a preset's folder brings its own.",
+            "only a net given by name takes arguments; a preset's folder has its own.",
             where="model.arguments",
             fix="Remove them.",
         )
@@ -108,7 +108,7 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
         )
     hint = f"Did you mean {' or '.join(near)}?\n  " if near else ""
     return PresetError(
-        f"is no known image net, and there is no folder {folder}.",
+        f"is neither a known image net nor a folder: there is no {folder}.",
         where=f"preset {name!r}",
         fix=f"{hint}{_FORMS}",
     )

@@ -31,9 +31,9 @@ def set_stochastic_depth(backbone: keras.Model, highest: float) -> None:
     if not before:
         if highest:
             raise ConfigError(
-                "the net has no branches that are left out in training.",
+                "the net has no stochastic depth.",
                 where="model.stochastic_depth",
-                fix="Leave the key out; EfficientNet and EfficientNetV2 have some.",
+                fix="Leave the key out; EfficientNet and EfficientNetV2 have it.",
             )
         return
     for layer, name in branches:

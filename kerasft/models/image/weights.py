@@ -1,6 +1,6 @@
 """Weights from files into a backbone that was built here: nothing in a file is made or run.
 
-Read are legacy `.h5` (Keras' published weights, with or without their head; whole saved models, of which only the
+Supported are legacy `.h5` (Keras' published weights, with or without their head; whole saved models, of which only the
 weights are looked at), `.weights.h5`, `.keras`, and the folder of an earlier run.
 """
 
@@ -21,8 +21,8 @@ _IN_FOLDER = ("model.keras", "preset/model.weights.h5", _WEIGHTS)
 _MAX_OVERHEAD_BYTES = 64 << 20
 """Of HDF5 and of a head, beside the weights, which are counted twice."""
 FORMS = (
-    "Read are Keras' published .h5 files, .weights.h5 and .keras files, and the folder of an earlier run; pickled "
-    "weights are never opened."
+    "kerasft reads Keras' published .h5 files, .weights.h5 and .keras files, and the folder of an earlier run; "
+    "it never opens pickled weights."
 )
 
 
@@ -39,7 +39,7 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
     """
     file = find_weight_file(path)
     with naming_damage(
-        file, "weights", f"They must be of the very net and arguments that `model` names. {FORMS}"
+        file, "weights", f"They must belong to exactly the net and arguments that `model` names. {FORMS}"
     ):
         if zipfile.is_zipfile(file):
             _load_archive(backbone, file)
@@ -70,7 +70,7 @@ def _load_archive(backbone: Any, path: Path) -> None:
         try:
             member = archive.getinfo(_WEIGHTS)
         except KeyError:
-            raise ValueError(f"it is an archive without {_WEIGHTS}, so no Keras model") from None
+            raise ValueError(f"it is an archive without {_WEIGHTS}, so it is not a Keras model") from None
         limit = 8 * backbone.count_params() + _MAX_OVERHEAD_BYTES
         if member.file_size > limit:
             raise ValueError(
@@ -106,7 +106,7 @@ def _find_backbone_group(backbone: Any, file: Any) -> Any:
         if count == wanted:
             return file[name]
     found = " and ".join(f"{count:,}" for count in counts.values())
-    raise ValueError(f"it holds {found} variables, and the net has {wanted:,}: it is of another net")
+    raise ValueError(f"it holds {found} variables, and the net has {wanted:,}: it belongs to another net")
 
 
 def _read_shapes(group: Any) -> dict[str, tuple[int, ...]]:

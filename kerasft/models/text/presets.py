@@ -70,7 +70,8 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
         raise PresetError(
             f"The preset cannot be loaded: {str(error)[:1000]}",
             where=str(folder),
-            fix="It must be a whole folder in keras-hub's or Hugging Face's format: config.json, weights, vocabulary.",
+            fix="It must be a complete folder in keras-hub's or Hugging Face's format: "
+            "config.json, weights, vocabulary.",
         ) from error
     check_finite(backbone, folder)
     return backbone
@@ -102,7 +103,7 @@ def check_max_length(backbone: Any, max_length: int) -> None:
     positions = backbone.max_sequence_length
     if max_length > positions:
         raise ConfigError(
-            f"the preset knows {positions} positions, {max_length} were asked for",
+            f"the preset supports {positions} positions, but max_length is {max_length}",
             where="model.max_length",
             fix=f"Set model.max_length to {positions} or less.",
         )
@@ -119,5 +120,5 @@ def check_vocabulary(backbone: Any, tokenizer: Any, folder: Path) -> None:
         raise PresetError(
             f"The vocabulary has {pieces:,} pieces, and the model knows {known:,}.",
             where=str(folder),
-            fix="They are of different presets: fetch the preset again.",
+            fix="They belong to different presets: fetch the preset again.",
         )

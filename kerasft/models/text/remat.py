@@ -99,7 +99,7 @@ def set_remat(model: keras.Model, remat: bool) -> None:
         layer.remat = remat
     if remat and not layers:
         raise ConfigError(
-            f"no layer of {model.name} can be computed twice",
+            f"no layer of {model.name} supports gradient checkpointing",
             where="train.remat",
             fix="Leave it out; a smaller train.batch_size with gradient_accumulation_steps takes less memory too.",
         )

@@ -120,7 +120,7 @@ def _read_hub_config(config: dict[str, Any], path: Path, hub_class: str, known: 
     unknown = sorted(set(given) - known)
     if unknown:
         raise PresetError(
-            f"holds what {hub_class} does not know: {', '.join(unknown)[:200]}.",
+            f"contains keys that {hub_class} does not know: {', '.join(unknown)[:200]}.",
             where=str(path),
             fix=FETCH,
         )

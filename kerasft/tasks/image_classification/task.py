@@ -313,7 +313,9 @@ class ImageClassification(Classifier):
 
     def serve(self, model: keras.Model) -> Served:
         twice, multi_label = self.config.test_time_augmentation == "flip", self.config.multi_label
-        several = " Each probability stands for itself: any number of labels may hold, from 0.5 on."
+        several = (
+            " Each label has its own probability; an image has every label with a probability of 0.5 or more."
+        )
         how = {"crop": "cut", "pad": "filled up", "stretch": "stretched"}[self.model_config.resize]
 
         def forward(images: Any) -> Any:
@@ -325,7 +327,7 @@ class ImageClassification(Classifier):
             ),
             takes="`serving_default` takes `image`, a batch of JPEG, PNG, GIF, BMP or WebP files as bytes, and returns",
             limits=f"Pictures are turned as their EXIF says, {how} to a square and resized to {self.size_px} × "
-            f"{self.size_px} pixels inside; nothing has to be done before.{several * multi_label}",
+            f"{self.size_px} pixels inside; no preprocessing is needed.{several * multi_label}",
             probes=draw_probes(),
         )
 

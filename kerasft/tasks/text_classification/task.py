@@ -151,7 +151,7 @@ class TextClassification(TextEncoderTask, Classifier):
         return self._serve_classes(
             TextClassifierModule(fast, self.encoder.tokenizer, max_length, self.label_names),
             takes="`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns",
-            limits=f"Texts longer than {max_length} tokens are cut at the end.",
+            limits=f"Texts longer than {max_length} tokens are truncated.",
             probes=PROBES,
         )
 

@@ -35,10 +35,10 @@ PROBES = tuple(
 ENTITY_LINES = (
     STATUS_LINE,
     "- `count`: int32 (batch,), how many entities a text has;",
-    "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 fills up;",
+    "- `start`, `end`: int32 (batch, most), in characters (code points), the end exclusive; -1 as filler;",
     "- `start_byte`, `end_byte`: int32 (batch, most), the same in bytes of the UTF-8 that was given;",
-    "- `type`: string (batch, most); empty fills up;",
-    "- `score`: float32 (batch, most), the mean probability of the tags of an entity's units; 0 fills up.",
+    "- `type`: string (batch, most); empty as filler;",
+    "- `score`: float32 (batch, most), the mean probability of the tags of an entity's units; 0 as filler.",
 )
 """What `serving_default` returns, for the model card."""
 _TOKENS_AT_ONCE = 8192

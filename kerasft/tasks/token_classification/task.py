@@ -183,8 +183,7 @@ class TokenClassification(TextEncoderTask):
                 fast, self.encoder, self.tag_set, constrained=self.config.constrained
             ),
             takes="`serving_default` takes `text`, a batch of raw UTF-8 strings, and returns the entities of each, in "
-            "order, side by side in rows as long as the most entities of a text; behind a text's last one stand "
-            "fillers:",
+            "order; all rows are as long as the largest number of entities in a text, filled up with fillers:",
             limits=f"Texts longer than {self.model_config.max_length} tokens are answered in windows that overlap.",
             returns=ENTITY_LINES,
             probes=PROBES,

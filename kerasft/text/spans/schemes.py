@@ -70,12 +70,12 @@ class SchemeFinder:
         if "other" in seen:
             if "typed" in seen:
                 raise DataError(
-                    f"Some tags have a letter, as {self._tell('typed')} has, "
-                    f"and some have none, as {self._tell('other')}.",
+                    f"Some tags have a prefix, such as {self._tell('typed')}, "
+                    f"and some have none, such as {self._tell('other')}.",
                     fix=_FIX,
                 )
             if "plain" not in seen:
-                raise DataError(f"The tag {self._tell('other')} is in no spelling that is known.", fix=_FIX)
+                raise DataError(f"The tag {self._tell('other')} has no known form.", fix=_FIX)
             joined = self._outside >= _OUTSIDE_SHARE * self._words and "mark" not in seen
             return "IO" if joined else "plain"
         if "closing" in seen:

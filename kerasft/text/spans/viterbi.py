@@ -28,7 +28,7 @@ def check_rules(rules: TagRules) -> TagRules:
     """
     if not (rules.starts & rules.ends & np.diagonal(rules.follows)).any():
         raise ValueError(
-            "No tag may begin a text, follow itself and end it: some lengths have no legal tags."
+            "No tag can start a text, follow itself and end the text, so some lengths have no valid tags."
         )
     return rules
 

@@ -50,7 +50,7 @@ class WordPieceVocabulary:
     def __post_init__(self) -> None:
         object.__setattr__(self, "pieces", tuple(self.pieces))
         if not self.pieces:
-            raise PresetError("The vocabulary holds no pieces.")
+            raise PresetError("The vocabulary is empty.")
         if "" in self.index:
             raise PresetError(
                 f"The vocabulary's piece {self.index['']} is empty.", fix="Remove the blank line."
@@ -58,8 +58,8 @@ class WordPieceVocabulary:
         if len(self.index) != len(self.pieces):
             repeated = next(piece for place, piece in enumerate(self.pieces) if self.index[piece] != place)
             raise PresetError(
-                f"The vocabulary holds the piece {repeated!r} more than once.",
-                fix="Each line must be there once: a piece's line number is its id.",
+                f"The vocabulary contains the piece {repeated!r} more than once.",
+                fix="Each line must be unique: a piece's line number is its id.",
             )
         missing = [token for token in self.special_tokens if token not in self.index]
         if missing:
@@ -215,7 +215,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise PresetError(f"Not JSON: {error}.", where=str(path), fix=_FETCH) from error
     if not isinstance(value, dict):
-        raise PresetError("A JSON object was expected.", where=str(path), fix=_FETCH)
+        raise PresetError("Expected a JSON object.", where=str(path), fix=_FETCH)
     return value
 
 
@@ -268,7 +268,7 @@ def _read_hugging_face(folder: Path) -> dict[str, Any]:
         if kind:
             raise _refuse(f"stored as {kind}", folder)
         raise PresetError(
-            "The folder holds no vocabulary.",
+            "The folder contains no vocabulary.",
             fix="It needs vocab.txt or tokenizer.json (Hugging Face), or assets/tokenizer/vocabulary.txt (keras-hub).",
         )
     names_in_config = {
@@ -303,7 +303,7 @@ def _read_tokenizer_json(whole: dict[str, Any], path: Path) -> dict[str, Any]:
     for token in whole.get("added_tokens", []):
         if not token.get("special") and token["content"] not in ids:
             raise PresetError(
-                f"The added token {token['content']!r} is not a special one, and no piece.",
+                f"The added token {token['content']!r} is neither a special token nor in the vocabulary.",
                 where=str(path),
                 fix="Added words are matched before normalising, which BERT's tokenizer does not do.",
             )

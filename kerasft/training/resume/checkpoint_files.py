@@ -27,7 +27,7 @@ from kerasft.untrusted import load_json, naming, read_json
 TENSORS, STATE, MANIFEST = "state.safetensors", "state.json", "MANIFEST"
 FORMAT = 1
 """Raised when what is written changes: older checkpoints are then refused by name."""
-_START_AFRESH = "Bring back a copy of it, or start afresh: --restart."
+_START_AFRESH = "Restore it from a copy, or start over: --restart."
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def find_damage(path: Path) -> str | None:
             if size != fact["bytes"]:
                 return f"{name} has {size:,} bytes, {fact['bytes']:,} were written"
             if compute_sha256(path / name) != fact["sha256"]:
-                return f"{name} is not what was written: its SHA-256 differs"
+                return f"{name} differs from what was written (SHA-256)"
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except (ValueError, KeyError, TypeError):
@@ -154,12 +154,12 @@ def find_checkpoint(folder: Path, report: Callable[[str], Any] = lambda message:
             if best is None or best == step or damage_of(best) is None:
                 return checkpoint
             damage = f"the best epoch's checkpoint {folder / str(best)}, which it needs, is damaged: {damages[best]}"
-        report(f"The checkpoint {folder / str(step)} is passed over: {damage}.")
+        report(f"The checkpoint {folder / str(step)} is skipped: {damage}.")
     if steps:
         raise DataError(
             f"none of the {len(steps)} checkpoints can be used; the newest: {damages[steps[-1]]}",
             where=str(folder),
-            fix="Bring back a copy of one, or start afresh: --restart.",
+            fix="Restore one from a copy, or start over: --restart.",
         )
     return None
 

@@ -184,9 +184,9 @@ class Checkpointer(keras.callbacks.Callback):
         self._stream.seek(self._epoch, self._done)
         if state["plan"] != self._fingerprint_plan():
             raise DataError(
-                "the order of the batches is not the one that the checkpoint was written with",
+                "the order of the batches differs from the one in the checkpoint",
                 where=str(checkpoint.path),
-                fix="Use the versions of kerasft and NumPy that wrote it, or start afresh: --restart.",
+                fix="Use the versions of kerasft and NumPy that wrote it, or start over: --restart.",
             )
         with naming(checkpoint.path):
             restore_variables(self._variables, tensors)

@@ -94,16 +94,16 @@ def restore_variables(variables: Mapping[str, Any], tensors: Mapping[str, np.nda
         told = [f"it lacks {lacking[0]}"] if lacking else []
         told += [f"it holds {unknown[0]}"] if unknown else []
         raise DataError(
-            f"the checkpoint is of another model: {' and '.join(told)}",
-            fix="Train with the versions that wrote it, or start afresh: --restart.",
+            f"the checkpoint belongs to another model: {' and '.join(told)}",
+            fix="Use the versions that wrote it, or start over: --restart.",
         )
     for name, variable in variables.items():
         value = tensors[name]
         if tuple(variable.shape) != value.shape:
             raise DataError(
-                f"the checkpoint is of another model: {name} has shape {value.shape}, "
+                f"the checkpoint belongs to another model: {name} has shape {value.shape}, "
                 f"the model's is {tuple(variable.shape)}",
-                fix="Train with the config that it was written with, or start afresh: --restart.",
+                fix="Use the config that it was written with, or start over: --restart.",
             )
         # not through Keras' assign, which would convert: the bits are wanted
         variable.value.assign(tf.constant(value, variable.value.dtype))

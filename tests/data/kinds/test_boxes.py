@@ -43,7 +43,7 @@ def test_a_picture_may_have_no_box_and_a_box_no_class():
 @pytest.mark.parametrize(
     ("value", "reason", "detail"),
     [
-        (None, "missing boxes", "found null; [] is no box"),
+        (None, "missing boxes", "found null; write [] for no boxes"),
         ("1 2 5 8", "boxes are not a list", "found text"),
         ([[1, 2, 5, 8]], "box is not an object", "box 1: expected an object with left, top, right, bottom"),
         ([{"left": 1}], "missing key", "box 1: it needs left, top, right, bottom, or bbox; there is left"),

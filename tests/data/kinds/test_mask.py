@@ -64,7 +64,7 @@ def write_grey_png(numbers: np.ndarray, bits: int) -> bytes:
     [
         (b"", "empty file"),
         (draw_picture(0), "mask holds no numbers"),
-        (draw_picture(0, "JPEG"), "mask is no PNG"),
+        (draw_picture(0, "JPEG"), "mask is not a PNG"),
         (encode(Image.fromarray(NUMBERS))[:-30], "cut short"),
     ],
 )

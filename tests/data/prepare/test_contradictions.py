@@ -51,8 +51,8 @@ def test_texts_of_two_splits_with_other_labels_contradict(tmp_path, prepare, pro
     assert dataset.manifest["leaks"]["train → test"]["contradicting"] == 40
     (message,) = contradictions(progress)[:1]
     assert message.startswith(
-        "train and test contradict each other: "
-        f"of 40 texts that {'nearly ' * near}stand in both, 40 have another"
+        "train and test have contradicting labels: "
+        f"of 40 texts that are {'nearly the same ' * near}in both, 40 have another"
     )
     assert ("'a' in train and 'b' in test" in message) is not near
     assert "whether the labels of one are swapped" in message
@@ -62,22 +62,22 @@ def test_one_text_of_a_split_that_was_cut_is_told_in_the_singular():
     entry = {"contradicting": 1, "exact": 1, "near": 5}
     message = _describe_contradiction("train → test", entry, [(0, 1)], "text", "ab".__getitem__, own=False)
     assert message == (
-        "train and test contradict each other: of 6 texts that exactly or nearly stand in both, 1 has another label "
-        "in test; 1 is 'a' in train and 'b' in test. Check the labels of these texts."
+        "train and test have contradicting labels: of 6 texts that are exactly or nearly the same in both, 1 has "
+        "another label in test; 1 is 'a' in train and 'b' in test. Check the labels of these texts."
     )
 
 
 @pytest.mark.parametrize(
     ("exact", "near", "told"),
     [
-        (1, 0, "1 text stands in train as well:"),
-        (0, 2, "2 texts nearly stand in train as well:"),
-        (2, 1, "2 texts stand in train as well, and 1 nearly does:"),
+        (1, 0, "1 text of test is also in train:"),
+        (0, 2, "2 texts of test are near duplicates of texts in train:"),
+        (2, 1, "2 texts of test are also in train, and 1 is a near duplicate:"),
     ],
 )
 def test_leaks_are_counted_in_words_that_agree(exact, near, told):
     entry = {"exact": exact, "near": near, "examples": []}
-    assert _explain_one("train → test", entry, "text", 3) == (f"Of test, {told}", [])
+    assert _explain_one("train → test", entry, "text", 3) == (told, [])
 
 
 def test_splits_that_agree_do_not_contradict(tmp_path, prepare, progress):
@@ -97,7 +97,7 @@ def test_labels_that_mean_each_other_are_told_without_a_text_in_common(tmp_path,
     prepare({**config, "near_duplicates": False})
     (message,) = contradictions(progress)
     assert message.startswith(
-        "train and test contradict each other: 'bad' and 'good' seem to be swapped in one of"
+        "train and test have contradicting labels: 'bad' and 'good' seem to be swapped in one of"
     )
 
 

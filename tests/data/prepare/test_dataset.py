@@ -91,13 +91,16 @@ def test_too_many_rejects_stop_with_counts_and_places_and_leave_the_list(tmp_pat
     with pytest.raises(DataError) as error:
         prepare({"train": csv_source("train.csv"), **OWN})
     message = str(error.value)
-    assert "4 of 100 rows of data.train (4.0%) cannot be used, more than data.max_rejected (1.0%)" in message
+    assert (
+        "4 of 100 rows of data.train (4.0%) cannot be used, which is more than data.max_rejected (1.0%)"
+        in message
+    )
     assert "2 empty text" in message
     assert "train.csv:98: empty text" in message
     assert "train.csv:101: wrong column count: expected 2, found 1" in message
     assert error.value.exit_code == 3
     kept = tmp_path / "prepared.rejected.jsonl"
-    assert error.value.fix == f"All are listed in {kept}. Mend them, or raise data.max_rejected."
+    assert error.value.fix == f"All are listed in {kept}. Correct them, or raise data.max_rejected."
     assert len(kept.read_text().splitlines()) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prepared.rejected.jsonl", "train.csv"]
 
@@ -139,7 +142,7 @@ def test_a_text_column_taken_for_the_label_is_suspected(tmp_path, prepare):
 @pytest.mark.parametrize("content", ["", "text,label\n"])
 def test_a_file_without_rows_is_an_error(tmp_path, prepare, three_files, content):
     (tmp_path / "validation.csv").write_text(content)
-    with pytest.raises(DataError, match=r"data.validation: There is no row in it"):
+    with pytest.raises(DataError, match=r"data.validation: It contains no rows"):
         prepare(three_files)
 
 
@@ -219,7 +222,7 @@ def test_leaks_are_warned_of_by_default(prepare, progress, leaking):
     assert leaks["examples"][0]["same_label"] is False or leaks["examples"][0]["similarity"] == 1.0
     assert 0.6 < leaks["examples"][2]["similarity"] < 1
     assert any(
-        "Of test, 2 texts stand in train as well, and 1 nearly does" in line for line in progress.warnings
+        "2 texts of test are also in train, and 1 is a near duplicate" in line for line in progress.warnings
     )
     assert ["train → test", 2, 1, 0] in progress.tables["Texts in two splits"]
     assert len(dataset.split("train")) == 300
@@ -227,7 +230,7 @@ def test_leaks_are_warned_of_by_default(prepare, progress, leaking):
 
 def test_leaks_can_be_refused(tmp_path, prepare, leaking):
     with pytest.raises(
-        DataError, match="Of test, 2 texts stand in train as well, and 1 nearly does"
+        DataError, match="2 texts of test are also in train, and 1 is a near duplicate"
     ) as error:
         prepare({**leaking, "leaks": "refuse"})
     assert error.value.exit_code == 3

@@ -45,7 +45,7 @@ def test_accents_composed_or_not_are_one_label(tmp_path, prepare):
     assert prepare({"train": csv_source("a.csv"), **OWN}).label_names == ("bar", "caf\u00e9")
     given = prepare({"train": csv_source("a.csv"), **OWN}, labels=("cafe\u0301", "bar"))
     assert given.label_names == ("caf\u00e9", "bar")
-    with pytest.raises(ConfigError, match="'caf\u00e9' stands there twice") as error:
+    with pytest.raises(ConfigError, match="'caf\u00e9' is there twice") as error:
         prepare({"train": csv_source("a.csv"), **OWN}, labels=("caf\u00e9", "cafe\u0301"))
     assert error.value.where == "task.labels"
 
@@ -53,7 +53,7 @@ def test_accents_composed_or_not_are_one_label(tmp_path, prepare):
 @pytest.mark.parametrize("name", ["a\ud800", "a\nb", "", "a\0"])
 def test_a_given_label_that_is_none_is_told(tmp_path, prepare, name):
     write(tmp_path / "a.csv", ["a", "b"])
-    with pytest.raises(ConfigError, match="is no label"):
+    with pytest.raises(ConfigError, match="is not a label"):
         prepare({"train": csv_source("a.csv"), **OWN}, labels=("b", name))
 
 
@@ -114,7 +114,7 @@ def test_swapped_columns_are_named_with_the_right_ones(tmp_path, prepare):
 
 def test_a_column_of_ids_is_no_label(tmp_path, prepare):
     write(tmp_path / "a.csv", [f"id{i}" for i in range(120)])
-    with pytest.raises(DataError, match="Nearly every row of train has a label of its own: 120 different"):
+    with pytest.raises(DataError, match="Nearly every row of train has a different label: 120 different"):
         prepare({"train": csv_source("a.csv"), **OWN})
 
 
@@ -135,9 +135,9 @@ def test_few_rows_are_told_with_the_cause(tmp_path, prepare, progress):
     write(tmp_path / "a.csv", ["a", "b"], texts=TEXTS[:10])
     prepare({"train": csv_source("a.csv"), "near_duplicates": False})
     few, small = progress.warnings
-    assert few.startswith("train has 3 of 'a', 3 of 'b': too few rows to learn a class from; some 50 of each")
+    assert few.startswith("train has 3 of 'a', 3 of 'b': too few rows to learn a class; aim for about 50")
     assert small.startswith(
-        "validation has 2 rows and test has 2 rows: figures on so few mean little; one answer"
+        "validation has 2 rows and test has 2 rows: figures on so few rows say little; one more correct answer"
     )
     write(tmp_path / "a.csv", ["a", "b"], texts=TEXTS[:4])
     with pytest.raises(
@@ -153,10 +153,10 @@ def test_few_rows_are_told_with_the_cause(tmp_path, prepare, progress):
         (
             "",
             {},
-            "its 'b' stands in the same column of 59 of the next 119 rows",
+            "its 'b' is in the same column of 59 of the next 119 rows",
             "header: false, and columns: {text: 0, label: 1}",
         ),
-        ("", {"columns": {"text": 0, "label": 1}}, "its 'b' stands in the same column", "Set header: false."),
+        ("", {"columns": {"text": 0, "label": 1}}, "its 'b' is in the same column", "Set header: false."),
         (
             "text,label\n",
             {"header": False, "columns": {"text": 0, "label": 1}},

@@ -156,7 +156,7 @@ def test_a_pair_stands_in_another_split_only_where_both_of_its_texts_do(tmp_path
     ]
     assert leaks["examples"][2]["similarity"] < 1
     assert " | " in leaks["examples"][0]["text"]
-    assert "Of test, 2 examples stand in train as well, and 2 nearly do" in progress.warnings[0]
+    assert "2 examples of test are also in train, and 2 are near duplicates" in progress.warnings[0]
 
     dropped = prepare_fields({**data, "validation_share": 0, "leaks": "drop"}, PAIR, folder="dropped")
     assert [dropped.split("train").origin(i) for i in range(6)] == [f"a.jsonl:{row}" for row in range(5, 11)]
@@ -375,8 +375,8 @@ def test_only_the_classes_that_a_field_names_are_allowed(tmp_path, prepare_field
         ((Field("label", "label", "target"),), "none of the fields label is an input"),
         ((Field("text", "text"), Field("text", "number", "target")), "different names, each an identifier"),
         ((Field("a text", "text"),), "different names, each an identifier"),
-        ((Field("text", "texts"),), "'texts', which there is not; did you mean 'text'?"),
-        ((Field("name", "text"),), "'name' is no name for a field"),
+        ((Field("text", "texts"),), "'texts', which does not exist; did you mean 'text'?"),
+        ((Field("name", "text"),), "'name' cannot name a field"),
         ((Field("text", "text"), Field("types", "labels", "target", of="words")), "read from 'words'"),
     ],
 )

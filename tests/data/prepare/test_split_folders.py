@@ -42,7 +42,7 @@ def test_links_to_folders_and_files_are_followed(tmp_path: Path) -> None:
 def test_a_link_to_a_folder_above_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, "pictures/cat/2.png")
     (tmp_path / "pictures" / "cat" / "all").symlink_to(tmp_path / "pictures")
-    with pytest.raises(DataError, match="leads to a folder in which it lies itself") as error:
+    with pytest.raises(DataError, match="leads to a folder that contains it") as error:
         read(tmp_path / "pictures")
     assert error.value.where.endswith("cat/all")
 
@@ -88,7 +88,7 @@ def test_a_folder_of_splits_is_taken_as_such_and_it_is_said(tmp_path: Path, prog
         config, PICTURE_FIELDS, tmp_path / "prepared", base=tmp_path, seed=0, progress=progress
     )
     assert progress.notes == [
-        "The folder holds splits, and no classes: train is all/train, validation is all/val."
+        "The folder contains splits instead of classes: train is all/train, validation is all/val."
     ]
     assert dataset.label_names == ("a", "b")
     assert {name: len(dataset.split(name)) for name in dataset.splits} == {"train": 6, "validation": 6}
@@ -150,7 +150,7 @@ def test_splits_beside_the_folder_of_train_that_are_not_used_are_told(tmp_path: 
         ),
         (
             "par/split/train/a",
-            "a holds pictures and no folders; beside it stands b.",
+            "a contains pictures but no folders; beside it stands b.",
             "If these are the classes, set path: par/split/train",
         ),
     ],

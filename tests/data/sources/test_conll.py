@@ -118,7 +118,7 @@ def test_marks_line_ends_blanks_and_a_missing_last_one_do_not_matter(read):
 
 def test_carriage_returns_alone_are_told(read):
     for content in (b"Ada B-x\rran O\r", b"Ada B-x\rran O\r\rso O\n"):
-        with pytest.raises(DataError, match="carriage return alone"):
+        with pytest.raises(DataError, match="carriage return without a line feed"):
             read(content)
 
 
@@ -139,8 +139,8 @@ def test_the_odd_line_is_told_and_a_space_that_parts_no_columns(read):
     rows, rejects = read("a\u00a0O\nb O\n\nc O\n\u3000\nd O\n\ne O\n")
     assert [words for _, words, _ in rows] == [["e"]]
     assert [detail for _, _, detail in rejects] == [
-        "line 1: expected 2, found 1; U+00A0 parts no columns, blanks and tabs do",
-        "line 5: expected 2, found 1; U+3000 parts no columns, blanks and tabs do",
+        "line 1: expected 2, found 1; U+00A0 does not separate columns; blanks and tabs do",
+        "line 5: expected 2, found 1; U+3000 does not separate columns; blanks and tabs do",
     ]
 
 

@@ -94,7 +94,7 @@ def test_invalid_utf8_inside_a_quoted_row_of_several_lines_costs_that_row(read):
 def test_a_quote_that_is_never_closed_costs_one_row(read):
     rows, rejects = read('text,label\na,1\n"never closed,0\nb,1\nc,0\n')
     assert rows == [(2, "a", "1"), (4, "b", "1"), (5, "c", "0")]
-    assert rejects == [(3, "broken quoting", "a quote is opened and not closed")]
+    assert rejects == [(3, "broken quoting", "a quote is never closed")]
 
 
 def test_a_quote_that_a_later_row_closes_by_chance_costs_one_row(read):

@@ -123,7 +123,7 @@ def test_what_is_no_parquet_file_is_named(path, damage):
     pq.write_table(pa.table({"text": ["a"], "label": [1]}), path)
     whole = path.read_bytes()
     path.write_bytes({"text": b"text,label\n" * 5, "empty": b"", "cut": whole[:-20]}[damage])
-    with pytest.raises(DataError, match=r"some.parquet: This is no Parquet file, or a damaged one"):
+    with pytest.raises(DataError, match=r"some.parquet: This is not a Parquet file, or it is damaged"):
         read(path)
 
 

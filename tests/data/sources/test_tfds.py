@@ -171,7 +171,7 @@ def test_a_name_that_tfds_does_not_know_is_told_with_the_nearest(tmp_path):
 
 @pytest.mark.parametrize("name", ["huggingface:imdb", "kaggle:x/y", "!", ""])
 def test_names_of_other_places_are_refused(tmp_path, name):
-    with pytest.raises(DataError, match=r"not one of TFDS' own|no name of a TFDS dataset"):
+    with pytest.raises(DataError, match=r"not one of TFDS' own|not a valid name of a TFDS dataset"):
         resolve_source(build_source(tmp_path, name=name), tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_a_folder_that_tfds_did_not_write_is_told(tmp_path):
     with pytest.raises(DataError, match=r"There is no such folder"):
         resolve_source(source, tmp_path)
     (tmp_path / "shapes" / "1.0.0").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"no folder of a TFDS dataset"):
+    with pytest.raises(DataError, match=r"not the folder of a TFDS dataset"):
         resolve_source(source, tmp_path)
     (tmp_path / "shapes" / "1.0.0" / "features.json").write_text("{}")
     with pytest.raises(DataError, match=r"Set path to .*shapes/1.0.0"):

@@ -161,8 +161,12 @@ def test_a_run_that_begins_with_an_adapter_has_it_beside_or_in_its_weights(
 @pytest.mark.parametrize(
     ("settings", "labels", "said"),
     [
-        ({"rank": 4}, LABELS, r"trained with rank 3, and is to learn on with 4"),
-        ({"targets": ("key",)}, LABELS, r"with targets \[query, value\], and is to learn on with \[key\]"),
+        ({"rank": 4}, LABELS, r"trained with rank 3, and would be trained further with 4"),
+        (
+            {"targets": ("key",)},
+            LABELS,
+            r"with targets \[query, value\], and would be trained further with \[key\]",
+        ),
         ({}, ("liked", "disliked"), "for the labels disliked, liked, and these are liked, disliked"),
     ],
 )

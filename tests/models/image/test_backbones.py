@@ -196,7 +196,7 @@ def test_a_wider_net_has_the_layers_of_its_kin() -> None:
 def test_an_unknown_net_stride_or_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="Did you mean efficientnet_b0"):
         build_image_backbone("EfficientNetB0")
-    with pytest.raises(ConfigError, match="must know its images' size"):
+    with pytest.raises(ConfigError, match="needs the size of its images"):
         build_image_backbone("nasnet_mobile", weights="none")
     with pytest.raises(ConfigError, match="71 pixels or more"):
         build_image_backbone("xception", size_px=64, weights="none")

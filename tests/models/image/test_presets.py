@@ -35,7 +35,7 @@ def test_what_a_run_wrote_is_built_again(tmp_path: Path) -> None:
     loaded = load_image_backbone(again, seed=2)
     np.testing.assert_array_equal(loaded(IMAGES), backbone(IMAGES))
     assert resolve_image_preset("./preset", base=tmp_path) == again
-    with pytest.raises(ConfigError, match="brings its own"):
+    with pytest.raises(ConfigError, match="has its own"):
         resolve_image_preset(str(tmp_path), {"alpha": 0.5})
 
 
@@ -159,5 +159,5 @@ def test_a_link_out_of_the_folder_is_refused(hub_folder: Path, tmp_path: Path) -
     copy_with(hub_folder, tmp_path, "config.json")
     (tmp_path / "model.weights.h5").unlink()
     (tmp_path / "model.weights.h5").symlink_to(hub_folder / "model.weights.h5")
-    with pytest.raises(PresetError, match="leads out of the preset's folder"):
+    with pytest.raises(PresetError, match="outside the preset's folder"):
         resolve_image_preset(str(tmp_path))

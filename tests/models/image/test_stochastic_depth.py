@@ -60,6 +60,6 @@ def test_without_it_training_is_the_same_each_time(efficientnet: keras.Model, fa
 def test_a_net_without_such_branches_refuses_a_rate() -> None:
     net = lend_image_backbone("mobilenet", alpha=0.25)
     set_stochastic_depth(net, 0.0)
-    with pytest.raises(ConfigError, match="no branches") as caught:
+    with pytest.raises(ConfigError, match="no stochastic depth") as caught:
         set_stochastic_depth(net, 0.1)
     assert caught.value.where == "model.stochastic_depth"

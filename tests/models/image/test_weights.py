@@ -145,7 +145,7 @@ def test_a_net_of_another_width_is_told_of(tmp_path: Path) -> None:
     classifier.save(tmp_path / "model.keras")
     with pytest.raises(PresetError, match="cannot be loaded"):
         load_backbone_weights(wider, tmp_path / "model.keras")
-    with pytest.raises(PresetError, match="of another net"):
+    with pytest.raises(PresetError, match="belongs to another net"):
         load_backbone_weights(lend_image_backbone("mobilenet_v3_small"), tmp_path / "model.keras")
 
 

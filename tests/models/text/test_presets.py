@@ -183,7 +183,7 @@ def test_a_tensor_of_another_shape_in_hugging_faces_form_is_refused(hugging_face
 def test_more_tokens_than_positions_are_refused_with_the_number_that_fits(tiny_preset: Path) -> None:
     backbone = load_text_backbone(tiny_preset)
     check_max_length(backbone, 64)
-    with pytest.raises(ConfigError, match="64 positions, 65 were asked for") as caught:
+    with pytest.raises(ConfigError, match="64 positions, but max_length is 65") as caught:
         check_max_length(backbone, 65)
     assert caught.value.where == "model.max_length"
     assert "64 or less" in str(caught.value.fix)

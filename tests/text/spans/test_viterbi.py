@@ -148,7 +148,7 @@ def test_logits_and_log_probabilities_give_the_same():
 @pytest.mark.parametrize("decode", [decode_viterbi, in_graph])
 def test_rules_without_a_legal_sequence_of_each_length_are_refused(decode):
     rules = build_tag_rules(["B-X", "I-X", "E-X"], "BIOES")
-    with pytest.raises(ValueError, match="some lengths have no legal tags"):
+    with pytest.raises(ValueError, match="some lengths have no valid tags"):
         decode(np.zeros((1, 1, 3), np.float32), np.array([1]), rules)
 
 

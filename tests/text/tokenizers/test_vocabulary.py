@@ -76,7 +76,7 @@ def test_the_fingerprint_changes_with_every_setting():
 @pytest.mark.parametrize(
     ("pieces", "message"),
     [
-        ([], "no pieces"),
+        ([], "vocabulary is empty"),
         ([*PIECES, "the"], "'the' more than once"),
         ([*PIECES, "", "b"], "is empty"),
         (["[PAD]", "[UNK]", "a"], r"lacks the special tokens \[CLS\], \[SEP\], \[MASK\]"),
@@ -137,7 +137,10 @@ def test_special_tokens_added_behind_the_pieces_have_ids(tmp_path):
         (tokenizer_json(type="NFC"), "normalizer NFC"),
         (tokenizer_json(clean_text=False), "not BERT's"),
         (tokenizer_json(pre_tokenizer="Whitespace"), "pre-tokenizer Whitespace"),
-        (tokenizer_json(added=[{"id": 8, "content": "new", "special": False}]), "'new' is not a special one"),
+        (
+            tokenizer_json(added=[{"id": 8, "content": "new", "special": False}]),
+            "'new' is neither a special token",
+        ),
         (tokenizer_json(added=[{"id": 9, "content": "[X]", "special": True}]), "without gaps"),
         ([1], "JSON object"),
     ],
