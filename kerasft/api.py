@@ -93,6 +93,15 @@ class Run:
 
         return stage.evaluate(self.config, self.folder, _progress(progress))
 
+    def compare(
+        self, other: Run | str | Path, split: str = "test", *, samples: int = 1000, seed: int = 0
+    ) -> dict[str, Any]:
+        """By how much each figure of another run differs from this one's; see `kerasft.stages.compare.compare`."""
+        from kerasft.stages.compare import compare
+
+        second = other.folder if isinstance(other, Run) else RunFolder(other)
+        return compare(self.folder, second, split, samples=samples, seed=seed)
+
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
         """Writes a SavedModel from raw strings or encoded pictures to labels; see `kerasft.stages.export.export`."""
         from kerasft.stages import export as stage

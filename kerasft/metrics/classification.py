@@ -15,7 +15,6 @@ from kerasft.metrics.bootstrap import (
     compute_boundary_interval,
     compute_distance_interval,
     compute_percentile_interval,
-    iterate_resample_counts,
 )
 from kerasft.metrics.calibration import CalibrationResampler, compute_ece
 from kerasft.metrics.confusion import (
@@ -24,6 +23,7 @@ from kerasft.metrics.confusion import (
     compute_class_figures,
     compute_overall_figures,
 )
+from kerasft.metrics.measure import Measure
 from kerasft.metrics.ranking import RocAuc
 
 Figure = dict[str, float | int]
@@ -175,27 +175,13 @@ def compute_classification_figures(
         ValueError: shapes disagree, or names are too few, too many or not different.
         DataError: see `check_predictions`.
     """
-    probabilities, labels = check_predictions(probabilities, labels)
-    if len(label_names) != probabilities.shape[1] or len(set(label_names)) != len(label_names):
-        raise ValueError(f"expected {probabilities.shape[1]} different label names, got {list(label_names)}")
-    sums = _compute_sums(probabilities, labels)
-    values = _name_figures(sums, label_names) | {
-        "roc_auc": np.array(compute_roc_auc(probabilities, labels)),
-        "log_loss": np.array(compute_log_loss(probabilities, labels)),
-        "brier": np.array(compute_brier(probabilities, labels)),
-        "ece": np.array(compute_ece(probabilities, labels)),
-    }
-    if not np.isfinite(values["roc_auc"]):
-        del values[
-            "mcc"
-        ]  # one class among the labels: 0 by convention, which would read as "no better than chance"
+    measure = ClassificationMeasure(probabilities, labels, label_names, bootstrap_samples)
+    values, sums = measure.values, measure.sums
     trials = {"accuracy": float(len(labels))}
     for index, name in enumerate(label_names):
         trials[f"precision/{name}"] = float(sums.predicted[index])
         trials[f"recall/{name}"] = float(sums.support[index])
-    resampled = (
-        _resample(probabilities, labels, label_names, bootstrap_samples, seed) if bootstrap_samples else {}
-    )
+    resampled = measure.draw(bootstrap_samples, seed) if bootstrap_samples else {}
     figures: dict[str, Figure] = {"examples": {"value": len(labels)}}
     for name, value in values.items():
         if np.isfinite(value):
@@ -208,6 +194,61 @@ def compute_classification_figures(
     return figures
 
 
+class ClassificationMeasure(Measure):
+    """The figures of `compute_classification_figures`, and of resamples.
+
+    Args:
+        probabilities, labels, label_names: as there.
+        samples: how many resamples `resample` will be given in all; decides how some are computed.
+
+    Attributes:
+        sums: of the confusion matrix.
+
+    Raises:
+        ValueError, DataError: as there.
+    """
+
+    def __init__(
+        self, probabilities: np.ndarray, labels: np.ndarray, label_names: Sequence[str], samples: int = 0
+    ):
+        probabilities, labels = check_predictions(probabilities, labels)
+        num_classes = probabilities.shape[1]
+        if len(label_names) != num_classes or len(set(label_names)) != len(label_names):
+            raise ValueError(f"expected {num_classes} different label names, got {list(label_names)}")
+        self._label_names = tuple(label_names)
+        self.sums = _compute_sums(probabilities, labels)
+        self.values = _name_figures(self.sums, label_names) | {
+            "roc_auc": np.array(compute_roc_auc(probabilities, labels)),
+            "log_loss": np.array(compute_log_loss(probabilities, labels)),
+            "brier": np.array(compute_brier(probabilities, labels)),
+            "ece": np.array(compute_ece(probabilities, labels)),
+        }
+        if not np.isfinite(self.values["roc_auc"]):
+            # one class among the labels: 0 by convention, which would read as "no better than chance"
+            del self.values["mcc"]
+        self.order = ConfusionCounter.order(labels, probabilities.argmax(axis=1))
+        if samples:
+            self._prepare(probabilities[self.order], labels[self.order], samples)
+
+    def _prepare(self, probabilities: np.ndarray, labels: np.ndarray, samples: int) -> None:
+        self._counter = ConfusionCounter(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+        self._area = RocAuc(probabilities, labels, samples)
+        self._log_loss = compute_example_log_loss(probabilities, labels)
+        self._brier = compute_example_brier(probabilities, labels)
+        self._calibration = CalibrationResampler(probabilities, labels)
+
+    def resample(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
+        ece, noise = self._calibration.resample(counts)
+        return _name_figures(self._counter.count(counts), self._label_names) | {
+            "roc_auc": self._area.resample(counts),
+            "log_loss": np.einsum("bn,n->b", counts, self._log_loss) / len(self),
+            "brier": np.einsum("bn,n->b", counts, self._brier) / len(self),
+            "ece": ece,
+            "ece_noise": noise,
+        }
+
+
 def _name_figures(sums: ConfusionSums, label_names: Sequence[str]) -> dict[str, np.ndarray]:
     """The confusion matrix' figures under their names, float64 (…,) each."""
     figures = compute_overall_figures(sums)
@@ -216,34 +257,6 @@ def _name_figures(sums: ConfusionSums, label_names: Sequence[str]) -> dict[str, 
         for kind, values in by_class.items():
             figures[f"{kind}/{name}"] = values[..., index]
     return figures
-
-
-def _resample(
-    probabilities: np.ndarray, labels: np.ndarray, label_names: Sequence[str], samples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Each figure of each resample, float64 (samples,)."""
-    order = ConfusionCounter.order(labels, probabilities.argmax(axis=1))
-    probabilities, labels = probabilities[order], labels[order]
-    counter = ConfusionCounter(labels, probabilities.argmax(axis=1), probabilities.shape[1])
-    area = RocAuc(probabilities, labels, samples)
-    log_loss = compute_example_log_loss(probabilities, labels)
-    brier = compute_example_brier(probabilities, labels)
-    calibration = CalibrationResampler(probabilities, labels)
-    blocks = []
-    for counts in iterate_resample_counts(len(labels), samples, seed):
-        # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
-        ece, noise = calibration.resample(counts)
-        blocks.append(
-            _name_figures(counter.count(counts), label_names)
-            | {
-                "roc_auc": area.resample(counts),
-                "log_loss": np.einsum("bn,n->b", counts, log_loss) / len(labels),
-                "brier": np.einsum("bn,n->b", counts, brier) / len(labels),
-                "ece": ece,
-                "ece_noise": noise,
-            }
-        )
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _compute_interval(

@@ -28,10 +28,10 @@ from kerasft.errors import DataError
 from kerasft.metrics.bootstrap import (
     compute_boundary_interval,
     compute_percentile_interval,
-    iterate_resample_counts,
 )
 from kerasft.metrics.classification import Figure
 from kerasft.metrics.confusion import ConfusionSums, compute_class_figures
+from kerasft.metrics.measure import Measure
 
 Entity = tuple[int, int, int]
 """(start, end, type id); end exclusive."""
@@ -78,19 +78,54 @@ def measure_entities(
         ValueError: numbers of sentences differ, names are not different, or an entity is empty or of no such type.
         DataError: there are no sentences.
     """
-    sums = _sum_sentences(gold, predicted, types, token_hits)
-    values = _name_figures(sums.sum(axis=0, dtype=np.float64), types)
-    trials = _count_trials(sums, types)
-    losses = None if token_log_losses is None else np.asarray(token_log_losses, np.float64)
-    if losses is not None and token_hits is not None:
-        values |= _name_log_loss(losses.sum(), sums[:, -1].sum())
-    resampled = _resample(sums, losses, types, bootstrap_samples, seed) if bootstrap_samples else {}
-    support = sums[:, len(types) : 2 * len(types)].sum(axis=0)
+    measure = EntityMeasure(gold, predicted, types, token_hits=token_hits, token_log_losses=token_log_losses)
+    values, trials = measure.values, _count_trials(measure.sums, types)
+    resampled = measure.draw(bootstrap_samples, seed) if bootstrap_samples else {}
+    support = measure.sums[:, len(types) : 2 * len(types)].sum(axis=0)
     figures: dict[str, Figure] = {"examples": {"value": len(gold)}, "entities": {"value": int(support.sum())}}
     figures |= _add_intervals(values, resampled, trials)
     for name, count in zip(types, support, strict=True):
         figures[f"support/{name}"] = {"value": int(count)}
     return figures
+
+
+class EntityMeasure(Measure):
+    """The figures of `measure_entities`, and of resamples of its sentences; arguments as there.
+
+    Attributes:
+        sums: int64 (sentences, columns), what each sentence adds.
+    """
+
+    def __init__(
+        self,
+        gold: Sequence[Sequence[Entity]],
+        predicted: Sequence[Sequence[Entity]],
+        types: Sequence[str],
+        *,
+        token_hits: np.ndarray | None = None,
+        token_log_losses: np.ndarray | None = None,
+    ):
+        self._types = tuple(types)
+        self.sums = _sum_sentences(gold, predicted, types, token_hits)
+        self.values = _name_figures(self.sums.sum(axis=0, dtype=np.float64), types)
+        # Sentences that add the same stand side by side, and are counted together before anything is multiplied.
+        kinds, places, sizes = np.unique(self.sums, axis=0, return_inverse=True, return_counts=True)
+        self.order = np.argsort(places.ravel(), kind="stable")
+        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._terms = np.ascontiguousarray(kinds.T, np.float64)
+        self._losses = None
+        if token_log_losses is not None and token_hits is not None:
+            losses = np.asarray(token_log_losses, np.float64)
+            self._losses = losses[self.order]
+            self.values |= _name_log_loss(losses.sum(), self.sums[:, -1].sum())
+
+    def resample(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
+        total = np.einsum("bn,kn->bk", np.add.reduceat(counts, self._starts, axis=1), self._terms)
+        figures = _name_figures(total, self._types)
+        if self._losses is not None:
+            figures |= _name_log_loss(np.einsum("bn,n->b", counts, self._losses), total[:, -1])
+        return figures
 
 
 def _add_intervals(
@@ -304,24 +339,3 @@ def _count_trials(sums: np.ndarray, types: Sequence[str]) -> dict[str, float]:
 def _name_log_loss(losses: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return {"log_loss": np.asarray(losses / tokens)}
-
-
-def _resample(
-    sums: np.ndarray, losses: np.ndarray | None, types: Sequence[str], samples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Each figure of each resample, float64 (samples,)."""
-    # Sentences that add the same stand side by side, and are counted together before anything is multiplied.
-    kinds, places, sizes = np.unique(sums, axis=0, return_inverse=True, return_counts=True)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    if losses is not None:
-        losses = losses[np.argsort(places.ravel(), kind="stable")]
-    lost = []
-    terms = np.ascontiguousarray(kinds.T, np.float64)
-    totals = []
-    for counts in iterate_resample_counts(len(sums), samples, seed):
-        # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
-        totals.append(np.einsum("bn,kn->bk", np.add.reduceat(counts, starts, axis=1), terms))
-        if losses is not None:
-            lost.append(np.einsum("bn,n->b", counts, losses))
-    total = np.concatenate(totals)
-    return _name_figures(total, types) | (_name_log_loss(np.concatenate(lost), total[:, -1]) if lost else {})

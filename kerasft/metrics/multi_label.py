@@ -15,10 +15,10 @@ from kerasft.metrics.average_precision import AveragePrecision
 from kerasft.metrics.bootstrap import (
     compute_boundary_interval,
     compute_percentile_interval,
-    iterate_resample_counts,
 )
 from kerasft.metrics.classification import Figure
 from kerasft.metrics.confusion import ConfusionSums, compute_class_figures
+from kerasft.metrics.measure import Measure
 from kerasft.metrics.ranking import RocAuc
 
 THRESHOLD = 0.5
@@ -114,18 +114,16 @@ def compute_multi_label_figures(
 
     Source: Sorower 2010, "A literature survey on algorithms for multi-label learning", section 6.
     """
-    probabilities, held = check_multi_label_predictions(probabilities, references)
-    if len(label_names) != held.shape[1] or len(set(label_names)) != len(label_names):
-        raise ValueError(f"expected {held.shape[1]} different label names, got {list(label_names)}")
-    measure = _Measure(probabilities, held, threshold, bootstrap_samples)
-    values = measure.compute(label_names)
-    trials = {"accuracy": float(len(held)), "hamming_loss": float(len(held))}
+    measure = MultiLabelMeasure(
+        probabilities, references, label_names, bootstrap_samples, threshold=threshold
+    )
+    trials = {"accuracy": float(len(measure)), "hamming_loss": float(len(measure))}
     for index, name in enumerate(label_names):
         trials[f"precision/{name}"] = float(measure.sums.predicted[index])
         trials[f"recall/{name}"] = float(measure.sums.support[index])
-    resampled = measure.resample(label_names, bootstrap_samples, seed) if bootstrap_samples else {}
-    figures: dict[str, Figure] = {"examples": {"value": len(held)}}
-    for name, value in values.items():
+    resampled = measure.draw(bootstrap_samples, seed) if bootstrap_samples else {}
+    figures: dict[str, Figure] = {"examples": {"value": len(measure)}}
+    for name, value in measure.values.items():
         if np.isfinite(value):
             figures[name] = {"value": float(value)}
             interval = _compute_interval(name, float(value), trials, resampled) if resampled else None
@@ -144,10 +142,34 @@ def _compute_interval(
     return compute_percentile_interval(resampled[name])
 
 
-class _Measure:
-    """What the figures of the examples and of their resamples have in common."""
+class MultiLabelMeasure(Measure):
+    """The figures of `compute_multi_label_figures`, and of resamples.
 
-    def __init__(self, probabilities: np.ndarray, held: np.ndarray, threshold: float, samples: int):
+    Args:
+        probabilities, references, label_names, threshold: as there.
+        samples: how many resamples `resample` will be given in all; decides how some are computed.
+
+    Attributes:
+        sums: of each label.
+
+    Raises:
+        ValueError, DataError: as there.
+    """
+
+    def __init__(
+        self,
+        probabilities: np.ndarray,
+        references: np.ndarray,
+        label_names: Sequence[str],
+        samples: int = 0,
+        *,
+        threshold: float = THRESHOLD,
+    ):
+        probabilities, held = check_multi_label_predictions(probabilities, references)
+        if len(label_names) != held.shape[1] or len(set(label_names)) != len(label_names):
+            raise ValueError(f"expected {held.shape[1]} different label names, got {list(label_names)}")
+        self._label_names = tuple(label_names)
+        self.order = np.arange(len(held))
         predicted = probabilities >= threshold
         self.sums = compute_label_sums(probabilities, held, threshold)
         self._cells = [cells.astype(np.float64) for cells in (predicted & held, held, predicted)]
@@ -167,26 +189,19 @@ class _Measure:
             "hamming_loss": wrong.mean(axis=1),
             "log_loss": compute_example_multi_label_log_loss(probabilities, held),
         }
-
-    def compute(self, label_names: Sequence[str]) -> dict[str, np.ndarray]:
         figures = {name: values.mean() for name, values in self._means.items()}
         areas = np.array([area.compute() for area in self._areas])
-        return _name_figures(figures, self.sums, areas, self._ranking.values, label_names)
+        self.values = _name_figures(figures, self.sums, areas, self._ranking.values, label_names)
 
-    def resample(self, label_names: Sequence[str], samples: int, seed: int) -> dict[str, np.ndarray]:
-        """Each figure of each resample, float64 (samples,)."""
-        examples = len(self._cells[0])
-        blocks = []
-        for counts in iterate_resample_counts(examples, samples, seed):
-            # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
-            hits, support, predicted = (np.einsum("bn,nk->bk", counts, cells) for cells in self._cells)
-            sums = ConfusionSums(hits=hits, support=support, predicted=predicted)
-            figures = {
-                name: np.einsum("bn,n->b", counts, values) / examples for name, values in self._means.items()
-            }
-            areas = np.array([area.resample(counts) for area in self._areas]).reshape(-1, len(counts)).T
-            blocks.append(_name_figures(figures, sums, areas, self._ranking.resample(counts), label_names))
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    def resample(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        # einsum and not @: a matrix product of this shape spends its time waiting for its threads.
+        hits, support, predicted = (np.einsum("bn,nk->bk", counts, cells) for cells in self._cells)
+        sums = ConfusionSums(hits=hits, support=support, predicted=predicted)
+        figures = {
+            name: np.einsum("bn,n->b", counts, values) / len(self) for name, values in self._means.items()
+        }
+        areas = np.array([area.resample(counts) for area in self._areas]).reshape(-1, len(counts)).T
+        return _name_figures(figures, sums, areas, self._ranking.resample(counts), self._label_names)
 
 
 def _name_figures(

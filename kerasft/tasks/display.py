@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from kerasft.data.prepared import Split
+from kerasft.metrics.measure import Measure
 
 Figures = Mapping[str, Mapping[str, float | int]]
 """Figure's name → `{"value": …, "low": …, "high": …}`, as in metrics.json."""
@@ -112,6 +113,27 @@ class Display:
     def show(self, measured: Measured) -> Shown:
         """What the report says of a split."""
         return Shown()
+
+    # Comparing runs
+
+    def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure | None:
+        """The figures that the records of a split tell; None where they tell none.
+
+        Args:
+            records: lines of predictions/<split>.jsonl.
+            samples: how many resamples will be measured.
+        """
+        return None
+
+    def tell_example(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """What a record says of its example and not of the model: of the same one the same in all runs.
+
+        Where an example came from is part of that only if its inputs are not told, as of pictures.
+        """
+        said = {"predicted", "probabilities"}
+        if any(field.name in record for field in self.config.inputs):
+            said.add("origin")
+        return {key: value for key, value in record.items() if key not in said}
 
     # Answers of `predict`
 

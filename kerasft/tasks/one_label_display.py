@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from kerasft.metrics.classification import compute_confusion_matrix, explain_missing_figures
+from kerasft.metrics.classification import (
+    ClassificationMeasure,
+    compute_confusion_matrix,
+    explain_missing_figures,
+)
+from kerasft.metrics.measure import Measure
 from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.calibration import build_calibration_figure
 from kerasft.plots.confusion import build_confusion_matrix_figure
@@ -74,6 +79,12 @@ class OneLabelDisplay(Display):
             **show_inputs(self, measured, texts),
         )
         return self.show_predictions(found, measured)
+
+    def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure:
+        probabilities = [[row["probabilities"][name] for name in self.label_names] for row in records]
+        index = {name: number for number, name in enumerate(self.label_names)}
+        labels = [index[row["label"]] for row in records]
+        return ClassificationMeasure(np.array(probabilities), np.array(labels), self.label_names, samples)
 
     def show_predictions(self, found: SplitPredictions, measured: Measured) -> Shown:
         """What the report says of a split whose records were read."""

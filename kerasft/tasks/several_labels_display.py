@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from kerasft.metrics.multi_label import THRESHOLD, compute_example_multi_label_log_loss
+from kerasft.metrics.measure import Measure
+from kerasft.metrics.multi_label import (
+    THRESHOLD,
+    MultiLabelMeasure,
+    compute_example_multi_label_log_loss,
+)
 from kerasft.plots.wording import format_percent, name_label, quote_label
 from kerasft.tasks.display import Display, Measured, Section, Shown, Statement
 from kerasft.tasks.display_examples import FOLDER, ShownExamples, build_labels_section, show_example
@@ -88,6 +93,11 @@ class SeveralLabelsDisplay(Display):
             statements=_judge_several(found, measured.figures["accuracy"], self.label_names),
             sections=[section for section in sections if section is not None],
         )
+
+    def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure:
+        probabilities = [[row["probabilities"][name] for name in self.label_names] for row in records]
+        held = [[name in row["labels"] for name in self.label_names] for row in records]
+        return MultiLabelMeasure(np.array(probabilities), np.array(held), self.label_names, samples)
 
     def _build_mistakes_section(self, found: SeveralLabels, count: int) -> Section | None:
         """The examples with wrong labels of which the model was surest, taken together."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pydantic
 
+from kerasft.metrics.entities import EntityMeasure
+from kerasft.metrics.measure import Measure
 from kerasft.plots.highlighting import choose_colour, cut_runs, highlight_html, highlight_text
 from kerasft.plots.wording import format_percent
 from kerasft.tasks.display import Figures, Measured, Section, Shown, TextDisplay
@@ -78,6 +80,14 @@ class TokenClassificationDisplay(TextDisplay):
             headline=_tell_entities(measured.figures, measured.name),
             sections=[section for section in (by_type, entities) if section is not None],
         )
+
+    def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure:
+        index = {name: number for number, name in enumerate(self.label_names)}
+        gold, predicted = (
+            [[(one["start"], one["end"], index[one["type"]]) for one in row[side]] for row in records]
+            for side in ("entities", "predicted")
+        )
+        return EntityMeasure(gold, predicted, self.label_names)
 
     def _build_entities_section(self, found: Sequence[TaggedText], count: int) -> Section:
         """Texts in which entities were missed, made up, or given another type."""
