@@ -1,4 +1,4 @@
-"""Whether files are still as they were written: compared with the hashes that `kerasft.integrity` recorded of them."""
+"""Compares files with the hashes that `kerasft.integrity` recorded when they were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not kerasft's stays: a folder of somebody else is no run folder, and what was changed is not replaced."""
+"""Protects the user's files: other people's folders are not run folders, and changed files are not overwritten."""
 
 from __future__ import annotations
 

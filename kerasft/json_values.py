@@ -1,4 +1,4 @@
-"""JSON that may come from someone else: parsed, and checked for its depth and its shape, before anything uses it."""
+"""Parses untrusted JSON, and checks its depth and structure before it is used."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The commands, progress and tables; the only room that prints or exits."""
+"""The commands, progress bars and tables; the only folder that prints or exits."""

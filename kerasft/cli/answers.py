@@ -1,4 +1,4 @@
-"""How `kerasft predict` writes its answers: JSON lines, CSV, texts with entities marked; as they come."""
+"""Writes the answers of `kerasft predict`, one by one: as JSON lines, as CSV, or as texts with highlighted entities."""
 
 from __future__ import annotations
 

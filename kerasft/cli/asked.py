@@ -1,4 +1,4 @@
-"""Rows that `kerasft predict` was given, each put beside its answer, and what is said of those without one."""
+"""Pairs the inputs of `kerasft predict` with their answers, and reports those that could not be answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kerasft check`: whether every file of a run is as it was written."""
+"""`kerasft check`: compares every file of a run with its recorded hash."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Examples:
   kerasft check runs/sst2/export/1
   kerasft check served/1 --quiet && echo whole
 
-Each file is compared with the SHA-256 that was recorded when it was written (hashes.json, in the run folder and in each
-folder that may travel alone). A damaged file is named, with the command that makes it anew; those of which nothing is
-recorded (your own, and all of a run that an older version made) are counted. Nothing is written.
+Compares each file with the SHA-256 that was recorded when it was written (hashes.json, in the run folder and in each
+folder that can be copied on its own). Names each damaged file and the command that rebuilds it. Counts files without
+a record: your own files, and all files of runs by old versions. Writes nothing.
 
-Exit codes: 0 nothing is damaged, 9 a file is damaged, or a part of something is missing, 2 no such folder."""
+Exit codes: 0 nothing is damaged, 2 no such folder, 9 a file is damaged, or a required file is missing."""
 
 _SHOWN = 10
 
 
 def check(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder, or a preset, dataset or export of one.")
+        Path, typer.Argument(metavar="RUN", help="A run folder, or one of its presets, datasets or exports.")
     ],
     quiet: QuietOption = False,
 ) -> None:
@@ -48,7 +48,7 @@ def check(
         for name in [name for part in found.parts for name in part.missing][:_SHOWN]:
             print(f"{make_line(name)} no longer exists; nothing depends on it.")
         for name in [name for part in found.parts for name in part.unrecorded][:_SHOWN]:
-            print(f"{make_line(name)} is in no record.")
+            print(f"{make_line(name)} is not recorded.")
         if not found.is_recorded:
             print(
                 "This run was made by a version of kerasft that recorded no hashes: "

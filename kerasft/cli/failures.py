@@ -1,4 +1,4 @@
-"""What a command leaves behind when it fails: a message, an exit code, and a traceback where it is a defect."""
+"""What a failing command prints and returns: a message, an exit code, and a traceback if it is a bug."""
 
 from __future__ import annotations
 

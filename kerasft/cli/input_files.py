@@ -1,4 +1,4 @@
-"""Which files the arguments of `kerasft predict` mean: files, folders and globs."""
+"""Finds the files that the arguments of `kerasft predict` name: files, folders and globs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kerasft predict` is asked about: texts, picture files, folders, globs, and lists of them in files and pipes."""
+"""Reads the inputs of `kerasft predict`: texts, picture files, folders, globs, and lists of them in files and pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `kerasft`: one verb a stage. Nothing heavy is imported before a verb needs it."""
+"""The command `kerasft`, with one subcommand for each stage. TensorFlow is imported only when a command needs it."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from kerasft.cli.streams import standard_streams
 
 _HELP = """From raw data to a served model, in Keras.
 
-One YAML file describes an experiment, one run folder holds all that came of it, and each step is one verb.
+One YAML file describes an experiment, one run folder contains all its results, and each step is a command.
 
 \b
-  kerasft run sst2.yaml                          every stage the config asks for; what is done is skipped
+  kerasft run sst2.yaml                          all stages that the config asks for; skips finished ones
   kerasft run sst2.yaml train.epochs=1           the same, with one value changed
   kerasft predict runs/sst2 "What a film."       a label and its probabilities
   kerasft export sst2.yaml --to served/1         a SavedModel that takes texts or image files
 """
 _EPILOG = """\b
-A config to begin with:
+A first config:
   name: reviews
   task: {type: text_classification}
   data:
@@ -57,14 +57,14 @@ A config to begin with:
   export: {formats: [saved_model]}
 
 \b
-KEY=VALUE changes it from the command line:
+KEY=VALUE changes it on the command line:
   train.optimizer.learning_rate=3e-5
   evaluate.splits='[test]'
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
 Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 8 run folder in use,
 9 a damaged file, 10 predict: some inputs could not be used, 70 a bug in kerasft, 130 stopped by Ctrl-C,
-141 nobody reads the output, 143 stopped by SIGTERM."""
+141 the output was closed, 143 stopped by SIGTERM."""
 
 app = typer.Typer(
     name="kerasft",
@@ -89,7 +89,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Shows the version.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Shows the traceback of an error as well.")
+        bool, typer.Option("--traceback", help="Shows the traceback of an error, too.")
     ] = False,
 ) -> None:
     if traceback:
@@ -141,19 +141,19 @@ def _register(verb: str, command: Callable[..., None], explanation: str, example
 
 _add_stage(
     "prepare",
-    """Reads and checks the data, and writes it as a dataset.
+    """Reads and checks the data, and writes a dataset.
 
-    Labels, damage, duplicates and leaks between splits are reported in a table; rejected rows go to rejected.jsonl.
+    Tables report labels, damaged rows, duplicates, and leaks between splits; rejected.jsonl lists the rejected rows.
     """,
     "kerasft prepare sst2.yaml",
     "kerasft prepare sst2.yaml data.leaks=drop data.max_rejected=0.05",
 )
 _add_training(
     "finetune",
-    """Trains the preset on the data and keeps the best model.
+    """Fine-tunes the preset on the data and keeps the best model.
 
-    Watch it with: tensorboard --logdir runs. Ctrl-C and SIGTERM end it with a checkpoint; the same command goes on
-    from there, to the very bits. --restart starts over.
+    Watch it with: tensorboard --logdir runs. Ctrl-C and SIGTERM save a checkpoint and stop; the same command resumes
+    from there, with bit-identical results. --restart starts over.
     """,
     "kerasft finetune sst2.yaml",
     "kerasft finetune sst2.yaml train.epochs=1 train.batch_size=16 --output runs/short",
@@ -163,8 +163,8 @@ _add_stage(
     "evaluate",
     """Measures the model, with 95 % intervals, and writes report.html.
 
-    Other test data are measured where data.test names them: they are prepared aside, and their figures are kept under a
-    name of their own. Where the run folder is read-only or in use, the figures are shown and not kept.
+    To measure other test data, name it in data.test: it is prepared separately, and its figures are saved under a
+    name of their own. If the run folder is read-only or in use, the figures are shown but not saved.
     """,
     "kerasft evaluate sst2.yaml",
     "kerasft evaluate runs/sst2 evaluate.splits='[test]' evaluate.bootstrap_samples=10000",
@@ -187,15 +187,17 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", metavar="DIR", help="Where it goes.  [default: export/<version> in the run folder]"
+            "--to",
+            metavar="DIR",
+            help="The folder of the export.  [default: export/<version> in the run folder]",
         ),
     ] = None,
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Writes a SavedModel that takes texts as they are, or image files.
+    """Writes a SavedModel that takes raw texts or image files.
 
-    It is loaded again in a clean process and asked real examples; if its answers differ, nothing is published.
+    Before it is published, a clean process loads it and compares its answers on real examples with the model's.
     """
     if to is not None:
         check_destination(to, "--to")
@@ -207,10 +209,10 @@ def export(
 
 _add_training(
     "run",
-    """Does every stage that the config asks for.
+    """Runs every stage that the config asks for.
 
-    What is done and unchanged is skipped, and a training that was cut off, however that happened, goes on from its
-    last checkpoint to the bits it would have had: the same command goes on where it was stopped.
+    Skips finished stages. Resumes an interrupted training from its last checkpoint, with a result that is
+    bit-identical to that of a run without interruption: just repeat the command.
     """,
     "kerasft run sst2.yaml",
     "kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1",
@@ -230,15 +232,18 @@ Examples:
 def verify_resume(
     config: ConfigArgument,
     overrides: OverridesArgument = None,
-    steps: Annotated[int, typer.Option("--steps", min=4, help="How many steps are trained.")] = 60,
-    kills: Annotated[int, typer.Option("--kills", min=1, help="How often the second run is killed.")] = 5,
+    steps: Annotated[int, typer.Option("--steps", min=4, help="Number of training steps.")] = 60,
+    kills: Annotated[
+        int, typer.Option("--kills", min=1, help="Number of times the second run is killed.")
+    ] = 5,
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Proves on your own model that a killed run ends with the very bits of one that was not.
+    """Checks on your own model that a killed and resumed run gives bit-identical results.
 
-    It trains straight, and again in processes that are killed with SIGKILL at random and started again, and compares
-    every tensor of every checkpoint. Where they differ it says from which step on, in what, and why that is likely.
+    Trains twice: without interruption, and in processes that are killed with SIGKILL at random and restarted. Then
+    compares every tensor of every checkpoint, and reports the first step with a difference, the tensors, and the
+    probable reason.
     """
     with open_work(config, overrides, output, quiet) as work:
         _find_stage("verify_resume", "verify_resume")(

@@ -1,4 +1,4 @@
-"""The arguments that the commands share, and what becomes of them: a config, a run folder, a progress."""
+"""Arguments that the commands share, and what they open: a config, a run folder, a progress display."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from kerasft.runs.folder import RunFolder
 
 ConfigArgument = Annotated[
-    Path, typer.Argument(metavar="CONFIG.yaml", help="The experiment's config, or the folder of a run.")
+    Path, typer.Argument(metavar="CONFIG.yaml", help="The experiment's config, or a run folder.")
 ]
 OverridesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Changes to the config: a dotted key, and a value in YAML."),
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the config: a key with dots, and a value in YAML."),
 ]
 OutputOption = Annotated[
     Path | None,
@@ -33,12 +33,10 @@ OutputOption = Annotated[
 ]
 RestartOption = Annotated[
     bool,
-    typer.Option("--restart", help="Removes the training that stands in the run folder, and starts over."),
+    typer.Option("--restart", help="Removes the training in the run folder, and starts over."),
 ]
-YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="With --restart: does not ask before it removes.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Shows results and errors only.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="With --restart: removes without asking.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Shows only results and errors.")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def check_destination(path: Path, option: str) -> Path:
     if usable:
         return path
     raise ConfigError(
-        "This path is no UTF-8 text, and TensorFlow can name no other.",
+        "This path is not valid UTF-8, which TensorFlow requires.",
         where=f"{option} {path}",
         fix="Rename it.",
     )
@@ -108,7 +106,7 @@ def open_work(
             with run.owned(progress.note) if is_owner else nullcontext():
                 yield Work(config, run, progress)
         except KeyboardInterrupt as stop:
-            kept = f"what was finished is kept in {folder}; run the same command again to continue."
+            kept = f"finished results are kept in {folder}; run the same command again to continue."
             raise type(stop)(str(stop) or kept) from None
 
 
@@ -127,7 +125,7 @@ def confirm_restart(run: RunFolder, restart: bool, yes: bool) -> None:
         raise ConfigError(
             f"--restart would remove {names}, and standard input is not a terminal",
             where=str(run.path),
-            fix="Add --yes if that is what you want; prepared data and exports stay.",
+            fix="To confirm, add --yes; prepared data and exports are kept.",
         )
     if not typer.confirm(f"Remove {names} from {run.path} and train from the start?", err=True):
         raise typer.Exit(1)

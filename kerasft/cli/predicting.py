@@ -1,4 +1,4 @@
-"""`kerasft predict`: texts, pictures or rows of a table in, answers out, in the same order, however many there are."""
+"""`kerasft predict`: answers texts, pictures or rows of a table, in order, however many there are."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ A line of output:
   {"image": "notes.jpg", "error": "not a picture: a text file"}
   {"text": " ", "label": "0", "probabilities": {"0": 0.6, "1": 0.4}, "note": "blank text"}
 
-A row that cannot be read or used does not stop the others: its answer says why under `error`, and the command ends
-with exit code 10. A blank text has a `note`. A table's other columns stand behind the answer; one named like a key of
-the answer is called input_NAME.
+A row that cannot be used does not stop the command: its answer gives the reason under `error`, and the command ends
+with exit code 10. A blank text has a `note`. The other columns of a table follow the answer; a column with the name of
+a key of the answer becomes input_NAME.
 
-In CSV, text that a spreadsheet would take for a formula (=, +, -, @ first) begins with an apostrophe; numbers and JSON
+In CSV, text that a spreadsheet would read as a formula (=, +, -, @ first) begins with an apostrophe; numbers and JSON
 lines stay as they are.
 
-Pictures are named by their files; a folder stands for all files in and below it. The paths of a list in a file start
-from that file's folder.
+Name pictures by their files; a folder means all files in it and its subfolders. Paths in a list start
+from the folder of the list.
 
-An argument such as train.epochs=1 or seed=2 changes the config, as with the other commands; a text that looks like
-that goes in by --input."""
+As with the other commands, an argument such as train.epochs=1 or seed=2 changes the config; give a text that looks like
+that by --input."""
 
 
 _BATCHES_READ_AHEAD = 16
@@ -87,7 +87,7 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="TEXT|PICTURE",
-            help="Texts, or picture files, folders and globs; for a model of several inputs JSON objects. Without any "
+            help="Texts, or picture files, folders and globs; JSON objects for a model with several inputs. By default "
             "they are read from --input.",
         ),
     ] = None,
@@ -97,8 +97,8 @@ def predict(
             "--input",
             "-i",
             metavar="FILE",
-            help="One text or path a line (of several inputs: one JSON object), or a .csv, .tsv or .jsonl file; - is "
-            "standard input, read by default when it is a pipe.",
+            help="One text or path a line (several inputs: one JSON object), or a .csv, .tsv or .jsonl file; - is "
+            "standard input, which is read by default if it is a pipe.",
         ),
     ] = None,
     columns: Annotated[
@@ -106,49 +106,53 @@ def predict(
         typer.Option(
             "--column",
             metavar="NAME",
-            help="The file's column (name, or number from 0) or key with the text or path; for a model of several "
-            "inputs INPUT=NAME, once an input.  [default: the input's name: text, image]",
+            help="The column (name, or number from 0) or key of the text or path; for a model with several "
+            "inputs INPUT=NAME, once for each.  [default: the name of the input: text, image]",
         ),
     ] = None,
     header: Annotated[
-        bool, typer.Option(help="Whether the first row of a .csv or .tsv names the columns.")
+        bool, typer.Option(help="Whether the first row of a .csv or .tsv contains the column names.")
     ] = True,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="FILE", help="Where predictions go.  [default: standard output]"),
+        typer.Option("--to", metavar="FILE", help="File for the predictions.  [default: standard output]"),
     ] = None,
     format: Annotated[
-        Format | None, typer.Option(help="How they are written.  [default: as --to ends, else jsonl]")
+        Format | None,
+        typer.Option(help="Format of the predictions.  [default: by the ending of --to, else jsonl]"),
     ] = None,
     draw: Annotated[
         Path | None,
         typer.Option(
             "--draw",
             metavar="DIR",
-            help="Pictures: writes a copy of each there, with the answer drawn on or below it.",
+            help="For pictures: a folder for copies with the answer drawn on or below them.",
         ),
     ] = None,
     highlight: Annotated[
         bool,
         typer.Option(
             "--highlight",
-            help="Texts: writes them with what was found in them (entities) marked, in colour on a terminal; as a page "
-            "where --to ends in .html.",
+            help="For texts: writes the texts with their entities highlighted, in colour on a terminal; an HTML page "
+            "if --to ends in .html.",
         ),
     ] = False,
     encoding: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Of the characters in --input: utf-8, latin-1, cp1252, gb18030, …"),
+        typer.Option(
+            metavar="NAME", help="Character encoding of --input: utf-8, latin-1, cp1252, gb18030, …"
+        ),
     ] = "utf-8",
     skip_errors: Annotated[
         bool,
         typer.Option(
-            "--skip-errors", help="Leaves what cannot be used out of the output, instead of an `error` there."
+            "--skip-errors",
+            help="Leaves inputs that cannot be used out of the output, instead of writing an `error`.",
         ),
     ] = False,
     batch_size: Annotated[
         int,
-        typer.Option(min=1, help="Rows predicted at once; 1 answers each line of a pipe as it comes."),
+        typer.Option(min=1, help="Rows per batch; with 1, each line of a pipe is answered at once."),
     ] = 64,
     output: OutputOption = None,
     quiet: QuietOption = False,
@@ -228,17 +232,19 @@ def _check_options(
     display = load_display(experiment.task.type)(experiment.task)
     if highlight and not display.can_mark:
         raise ConfigError(
-            "This run's model finds nothing in texts that could be marked.",
+            "This run's model has nothing to highlight in texts.",
             where="--highlight",
             fix="Leave it out.",
         )
     if highlight and format is not None:
         raise ConfigError(
-            "Marked texts are no table.", where="--format", fix="Leave out --format, or --highlight."
+            "Highlighted texts cannot be written as a table.",
+            where="--format",
+            fix="Leave out --format, or --highlight.",
         )
     if draw is not None and not display.can_draw:
         raise ConfigError(
-            "This run's model says nothing that could be drawn onto pictures.",
+            "This run's model has nothing to draw on pictures.",
             where="--draw",
             fix="Leave it out.",
         )
@@ -261,7 +267,7 @@ def _prepare_copies(
     copies = DrawnCopies(folder, [row.values[name] for row in rows if row.values], display.draw)
     missing = find_missing_glyphs("".join(display.label_names))
     if missing:
-        work.progress.warn(f"No font here has {' '.join(missing[:20])}: boxes are drawn in their place.")
+        work.progress.warn(f"No font here has {' '.join(missing[:20])}: boxes are drawn instead.")
     return rows, lambda row, read, answer: copies.write(row[name], read[name], answer)
 
 

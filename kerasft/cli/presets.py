@@ -1,4 +1,4 @@
-"""`kerasft presets`: which pre-trained models can be named, and bringing one to a machine without a network."""
+"""`kerasft presets`: lists pre-trained models, and downloads one into a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kerasft.cli.progress import open_progress
 from kerasft.cli.tables import print_table
 
 presets_app = typer.Typer(
-    help="Pre-trained models: which there are, and fetching one.", no_args_is_help=True, rich_markup_mode=None
+    help="Lists and downloads pre-trained models.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -32,10 +32,14 @@ package:module/folder.""",
 )
 @guarded
 def list_command(
-    search: Annotated[str, typer.Argument(metavar="WORD", help="Only names and descriptions with it.")] = "",
-    cached: Annotated[bool, typer.Option("--cached", help="Only those that need no network.")] = False,
+    search: Annotated[
+        str, typer.Argument(metavar="WORD", help="Lists only names and descriptions that contain this text.")
+    ] = "",
+    cached: Annotated[
+        bool, typer.Option("--cached", help="Lists only presets that need no network.")
+    ] = False,
 ) -> None:
-    """Shows what `model.preset` can name: size, licence, and whether it is on this machine."""
+    """Lists known values of `model.preset`: size, licence, and whether it is on this machine."""
     prepare_environment()
     from kerasft.models.fetching import list_presets
 
@@ -61,11 +65,11 @@ Examples:
 )
 @guarded
 def fetch_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What `model.preset` would name.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to be written.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A value of `model.preset`.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
     quiet: QuietOption = False,
 ) -> None:
-    """Copies a preset whole into a folder, which can be carried to a machine without a network."""
+    """Copies a complete preset into a folder, for example for a machine without a network."""
     check_destination(to, "--to")
     prepare_environment()
     from kerasft.models.fetching import fetch_preset

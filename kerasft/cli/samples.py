@@ -1,4 +1,4 @@
-"""`kerasft samples`: data of our own making, to try things on and to pre-train with."""
+"""`kerasft samples`: writes sample data, to try kerasft or to pre-train on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kerasft.cli.progress import open_progress
 from kerasft.cli.signals import ending_in_order
 
 samples_app = typer.Typer(
-    help="Data of our own making: drawn scenes, with classes, boxes and masks; sentences with names.",
+    help="Writes sample data: drawn scenes with classes, boxes and masks, or sentences with entities.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -47,48 +47,50 @@ Examples:
 
 \b
 What is written:
-  scenes/train/mug/000010.jpg   pictures by split and class, as many of each class
-  scenes/scenes.jsonl           a picture a line: its objects with class, texture, box and occluded share
+  scenes/train/mug/000010.jpg   pictures by split and class, equally many of each class
+  scenes/scenes.jsonl           one picture a line: its objects with class, texture, box and occluded share
   scenes/masks/classes/train/000010.png     with --masks: 0 background, else the object's class + 1
   scenes/masks/instances/train/000010.png   with --masks: 0 background, else the object's number, from 1
-  scenes/settings.json          what all of it follows from""",
+  scenes/settings.json          the settings that determine everything""",
 )
 @guarded
 def scenes_command(
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to be written.")],
-    train: Annotated[int, typer.Option("--train", help="Pictures of train.")] = 10_000,
-    validation: Annotated[int, typer.Option("--validation", help="Pictures of validation.")] = 1_000,
-    test: Annotated[int, typer.Option("--test", help="Pictures of test.")] = 0,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
+    train: Annotated[int, typer.Option("--train", help="Number of training pictures.")] = 10_000,
+    validation: Annotated[int, typer.Option("--validation", help="Number of validation pictures.")] = 1_000,
+    test: Annotated[int, typer.Option("--test", help="Number of test pictures.")] = 0,
     size: Annotated[int, typer.Option("--size", help="Height and width in pixels, 32 to 1024.")] = 128,
     seed: Annotated[int, typer.Option("--seed", help="Random seed; each seed draws different pictures.")] = 0,
     classes: Annotated[
         Classes,
         typer.Option(
             "--classes",
-            help="What a picture's class is: its main object's shape or texture, both, or its place.",
+            help="What the class of a picture is: the shape or texture of its main object, both, or the place.",
         ),
     ] = Classes.SHAPE,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="A class that there is; once for each.  [default: all]"),
+        typer.Option("--only", metavar="NAME", help="A class to include; can be repeated.  [default: all]"),
     ] = None,
     max_objects: Annotated[
         int, typer.Option("--max-objects", help="1 to 6; scenes with fewer are easier to learn from.")
     ] = 6,
     picture_format: Annotated[
-        PictureFormat, typer.Option("--format", help="png keeps every bit, and takes six times the room.")
+        PictureFormat, typer.Option("--format", help="png is lossless, and six times as large.")
     ] = PictureFormat.JPG,
-    masks: Annotated[bool, typer.Option("--masks", help="Writes masks of classes and instances.")] = False,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Also writes masks of classes and instances.")
+    ] = False,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes that draw.  [default: one a core]")
+        int | None, typer.Option("--workers", help="Number of processes.  [default: one for each core]")
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Draws scenes: a main object among others, in light and shadow, before grounds of all kinds.
+    """Draws scenes: a main object and others, with light and shadow, on varied backgrounds.
 
-    There are 16 shapes and 12 textures. Scenes are for pre-training where no pre-trained weights are at hand, and for
-    trying detection and segmentation: all that is in them is known. The same options give the same pictures on any
-    machine.
+    There are 16 shapes and 12 textures. Use scenes for pre-training if there are no pre-trained weights, and for
+    trying detection and segmentation, since everything in them is known. The same options give the same pictures on
+    every machine.
     """
     from kerasft.samples.scene_folder import write_scenes
 
@@ -121,13 +123,13 @@ Examples:
 
 \b
 What is written, the same for en and zh:
-  entities/en.train.jsonl        a sentence a line: text, and entities as [start, end, type]
+  entities/en.train.jsonl        one sentence a line: text, and entities as [start, end, type]
   entities/en.validation.jsonl
   entities/en.test.jsonl""",
 )
 @guarded
 def entities_command(
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to be written.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
     quiet: QuietOption = False,
 ) -> None:
     """Writes English and Chinese sentences in which people, places, organisations and products are marked.

@@ -1,4 +1,4 @@
-"""`kerasft schema`: the config's JSON Schema, by which editors complete and check."""
+"""`kerasft schema`: prints the config's JSON Schema, which editors use for completion and checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Examples:
   kerasft schema --to kerasft.schema.json
 
 \b
-VS Code with its YAML extension (and others with yaml-language-server) completes, explains and checks keys in a
+VS Code with its YAML extension (and others with yaml-language-server) completes, explains and checks the keys of a
 config that begins with
   # yaml-language-server: $schema=kerasft.schema.json"""
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C of a command: an end in good order, and a limit to how long that may take."""
+"""SIGTERM and Ctrl-C in a command: an orderly end, with a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The standard streams while a command runs: all that is written goes through here, and is safe for a terminal."""
+"""The standard streams of a command: all output goes through here and is made safe for a terminal."""
 
 from __future__ import annotations
 

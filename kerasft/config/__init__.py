@@ -1,1 +1,1 @@
-"""What a config is, whatever is in it."""
+"""Configs in general: loading, line numbers, overrides and error messages."""

@@ -1,4 +1,4 @@
-"""A config from a file and `KEY=VALUE` arguments, and back to a file."""
+"""Loads a config from a file and `KEY=VALUE` arguments, and writes it to a file."""
 
 from __future__ import annotations
 

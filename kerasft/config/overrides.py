@@ -1,4 +1,4 @@
-"""`KEY=VALUE` arguments laid over a config: dotted keys, values in YAML."""
+"""Applies `KEY=VALUE` arguments to a config: keys with dots, values in YAML."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _put(document: Document, path: KeyPath, value: Any, where: str) -> Iterator[
             _set_origin(document, here, where)
         elif (node.get(part) if isinstance(node, dict) else node[part]) is None:
             if isinstance(path[depth + 1], int):
-                raise _CannotPutError(f"{format_key(here)} is no list")
+                raise _CannotPutError(f"{format_key(here)} is not a list")
             node[part] = {}
             _set_origin(document, here, where)
             yield here
@@ -96,7 +96,7 @@ def _check_part(node: Any, part: str | int, around: str) -> None:
         if not isinstance(node, dict):
             raise _CannotPutError(f"{around} is {_show_kind(node)}, not a section of keys")
     elif not isinstance(node, list):
-        raise _CannotPutError(f"{around} is no list")
+        raise _CannotPutError(f"{around} is not a list")
     elif part > len(node):
         raise _CannotPutError(f"{around} has {len(node)} items, counted from 0")
 

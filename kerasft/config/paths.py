@@ -1,4 +1,4 @@
-"""Relative paths in a config, taken from the config file's folder."""
+"""Resolves relative paths in a config from the config file's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config: one problem a mistake, and the error that carries all of them."""
+"""Problems in a config: one for each mistake, and the error that contains all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document checked against its schema, or against that of the kind that it names."""
+"""Validates a document against its schema, or against the schema of the variant that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A config of several kinds: a key in the document names the schema that it is checked against."""
+"""Configs with several variants: a key of the document selects the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which example goes in which batch: a pure function of (lengths, seed, epoch)."""
+"""Plans which example goes into which batch: a pure function of (lengths, seed, epoch)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoded examples in memory-mapped files: written once, read at random, memory flat however many rows there are."""
+"""Encoded examples in memory-mapped files: written once, read in any order, with constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text encodings: which ones files can be read in line by line, and which one bytes look like."""
+"""Text encodings: which ones are supported, and which one some bytes probably have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is fed with: one split's rows, put together into batches."""
+"""The interface between data and model: a split's rows as batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.errors import ConfigError
 
 Output = Any
-"""What is kept of a model's output on one example, in host memory: by default `{name: array}`."""
+"""What is kept of a model's output on one example, in host memory: `{name: array}` by default."""
 
 
 class Moment(NamedTuple):
@@ -24,10 +24,10 @@ class Moment(NamedTuple):
 
 
 class Feed(abc.ABC):
-    """One split's rows, in the form that a model takes them in: its examples, or pieces of them."""
+    """The rows of one split in the form that a model takes: its examples, or pieces of them."""
 
     in_memory: bool = False
-    """Whether the rows are few and at hand: their batches are then put together as they are asked for."""
+    """Whether the rows are few and in memory: their batches are then built when they are needed."""
 
     @property
     def has_pieces(self) -> bool:
@@ -35,12 +35,12 @@ class Feed(abc.ABC):
         return False
 
     def get_reference(self, example: int) -> Any:
-        """What is true of one example, as the task's tally takes it; None where nothing is known."""
+        """The true value of one example, for the task's tally; None if it is unknown."""
         return None
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 (rows,): by which rows are grouped into batches; ones where all are of one size."""
+        """int64 (rows,): lengths by which rows are grouped into batches; ones if all rows have the same size."""
         return np.ones(len(self), np.int64)
 
     @property
@@ -50,7 +50,7 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """Rows."""
+        """The number of rows."""
 
     @abc.abstractmethod
     def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
@@ -85,7 +85,7 @@ class Feed(abc.ABC):
             ]
 
     def find_example(self, row: int) -> int:
-        """Which of the split's examples a row is, or is a piece of."""
+        """The number of the example that a row is, or is a piece of."""
         return row
 
     def shuffle_labels(self, seed: int) -> Feed:

@@ -64,7 +64,7 @@ class _Manifest(pydantic.BaseModel):
                     f"the field {field.name!r} is of the kind {field.kind!r}, which does not exist"
                 )
             if not field.name.isidentifier():
-                raise ValueError(f"{field.name!r} is no name of a field")
+                raise ValueError(f"{field.name!r} is not the name of a field")
         if len({field.name for field in self.fields}) < len(self.fields):
             raise ValueError("two of its fields have one name")
         first = next((field for field in self.fields if field.labels is not None), None)

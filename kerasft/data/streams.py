@@ -1,4 +1,4 @@
-"""Batches of a split, and the one loop in which a model measures or answers them."""
+"""Batches of a split, and the single loop for validation, evaluation and prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TFDS' own description of what a dataset holds, looked at before TFDS imports the classes that it names."""
+"""Checks TFDS' description of a dataset before TFDS imports the classes that it names."""
 
 from __future__ import annotations
 

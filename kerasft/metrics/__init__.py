@@ -1,1 +1,1 @@
-"""Functions of (predictions, references), with intervals; NumPy alone."""
+"""Functions of (predictions, references), with confidence intervals; NumPy only."""

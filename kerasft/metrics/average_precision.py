@@ -1,4 +1,4 @@
-"""Average precision: how far up a class' own examples stand when all are ranked by its probability."""
+"""Average precision: how high a class' own examples rank by its probability."""
 
 from __future__ import annotations
 

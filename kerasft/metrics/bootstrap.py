@@ -1,4 +1,4 @@
-"""The bootstrap over examples: how far a figure might move had other examples been drawn."""
+"""The bootstrap over examples: how much a figure would vary with other examples."""
 
 from __future__ import annotations
 

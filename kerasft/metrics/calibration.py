@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: reliability bins and the expected calibration error."""
+"""Calibration of probabilities: reliability bins and the expected calibration error."""
 
 from __future__ import annotations
 

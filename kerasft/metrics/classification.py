@@ -276,7 +276,7 @@ def explain_missing_figures(
     sums = _compute_sums(probabilities, labels)
     reasons: dict[str, str] = {}
     if np.count_nonzero(sums.support) < 2:
-        reasons["roc_auc"] = reasons["mcc"] = "the examples hold one label only"
+        reasons["roc_auc"] = reasons["mcc"] = "the examples have only one label"
     for index, name in enumerate(label_names):
         if not sums.predicted[index]:
             reasons[f"precision/{name}"] = f"{name!r} is never predicted"

@@ -71,26 +71,34 @@ class FigureKinds:
 
 
 _LOG_LOSS = FigureKind(
-    "log_loss", "Log-loss", "how surprised it is by the labels, nats; lower is better", False, "number"
+    "log_loss",
+    "Log-loss",
+    "mean negative log-likelihood of the labels, in nats; lower is better",
+    False,
+    "number",
 )
 _ROC_AUC = FigureKind(
-    "roc_auc", "ROC AUC", "how well it ranks; 0.5 is chance, 1 perfect", form="number", place="headline"
+    "roc_auc",
+    "ROC AUC",
+    "area under the ROC curve; 0.5 is chance, 1 is perfect",
+    form="number",
+    place="headline",
 )
 _EXAMPLES = FigureKind("examples", "Examples", "measured", form="count")
 _PER_CLASS = ("precision", "recall", "f1")
 
 CLASSIFICATION = FigureKinds(
     (
-        FigureKind("accuracy", "Accuracy", "share of examples that it is right on", place="headline"),
+        FigureKind("accuracy", "Accuracy", "share of examples with the correct label", place="headline"),
         FigureKind(
             "macro_f1",
             "Macro F1",
-            "precision and recall in one, every label counting alike",
+            "the mean of the labels' F1; every label counts the same",
             place="headline",
         ),
-        FigureKind("weighted_f1", "Weighted F1", "the same, labels counting by their frequency"),
+        FigureKind("weighted_f1", "Weighted F1", "macro F1 weighted by the labels' frequency"),
         FigureKind(
-            "mcc", "Matthews correlation", "0 is chance, 1 perfect; fair to rare labels", form="number"
+            "mcc", "Matthews correlation", "0 is chance, 1 is perfect; also suits rare labels", form="number"
         ),
         _ROC_AUC,
         _LOG_LOSS,
@@ -100,7 +108,7 @@ CLASSIFICATION = FigureKinds(
         FigureKind(
             "ece",
             "Calibration error",
-            "how far confidence is from accuracy (ECE); lower is better",
+            "difference between confidence and accuracy (ECE); lower is better",
             False,
             place="headline",
         ),
@@ -112,31 +120,35 @@ CLASSIFICATION = FigureKinds(
 
 MULTI_LABEL = FigureKinds(
     (
-        FigureKind(
-            "accuracy", "Accuracy", "share of examples of which every label is right", place="headline"
-        ),
+        FigureKind("accuracy", "Accuracy", "share of examples with all labels correct", place="headline"),
         FigureKind(
             "hamming_loss", "Hamming loss", "share of single labels that are wrong; lower is better", False
         ),
-        FigureKind(
-            "micro_f1", "Micro F1", "precision and recall in one, over all labels together", place="headline"
-        ),
-        FigureKind("micro_precision", "Micro precision", "share of the labels that it gives that are right"),
-        FigureKind("micro_recall", "Micro recall", "share of the right labels that it gives"),
+        FigureKind("micro_f1", "Micro F1", "F1 over all labels together", place="headline"),
+        FigureKind("micro_precision", "Micro precision", "share of predicted labels that are correct"),
+        FigureKind("micro_recall", "Micro recall", "share of true labels that are predicted"),
         FigureKind("macro_f1", "Macro F1", "the mean of the labels' F1", place="headline"),
         FigureKind(
             "macro_precision", "Macro precision", "the mean of the labels' precisions", place="report"
         ),
         FigureKind("macro_recall", "Macro recall", "the mean of the labels' recalls", place="report"),
-        FigureKind("weighted_f1", "Weighted F1", "the same as macro F1, labels counting by their frequency"),
+        FigureKind("weighted_f1", "Weighted F1", "macro F1 weighted by the labels' frequency"),
         FigureKind(
-            "weighted_precision", "Weighted precision", "likewise the labels' precisions", place="report"
+            "weighted_precision",
+            "Weighted precision",
+            "macro precision weighted by the labels' frequency",
+            place="report",
         ),
-        FigureKind("weighted_recall", "Weighted recall", "likewise the labels' recalls", place="report"),
+        FigureKind(
+            "weighted_recall",
+            "Weighted recall",
+            "macro recall weighted by the labels' frequency",
+            place="report",
+        ),
         FigureKind(
             "mean_average_precision",
             "Mean average precision",
-            "how well each label's examples stand before the others; 1 is perfect",
+            "how well each label's examples rank above the others; 1 is perfect",
             form="number",
             place="headline",
         ),
@@ -151,14 +163,14 @@ MULTI_LABEL = FigureKinds(
 
 def _list_matches() -> Iterator[FigureKind]:
     for prefix, name, about in (
-        ("partial", "Partial", "an overlap counting one half whatever the type"),
-        ("exact", "Exact", "whatever the type"),
-        ("ent_type", "Type", "an overlap with the right type counting whole"),
+        ("partial", "Partial", "overlaps count one half, and types are ignored"),
+        ("exact", "Exact", "types are ignored"),
+        ("ent_type", "Type", "any overlap with the correct type counts"),
     ):
         yield FigureKind(
             f"{prefix}_f1",
             f"{name} F1",
-            f"the same as F1, {about}",
+            f"as F1, but {about}",
             place="headline" if prefix == "partial" else "report",
         )
         for kind in ("precision", "recall"):
@@ -167,18 +179,16 @@ def _list_matches() -> Iterator[FigureKind]:
 
 ENTITIES = FigureKinds(
     (
+        FigureKind("f1", "F1", "F1 of entities with the exact span and type", place="headline"),
         FigureKind(
-            "f1", "F1", "precision and recall in one, of whole entities with the right type", place="headline"
+            "precision", "Precision", "share of predicted entities that are correct", place="headline"
         ),
-        FigureKind(
-            "precision", "Precision", "share of the entities that it names that are right", place="headline"
-        ),
-        FigureKind("recall", "Recall", "share of the entities in the texts that it finds", place="headline"),
+        FigureKind("recall", "Recall", "share of true entities that are found", place="headline"),
         *_list_matches(),
         FigureKind(
             "token_accuracy",
             "Token accuracy",
-            "share of words whose tag is right; most are none, so it flatters",
+            "share of words with the correct tag; high, since most words are outside entities",
         ),
         FigureKind("macro_f1", "Macro F1", "the mean of the types' F1", place="headline"),
         FigureKind("macro_precision", "Macro precision", "the mean of the types' precisions", place="report"),

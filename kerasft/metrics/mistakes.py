@@ -1,4 +1,4 @@
-"""Which answers are wrong, the surest first."""
+"""Wrong answers, the most confident first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a split so far: outputs are added as they come, figures follow at the end."""
+"""Collects a model's outputs on a split, batch by batch, and computes the figures at the end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Figure = Mapping[str, float | int]
 
 
 class Tally(abc.ABC):
-    """Adds up a model's outputs on the examples of a split.
+    """Collects a model's outputs on the examples of a split.
 
-    It keeps of each example only what the figures need. Examples may be added in any order: figures do
-    not depend on it.
+    It keeps of each example only what the figures need. Examples may be added in any order; the figures do not depend
+    on it.
     """
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """Examples added so far."""
+        """The number of examples added so far."""
 
     @abc.abstractmethod
     def add(self, numbers: Sequence[int], outputs: Sequence[Any], references: Sequence[Any]) -> None:
@@ -33,12 +33,12 @@ class Tally(abc.ABC):
 
     @abc.abstractmethod
     def merge(self, other: Tally) -> None:
-        """Takes in what another tally of the same kind has added, of other examples of the same split."""
+        """Adds the examples of another tally of the same kind; both must have different examples of the same split."""
 
     @abc.abstractmethod
     def compute_figures(self, *, bootstrap_samples: int = 0, seed: int = 0) -> dict[str, Figure]:
         """Named figures, with intervals where `bootstrap_samples` > 0."""
 
     def draw(self) -> dict[str, Any]:
-        """`{name: matplotlib Figure}` of what was added, for TensorBoard."""
+        """`{name: matplotlib Figure}` for TensorBoard."""
         return {}

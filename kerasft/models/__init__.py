@@ -1,1 +1,1 @@
-"""From a preset's name to a keras.Model."""
+"""Builds a keras.Model from a preset's name."""

@@ -1,4 +1,4 @@
-"""Which presets can be named: keras-hub's registry, packages on this machine, the hubs' caches."""
+"""Lists presets: keras-hub's registry, packages on this machine, the hubs' caches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a preset's name to a local folder, and from a hub to a folder that can be carried to another machine."""
+"""Finds a preset's local folder by its name, and downloads a preset into a folder."""
 
 from __future__ import annotations
 

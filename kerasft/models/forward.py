@@ -1,4 +1,4 @@
-"""A model's inference as one compiled function, and what it follows from."""
+"""A model's inference as one compiled function."""
 
 from __future__ import annotations
 

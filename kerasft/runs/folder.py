@@ -40,8 +40,7 @@ from kerasft.untrusted import iterate_json_lines, naming
 OTHER = "evaluate_other"
 """In metrics.json: figures on examples that are not the run's own, by a name of their own."""
 BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
-"""A stage → those whose results are worth nothing once it is done anew. (Whether prepared data are others, the
-fingerprint of `finetune` tells.)"""
+"""Stage → later stages that become stale when it runs again. (Changed data is caught by finetune's fingerprint.)"""
 
 RETRAIN = "Rewrite it from the last checkpoint: kerasft finetune, with the run folder."
 FIXES = {

@@ -1,1 +1,1 @@
-"""Raw input in, answers out."""
+"""Exports: from raw inputs to answers."""

@@ -1,4 +1,4 @@
-"""The ops of a SavedModel, and taking out what older releases of TensorFlow do not know."""
+"""Lists the ops of a SavedModel, and removes those that older releases of TensorFlow do not know."""
 
 from __future__ import annotations
 

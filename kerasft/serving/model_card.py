@@ -1,4 +1,4 @@
-"""The model card that travels with an export."""
+"""The model card of an export."""
 
 from __future__ import annotations
 

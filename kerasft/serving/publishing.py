@@ -1,4 +1,4 @@
-"""Writing a SavedModel version: whole, and only if a clean process gives the trained model's answers."""
+"""Writes a version of a SavedModel, but only if a clean process gets the trained model's answers from it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a user can do: one module a verb."""
+"""The commands as functions: one module for each."""

@@ -1,4 +1,4 @@
-"""check: every file of a run, or of a preset or an export that travels alone, against its recorded hash."""
+"""check: compares every file of a run, a preset or an export with its recorded hash."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def advise(folder: Path, name: str) -> str:
     inside = Path(name).relative_to(shared).as_posix() if shared is not None else name
     top, place = inside.partition("/")[0], shlex.quote(str(folder))
     if Path(name).name == HASHES:
-        return "Restore it from a copy; or remove it: the files beside it are then used without a check."
+        return "Restore it from a copy; or remove it: the files next to it are then used without a check."
     if top == CHECKPOINTS:
         return (
             "Leave it: the checkpoint before it is used. If there is none: kerasft run CONFIG.yaml --restart."

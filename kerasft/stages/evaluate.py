@@ -1,4 +1,4 @@
-"""evaluate: figures with intervals, predictions and the report, from the published model."""
+"""evaluate: figures with intervals, predictions and the report, from the saved model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def evaluate(
     """Measures the trained model on the splits that the config names.
 
     Reading needs no lock: the run folder is taken only to be written to, when all is measured. Where it cannot be (it
-    is read-only, or in use for longer), the figures are shown, and it is said that they are not kept.
+    is read-only, or in use for longer), the figures are shown, with a warning that they are not saved.
 
     Args:
         config: the experiment.

@@ -1,4 +1,4 @@
-"""export: a SavedModel from raw strings to answers, published only if a clean process confirms it."""
+"""export: a SavedModel from raw inputs to answers, published only if a clean process confirms its answers."""
 
 from __future__ import annotations
 

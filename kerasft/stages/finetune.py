@@ -1,4 +1,4 @@
-"""finetune: a pre-trained net learns the task from the prepared dataset, going on where it was cut off."""
+"""finetune: trains a pre-trained net on the prepared dataset, resuming from a checkpoint if there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""run: every stage that the config asks for, in order; what is done and unchanged is skipped."""
+"""run: every stage that the config asks for, in order; finished stages are skipped."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
         for name in ("seed", "task", "data")
         for key, old, new in compare_values(before["config"][name], now[name], name)
     ]
-    told = "data: the files hold something else (or kerasft is another version)"
+    told = "data: the files have changed (or kerasft is a different version)"
     raise refuse_changes(run, changes or [told], stands)
 
 

@@ -1,4 +1,4 @@
-"""predict: answers for new examples, in their order, through the published Keras model."""
+"""predict: answers new examples, in order, with the saved Keras model."""
 
 from __future__ import annotations
 

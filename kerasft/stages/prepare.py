@@ -1,4 +1,4 @@
-"""prepare: from the user's files to a checked dataset with random access."""
+"""prepare: writes a checked dataset with random access from the user's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""verify-resume: trains straight, and again under SIGKILL, and compares every bit."""
+"""verify-resume: trains without and with SIGKILLs, and compares every bit."""
 
 from __future__ import annotations
 

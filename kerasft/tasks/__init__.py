@@ -1,4 +1,4 @@
-"""What a model can learn: a folder a task, and a line here."""
+"""Tasks: what a model can learn. One folder for each, and a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a classifier's logits say: one label for an example, or any number of them."""
+"""Turns a classifier's logits into answers: one label for an example, or any number of them."""
 
 from __future__ import annotations
 

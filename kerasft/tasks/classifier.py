@@ -1,4 +1,4 @@
-"""What classifiers of any content have in common: probabilities, answers, figures, pictures of them."""
+"""What all classifiers share: probabilities, answers and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task's `config.py` says: the schemas of the sections that an experiment of this task has."""
+"""The interface of a task's `config.py`: the schemas of the sections of an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a task's answers are shown to people: what the report says of them, and how the model is asked."""
+"""The interface for showing answers: sections of the report, and example commands."""
 
 from __future__ import annotations
 
@@ -93,17 +93,17 @@ class Display:
     """
 
     noun: ClassVar[str] = "example"
-    """What an example is called."""
+    """What messages call an example."""
     has_lengths: ClassVar[bool] = True
-    """Whether examples differ in length, so that some of a batch is padding."""
+    """Whether examples differ in length, so that batches contain padding."""
     record_schema: ClassVar[Any] = dict[str, Any]
-    """Of a line of predictions/<split>.jsonl, for pydantic."""
+    """A pydantic type for the lines of predictions/<split>.jsonl."""
     can_draw: ClassVar[bool] = False
-    """Whether answers can be drawn onto copies of their pictures."""
+    """Whether answers can be drawn on copies of their pictures."""
     can_mark: ClassVar[bool] = False
-    """Whether what answers name can be marked in their texts."""
+    """Whether answers can be highlighted in their texts."""
     marked_title: ClassVar[str] = "Answers"
-    """Of a page of marked texts."""
+    """Title of a page of highlighted texts."""
 
     def __init__(self, config: Any, label_names: Sequence[str] = ()):
         self.config, self.label_names = config, tuple(label_names)
@@ -138,19 +138,19 @@ class Display:
     # Answers of `predict`
 
     def list_columns(self) -> list[str]:
-        """What a table of answers has as columns, the inputs' own aside."""
+        """The columns of a table of answers, without the inputs."""
         return list(self.config.answer_keys)
 
     def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
-        """An answer in these columns; None where it has nothing there. Lists and sections become JSON."""
+        """An answer as the cells of these columns; None for an empty cell. Lists and dicts become JSON."""
         return [answer.get(key) for key in self.config.answer_keys]
 
     def draw(self, picture: Any, answer: Mapping[str, Any]) -> Any:
-        """A copy of a picture, `PIL.Image.Image`, with the answer drawn on or below it; only where `can_draw`."""
+        """A copy of a picture, `PIL.Image.Image`, with the answer drawn on or below it; only if `can_draw`."""
         raise NotImplementedError
 
     def mark(self, answer: Mapping[str, Any], *, in_colour: bool) -> str:
-        """An answer's text for a terminal, with what was found in it marked; only where `can_mark`."""
+        """An answer's text for a terminal, with entities highlighted; only if `can_mark`."""
         raise NotImplementedError
 
     def mark_as_html(self, answer: Mapping[str, Any]) -> str:

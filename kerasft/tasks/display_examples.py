@@ -1,4 +1,4 @@
-"""Measured examples as the report shows them: the beginning of a text, or a small picture; and figures by class."""
+"""How the report shows examples: the beginning of a text, or a small picture; and figures by class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a frozen net makes of a split's examples, computed once: while the head alone learns, it stays the same."""
+"""Caches a frozen net's features of a split, which do not change while only the head is trained."""
 
 from __future__ import annotations
 

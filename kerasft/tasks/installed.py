@@ -1,4 +1,4 @@
-"""Tasks of other packages: found by their entry points, and imported only when somebody has asked for them.
+"""Tasks of other packages: found by entry points, and imported only if the user names them.
 
 A package says `[project.entry-points."kerasft.tasks"]`, `<name> = "<its module>"`. Reading that runs none of its code.
 """

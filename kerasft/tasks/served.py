@@ -1,4 +1,4 @@
-"""What is exported of a model, and what served models answer alike: a status beside each answer."""
+"""What a task exports, and the outputs that exports of classifiers share."""
 
 from __future__ import annotations
 

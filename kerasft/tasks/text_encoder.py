@@ -1,4 +1,4 @@
-"""What tasks on a pre-trained text encoder have in common: the model, its weights, what is published."""
+"""What all tasks on a pre-trained text encoder share: building, saving and loading the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of encoded texts, padded to the longest of each: from a cache or from memory, with or without a target."""
+"""Batches of encoded texts, padded to the longest: from a cache or from memory, with or without a target."""
 
 from __future__ import annotations
 

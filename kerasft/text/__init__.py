@@ -1,1 +1,1 @@
-"""From raw text to token ids: vocabularies, BERT's tokenizer in core TensorFlow ops, its frozen character table."""
+"""From raw text to token ids: vocabularies, and BERT's tokenizer in core TensorFlow ops."""

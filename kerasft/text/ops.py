@@ -1,4 +1,4 @@
-"""Graph pieces that the tokenizers share: vectors that hold all texts of a batch one after another."""
+"""Graph operations that the tokenizers share, on vectors that contain all texts of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which raw texts a served model answers: valid UTF-8 of a bounded length; what is said of others."""
+"""Which raw texts a served model answers: valid UTF-8 of limited length; the status of others."""
 
 from __future__ import annotations
 

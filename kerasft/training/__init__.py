@@ -1,1 +1,1 @@
-"""compile + fit, and all that is kept of it."""
+"""Training: `compile` and `fit`, callbacks, checkpoints."""

@@ -1,4 +1,4 @@
-"""The callbacks of one training, in the order in which they depend on each other."""
+"""The callbacks of one training, in the order of their dependencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras callbacks of our own; each works in anyone's `model.fit` as well."""
+"""kerasft's Keras callbacks; each also works in any other `model.fit`."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def _settle_layer_decay(train: TrainConfig, decay: float) -> OptimizerConfig:
     if given and optimizer.layer_decay != decay:
         raise ValueError(
             f"model.adaptation.decay ({decay}) sets train.optimizer.layer_decay, which is given as well "
-            f"({optimizer.layer_decay}). Leave one of the two out"
+            f"({optimizer.layer_decay}). Remove one of the two"
         )
     return optimizer.model_copy(update={"layer_decay": decay})
 

@@ -1,4 +1,4 @@
-"""What a training is about, handed on from the stage to its phases, to `fit` and to the callbacks."""
+"""The settings of a training, shared by the stage, its phases, `fit` and the callbacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compile + fit: one phase of a training, from its beginning or from a checkpoint."""
+"""`compile` and `fit` for one phase of a training, from the start or from a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training tells while it goes on: metrics.jsonl, and the bar."""
+"""The record of a training: metrics.jsonl, and the progress bar."""
 
 from __future__ import annotations
 

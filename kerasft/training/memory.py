@@ -1,4 +1,4 @@
-"""The process's memory: its peak, and what the C library does with what is freed."""
+"""Memory of the process: its peak, and how the C library handles freed memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples that a trained model has nothing to do with yet, prepared aside to be measured on."""
+"""Prepares other test data for a trained model, separately from the run's dataset."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def raise_error(run: RunFolder, result: TrainingResult) -> None:
         ) from result.error  # fmt: skip
     if result.error is not None:
         raise KeyboardInterrupt(
-            f"what was learned so far is kept in {run.model}; run the same command again to continue."
+            f"the best weights so far are kept in {run.model}; run the same command again to continue."
         ) from result.error
 
 

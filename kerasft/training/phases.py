@@ -1,4 +1,4 @@
-"""The phases of a training, one after the other; one that is over is not gone through again."""
+"""Runs the phases of a training in order; finished phases are skipped."""
 
 from __future__ import annotations
 

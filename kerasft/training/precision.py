@@ -1,4 +1,4 @@
-"""Which number format matrices are multiplied in: asked for, or found out by timing this machine."""
+"""The number format of matrix products: as configured, or the faster one on this machine."""
 
 from __future__ import annotations
 

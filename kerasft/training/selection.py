@@ -1,4 +1,4 @@
-"""Which weights are measured and kept: validation figures, the best epoch, the moving average, early stopping."""
+"""Which weights are kept: validation figures, best epoch, moving average, early stopping."""
 
 from __future__ import annotations
 

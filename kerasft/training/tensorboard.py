@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training."""
+"""Writes TensorBoard's logs of a training."""
 
 from __future__ import annotations
 

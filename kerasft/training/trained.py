@@ -1,4 +1,4 @@
-"""A trained model found again in its run folder, and what it is fed with."""
+"""Loads a trained model and its task from a run folder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What pictures need before a model sees them: files, decoding, augmentation, boxes and masks."""
+"""Pictures before they reach a model: files, decoding, augmentation, boxes and masks."""

@@ -1,4 +1,4 @@
-"""What a picture is once it is read: its bytes, its size, the limits it must keep, and why one is refused."""
+"""A picture that was read: its bytes, its size, its limits, and the reason if it is refused."""
 
 from __future__ import annotations
 

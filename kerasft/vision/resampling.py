@@ -1,4 +1,4 @@
-"""From a picture of any size to one of a given size: which part is looked at, and how it is resampled."""
+"""Resamples a picture to a given size: which part is used, and how."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_file_that_would_lose_its_accented_rows_is_an_error_that_names_the_enc
         read(content)
     assert SPOKEN[encoding][0] in error.value.what
     assert error.value.where == "a.csv:302"
-    assert error.value.fix == f"Set encoding: {encoding}, beside path: a.csv."
+    assert error.value.fix == f"Set encoding: {encoding}, next to path: a.csv."
     assert read(content, encoding=encoding)[0][-1][1] == SPOKEN[encoding][-1]
 
 

@@ -105,7 +105,7 @@ def test_other_data_in_the_same_file_are_refused_before_the_dataset_is_replaced(
     try:
         train.write_bytes(kept.replace(b"film", b"play"))
         before = snapshot(run_folder.path)
-        with pytest.raises(ConfigError, match="the files hold something else"):
+        with pytest.raises(ConfigError, match="the files have changed"):
             stage.run(load_config(ExperimentConfig, path).config, run_folder)
         assert snapshot(run_folder.path) == before
     finally:

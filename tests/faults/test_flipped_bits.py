@@ -52,7 +52,7 @@ def test_check_says_what_each_part_is_and_leaves_with_nine(
     assert "dataset" in told
     assert "export/1" in told
     assert "report.html no longer exists" in told
-    assert "mine.txt is in no record" in told
+    assert "mine.txt is not recorded" in told
     with flipped(copy, "model.keras", 999), flipped(copy, "export/1/saved_model.pb", 99):
         assert main(["check", str(copy), "--quiet"]) == 9
     told, errors = capsys.readouterr()

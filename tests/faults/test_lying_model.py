@@ -234,7 +234,7 @@ LIES: dict[str, tuple[Change, str]] = {
     "a flipped bit": (flip, "Bad CRC-32"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-500]), "not a zip file"),
     "no archive": (lambda path: path.write_bytes(b"model"), "not a zip file"),
-    "a folder": (make_folder, "it is no file"),
+    "a folder": (make_folder, "it is not a file"),
 }  # fmt: skip
 
 

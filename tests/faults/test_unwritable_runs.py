@@ -34,7 +34,7 @@ def test_a_folder_in_use_is_read_and_the_figures_shown(
         assert stage.evaluate(config, copied, heard) == figures
         assert len(list(Predictor(copied).predict([{"text": "the film was good"}]))) == 1
         assert read_tree(copied.path) == before
-    (line,) = [line for line in heard.lines if "not kept" in line]
+    (line,) = [line for line in heard.lines if "not saved" in line]
     assert "in use by process" in line
 
 
@@ -65,7 +65,7 @@ def test_a_read_only_folder_is_predicted_and_evaluated_from(
             assert main(["evaluate", str(run), *words]) == 0
             told = capsys.readouterr()
             assert "accuracy" in told.out
-            assert "not kept" in told.err
+            assert "not saved" in told.err
         assert main(["check", str(run), "--quiet"]) == 0
         assert main(["export", str(run), "--to", str(tmp_path / "served" / "1"), "--quiet"]) == 0
         disk.remount("rw")

@@ -94,7 +94,7 @@ def test_one_label_alone_and_few_examples_are_owned_up_to(build_content):
     verdict = verdict_of(build_content(predictions={"test": found}))
     assert find(verdict, "All examples are labelled")[1] == "fair"
     assert find(verdict, "There are few examples")[0]
-    assert find(verdict, "roc_auc, mcc (the examples hold one label only)")[0]
+    assert find(verdict, "roc_auc, mcc (the examples have only one label)")[0]
 
 
 def test_rare_labels_that_fare_worse_are_told(build_content):

@@ -180,7 +180,7 @@ def test_nothing_can_be_drawn_on_texts(tmp_path: Path, capsys: pytest.CaptureFix
     config.write_text("name: x\ntask: {type: text_classification}\ndata: {}\nmodel: {preset: y}\n")
     code, _, said = run_main(capsys, config, "A film.", "--draw", tmp_path / "drawn")
     assert code == 2
-    assert "says nothing that could be drawn onto pictures" in said
+    assert "has nothing to draw on pictures" in said
 
 
 def test_the_folder_holds_sheets_of_pictures(tiny_image_run: RunFolder) -> None:

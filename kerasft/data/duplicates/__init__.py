@@ -1,1 +1,1 @@
-"""Rows that hold the same text, or nearly the same."""
+"""Finds rows with the same or nearly the same text."""

@@ -1,4 +1,4 @@
-"""Which rows hold the same text, or nearly: groups, their labels, and leaks between splits."""
+"""Groups of rows with the same or nearly the same text, their labels, and leaks between splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts made comparable: the same letters in another case, spacing, punctuation or width are the same text."""
+"""Normalises texts for comparison: case, spaces, punctuation and width do not count."""
 
 from __future__ import annotations
 

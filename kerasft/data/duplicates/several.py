@@ -1,4 +1,4 @@
-"""Near duplicates of examples with several inputs: all of their inputs are the same or near."""
+"""Near duplicates of examples with several inputs: all inputs must be the same or nearly the same."""
 
 from __future__ import annotations
 

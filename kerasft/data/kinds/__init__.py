@@ -1,4 +1,4 @@
-"""What examples hold: one module a kind of field, with how it is read, compared, stored and looked up."""
+"""Kinds of fields: one module for each, which reads, compares and stores its values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What preparing and opening a dataset ask of a kind of field."""
+"""The interface of a kind of field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task says an example must hold, and how a raw value becomes one."""
+"""Fields of an example, and the parsing of raw values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures: read by their files, near duplicates by perceptual hash."""
+"""Pictures: read from files; near duplicates are found by perceptual hash."""
 
 from __future__ import annotations
 

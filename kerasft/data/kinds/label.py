@@ -1,4 +1,4 @@
-"""The name of one class: what a classifier learns."""
+"""The name of one class: the target of a classifier."""
 
 from __future__ import annotations
 

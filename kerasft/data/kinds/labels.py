@@ -1,4 +1,4 @@
-"""The names of any number of classes: what a multi-label classifier learns."""
+"""The names of any number of classes: the target of a multi-label classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts with entities in them, from words and tags or from spans: one form for all of them."""
+"""Texts with entities, from words and tags or from spans, in one common form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a row's parts (words and tags, or a text and spans) to a text with entities, checked."""
+"""Builds a checked text with entities from a row's parts (words and tags, or a text and spans)."""
 
 from __future__ import annotations
 

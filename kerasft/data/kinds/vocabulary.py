@@ -1,4 +1,4 @@
-"""Class names and their numbers while rows are read."""
+"""Numbers class names while rows are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at before a dataset is published: duplicates and leaks; and what is said of it."""
+"""Checks before a dataset is published: duplicates and leaks, and their messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A target whose values are names of classes: which there are, and whether they can be learned."""
+"""Targets whose values are class names: which classes there are, and whether they can be learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting a validation or test split from train: stratified, by seed, duplicates kept together."""
+"""Splits validation or test off from train: stratified, by seed, keeping duplicates together."""
 
 from __future__ import annotations
 

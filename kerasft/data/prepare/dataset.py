@@ -1,4 +1,4 @@
-"""From the user's files to a prepared dataset: read, checked, cut, and written whole or not at all."""
+"""Prepares a dataset from the user's files: reads, checks, splits, and writes it atomically."""
 
 from __future__ import annotations
 

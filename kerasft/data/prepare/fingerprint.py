@@ -1,4 +1,4 @@
-"""Telling changed data from unchanged, cheaply."""
+"""A cheap fingerprint that shows whether data has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels looked at before a dataset is published: too few, unbalanced, or something else than names of classes."""
+"""Checks of labels before a dataset is published: too few, unbalanced, or probably not class names."""
 
 from __future__ import annotations
 

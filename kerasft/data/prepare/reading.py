@@ -1,4 +1,4 @@
-"""From raw rows to checked ones: each field's value read by its kind, rejects written down."""
+"""Checks raw rows: the kind of each field reads its value, and rejected rows are listed."""
 
 from __future__ import annotations
 
@@ -243,13 +243,13 @@ _ONE_A_LINE = (
     "the file is."
 )
 _CAUSES = {
-    "missing key": "Set columns: {FIELD: KEY}, beside data.SPLIT's path, to the keys that the objects have.",
-    "missing text": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
-    "missing label": "Set columns, beside data.SPLIT's path, to the column that holds the label.",
-    "missing number": "Set columns, beside data.SPLIT's path, to the column that holds the number.",
-    "not a number": "Set columns, beside data.SPLIT's path, to the column that holds the number; write it with a "
+    "missing key": "Set columns: {FIELD: KEY}, next to data.SPLIT's path, to the keys that the objects have.",
+    "missing text": "Set columns, next to data.SPLIT's path, to the column that holds the text.",
+    "missing label": "Set columns, next to data.SPLIT's path, to the column that holds the label.",
+    "missing number": "Set columns, next to data.SPLIT's path, to the column that holds the number.",
+    "not a number": "Set columns, next to data.SPLIT's path, to the column that holds the number; write it with a "
     "decimal point and nothing else, 1234.5.",
-    "text is not a string": "Set columns, beside data.SPLIT's path, to the column that holds the text.",
+    "text is not a string": "Set columns, next to data.SPLIT's path, to the column that holds the text.",
     "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
     "or task.labels are written.",
     "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to the character between columns.",

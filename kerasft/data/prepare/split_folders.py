@@ -1,4 +1,4 @@
-"""A folder of pictures that holds `train/`, `val/` and `test/`, each with the classes' folders: splits, not classes."""
+"""Picture folders that contain `train/`, `val/` and `test/` with class folders: these are splits, not classes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def take_split_folders(config: DataConfig, base: Path, progress: Progress) -> Da
             continue
         if split not in found:
             raise DataError(
-                f"{source.path} holds the splits {', '.join(found)}, with folders of classes, and no {split}.",
+                f"{source.path} holds the splits {', '.join(found)}, with folders of classes, but no {split}.",
                 where=f"data.{split}",
                 fix="Set path to the folder that holds the classes' folders.",
             )

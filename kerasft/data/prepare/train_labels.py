@@ -1,4 +1,4 @@
-"""Whether train has labels to learn from; where it has not, why, and what to do about it."""
+"""Checks that train has labels to learn from; if not, finds out why and what to do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_train_labels(
         fix = "Check which columns hold the words and their tags, or the entities."
     elif part:
         what = f"No row of train has a {part} with a label."
-        fix = f"Check which column holds them, and under which key the label of a {part} stands."
+        fix = f"Check which column holds them, and which key contains the label of a {part}."
     elif not present:
         what, fix = "No row of train has a label.", _describe_column(source, label_column)
     elif isinstance(source, ImageFolderSource):
@@ -104,7 +104,7 @@ def check_kept_labels(
         shares = " and ".join(f"data.{name}_share: 0" for name in cut)
         ways += [f"name files under {names}", f"to go on without, set {shares}"]
     if policy == "drop":
-        deeds.append("what stands in another split as well was dropped")
+        deeds.append("the rows that are also in another split were dropped")
         ways.append("set data.leaks: warn")
     left = f"only {present[0]!r} is" if present else f"no {part or 'label'} is"
     counted = ", ".join(

@@ -1,4 +1,4 @@
-"""Writing checked rows as a TFDS dataset, with an index of small columns and each row's origin beside it."""
+"""Writes checked rows as a TFDS dataset, with an index of small columns and the origin of each row."""
 
 from __future__ import annotations
 

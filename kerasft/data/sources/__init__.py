@@ -1,4 +1,4 @@
-"""Readers of the users' files: one module a format, each a stream of batches of raw rows."""
+"""Readers of the users' files: one module for each format, which yields batches of raw rows."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ def _build_endless_error(where: str, words: str) -> DataError:
     return DataError(
         f"A sentence has {words} words: no empty line separates it from the next.",
         where=where,
-        fix="Put an empty line after each sentence. (If this is no CoNLL file, a word a line, set another format.)",
+        fix="Put an empty line after each sentence. (If this is not a CoNLL file, with one word a line, set another "
+        "format.)",
     )
 
 

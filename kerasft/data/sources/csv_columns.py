@@ -1,4 +1,4 @@
-"""Which columns of a CSV file are meant, and whether its first row is the header that it is taken for."""
+"""Finds the columns of a CSV file, and checks whether its first row really is a header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of pictures for each class: every file is a row, and its first folder's name the label."""
+"""A folder of pictures for each class: every file is a row, and its top folder is the label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples that are given from Python, as columns or as rows, made into JSON lines."""
+"""Writes examples that are given from Python, as columns or rows, as JSON lines."""
 
 from __future__ import annotations
 

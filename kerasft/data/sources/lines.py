@@ -1,4 +1,4 @@
-"""Lines of a text file, decoded one by one: a damaged or endless line costs that line, not the file."""
+"""Reads the lines of a text file one by one: a damaged or endless line costs only that line."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ class _Evidence:
             else f"The file is not in {self._encoding}: {self._broken:,} lines cannot be read.",
             where=f"{self._file.name}:{self._first}",
             fix=f"Set encoding: {guess}"
-            + (", or leave it out." if utf8 else f", beside path: {self._file.name}.")
+            + (", or leave it out." if utf8 else f", next to path: {self._file.name}.")
             if guess
-            else f"Set encoding to the file's own, beside path (usual ones: {USUAL}).",
+            else f"Set the file's encoding, next to path (usual ones: {USUAL}).",
         )
 
 

@@ -1,4 +1,4 @@
-"""Parquet: rows by number; memory follows the largest row group, not the file."""
+"""Parquet: reads rows by number; memory depends on the largest row group, not on the file."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -
         )
     if wanted == "pictures" and not (picture or text):
         raise DataError(
-            f"The column {path!r} holds {found}, and no pictures.",
+            f"The column {path!r} holds {found}, not pictures.",
             where=file.name,
             fix="Name a column with pictures' bytes, with their paths, or with both, {bytes, path}.",
         )

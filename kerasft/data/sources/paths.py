@@ -1,4 +1,4 @@
-"""From what a config calls files to the files."""
+"""Finds the files that a config names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers yield: raw rows with where they came from, and the rows that could not be read."""
+"""What readers yield: raw rows with their line numbers, and rejected rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: by name, downloaded where need be, or any folder that TFDS wrote; pictures stay encoded."""
+"""TensorFlow Datasets: by name, downloaded if necessary, or any folder that TFDS wrote; pictures stay encoded."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
         )
     if kind.column_of == "pictures" and not picture:
         raise DataError(
-            f"The feature {path!r} holds {_describe(feature)}, and no pictures.",
+            f"The feature {path!r} holds {_describe(feature)}, not pictures.",
             where=file.name,
             fix=f"Set columns: {{{field.name}: …}} to a feature that holds pictures, or task.type to "
             "text_classification.",

@@ -1,1 +1,1 @@
-"""Which weights of a model learn, and how fast: `model.adaptation`."""
+"""Which weights of a model are trained, and how fast: `model.adaptation`."""

@@ -1,4 +1,4 @@
-"""Adapters as small files: what LoRA learned beside a preset, written, read, and put onto the preset again."""
+"""LoRA adapters as small files: writes, reads and adds them to a preset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to tell the user when a download fails: no such model, no access, disk full, broken off."""
+"""Error messages for failed downloads: no such model, no access, disk full, connection lost."""
 
 from __future__ import annotations
 

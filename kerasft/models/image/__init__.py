@@ -1,1 +1,1 @@
-"""Image nets: their names, weights, fast forms, and what stands on them."""
+"""Image nets: names, weights, faster forms, and heads."""

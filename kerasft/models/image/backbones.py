@@ -1,4 +1,4 @@
-"""From a net's name to a backbone: a keras.Model from pixels to feature maps, preprocessing included."""
+"""Builds a backbone from a net's name: a keras.Model from pixels to feature maps, with preprocessing."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def find_feature_map_layers(backbone: keras.Model) -> dict[str, str]:
     """
     family = find_family(backbone)
     if family is None:
-        raise PresetError("is no net whose feature maps are known.", where=backbone.name)
+        raise PresetError("is not a net with known feature maps.", where=backbone.name)
     names = [layer.name for layer in backbone.layers]
     return {
         f"stride_{stride}": str(_find_last(names, pattern)) for stride, pattern in family.feature_maps.items()

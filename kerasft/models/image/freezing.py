@@ -1,4 +1,4 @@
-"""Which of an image backbone's layers learn, from which block on, and what batch normalisation does meanwhile."""
+"""Which layers of an image backbone are trained, and what batch normalisation does in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands on an image backbone: pooling, dropout and a classification head, and the two halves apart."""
+"""The head on an image backbone: pooling, dropout and classification; splits a model into backbone and head."""
 
 from __future__ import annotations
 

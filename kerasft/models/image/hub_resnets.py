@@ -142,7 +142,7 @@ def _check_weights_file(path: Path, resnet: HubResNet) -> None:
 def _read_list(value: Any, name: str, limit: int, path: Path) -> tuple[int, ...]:
     right = isinstance(value, list) and 1 <= len(value) <= _MAX_LIST
     if not right or any(type(each) is not int or not 1 <= each <= limit for each in value):
-        raise _refuse(f"{name} is no list of 1 to {_MAX_LIST} whole numbers from 1 to {limit:,}", path)
+        raise _refuse(f"{name} is not a list of 1 to {_MAX_LIST} whole numbers from 1 to {limit:,}", path)
     return tuple(value)
 
 

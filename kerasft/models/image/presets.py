@@ -119,7 +119,7 @@ def _read_own_preset(folder: Path, config: dict[str, Any]) -> ImagePreset:
     architecture = find_architecture(str(config.get("net")))
     size, arguments = config.get("image_size_px"), config.get("arguments")
     if architecture is None or type(size) is not int or not isinstance(arguments, dict):
-        raise PresetError("names no net, arguments and size that are known.", where=str(path), fix=_FORMS)
+        raise PresetError("does not name a known net, arguments and size.", where=str(path), fix=_FORMS)
     if not architecture.family.min_size_px <= size <= 4096:
         raise PresetError(f"names images of {size} pixels.", where=str(path), fix=_FORMS)
     try:

@@ -76,7 +76,7 @@ def read_stored_layers(file: Any) -> list[StoredLayer]:
             layer = parts[-2] if len(parts) > 1 else group_name
             dataset = group[weight_name]
             if not hasattr(dataset, "shape"):
-                raise ValueError(f"{weight_name} is no array")
+                raise ValueError(f"{weight_name} is not an array")
             found.setdefault((group_name, layer), []).append((parts[-1], dataset))
     return [StoredLayer(layer, weights) for (_, layer), weights in found.items()]
 

@@ -63,7 +63,7 @@ def load_model_weights(model: Any, path: Path) -> None:
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
     if not path.is_file():
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     return zipfile.ZipFile(path)
 
 

@@ -1,4 +1,4 @@
-"""An image classifier's batches: files decoded and varied on their way in, or features computed once."""
+"""Batches of an image classifier: files decoded and augmented on the fly, or cached features."""
 
 from __future__ import annotations
 

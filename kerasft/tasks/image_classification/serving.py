@@ -1,4 +1,4 @@
-"""The served form of an image classifier: encoded pictures in; label, probabilities and logits out."""
+"""The exported image classifier: from encoded pictures to label, probabilities and logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sheets of an image classifier's pictures: its worst mistakes, and training pictures as they are varied."""
+"""Contact sheets of pictures: the worst mistakes of an image classifier, and augmented training pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The served form of a text classifier: raw strings in; label, probabilities and logits out."""
+"""The exported text classifier: from raw strings to label, probabilities and logits."""
 
 from __future__ import annotations
 

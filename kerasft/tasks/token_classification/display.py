@@ -1,4 +1,4 @@
-"""How entities are shown: in their texts, gold against predicted, the worst first; and figures by type."""
+"""How entities are shown: true above predicted ones, the worst texts first, and figures by type."""
 
 from __future__ import annotations
 

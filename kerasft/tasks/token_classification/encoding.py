@@ -1,4 +1,4 @@
-"""From texts to the windows that a model sees, and from which window's scores each unit is answered."""
+"""Splits texts into windows, and chooses the window that answers each unit."""
 
 from __future__ import annotations
 

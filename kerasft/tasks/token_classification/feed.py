@@ -1,4 +1,4 @@
-"""A token classifier's batches: windows of encoded texts, and each text's answer put together from its windows."""
+"""Batches of a token classifier: windows of texts; the outputs of a text are put together from its windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The served form of a token classifier: raw strings in; entities with their places in bytes and characters out."""
+"""The exported token classifier: from raw strings to entities with positions in bytes and characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model says of a text's units, and the entities that follow from it."""
+"""From a model's outputs for the units of a text to entities."""
 
 from __future__ import annotations
 

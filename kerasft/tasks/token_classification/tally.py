@@ -1,4 +1,4 @@
-"""What is known of the entities that a model found in a split: whole entities, tags, and how surprised it was."""
+"""Collects the entities that a model found in a split: spans, tags and log-loss."""
 
 from __future__ import annotations
 

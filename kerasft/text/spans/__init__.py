@@ -1,1 +1,1 @@
-"""From words to tags, from tags to spans: schemes, units, windows, the best sequence of tags."""
+"""Words, tags and spans: tagging schemes, units, windows, and Viterbi decoding."""

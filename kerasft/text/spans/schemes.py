@@ -1,4 +1,4 @@
-"""Which scheme a corpus' tags are written in, told from the tags themselves."""
+"""Detects the tagging scheme of a corpus from its tags."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class SchemeFinder:
         if "first I" not in self._seen:
             return "no entity begins with I"
         if scheme == "IOB1":
-            return f"{self._tell('first I')} begins an entity, and B stands only behind entities of its type"
+            return f"{self._tell('first I')} begins an entity, and B is used only after entities of its type"
         return (
             f"{self._tell('needless B')} begins an entity that IOB1 would begin with I; "
             f"so {self._tell('first I')}, which begins one too, is broken"

@@ -119,7 +119,7 @@ def find_faults(tags: Sequence[str], scheme: Scheme) -> list[Fault]:
 
     Returns:
         (word, what): `(3, "I-PER after O")`, `(0, "I-PER at the beginning")`, `(7, "B-PER at the end")`,
-        `(2, "E-PER is no tag of IOB2")`.
+        `(2, "E-PER is not a tag of IOB2")`.
 
     Raises:
         ValueError: there is no such scheme.
@@ -128,13 +128,13 @@ def find_faults(tags: Sequence[str], scheme: Scheme) -> list[Fault]:
     if scheme == "plain":
         return []
     if scheme == "IO":
-        return [(word, f"{tag} is no tag of IO") for word, tag in enumerate(tags) if _begins_or_ends(tag)]
+        return [(word, f"{tag} is not a tag of IO") for word, tag in enumerate(tags) if _begins_or_ends(tag)]
     faults: list[Fault] = []
     before: tuple[str, str] | None = None
     for word, tag in enumerate(tags):
         parts = split_tag(tag)
         if parts is None or parts[0] not in _LETTERS_OF[scheme]:
-            faults.append((word, f"{tag} is no tag of {scheme}"))
+            faults.append((word, f"{tag} is not a tag of {scheme}"))
         elif not _may_follow(before, parts, scheme):
             faults.append((word, f"{tag} after {tags[word - 1]}" if word else f"{tag} at the beginning"))
         before = parts or (OUTSIDE, "")
@@ -188,7 +188,7 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
             if end - start > 1 or type_name in OUTSIDE_TAGS:
                 raise DataError(
                     f"The {type_name} of words {start} to {end - 1} cannot be written in plain tags.",
-                    fix="Plain tags give each word a type of its own: name IOB2 or BIOES for entities.",
+                    fix="Plain tags give each word its own type: name IOB2 or BIOES for entities.",
                 )
             tags[start] = type_name
         elif scheme == "IO":
@@ -274,7 +274,7 @@ def build_tag_rules(tags: Sequence[str], scheme: Scheme) -> TagRules:
             t for t, part in zip(tags, parts, strict=True) if not part or part[0] not in _LETTERS_OF[scheme]
         ]
         if strange:
-            raise ValueError(f"{', '.join(strange)}: no tags of {scheme}.")
+            raise ValueError(f"{', '.join(strange)}: not tags of {scheme}.")
     return TagRules(
         follows=np.array([[_may_follow(i, j, scheme) for j in parts] for i in parts], bool),
         starts=np.array([_may_follow(None, part, scheme) for part in parts], bool),

@@ -1,4 +1,4 @@
-"""The units of a text that a model labels, words or characters, and their places in the text as the user wrote it."""
+"""The units of a text that a model labels (words or characters), and their positions in the original text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlapping windows over the units of a text that is longer than a model takes."""
+"""Overlapping windows over a text that is too long for the model."""
 
 from __future__ import annotations
 

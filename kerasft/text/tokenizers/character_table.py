@@ -1,4 +1,4 @@
-"""The frozen character table, and what becomes of each code point under one vocabulary."""
+"""The table of BERT's character normalisation, and its form for one vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Special tokens around one text or two, and what of them is cut where they are too long; in core TensorFlow ops."""
+"""Adds special tokens to one text or two, and truncates texts that are too long; in core TensorFlow ops."""
 
 from __future__ import annotations
 

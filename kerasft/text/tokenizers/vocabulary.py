@@ -1,4 +1,4 @@
-"""WordPiece vocabularies: what a tokenizer must know, read from Hugging Face and keras-hub folders."""
+"""WordPiece vocabularies, read from Hugging Face and keras-hub folders."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _complete(
 
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
-        raise PresetError("It is no file.", where=str(path), fix=_FETCH)
+        raise PresetError("It is not a file.", where=str(path), fix=_FETCH)
     with open(path, "rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

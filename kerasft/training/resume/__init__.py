@@ -1,1 +1,1 @@
-"""Checkpoints, and how a training goes on from one to the bit."""
+"""Checkpoints, and resuming with bit-identical results."""

@@ -1,4 +1,4 @@
-"""When a training is saved, and how `fit` goes on in the middle of an epoch."""
+"""When checkpoints are saved, and how `fit` resumes in the middle of an epoch."""
 
 from __future__ import annotations
 

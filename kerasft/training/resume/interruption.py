@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while a model trains: a request to save and stop, heeded when a step is done."""
+"""SIGTERM and Ctrl-C during training: save and stop at the end of the step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every bit that the next training step depends on: read out without a copy, and put back."""
+"""The complete state that the next training step depends on: read without a copy, and restored."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training pictures varied at random, the same for the same seed, epoch and index."""
+"""Random augmentation of training pictures, reproducible by seed, epoch and index."""

@@ -1,4 +1,4 @@
-"""Training pictures varied at random: a pure function of (seed, epoch, index), whatever the threads and resumes."""
+"""Augments training pictures: a pure function of (seed, epoch, index)."""
 
 from __future__ import annotations
 

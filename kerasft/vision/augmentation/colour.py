@@ -1,4 +1,4 @@
-"""Changes of a picture's colours that are one matrix and one offset a picture."""
+"""Colour changes that are one matrix and one offset for each picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random erasing: a rectangle of noise, so that no single part of a picture is relied upon."""
+"""Random erasing: fills a rectangle with noise."""
 
 from __future__ import annotations
 

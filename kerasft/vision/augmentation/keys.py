@@ -1,4 +1,4 @@
-"""Keys of random numbers: each example of each epoch, and each step, has its own, whatever came before it."""
+"""Keys of random numbers: one for each example of each epoch, and for each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: training pictures made of two, their labels in the same shares."""
+"""MixUp and CutMix: combine two training pictures and their labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers of one example or step: each purpose draws from its own stream, so that one does not shift another."""
+"""Random numbers of one example or step: one independent stream for each purpose."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a picture file's bytes to pixels, in core TensorFlow ops."""
+"""Decodes picture files to pixels, in core TensorFlow ops."""

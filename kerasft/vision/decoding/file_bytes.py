@@ -1,4 +1,4 @@
-"""Numbers and parts of a file's bytes, read in core TensorFlow ops that never fail, whatever the bytes are."""
+"""Reads numbers and parts of a file's bytes, in core TensorFlow ops that never fail."""
 
 from __future__ import annotations
 

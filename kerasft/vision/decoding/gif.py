@@ -1,4 +1,4 @@
-"""GIF files in core TensorFlow ops: the first frame alone is cut out and decoded."""
+"""GIF files in core TensorFlow ops: only the first frame is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JPEG files in core TensorFlow ops: what the segments say, and decoding at the scale that is asked for."""
+"""JPEG files in core TensorFlow ops: reads the segments, and decodes at a given scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a picture's EXIF says that it wants to be turned, read and done in core TensorFlow ops."""
+"""Reads and applies a picture's EXIF orientation, in core TensorFlow ops."""
 
 from __future__ import annotations
 

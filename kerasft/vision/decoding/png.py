@@ -1,4 +1,4 @@
-"""PNG files in core TensorFlow ops: only the chunks that hold the picture are decoded."""
+"""PNG files in core TensorFlow ops: only the chunks with picture data are decoded."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Copies among pictures."""
+"""Finds copies among pictures."""

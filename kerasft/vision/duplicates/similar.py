@@ -1,4 +1,4 @@
-"""Near duplicates among pictures: copies that were resized, recompressed, mirrored or cropped a little.
+"""Near duplicates among pictures: resized, recompressed, mirrored or slightly cropped copies.
 
 A picture's signature is a few dozen low frequencies of its thumbnail. Pairs whose signatures agree are candidates;
 their thumbnails are laid on each other, shifted and stretched until they fit best, and compared.

@@ -1,1 +1,1 @@
-"""What a picture file is: which kind, whether it is whole, how it is read."""
+"""Picture files: format, completeness, reading."""

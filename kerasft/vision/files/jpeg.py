@@ -83,7 +83,7 @@ def parse_jpeg(data: bytes) -> Jpeg:
         if marker == 0x01:
             continue
         if marker not in _DECODED and marker not in _SKIPPED and marker not in _OTHER_FRAMES:
-            raise InvalidPicture("damaged", f"the JPEG has a marker {marker:#x} where none may stand")
+            raise InvalidPicture("damaged", f"the JPEG has a marker {marker:#x} where none is allowed")
         start = position - 2
         payload, position = _read_segment(data, position)
         if marker in _FRAMES:

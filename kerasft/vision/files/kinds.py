@@ -1,4 +1,4 @@
-"""Tells from a file's first bytes what it is: a picture that is read, one that is not, or no picture at all."""
+"""Recognises a file's type by its first bytes: a supported picture, another picture, or something else."""
 
 from __future__ import annotations
 

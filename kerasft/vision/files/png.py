@@ -1,4 +1,4 @@
-"""PNG files: their chunks, and whether the compressed picture is whole, without memory for its pixels."""
+"""PNG files: reads the chunks, and checks that the compressed picture is complete, with little memory."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _read_chunks(view: memoryview) -> Iterator[Chunk]:
         kind = bytes(view[position + 4 : position + 8])
         end = position + 12 + length
         if not kind.isalpha():
-            raise InvalidPicture("damaged", f"what stands at byte {position} of the PNG is no chunk")
+            raise InvalidPicture("damaged", f"the data at byte {position} of the PNG is not a chunk")
         if end > len(view):
             raise InvalidPicture("cut short", f"the PNG ends within a chunk {kind.decode()}")
         if zlib.crc32(view[position + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):

@@ -1,4 +1,4 @@
-"""Undoes EXIF orientation."""
+"""Applies a picture's EXIF orientation."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_measurements_are_told_before_other_splits_lack_them(tmp_path, prepare, 
     [
         (
             '{"review": "good", "stars": 1}\n' * 9,
-            "Set columns: {FIELD: KEY}, beside data.train's path, to the keys",
+            "Set columns: {FIELD: KEY}, next to data.train's path, to the keys",
         ),
         (
             '[{"text": "good", "label": 1}]\n',

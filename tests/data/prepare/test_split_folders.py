@@ -103,7 +103,7 @@ def test_a_split_that_the_folder_lacks_is_told_and_others_stay_as_named(tmp_path
     taken = take_split_folders(DataConfig(train=both, validation=own), tmp_path, progress)
     assert (taken.train.path, taken.validation.path, taken.test) == ("all/train", "own", None)
     with pytest.raises(
-        DataError, match="holds the splits train, validation, with folders of classes, and no test"
+        DataError, match="holds the splits train, validation, with folders of classes, but no test"
     ):
         take_split_folders(DataConfig(test=both), tmp_path, progress)
 

@@ -41,7 +41,7 @@ def test_what_was_cut_or_dropped_is_told_with_what_the_files_hold():
         "data.validation_share: 0 and data.test_share: 0."
     )
     with pytest.raises(
-        DataError, match="After what stands in another split as well was dropped, only"
+        DataError, match="After the rows that are also in another split were dropped, only"
     ) as error:
         check_kept_labels(read, {"neg": 0, "pos": 1}, "", [], "drop")
     assert "data.leaks: warn" in error.value.fix

@@ -153,7 +153,7 @@ def test_pictures_are_no_texts_and_texts_no_numbers(path):
     ) as error:
         read(path, columns={"text": "image"})
     assert "image_classification" in str(error.value)
-    with pytest.raises(DataError, match=r"'label' holds int64, and no pictures"):
+    with pytest.raises(DataError, match=r"'label' holds int64, not pictures"):
         read(path, PICTURE_FIELDS, columns={"image": "label"})
 
 
@@ -200,5 +200,5 @@ def test_a_kind_from_elsewhere_is_read_as_the_one_that_it_is_made_of(tmp_path, m
     source = ParquetSource(format="parquet", path="a.parquet")
     (batch,) = read_rows(file, source, [Field("scan", "scan"), Field("shape", "label", "target")])
     assert batch.values == [(large, "square")]
-    with pytest.raises(DataError, match="holds int64, and no pictures"):
+    with pytest.raises(DataError, match="holds int64, not pictures"):
         next(iter(read_rows(file, source, [Field("shape", "scan")])))

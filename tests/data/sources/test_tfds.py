@@ -114,7 +114,7 @@ def test_splits_features_and_kinds_that_are_not_there_are_named(data_dir):
         DataError, match=r"'image' holds pictures, and 'text' is text(.|\n)*image_classification"
     ):
         read(build_source(data_dir, columns={"text": "image"}), FIELDS)
-    with pytest.raises(DataError, match=r"'sentence' holds text, and no pictures(.|\n)*text_classification"):
+    with pytest.raises(DataError, match=r"'sentence' holds text, not pictures(.|\n)*text_classification"):
         read(build_source(data_dir, columns={"image": "sentence"}), PICTURE_FIELDS)
 
 

@@ -42,7 +42,7 @@ def test_what_a_run_wrote_is_built_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"net": "no_such_net"}, "names no net"),
+        ({"net": "no_such_net"}, "does not name a known net"),
         ({"arguments": {"weights": "x.h5"}}, "takes no such argument"),
         ({"image_size_px": 1 << 20}, "images of 1048576 pixels"),
     ],
@@ -132,7 +132,7 @@ def copy_with(folder: Path, target: Path, file: str, **changes) -> Path:
     ("file", "changes", "message"),
     [
         ("config.json", {"stackwise_num_filters": [64, 8192, 8192, 8192]}, "asks for more than"),
-        ("config.json", {"stackwise_num_blocks": [2, 2, 2, 10**9]}, "stackwise_num_blocks is no list"),
+        ("config.json", {"stackwise_num_blocks": [2, 2, 2, 10**9]}, "stackwise_num_blocks is not a list"),
         ("config.json", {"stackwise_num_strides": [1, 2]}, "different lengths"),
         ("config.json", {"block_type": {"class_name": "Lambda"}}, "block_type"),
         ("config.json", {"custom_objects": {}}, "does not know: custom_objects"),

@@ -139,8 +139,8 @@ def test_conversions_are_these(source, target, tags, expected):
     [
         ("IOB2", "I-PER O I-PER", [(0, "I-PER at the beginning"), (2, "I-PER after O")]),
         ("IOB2", "B-PER I-LOC I-LOC", [(1, "I-LOC after B-PER")]),
-        ("IOB2", "B-PER E-PER", [(1, "E-PER is no tag of IOB2")]),
-        ("IOB2", "B-PER PER I-PER", [(1, "PER is no tag of IOB2"), (2, "I-PER after PER")]),
+        ("IOB2", "B-PER E-PER", [(1, "E-PER is not a tag of IOB2")]),
+        ("IOB2", "B-PER PER I-PER", [(1, "PER is not a tag of IOB2"), (2, "I-PER after PER")]),
         ("IOB2", "-X- _ O", []),
         ("IOB1", "B-PER O B-LOC I-LOC B-LOC", [(0, "B-PER at the beginning"), (2, "B-LOC after O")]),
         ("IOB1", "I-PER I-LOC B-LOC I-PER", []),
@@ -179,7 +179,7 @@ def test_rules_of_one_type_are_these():
 
 
 def test_rules_refuse_a_tag_of_another_scheme():
-    with pytest.raises(ValueError, match="E-X, NOUN: no tags of IOB2"):
+    with pytest.raises(ValueError, match="E-X, NOUN: not tags of IOB2"):
         build_tag_rules(["O", "E-X", "NOUN"], "IOB2")
 
 
@@ -229,7 +229,7 @@ def find_scheme(*sequences: str) -> SchemeFinder:
         (
             "IOB1",
             ["O I-PER I-PER B-PER O"],
-            "I-PER (word 2 of sequence 1) begins an entity, and B stands only behind entities of its type",
+            "I-PER (word 2 of sequence 1) begins an entity, and B is used only after entities of its type",
         ),
         ("IOB1", ["I-PER I-PER I-LOC O"], "I-PER (word 1 of sequence 1) begins an entity, and B"),
         (
