@@ -1,6 +1,6 @@
 """WebP files in core TensorFlow ops: a still picture, or the first frame of an animation.
 
-The op is `DecodeImage`, which TensorFlow knows from 2.3 on and which takes WebP from 2.20 on: older releases load the
+The op is `DecodeImage`, which TensorFlow knows from 2.4 on and which takes WebP from 2.20 on: older releases load the
 graph, and say of a WebP file that they cannot decode it.
 """
 
