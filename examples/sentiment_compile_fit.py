@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
-from kerasft.data.feed import Moment
+from kerasft.data.feed import BatchMoment
 from kerasft.data.pipeline import BatchStream
 from kerasft.models.fetching import resolve_preset
 from kerasft.models.text.families import find_family
@@ -47,7 +47,7 @@ def make_stream(encoder: TextEncoder, texts: list[str], labels: np.ndarray, shuf
     token_ids = encoder.encode(texts)
     lengths = np.array([len(row) for row in token_ids])
 
-    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         padded = np.stack([np.pad(token_ids[row], (0, width - lengths[row])) for row in rows])
         return {**encoder.pad(padded, lengths[rows]), "label": labels[rows]}
 

@@ -138,9 +138,9 @@ def storage_error(
     if temporary is not None:
         where = where.replace(str(temporary), str(path), 1)
     what = f"cannot be {_name_deed(code, name)}: {reason}."
-    told = StorageError(what, where=where, fix=f"{_FIXES[code]} {_GOES_ON}")
-    told.errno, told.strerror = code, reason
-    return told
+    failure = StorageError(what, where=where, fix=f"{_FIXES[code]} {_GOES_ON}")
+    failure.errno, failure.strerror = code, reason
+    return failure
 
 
 def _find_reason(error: BaseException) -> tuple[int, str, str | None] | None:

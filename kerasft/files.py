@@ -156,10 +156,10 @@ def _told_as(path: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = storage_error(error, path, temporary)
-        if told is None:
+        failure = storage_error(error, path, temporary)
+        if failure is None:
             raise
-        raise told from error
+        raise failure from error
 
 
 def _make_token() -> str:

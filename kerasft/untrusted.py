@@ -102,12 +102,12 @@ def _read_mode(entry: os.DirEntry[str]) -> int:
 
 
 def _refuse(path: str | Path, mode: int) -> str:
-    told = name_kind(mode)
+    noun = name_kind(mode)
     if stat.S_ISLNK(mode):
         with suppress(OSError):
-            told += f" to {os.readlink(path)}"
-        return f"is {told}: links in a run folder are not followed."
-    return f"is {told}, not a plain file."
+            noun += f" to {os.readlink(path)}"
+        return f"is {noun}: links in a run folder are not followed."
+    return f"is {noun}, not a plain file."
 
 
 def open_plain(path: str | Path, *, follow_links: bool = False) -> BufferedReader:
@@ -200,8 +200,10 @@ def naming(path: str | Path, error: type[KerasftError] = DataError, fix: str = R
     except pydantic.ValidationError as found:
         raise error(f"is damaged: {describe_mismatch(found)}", where=str(path), fix=fix) from found
     except OSError as found:
-        told = storage_error(found, path)
-        raise told or error(f"cannot be read: {found.strerror or found}", where=str(path), fix=fix) from found
+        failure = storage_error(found, path)
+        raise failure or error(
+            f"cannot be read: {found.strerror or found}", where=str(path), fix=fix
+        ) from found
     except RecursionError as found:
         raise error("is damaged: it is nested too deeply", where=str(path), fix=fix) from found
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as found:

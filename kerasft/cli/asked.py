@@ -47,7 +47,7 @@ class Asked:
             if "error" in answer:
                 if row.problem:
                     answer["error"] = row.problem
-                self._tell(row, answer["error"])
+                self._report(row, answer["error"])
                 if not self._skip:
                     yield answer, row.columns
                 continue
@@ -66,7 +66,7 @@ class Asked:
         several = len(notes) > 1
         return "; ".join(f"{name}: {note}" if several else note for name, note in notes.items() if note)
 
-    def _tell(self, row: Row, error: str) -> None:
+    def _report(self, row: Row, error: str) -> None:
         self.refused += 1
         if self.refused <= _WARNINGS:
             name = find_single_file(self._kinds)

@@ -54,8 +54,8 @@ def check(
                 "This run was made by a version of kerasft that recorded no hashes: "
                 "only its checkpoints can be checked."
             )
-    for name, told in found.damaged.items():
-        print(make_line(f"{name}: {told}. {advise(folder, name)}"))
+    for name, damage in found.damaged.items():
+        print(make_line(f"{name}: {damage}. {advise(folder, name)}"))
     if found.damaged:
         count = len(found.damaged)
         raise DamagedError(
@@ -67,7 +67,7 @@ def check(
 
 
 def _describe(part: Part) -> str:
-    told = [
+    parts = [
         f"{len(names):,} {state}"
         for names, state in (
             (part.damaged, "damaged"),
@@ -76,4 +76,4 @@ def _describe(part: Part) -> str:
         )
         if names
     ]
-    return ", ".join(told) or "whole"
+    return ", ".join(parts) or "whole"

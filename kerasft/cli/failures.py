@@ -53,14 +53,14 @@ def end_with(error: Exception | KeyboardInterrupt) -> int:
     if isinstance(error, BrokenPipeError):
         give_up_output()  # whoever read it has seen enough
         return BROKEN_PIPE
-    told = _find_user_error(error)
-    if told is None:
+    user_error = _find_user_error(error)
+    if user_error is None:
         _say(_describe_defect(error))
         return DEFECT
     if _shows_tracebacks():
         _say(traceback.format_exc())
-    _say(str(told) if isinstance(told, InvalidConfig) else f"error: {told}")
-    return told.exit_code
+    _say(str(user_error) if isinstance(user_error, InvalidConfig) else f"error: {user_error}")
+    return user_error.exit_code
 
 
 def _find_user_error(error: Exception) -> KerasftError | None:

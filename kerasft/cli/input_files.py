@@ -25,17 +25,17 @@ def find_files(words: Iterable[str]) -> list[str]:
     for word in words:
         if os.path.isdir(word):
             matches = _list_files(word)
-            told = "It contains no files."
+            problem = "It contains no files."
         elif glob.has_magic(word) and not os.path.lexists(word):
             expanded = sorted(glob.glob(word, recursive=True))
             matches = [
                 path for name in expanded for path in (_list_files(name) if os.path.isdir(name) else [name])
             ]
-            told = "It matches no files."
+            problem = "It matches no files."
         else:
-            matches, told = [word], ""
+            matches, problem = [word], ""
         if not matches:
-            raise DataError(told, where=word, fix=_FIX)
+            raise DataError(problem, where=word, fix=_FIX)
         found |= dict.fromkeys(matches)
     if not any(os.path.lexists(path) for path in found):
         others = f", nor {len(found) - 1:,} others" if len(found) > 1 else ""

@@ -143,8 +143,8 @@ def _read_values(lines: Iterable[Row], kinds: Kinds) -> Iterator[Row]:
         try:
             values = read_object(Line(0, row.values[""], "", ""), [*kinds, ""])
         except InvalidValue as error:
-            told = ": ".join(filter(None, (error.reason, error.detail)))
-            yield replace(row, values=None, problem=f"{told}; expected {show_object(kinds)}")
+            message = ": ".join(filter(None, (error.reason, error.detail)))
+            yield replace(row, values=None, problem=f"{message}; expected {show_object(kinds)}")
         else:
             yield _make_row(values, list(kinds), kinds, row.where)
 
@@ -192,8 +192,8 @@ def read_lines(stream: BinaryIO, name: str, kinds: Kinds, encoding: str = "utf-8
         try:
             yield Row({"": line.decode(codec, errors).rstrip("\r\n")}, where=where)
         except UnicodeDecodeError as error:
-            told = f"byte 0x{line[error.start]:02X} is not {encoding.upper()}: --encoding names the file's"
-            yield Row(None, where=where, problem=told)
+            message = f"byte 0x{line[error.start]:02X} is not {encoding.upper()}: --encoding names the file's"
+            yield Row(None, where=where, problem=message)
 
 
 def _check_encoding(encoding: str) -> str:
@@ -305,14 +305,14 @@ def _make_row(values: Sequence[Any], used: Sequence[str | int], kinds: Kinds, wh
         if kind.column_of != "anything" and not isinstance(value, str):
             from kerasft.printable import format_json
 
-            told = f"not a string but {format_json(value)[:100]}"
-            return Row(None, columns, where, told if len(kinds) == 1 else f"{name}: {told}")
+            message = f"not a string but {format_json(value)[:100]}"
+            return Row(None, columns, where, message if len(kinds) == 1 else f"{name}: {message}")
     return Row(dict(zip(kinds, given, strict=True)), columns, where)
 
 
 def _describe_reject(reject: Any) -> str:
-    told = f"{reject.reason}: {reject.detail}" if reject.detail else str(reject.reason)
-    return f"{told}; --encoding names the file's" if told.startswith("invalid ") else told
+    reason = f"{reject.reason}: {reject.detail}" if reject.detail else str(reject.reason)
+    return f"{reason}; --encoding names the file's" if reason.startswith("invalid ") else reason
 
 
 def _next_batch(batches: Iterator[Any], has_several: bool) -> Any:
@@ -327,7 +327,7 @@ def _next_batch(batches: Iterator[Any], has_several: bool) -> Any:
             "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
             "Set encoding to": "Name the file's encoding: --encoding NAME.",
         }
-        fix = next((told for key, told in fixes.items() if key in (error.fix or "")), error.fix)
+        fix = next((hint for key, hint in fixes.items() if key in (error.fix or "")), error.fix)
         if named := re.match(r"Set encoding: ([\w-]+)", fix or ""):
             fix = f"Add --encoding {named[1]}."
         raise DataError(error.what, where=error.where, fix=fix) from error

@@ -90,9 +90,9 @@ def _watch(reader: socket.socket, requests: SignalRequests) -> None:
 
 
 def _end_at_once(number: int, why: str) -> NoReturn:
-    told = f"\nstopped at once ({why}): finished results are kept.\n"
+    message = f"\nstopped at once ({why}): finished results are kept.\n"
     with contextlib.suppress(OSError, ValueError):
         # not through sys.stderr, whose lock the main thread may hold; nor into a pipe that nobody empties
         if select.select([], [2], [], 0)[1]:
-            os.write(2, told.encode())
+            os.write(2, message.encode())
     os._exit(128 + number)

@@ -59,9 +59,9 @@ def _find_problems(
         for path, place, detail in located:
             unknown = _find_unknown(place, path, detail, data)
             for key in unknown:
-                found[key] = _tell_unknown(root, key, data, document)
+                found[key] = _describe_unknown_key(root, key, data, document)
             if path not in found and not unknown:
-                found[path] = _tell(root, place, path, detail, data, document)
+                found[path] = _describe(root, place, path, detail, data, document)
         for path, place, detail in located:
             removed |= _mend(data, path, place, detail)
             if detail["type"].startswith("union_tag"):
@@ -167,14 +167,14 @@ def _find_place(root: Place, data: Any, path: KeyPath) -> Place:
     return place
 
 
-def _tell(
+def _describe(
     root: Place, place: Place, path: KeyPath, detail: ErrorDetails, data: Any, document: Document
 ) -> Problem:
     kind, key, where = detail["type"], format_key(path), document.find_origin(path)
     value = look_up(data, path)
     fix: str | None = None
     if kind == "extra_forbidden":
-        return _tell_unknown(root, path, data, document)
+        return _describe_unknown_key(root, path, data, document)
     if kind.startswith("union_tag"):
         known = ", ".join(place.tags)
         if value is MISSING:
@@ -186,8 +186,8 @@ def _tell(
         hint = f" ({place.summary})" if place.summary else ""
         return Problem(where, key, f"missing; expected {place.describe()}{hint}")
     if kind == "value_error":
-        told = str(detail["ctx"]["error"])
-        return Problem(document.find_origin(path or _find_named_key(told, data)), key, told)
+        message = str(detail["ctx"]["error"])
+        return Problem(document.find_origin(path or _find_named_key(message, data)), key, message)
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return Problem(where, key, f"expected a key that is text, got {show(path[-1])}", "put it in quotes")
     if "enum" in place.core.node or "const" in place.core.node:
@@ -227,9 +227,9 @@ def _respell(value: str, place: Place) -> str | None:
     return spelling if pattern and re.search(pattern, spelling) else None
 
 
-def _find_named_key(told: str, data: Any) -> KeyPath:
+def _find_named_key(message: str, data: Any) -> KeyPath:
     """The key that a message about several sections begins with, as far as the document has it."""
-    named = re.match(r"[a-z_]+(\.[a-z_]+)*(?=:)", told)
+    named = re.match(r"[a-z_]+(\.[a-z_]+)*(?=:)", message)
     path: KeyPath = ()
     for part in named.group().split(".") if named else ():
         if look_up(data, (*path, part)) is MISSING:
@@ -249,7 +249,7 @@ def show_value(value: Any) -> str:
     return show(value)
 
 
-def _tell_unknown(root: Place, path: KeyPath, data: Any, document: Document) -> Problem:
+def _describe_unknown_key(root: Place, path: KeyPath, data: Any, document: Document) -> Problem:
     """An unknown key: the one it was meant for, or those there are."""
     *around, name = path
     section = _find_place(root, data, tuple(around))

@@ -50,14 +50,14 @@ def _find_problems_of_any_kind(
         if candidate is not None:
             problems = find_problems(candidate, dataclasses.replace(document, data=data))
             before = problems if found is None else found
-            found = {path: told for path, told in before.items() if path in problems}
+            found = {path: message for path, message in before.items() if path in problems}
     found = found or {}
     if not isinstance(document.data, dict):
         return found
     if len(variants.list_names()) > len(variants.list_own()):
         # another kind may have other keys
-        found = {path: told for path, told in found.items() if path and path[0] in variants.shared}
-    path, problem = _tell_unknown_kind(schema, variants, document)
+        found = {path: message for path, message in found.items() if path and path[0] in variants.shared}
+    path, problem = _describe_unknown_kind(schema, variants, document)
     return {**found, path: problem}
 
 
@@ -69,7 +69,7 @@ def _sort_by_likeness(named: Any, variants: Variants) -> list[str]:
     return list(dict.fromkeys([*([first] if first else []), *likest]))
 
 
-def _tell_unknown_kind(
+def _describe_unknown_kind(
     schema: type[pydantic.BaseModel], variants: Variants, document: Document
 ) -> tuple[KeyPath, Problem]:
     """What to say of a document that names no kind that there is, and of which key."""
@@ -83,17 +83,17 @@ def _tell_unknown_kind(
         )
     if not isinstance(found, dict):
         near = find_nearest(found, names, aliases=variants.aliases)
-        told = f"expected a section with {tag}: {known}, got {show_value(found)}"
+        message = f"expected a section with {tag}: {known}, got {show_value(found)}"
         fix = f"did you mean {{{tag}: {near}}}?" if near else None
-        return (section,), Problem(where, section, told, fix)
+        return (section,), Problem(where, section, message, fix)
     where, known = document.find_origin((section, tag)), ", ".join(names)
     if named is MISSING:
-        told, near = f"missing; expected one of {known}", None
+        message, near = f"missing; expected one of {known}", None
     else:
-        told = f"expected one of {known}; got {show(named)}"
+        message = f"expected one of {known}; got {show(named)}"
         near = find_nearest(named, names, aliases=variants.aliases)
     fix = f"did you mean {near}?" if near else None
-    return (section, tag), Problem(where, f"{section}.{tag}", told, fix)
+    return (section, tag), Problem(where, f"{section}.{tag}", message, fix)
 
 
 def _sort(document: Document, found: dict[KeyPath, Problem]) -> list[Problem]:

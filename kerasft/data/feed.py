@@ -14,7 +14,7 @@ Output = Any
 """What is kept of a model's output on one example, in host memory: `{name: array}` by default."""
 
 
-class Moment(NamedTuple):
+class BatchMoment(NamedTuple):
     """When a batch is drawn: what is random about it depends on nothing else."""
 
     epoch: int
@@ -53,7 +53,7 @@ class Feed(abc.ABC):
         """The number of rows."""
 
     @abc.abstractmethod
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         """The named arrays of one batch; a function of its arguments alone.
 
         Args:

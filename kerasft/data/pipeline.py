@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from kerasft.data.batching import BatchPlan
-from kerasft.data.feed import Moment
+from kerasft.data.feed import BatchMoment
 
 
 class BatchStream:
@@ -28,7 +28,7 @@ class BatchStream:
     def __init__(
         self,
         plan: Callable[[int], BatchPlan],
-        collate: Callable[[np.ndarray, int, Moment], Mapping[str, np.ndarray]],
+        collate: Callable[[np.ndarray, int, BatchMoment], Mapping[str, np.ndarray]],
         signature: Mapping,
         outputs: Callable,
         workers: int = 2,
@@ -71,7 +71,7 @@ class BatchStream:
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of one step of the current epoch."""
         rows, width = self._plan.batches[step], int(self._plan.widths[step])
-        return dict(self._collate(rows, width, Moment(self._epoch, step)))
+        return dict(self._collate(rows, width, BatchMoment(self._epoch, step)))
 
     @contextmanager
     def raising_own_errors(self) -> Iterator[None]:

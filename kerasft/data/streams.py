@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import plan_batches
-from kerasft.data.feed import Feed, Moment, Output
+from kerasft.data.feed import BatchMoment, Feed, Output
 from kerasft.data.pipeline import BatchStream
 from kerasft.errors import TrainingError
 
@@ -43,8 +43,8 @@ def make_stream(
     # without XLA a new width costs nothing, so batches are as wide as their longest; a GPU likes multiples of 8
     multiple = 8 if tf.config.list_physical_devices("GPU") else 1
 
-    def collate(rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
-        return feed.collate(rows, width, Moment(first_epoch + moment.epoch, moment.step))
+    def collate(rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
+        return feed.collate(rows, width, BatchMoment(first_epoch + moment.epoch, moment.step))
 
     return BatchStream(
         lambda epoch: plan_batches(

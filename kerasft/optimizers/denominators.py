@@ -22,7 +22,7 @@ _eager: dict[int, dict[int, tf.Tensor]] = {}
 _ATTRIBUTE = "_kerasft_denominators"
 
 
-def tell_denominator(loss: Any, denominator: tf.Tensor) -> None:
+def set_denominator(loss: Any, denominator: tf.Tensor) -> None:
     """Leaves a loss' denominator for the optimizer that steps next.
 
     Args:
@@ -45,21 +45,21 @@ def take_denominator() -> tf.Tensor | None:
     Raises:
         ValueError: several losses told one each, so that no single number is right.
     """
-    told: dict[int, tf.Tensor] = {}
+    denominators: dict[int, tf.Tensor] = {}
     if tf.executing_eagerly():
-        told = _eager.pop(_replica(), {})
+        denominators = _eager.pop(_replica(), {})
     else:
         # a step in a branch (of a loss scale that looks for infinities) lies in a graph within that of the loss
         graph = tf.compat.v1.get_default_graph()
-        while graph is not None and not told:
-            told = getattr(graph, _ATTRIBUTE, {}).pop(_replica(), {})
+        while graph is not None and not denominators:
+            denominators = getattr(graph, _ATTRIBUTE, {}).pop(_replica(), {})
             graph = getattr(graph, "outer_graph", None)
-    if len(told) > 1:
+    if len(denominators) > 1:
         raise ValueError(
-            f"{len(told)} losses have their own denominators: with accumulated gradients, or on several replicas, "
-            "no single number weighs their sum. Sum them within one loss, or leave accumulation out"
+            f"{len(denominators)} losses have their own denominators: with accumulated gradients, or on several "
+            "replicas, no single number weighs their sum. Sum them within one loss, or leave accumulation out"
         )
-    return next(iter(told.values()), None)
+    return next(iter(denominators.values()), None)
 
 
 def _replica() -> int:
@@ -82,5 +82,5 @@ class CountedLoss(keras.losses.Loss):
                 denominator = tf.reduce_sum(tf.cast(sample_weight, tf.float32))
             else:
                 denominator = tf.cast(tf.shape(y_pred)[0], tf.float32)
-            tell_denominator(self, denominator)
+            set_denominator(self, denominator)
         return loss

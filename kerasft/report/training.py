@@ -36,9 +36,11 @@ def build_training_section(content: ReportContent, split: str) -> Section | None
         )
         for panel in list_learning_curve_panels(content.history)
     ]
-    told = {f"{name}_{figure}" for name in _PHASES for figure in ("epochs", "examples_per_second", "seconds")}
-    told |= {"epochs", "examples_per_second"} if phases else set()
-    told |= set() if content.display.has_lengths else {"padding_share"}
+    shown_elsewhere = {
+        f"{name}_{figure}" for name in _PHASES for figure in ("epochs", "examples_per_second", "seconds")
+    }
+    shown_elsewhere |= {"epochs", "examples_per_second"} if phases else set()
+    shown_elsewhere |= set() if content.display.has_lengths else {"padding_share"}
     facts = [
         (
             _FACTS.get(name, name.replace("_", " ").capitalize()),
@@ -47,7 +49,7 @@ def build_training_section(content: ReportContent, split: str) -> Section | None
             else _format_fact(name, float(figure["value"])),
         )
         for name, figure in content.training.items()
-        if name not in told
+        if name not in shown_elsewhere
     ]
     sheet = None if content.augmentation is None else _embed_sheet(content.augmentation)
     if not curves and not facts and not sheet:

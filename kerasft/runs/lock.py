@@ -70,10 +70,10 @@ def _owned_at_once(folder: Path, report: Callable[[str], Any]) -> Iterator[None]
         make_folder(folder)
         descriptor = _open_locked(path)
     except OSError as error:
-        told = storage_error(error, folder, path)
-        if told is None:
+        failure = storage_error(error, folder, path)
+        if failure is None:
             raise
-        raise told from error
+        raise failure from error
     try:
         owner = _read_owner(descriptor)
         if owner:

@@ -37,10 +37,10 @@ def _follow(place: Path) -> Path:
     """Git's folder: the place itself, or the one that a file there names (worktrees, submodules)."""
     if place.is_dir() and not place.is_symlink():
         return place
-    told = _read(place, 4096).strip()
-    if not told.startswith("gitdir: "):
+    content = _read(place, 4096).strip()
+    if not content.startswith("gitdir: "):
         raise ValueError("no gitdir")
-    return place.parent / told.removeprefix("gitdir: ")
+    return place.parent / content.removeprefix("gitdir: ")
 
 
 def _read_head(folder: Path) -> str | None:

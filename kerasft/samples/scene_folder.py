@@ -144,11 +144,11 @@ def _holds(folder: Path, settings: SceneSettings) -> bool:
     """Whether the folder has these scenes, to the byte, and nothing else."""
     try:
         check_tree(folder)
-        told = load_json(folder / SETTINGS_FILE)
+        stored = load_json(folder / SETTINGS_FILE)
         scenes = (folder / SCENES_FILE).read_bytes()
     except (OSError, ValueError, DataError):
         return False
-    if told != _describe_settings(settings, scenes):
+    if stored != _describe_settings(settings, scenes):
         return False
     expected: dict[str, str] = {}
     for line in scenes.splitlines():

@@ -95,13 +95,13 @@ def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[RawInput
         return
     for one, status, is_good in zip(inputs, answers["status"], good, strict=True):
         if (status == "") != is_good:
-            told = (
+            problem = (
                 f"refuses ({status}) an input that the model accepts"
                 if is_good
                 else "accepts an input that `predict` refuses"
             )
             raise ExportError(
-                f"the export {told}; nothing was published",
+                f"the export {problem}; nothing was published",
                 where=show_inputs(one, 60),
                 fix="This is a bug in kerasft: please report it, with the input.",
             )
@@ -181,9 +181,9 @@ def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarr
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
         )
         if done.returncode:
-            told = done.stderr.strip().splitlines()
+            lines = done.stderr.strip().splitlines()
             raise ExportError(
-                f"a clean process cannot run the export: {told[-1] if told else 'it died'}",
+                f"a clean process cannot run the export: {lines[-1] if lines else 'it died'}",
                 where=str(saved_model),
                 fix="Nothing was published. Try again; if it happens again, this is a bug in kerasft.",
             )

@@ -60,7 +60,7 @@ class Checked:
     @property
     def damaged(self) -> dict[str, str]:
         """Path in the folder → what is wrong with the file, in words."""
-        return {name: told for part in self.parts for name, told in part.damaged.items()}
+        return {name: damage for part in self.parts for name, damage in part.damaged.items()}
 
 
 def check(folder: Path) -> Checked:

@@ -163,8 +163,8 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
         for name in ("seed", "task", "data")
         for key, old, new in compare_values(before["config"][name], now[name], name)
     ]
-    told = "data: the files have changed (or kerasft is a different version)"
-    raise refuse_changes(run, changes or [told], stands)
+    change = "data: the files have changed (or kerasft is a different version)"
+    raise refuse_changes(run, changes or [change], stands)
 
 
 def _open_export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> Stage[Path]:

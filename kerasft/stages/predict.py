@@ -116,8 +116,8 @@ class Predictor:
                 bytes_ahead += sum(_measure(read[name]) for name in self.kinds)
             except DataError as error:
                 if refuse is None:
-                    told = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
-                    raise told from error
+                    failure = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
+                    raise failure from error
                 refuse(row, error)
                 read = error
             chunk.append((row, read))

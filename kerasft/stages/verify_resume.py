@@ -315,8 +315,10 @@ class _Trial:
                         return True
                 time.sleep(0.002)
             if child.returncode:
-                told = output.read_text(encoding="utf-8", errors="replace").strip()[-500:]
-                raise TrainingError(f"a child ended with code {child.returncode}: {told}", where=str(folder))
+                message = output.read_text(encoding="utf-8", errors="replace").strip()[-500:]
+                raise TrainingError(
+                    f"a child ended with code {child.returncode}: {message}", where=str(folder)
+                )
         finally:
             if child.poll() is None:
                 child.kill()

@@ -54,7 +54,7 @@ class Answers(abc.ABC):
         """`{tag: matplotlib Figure}` of a split."""
 
     @abc.abstractmethod
-    def tell(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
+    def summarize(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
         """(truth, what was predicted, the least sure probability of it) of a record, as texts for people."""
 
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Answers(abc.ABC):
         ]
 
 
-class OneLabel(Answers):
+class SingleLabel(Answers):
     """The most probable class by softmax."""
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
@@ -106,12 +106,12 @@ class OneLabel(Answers):
         matrix = compute_confusion_matrix(self.probabilities(outputs), references)
         return {"confusion_matrix": build_confusion_matrix_figure(matrix, self.label_names)}
 
-    def tell(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
+    def summarize(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
         predicted = record["predicted"]
         return record["label"], predicted, record["probabilities"][predicted]
 
 
-class AnyLabels(Answers):
+class MultiLabel(Answers):
     """Each class by a sigmoid of its own: those whose probability reaches one half."""
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ class AnyLabels(Answers):
         )
         return {"labels": figure}
 
-    def tell(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
+    def summarize(self, record: Mapping[str, Any]) -> tuple[str, str, float]:
         sure = [value if value >= THRESHOLD else 1.0 - value for value in record["probabilities"].values()]
         truth, predicted = (", ".join(record[key]) or "none" for key in ("labels", "predicted"))
         return truth, predicted, min(sure)
@@ -214,9 +214,9 @@ def measure_probabilities(
     Raises:
         ExportError: a `label` is another.
     """
-    told = answers["probabilities"].astype(np.float64)
-    differences = np.abs(told - expected).max(axis=1)
-    chosen = told.argmax(1)
+    served = answers["probabilities"].astype(np.float64)
+    differences = np.abs(served - expected).max(axis=1)
+    chosen = served.argmax(1)
     if label_names is not None:
         named = [label_names[index] for index in chosen]
         if named != answers["label"].tolist():

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.feed import Output
 from kerasft.optimizers.denominators import CountedLoss
-from kerasft.tasks.answers import Answers, AnswerTally, OneLabel, measure_probabilities
+from kerasft.tasks.answers import Answers, AnswerTally, SingleLabel, measure_probabilities
 from kerasft.tasks.base import Task
 from kerasft.tasks.served import CLASS_LINES, RawInputs, Served, list_labels
 
@@ -22,7 +22,7 @@ class Classifier(Task):
     @property
     def answers(self) -> Answers:
         """What the logits say: by default one label for an example."""
-        return OneLabel(self.label_names)
+        return SingleLabel(self.label_names)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Logits (examples, classes) → probabilities, float64, of the same shape."""
@@ -71,7 +71,7 @@ class Classifier(Task):
         lines = [f"| {heading} | true | predicted | probability |", "|---|---|---|---|"]
         answers = self.answers
         for cell, example, prediction in zip(cells, examples, self.decode(outputs), strict=True):
-            truth, predicted, probability = answers.tell(answers.record(example, prediction))
+            truth, predicted, probability = answers.summarize(answers.record(example, prediction))
             mark = "" if predicted == truth else " ✗"
             lines.append(f"| {cell} | {truth} | {predicted}{mark} | {probability:.3f} |")
         return "\n".join(lines)

@@ -89,8 +89,8 @@ def import_name(name: str, module: str, attribute: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:
-        told = f"{type(error).__name__}: {make_line(str(error))}"
-        raise ConfigError(f"the task {name} cannot be loaded: {told}", where=module, fix=_FIX) from error
+        message = f"{type(error).__name__}: {make_line(str(error))}"
+        raise ConfigError(f"the task {name} cannot be loaded: {message}", where=module, fix=_FIX) from error
 
 
 def _find_problem(name: str, sections: object) -> str | None:

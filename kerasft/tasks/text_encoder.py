@@ -92,7 +92,7 @@ class TextEncoderTask(Task):
     def load_published(self, folder: Path) -> keras.Model:
         preset, path = folder / "preset", folder / "model.keras"
         check_preset_folder(preset, needs_weights=False)
-        backbone = build_text_backbone(preset, held_bytes=measure_weights(path))
+        backbone = build_text_backbone(preset, weights_bytes=measure_weights(path))
         check_vocabulary(backbone, self.tokenizer, preset)
         model = heads.build_hub_classifier(
             backbone, self.num_outputs, pooling=self.pooling, dropout=self.model_config.dropout

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.cache import Columns
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import BatchMoment, Feed
 from kerasft.tasks.features import FeatureStore
 from kerasft.text.encoding import TextEncoder
 
@@ -61,7 +61,7 @@ class TextFeed(Feed):
             return {}
         return {str(self.target): tf.TensorSpec((None, *self._targets.shape[1:]), self._targets.dtype)}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         token_ids = self.rows.padded("token_ids", rows, width)
         firsts = self.rows.column("first_length")[rows] if self.rows.has("first_length") else None
         batch = self._encoder.pad(token_ids, self.lengths[rows], firsts)
@@ -101,7 +101,7 @@ class FeatureFeed(TextFeed):
             **self._target_signature,
         }
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         return {"features": np.asarray(self._features[rows]), **self._collate_targets(rows)}
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:

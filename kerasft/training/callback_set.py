@@ -206,8 +206,8 @@ class CallbackSet:
         shown = self.validation.shown
         numbers = sorted(shown)
         examples = self._context.dataset.split("validation").take(np.array(numbers))
-        told = self._context.task.describe(examples, [shown[number] for number in numbers])
-        return {"validation_examples": told}
+        description = self._context.task.describe(examples, [shown[number] for number in numbers])
+        return {"validation_examples": description}
 
     def _images(self) -> dict[str, bytes]:
         if self.validation is None or self.validation.tally is None:

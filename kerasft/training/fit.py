@@ -104,7 +104,7 @@ def _prepare_model(context: TrainingContext, phase: Phase, stream: BatchStream) 
     compile_model(context.task, phase, context.config, len(stream), context.precision)
     build_all(phase.model, *first_example(phase.train, stream))
     check_groups(phase, context.config)
-    return tell_learning(phase, context.config, context.progress)
+    return show_learning(phase, context.config, context.progress)
 
 
 def _restore(checkpointer: Checkpointer, checkpoint: Checkpoint | None, epochs: int) -> tuple[int, int]:
@@ -165,10 +165,10 @@ def _keeping_what_there_is(
         writer.wait()
     except Exception as error:
         # a log or a checkpoint; TensorFlow and NumPy each have a way of their own to say that a disk is full
-        told = storage_error(error, run.path)
-        if told is None:
+        failure = storage_error(error, run.path)
+        if failure is None:
             raise
-        raise told from error
+        raise failure from error
     finally:
         parts.close()
         # whatever is on its way, nothing may be written to the folder once it is let go
@@ -245,7 +245,7 @@ def check_groups(phase: Phase, config: TrainConfig) -> None:
             )
 
 
-def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> float:
+def show_learning(phase: Phase, config: TrainConfig, progress: Progress) -> float:
     """Shows what learns in a phase, and how fast; its model is compiled and built.
 
     Returns:
@@ -253,10 +253,10 @@ def tell_learning(phase: Phase, config: TrainConfig, progress: Progress) -> floa
     """
     optimizer, rate = phase.model.optimizer, config.optimizer.learning_rate
     rows = describe_learning(phase.whole_model, optimizer, phase.depths, rate)
-    told = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
+    table = [(what, parameters, f"{share:.2%}", rate, decay) for what, parameters, share, rate, decay in rows]
     where = "" if phase.total_epochs is None else f" from epoch {phase.first_epoch + 1} on"
     columns = ("weights", "parameters", "share", "highest rate", "weight decay")
-    progress.table(f"What learns{where}", columns, told)
+    progress.table(f"What learns{where}", columns, table)
     return sum(share for _, _, share, rate, _ in rows if rate is not None)
 
 

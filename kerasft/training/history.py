@@ -179,12 +179,12 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         logs = logs or {}
-        told = ", ".join(
+        message = ", ".join(
             f"{name.replace('val_', 'validation ').replace('_', ' ')} {float(logs[name]):.4f}"
             for name in self._shown
             if name in logs
         )
-        self._progress.note(f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}: {told}")
+        self._progress.note(f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}: {message}")
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()

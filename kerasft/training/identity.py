@@ -54,13 +54,13 @@ def compare_identities(before: Mapping[str, Any], now: Mapping[str, Any]) -> Cha
     for key, old, new in compare_values(before["config"], now["config"]):
         allowed = any(key == name or key.startswith(f"{name}.") for name in MAY_CHANGE)
         (changes.allowed if allowed else changes.refused).append(f"{key}: {_show(old)} → {_show(new)}")
-    for name, told in (
+    for name, message in (
         ("data", "data: the prepared examples have changed"),
         ("preset", "model.preset: its files have changed"),
         ("vocabulary", "the vocabulary, or the encoding of examples, has changed"),
     ):
         if before[name] != now[name]:
-            changes.refused.append(told)
+            changes.refused.append(message)
     for key, old, new in compare_values(before["versions"], now["versions"]):
         changes.doubtful.append(f"{key} {_show(old)} → {_show(new)}")
     return changes

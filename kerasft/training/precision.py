@@ -53,10 +53,10 @@ def choose_precision(precision: str) -> Precision:
         return Precision(precision, dtype, reason)
     rates = _time_matmuls()
     ratio = rates["bfloat16"] / rates["float32"]
-    told = f"bfloat16 products ran at {ratio:.2f} times float32's rate here"
+    measured = f"bfloat16 products ran at {ratio:.2f} times float32's rate here"
     if ratio >= MARGIN:
-        return Precision("mixed_bfloat16", "bfloat16", f"mixed_bfloat16: {told}")
-    return Precision("float32", "float32", f"float32: {told}")
+        return Precision("mixed_bfloat16", "bfloat16", f"mixed_bfloat16: {measured}")
+    return Precision("float32", "float32", f"float32: {measured}")
 
 
 def check_precision(precision: str) -> None:

@@ -23,8 +23,8 @@ from kerasft.cli.answers import (
     open_output,
 )
 from kerasft.tasks.display import Display
-from kerasft.tasks.one_label_display import OneLabelDisplay
-from kerasft.tasks.several_labels_display import SeveralLabelsDisplay
+from kerasft.tasks.multi_label_display import MultiLabelDisplay
+from kerasft.tasks.single_label_display import SingleLabelDisplay
 from kerasft.tasks.token_classification.display import TokenClassificationDisplay
 
 KEYS = ["text", "label", "probabilities", "note", "error"]
@@ -43,12 +43,12 @@ class Terminal(io.StringIO):
         return True
 
 
-class Labels(OneLabelDisplay):
+class Labels(SingleLabelDisplay):
     def __init__(self, *names: str):
         super().__init__(None, names)
 
 
-class SeveralLabels(SeveralLabelsDisplay):
+class SeveralLabels(MultiLabelDisplay):
     def __init__(self, *names: str):
         super().__init__(None, names)
 

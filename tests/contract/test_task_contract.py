@@ -20,7 +20,7 @@ from old_releases import list_flat_gathers, list_strange_objects
 from tolerances import rounding
 
 from kerasft.config.loading import load_config
-from kerasft.data.feed import Feed, Moment, Output
+from kerasft.data.feed import BatchMoment, Feed, Output
 from kerasft.data.prepared import load_prepared_dataset
 from kerasft.data.streams import collect_outputs, make_stream
 from kerasft.errors import DataError
@@ -171,9 +171,9 @@ def test_a_batch_is_as_its_signature_says_and_as_the_model_takes_it(trained: Tra
 
 def test_a_batch_follows_from_rows_and_moment_alone(feed: Feed) -> None:
     rows, width = np.arange(4), int(feed.lengths[:4].max())
-    first = feed.collate(rows, width, Moment(1, 2))
-    feed.collate(rows[::-1], width, Moment(0, 0))
-    again = feed.collate(rows, width, Moment(1, 2))
+    first = feed.collate(rows, width, BatchMoment(1, 2))
+    feed.collate(rows[::-1], width, BatchMoment(0, 0))
+    again = feed.collate(rows, width, BatchMoment(1, 2))
     for name, array in first.items():
         np.testing.assert_array_equal(array, again[name])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import BatchMoment, Feed
 from kerasft.data.streams import MeasuredSplit, collect_outputs, run_over
 from kerasft.errors import ConfigError, TrainingError
 
@@ -36,7 +36,7 @@ class Numbers(Feed):
     def signature(self) -> dict[str, Any]:
         return {"number": tf.TensorSpec((None,), tf.int32)}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         return {"number": rows.astype(np.int32)}
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasft.optimizers import AdamW, GradientDescent, Warmup
-from kerasft.optimizers.denominators import CountedLoss, take_denominator, tell_denominator
+from kerasft.optimizers.denominators import CountedLoss, set_denominator, take_denominator
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -175,7 +175,7 @@ def test_a_denominator_is_taken_once_and_by_the_step_that_it_is_of():
 
     @tf.function(autograph=False)
     def step(inner):
-        tell_denominator(loss, tf.constant(3.0))
+        set_denominator(loss, tf.constant(3.0))
         return tf.cond(inner, lambda: take_denominator(), lambda: tf.constant(0.0))
 
     loss(np.zeros((4, 1)), np.zeros((4, 1)))

@@ -9,7 +9,7 @@ from kerasft.metrics.classification import compute_classification_figures
 from kerasft.report import page
 from kerasft.report.content import ReportContent
 from kerasft.tasks.display import Section, Shown
-from kerasft.tasks.one_label_display import SplitPredictions
+from kerasft.tasks.single_label_display import SplitPredictions
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 HOSTILE = (

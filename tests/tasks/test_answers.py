@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from kerasft.tasks.answers import AnyLabels, OneLabel
+from kerasft.tasks.answers import MultiLabel, SingleLabel
 
 NAMES = ("cat", "dog", "owl")
 LOGITS = np.array([[2.0, -1.0, 0.0], [-3.0, -4.0, -800.0], [900.0, 1.0, 0.5]], np.float32)
@@ -17,33 +17,33 @@ REFERENCES = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 1]], np.uint8)
 
 def test_probabilities_are_softmax_or_sigmoid_without_overflow():
     with np.errstate(all="raise", under="ignore"):
-        assert OneLabel(NAMES).probabilities(LOGITS) == pytest.approx(softmax(LOGITS.astype(float), 1))
-        assert AnyLabels(NAMES).probabilities(LOGITS) == pytest.approx(expit(LOGITS.astype(float)))
+        assert SingleLabel(NAMES).probabilities(LOGITS) == pytest.approx(softmax(LOGITS.astype(float), 1))
+        assert MultiLabel(NAMES).probabilities(LOGITS) == pytest.approx(expit(LOGITS.astype(float)))
 
 
 def test_labels_from_one_half_on_are_answered():
-    decoded = AnyLabels(NAMES).decode(LOGITS)
+    decoded = MultiLabel(NAMES).decode(LOGITS)
     assert [answer["labels"] for answer in decoded] == [["cat", "owl"], [], ["cat", "dog", "owl"]]
     assert list(decoded[0]["probabilities"]) == list(NAMES)
     assert json.loads(json.dumps(decoded)) == decoded
 
 
 def test_records_hold_truth_and_prediction_by_name():
-    prediction = AnyLabels(NAMES).decode(LOGITS)[0]
-    record = AnyLabels(NAMES).record({"labels": (2, 0)}, prediction)
+    prediction = MultiLabel(NAMES).decode(LOGITS)[0]
+    record = MultiLabel(NAMES).record({"labels": (2, 0)}, prediction)
     assert (record["labels"], record["predicted"]) == (["cat", "owl"], ["cat", "owl"])
     assert record["probabilities"] == prediction["probabilities"]
-    one = OneLabel(NAMES)
+    one = SingleLabel(NAMES)
     assert one.record({"label": 2}, one.decode(LOGITS)[0])["predicted"] == "cat"
 
 
 def test_people_are_told_the_least_sure_of_the_labels():
-    answers = AnyLabels(NAMES)
+    answers = MultiLabel(NAMES)
     records = [
         answers.record({"labels": labels}, prediction)
         for labels, prediction in zip(((0,), (), (0, 1)), answers.decode(LOGITS), strict=True)
     ]
-    told = [answers.tell(record) for record in records]
+    told = [answers.summarize(record) for record in records]
     assert [(truth, predicted) for truth, predicted, _ in told] == [
         ("cat", "cat, owl"),
         ("none", "none"),
@@ -53,7 +53,7 @@ def test_people_are_told_the_least_sure_of_the_labels():
 
 
 def test_figures_and_pictures_come_from_the_same_threshold():
-    answers = AnyLabels(NAMES)
+    answers = MultiLabel(NAMES)
     figures = answers.evaluate(LOGITS, REFERENCES, bootstrap_samples=0, seed=0)
     assert figures["accuracy"]["value"] == pytest.approx(2 / 3)
     assert figures["hamming_loss"]["value"] == pytest.approx(1 / 9)

@@ -47,7 +47,7 @@ def train(config: Any, folder: Path, batch_size: int, strategy: Any = None) -> d
         batch_size: divides `EXAMPLES`.
         strategy: of `tf.distribute`; None: one device.
     """
-    from kerasft.data.feed import Moment
+    from kerasft.data.feed import BatchMoment
     from kerasft.data.prepared import load_prepared_dataset
     from kerasft.optimizers import GradientDescent
     from kerasft.progress import Silent
@@ -81,7 +81,7 @@ def train(config: Any, folder: Path, batch_size: int, strategy: Any = None) -> d
 
     def draw() -> Any:
         for step, part in enumerate(parts):
-            yield feed.collate(part, int(feed.lengths[part].max()), Moment(0, step))
+            yield feed.collate(part, int(feed.lengths[part].max()), BatchMoment(0, step))
 
     batches = tf.data.Dataset.from_generator(draw, output_signature=feed.signature).map(feed.unpack)
     options = tf.data.Options()

@@ -63,8 +63,8 @@ class NumberKind(Kind):
         try:
             return float(np.float32(parse_number(value)))
         except InvalidValue as error:
-            told = f"{error.reason}: {error.detail}" if error.detail else error.reason
-            raise DataError(f"{told}{self._as_field}", fix="Each input must be a number.") from error
+            message = f"{error.reason}: {error.detail}" if error.detail else error.reason
+            raise DataError(f"{message}{self._as_field}", fix="Each input must be a number.") from error
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

@@ -93,7 +93,7 @@ def _build_endless_error(where: str, words: str) -> DataError:
     )
 
 
-def _tell_odd_space(text: str) -> str:
+def _describe_odd_space(text: str) -> str:
     odd = next((character for character in text.strip(_BLANKS + "\r\n") if character in _ODD_SPACES), None)
     return f"; U+{ord(odd):04X} does not separate columns; blanks and tabs do" if odd else ""
 
@@ -211,8 +211,8 @@ class _SentenceReader:
         for line, cells in zip(sentence, rows, strict=True):
             place = f"line {line.number}"
             if len(cells) != count:
-                told = f"{place}: expected {count}, found {len(cells)}{_tell_odd_space(line.text)}"
-                raise InvalidValue("wrong column count", told)
+                detail = f"{place}: expected {count}, found {len(cells)}{_describe_odd_space(line.text)}"
+                raise InvalidValue("wrong column count", detail)
             if any(not -count <= index < count for index in self._indices):
                 wanted = next(index for index in self._indices if not -count <= index < count)
                 raise InvalidValue("wrong column count", f"{place}: no column {wanted} of {count}")

@@ -67,7 +67,7 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
         header = [unicodedata.normalize("NFC", name.strip()) for name in rows.pop(0).cells]
         check_header(file, source, fields, header, rows)
         indices = [find_column(file, source, field.name, header) if field.name else None for field in fields]
-        names = _tell_apart(header)
+        names = _number_duplicates(header)
     else:
         count = count_columns(rows)
         indices = [
@@ -79,7 +79,7 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
         yield _take_columns(part, part_size, names, indices, fields)
 
 
-def _tell_apart(header: list[str]) -> list[str]:
+def _number_duplicates(header: list[str]) -> list[str]:
     """The columns' names, each once: a second `a` is `a (2)`."""
     names: dict[str, None] = {}
     for name in header:

@@ -68,14 +68,16 @@ def check_header(
         if found and (10 * found >= len(others) or numbered):
             others_place = 1 - place if len(header) == 2 else "…"
             numbers = [place if field.kind == "label" else others_place for field in fields]
-            told = ", ".join(f"{field.name}: {number}" for field, number in zip(fields, numbers, strict=True))
+            column_numbers = ", ".join(
+                f"{field.name}: {number}" for field, number in zip(fields, numbers, strict=True)
+            )
             raise DataError(
                 f"The first row is read as the header, but looks like an example: its {shorten(header[place])!r} "
                 f"is in the same column of {found:,} of the next {len(others):,} rows.",
                 where=f"{file.name}:1",
                 fix="Set header: false."
                 if numbered
-                else f"Set header: false, and columns: {{{told}}} (their numbers, from 0).",
+                else f"Set header: false, and columns: {{{column_numbers}}} (their numbers, from 0).",
             )
 
 

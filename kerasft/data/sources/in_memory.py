@@ -50,8 +50,8 @@ def _read_rows(examples: Any, split: str, where: str) -> list[Mapping[str, Any]]
     columns = {str(name): list_values(examples[name], str(name), where) for name in examples.keys()}  # noqa: SIM118
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{count:,} of {name}" for name, count in lengths.items())
-        raise ConfigError(f"the columns have different lengths: {told}", where=where)
+        counts = ", ".join(f"{count:,} of {name}" for name, count in lengths.items())
+        raise ConfigError(f"the columns have different lengths: {counts}", where=where)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

@@ -125,9 +125,11 @@ class _Evidence:
             return
         shown = _show_beyond_ascii(self._samples[0].decode(guess, "replace")) if guess else ""
         count = f"{self._broken:,} line{'s' * (self._broken > 1)}"
-        told = f": {count} cannot be {self._encoding}. In {guess} the first reads: {shown!r}" if shown else ""
+        evidence = (
+            f": {count} cannot be {self._encoding}. In {guess} the first reads: {shown!r}" if shown else ""
+        )
         raise DataError(
-            f"The file looks like {guess}, not {self._encoding}{told}."
+            f"The file looks like {guess}, not {self._encoding}{evidence}."
             if guess
             else f"The file is not in {self._encoding}: {self._broken:,} lines cannot be read.",
             where=f"{self._file.name}:{self._first}",

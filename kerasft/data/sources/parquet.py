@@ -65,8 +65,8 @@ def _iterate(reader: pq.ParquetFile, columns: Sequence[_Column], pictures: bool)
     """Parts of one row group after the other: asked for all of them, Arrow keeps those that are done with."""
     most = _BATCH_PICTURES if pictures else _BATCH_ROWS
     for group in range(reader.num_row_groups):
-        told = reader.metadata.row_group(group)
-        a_row = _check_group(told, columns, group) // max(1, told.num_rows)
+        row_group = reader.metadata.row_group(group)
+        a_row = _check_group(row_group, columns, group) // max(1, row_group.num_rows)
         yield from reader.iter_batches(
             max(1, min(most, _BATCH_BYTES // max(1, a_row))),
             row_groups=[group],
@@ -228,28 +228,30 @@ def _check_kind(file: SourceFile, field: Field, path: str, found: pa.DataType) -
 def _read_classes(schema: pa.Schema, parts: Sequence[str]) -> Any:
     """The classes' names that Hugging Face's `datasets` keeps beside columns of numbers, as `_name` takes them."""
     try:
-        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        description = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         for part in parts:
-            told = _open_list(told)[part]
-        return _collect_classes(told)
+            description = _open_list(description)[part]
+        return _collect_classes(description)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
         return None
 
 
-def _open_list(told: Any) -> Any:
+def _open_list(description: Any) -> Any:
     """What a list's items are, whichever of its spellings `datasets` has used."""
-    while isinstance(told, list) or (isinstance(told, dict) and "feature" in told and "_type" in told):
-        told = told[0] if isinstance(told, list) else told["feature"]
-    return told
+    while isinstance(description, list) or (
+        isinstance(description, dict) and "feature" in description and "_type" in description
+    ):
+        description = description[0] if isinstance(description, list) else description["feature"]
+    return description
 
 
-def _collect_classes(told: Any) -> Any:
-    told = _open_list(told)
-    if told.get("_type") == "ClassLabel":
-        return [str(label) for label in told["names"]]
-    if isinstance(told.get("_type"), str):
+def _collect_classes(description: Any) -> Any:
+    description = _open_list(description)
+    if description.get("_type") == "ClassLabel":
+        return [str(label) for label in description["names"]]
+    if isinstance(description.get("_type"), str):
         return None
-    found = {key: _collect_classes(item) for key, item in told.items()}
+    found = {key: _collect_classes(item) for key, item in description.items()}
     return {key: names for key, names in found.items() if names} or None
 
 

@@ -138,11 +138,11 @@ def _match_folders(root: Path, relative: str, pattern: str) -> list[Path]:
     if not found:
         what = "is a file, not a folder" if matches else "matches no folder"
         fix = "Name the folder that holds a folder for each class." if matches else _suggest(path)
-        raise DataError(_tell(pattern, path, what), where=str(path), fix=fix)
+        raise DataError(_describe(pattern, path, what), where=str(path), fix=fix)
     return found
 
 
-def _tell(pattern: str, path: Path, what: str) -> str:
+def _describe(pattern: str, path: Path, what: str) -> str:
     """What is wrong with a path, which is not named again where the place of the error is just it."""
     return f"{what}." if pattern == str(path) else f"{pattern} {what}."
 
@@ -154,13 +154,13 @@ def _match(root: Path, relative: str, pattern: str) -> list[Path]:
     check_link(path)
     if path.is_dir():
         raise DataError(
-            _tell(pattern, path, "is a folder"),
+            _describe(pattern, path, "is a folder"),
             where=str(path),
             fix=f"Name its files, for example {pattern.rstrip('/')}/*.csv",
         )
     if path.exists():
         raise DataError(
-            _tell(pattern, path, "is neither a file nor a folder, but a pipe or a device"),
+            _describe(pattern, path, "is neither a file nor a folder, but a pipe or a device"),
             where=str(path),
             fix=f"The data is read more than once: write it to a file first, for example cat {path} > data.jsonl",
         )

@@ -68,14 +68,14 @@ def fetch(source: TfdsSource, base: Path, progress: Progress) -> None:
 def _download(source: TfdsSource, builder: Any, progress: Progress) -> None:
     _check_reachable(source, builder)
     size = builder.info.download_size
-    told = f" ({size / 1e6:,.0f} MB)" if size else ""
-    progress.note(f"TFDS downloads {builder.info.full_name}{told} into {builder.data_path}")
+    size_note = f" ({size / 1e6:,.0f} MB)" if size else ""
+    progress.note(f"TFDS downloads {builder.info.full_name}{size_note} into {builder.data_path}")
     tfds.disable_progress_bar()
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except Exception as error:
         raise storage_error(error, builder.data_path) or DataError(
-            f"TFDS cannot download and prepare {source.name}: {_tell(error)}",
+            f"TFDS cannot download and prepare {source.name}: {_describe(error)}",
             where=str(builder.data_path),
             fix="Try again; or prepare it on another machine with `tfds build`, and set data_dir to its folder.",
         ) from error
@@ -92,7 +92,7 @@ def read_rows(file: SourceFile, source: TfdsSource, fields: Sequence[Field]) -> 
         total = builder.info.splits[source.split].num_examples
     except (ValueError, KeyError, AssertionError) as error:
         raise DataError(
-            f"There is no split {source.split!r}: {_tell(error)}",
+            f"There is no split {source.split!r}: {_describe(error)}",
             where=file.name,
             fix=f"It has {', '.join(builder.info.splits)}; a part of one is written train[:80%].",
         ) from error
@@ -104,7 +104,7 @@ def read_rows(file: SourceFile, source: TfdsSource, fields: Sequence[Field]) -> 
             chunk = list(itertools.islice(examples, _BATCH_EXAMPLES))
         except Exception as error:
             raise storage_error(error) or DataError(
-                f"The dataset is damaged: the rest cannot be read: {_tell(error)}",
+                f"The dataset is damaged: the rest cannot be read: {_describe(error)}",
                 where=f"{file.name}:{done + 1}",
                 fix="Remove its folder, and have TFDS prepare it again.",
             ) from error
@@ -177,7 +177,7 @@ def _open_builder(source: TfdsSource, base: Path) -> Any:
         raise
     except Exception as error:  # versions and configs that are not there, and modules that a dataset needs
         raise DataError(
-            f"TFDS cannot open {source.name}: {_tell(error)}", fix="Name another version or config."
+            f"TFDS cannot open {source.name}: {_describe(error)}", fix="Name another version or config."
         ) from error
 
 
@@ -191,7 +191,7 @@ def _check_description(path: Path) -> None:
         check_feature_classes(load_json(path, follow_links=True))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"The dataset's description cannot be used: {_tell(error)}",
+            f"The dataset's description cannot be used: {_describe(error)}",
             where=str(path),
             fix="Let TFDS prepare it again.",
         ) from error
@@ -212,7 +212,7 @@ def _open_folder(folder: Path) -> Any:
         return tfds.builder_from_directory(str(folder))
     except Exception as error:
         raise DataError(
-            f"The dataset cannot be opened: {_tell(error)}",
+            f"The dataset cannot be opened: {_describe(error)}",
             where=str(folder),
             fix="Let TFDS prepare it again.",
         ) from error
@@ -258,6 +258,6 @@ def _check_reachable(source: TfdsSource, builder: Any) -> None:
             )
 
 
-def _tell(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """The first lines of what TFDS says."""
     return " ".join(str(error).split())[:300] or type(error).__name__

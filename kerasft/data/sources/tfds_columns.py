@@ -160,15 +160,15 @@ def _describe(feature: Any) -> str:
         tfds.features.Text: "text",
         tfds.features.Sequence: "sequences",
     }
-    return next((told for kind, told in kinds.items() if isinstance(feature, kind)), type(feature).__name__)
+    return next((noun for kind, noun in kinds.items() if isinstance(feature, kind)), type(feature).__name__)
 
 
 def _build_missing_error(file: SourceFile, field: Field, path: str, features: Any) -> DataError:
     names = list(features)
     near = difflib.get_close_matches(path, names, n=1, cutoff=0.5)
-    told = ", ".join(f"{name} ({_describe(features[name])})" for name in names[:_SHOWN_FEATURES])
+    listed = ", ".join(f"{name} ({_describe(features[name])})" for name in names[:_SHOWN_FEATURES])
     return DataError(
-        f"There is no feature {path!r}; there are {told}{', …' if len(names) > _SHOWN_FEATURES else ''}.",
+        f"There is no feature {path!r}; there are {listed}{', …' if len(names) > _SHOWN_FEATURES else ''}.",
         where=file.name,
         fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}"
         f"Set columns: {{{field.name}: {near[0] if near else '…'}}}",

@@ -167,9 +167,9 @@ def read_adapter(folder: Path) -> Adapter:
             raise PresetError(f"The adapter's folder lacks {name}.", where=str(folder), fix=_FIX)
     check_folder(folder, _DAMAGED, follow_links=True)
     try:
-        told = load_json(folder / DESCRIPTION, follow_links=True)
-        preset, labels = str(told.pop("preset_fingerprint")), tuple(told.pop("label_names"))
-        config = LoraConfig.model_validate(told)
+        description = load_json(folder / DESCRIPTION, follow_links=True)
+        preset, labels = str(description.pop("preset_fingerprint")), tuple(description.pop("label_names"))
+        config = LoraConfig.model_validate(description)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         what = f"It does not describe an adapter: {str(error)[:300]}"
         raise PresetError(what, where=str(folder / DESCRIPTION), fix=_FIX) from error
@@ -214,14 +214,14 @@ def _check_tensors(
         for name, value in tensors.items()
         if name in variables and tuple(variables[name].shape) != value.shape
     ]
-    told = (
+    problems = (
         [f"{name} is missing" for name in lacking] + [f"the model has no {name}" for name in unknown] + wrong
     )
-    told += [f"{name} is not finite" for name, value in tensors.items() if not np.isfinite(value).all()]
-    if told:
+    problems += [f"{name} is not finite" for name, value in tensors.items() if not np.isfinite(value).all()]
+    if problems:
         raise PresetError(
-            f"The adapter does not fit the model: {told[0]}"
-            + (f" (and {len(told) - 1} more)" if told[1:] else ""),
+            f"The adapter does not fit the model: {problems[0]}"
+            + (f" (and {len(problems) - 1} more)" if problems[1:] else ""),
             where=str(adapter.folder / WEIGHTS),
             fix="It needs its own preset, and a task with as many labels as it was trained for.",
         )

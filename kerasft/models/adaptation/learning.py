@@ -175,8 +175,8 @@ def describe_learning(
         count = sum(math.prod(variable.shape) for variable, _ in members)
         only_biases = label != "head" and all(is_bias(variable) for variable, _ in members)
         decays = sorted({decay for _, decay in members}, reverse=True)
-        told = " or ".join(f"{decay:g}" for decay in decays)
-        rows.append((f"biases of {label}" if only_biases else label, count, count / total, rate, told))
+        decay_rates = " or ".join(f"{decay:g}" for decay in decays)
+        rows.append((f"biases of {label}" if only_biases else label, count, count / total, rate, decay_rates))
     frozen = total - sum(row[1] for row in rows)
     return [*rows, ("frozen", frozen, frozen / total, None, None)] if frozen else rows
 

@@ -13,14 +13,14 @@ from kerasft.models.text.sizes import check_holds_parameters, is_hub_form
 from kerasft.models.weights.files import check_finite
 
 
-def build_text_backbone(folder: Path, *, held_bytes: int | None = None) -> Any:
+def build_text_backbone(folder: Path, *, weights_bytes: int | None = None) -> Any:
     """The architecture of a local preset folder, with whatever weights Keras begins with.
 
     Only numbers are taken from its config.json: nothing that the file names is made or run.
 
     Args:
         folder: holds config.json.
-        held_bytes: what the weights to come take; sizes that need more are refused.
+        weights_bytes: what the weights to come take; sizes that need more are refused.
 
     Returns:
         A keras-hub backbone in float32.
@@ -30,8 +30,8 @@ def build_text_backbone(folder: Path, *, held_bytes: int | None = None) -> Any:
     """
     family = find_family(folder)
     sizes = family.read_sizes(folder)
-    if held_bytes is not None:
-        check_holds_parameters(sizes, held_bytes, folder / "config.json")
+    if weights_bytes is not None:
+        check_holds_parameters(sizes, weights_bytes, folder / "config.json")
     return family.build_backbone(sizes)
 
 

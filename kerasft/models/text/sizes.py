@@ -99,15 +99,15 @@ def read_sizes(
     return sizes
 
 
-def check_holds_parameters(sizes: EncoderSizes, held_bytes: int, where: Path) -> None:
+def check_holds_parameters(sizes: EncoderSizes, weights_bytes: int, where: Path) -> None:
     """Refuses sizes that files of so many bytes cannot hold the weights of, at a byte a weight.
 
     Raises:
         PresetError: they cannot.
     """
-    if sizes.count_parameters() > held_bytes:
+    if sizes.count_parameters() > weights_bytes:
         raise PresetError(
-            f"asks for {sizes.count_parameters():,} weights, and the weights that are there take {held_bytes:,} bytes.",
+            f"asks for {sizes.count_parameters():,} weights, but the weights file has only {weights_bytes:,} bytes.",
             where=str(where),
             fix=FETCH,
         )

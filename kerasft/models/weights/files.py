@@ -161,7 +161,7 @@ def naming_damage(path: Path, what: str, fix: str) -> Iterator[None]:
         storage = storage_error(error, tempfile.gettempdir())
         if storage is not None:
             raise storage from error
-        told = error.args[0] if isinstance(error, KeyError) else error
+        cause = error.args[0] if isinstance(error, KeyError) else error
         raise PresetError(
-            f"The {what} cannot be loaded: {str(told)[:1000]}", where=str(path), fix=fix
+            f"The {what} cannot be loaded: {str(cause)[:1000]}", where=str(path), fix=fix
         ) from error

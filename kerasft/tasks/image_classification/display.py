@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasft.tasks.display import Display, PictureDisplay
-from kerasft.tasks.one_label_display import OneLabelDisplay
-from kerasft.tasks.several_labels_display import SeveralLabelsDisplay
+from kerasft.tasks.multi_label_display import MultiLabelDisplay
+from kerasft.tasks.single_label_display import SingleLabelDisplay
 
 
-class OneLabelPictureDisplay(OneLabelDisplay, PictureDisplay):
+class OneLabelPictureDisplay(SingleLabelDisplay, PictureDisplay):
     """One label for a picture."""
 
 
-class SeveralLabelsPictureDisplay(SeveralLabelsDisplay, PictureDisplay):
+class SeveralLabelsPictureDisplay(MultiLabelDisplay, PictureDisplay):
     """Any number of labels for a picture."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.cache import ArrayCache
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import BatchMoment, Feed
 from kerasft.data.prepared import Split
 from kerasft.tasks.features import FeatureStore
 from kerasft.vision.augmentation.augmenter import Augmenter
@@ -97,7 +97,7 @@ class ImageFeed(_LabelledFeed):
             signature["step_key"] = tf.TensorSpec((2,), tf.int32)
         return signature
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         files = np.empty(len(rows), object)
         files[:] = [example["image"] for example in self.split.take(rows)]
         batch = {"image": files, "label": np.asarray(self._labels[rows])}
@@ -147,7 +147,7 @@ class PixelFeed(Feed):
     def signature(self) -> dict[str, Any]:
         return {"pixels": tf.TensorSpec((None, None, None, 3), tf.uint8)}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         return {"pixels": np.stack([np.asarray(self._pixels[row]) for row in rows])}
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -171,7 +171,7 @@ class FeatureFeed(_LabelledFeed):
         channels = self._features.shape[1]
         return {"features": tf.TensorSpec((None, channels), tf.float32), "label": self._label_spec}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         return {"features": np.asarray(self._features[rows]), "label": np.asarray(self._labels[rows])}
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:

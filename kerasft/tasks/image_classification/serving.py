@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasft.tasks.served import answer_classes
-from kerasft.vision.decoding.graph import decode_or_tell
+from kerasft.vision.decoding.graph import decode_or_explain
 from kerasft.vision.resampling import Resize
 
 
@@ -46,7 +46,7 @@ class ImageClassifierModule(tf.Module):
         """image string (batch,), JPEG, PNG, GIF, BMP or WebP files → label string (batch,), the most probable;
         probabilities and logits float32 (batch, classes); status string (batch,), why a picture has no answer: then
         its label is empty and its numbers are 0."""
-        images, status = decode_or_tell(image, self._size, resize=self._resize)
+        images, status = decode_or_explain(image, self._size, resize=self._resize)
         logits = self._untracked[0](tf.cast(images, tf.float32))
         probabilities = tf.sigmoid(logits) if self._multi_label else tf.nn.softmax(logits)
         return answer_classes(logits, probabilities, self.label_names, status)

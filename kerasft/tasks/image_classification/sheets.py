@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import BatchMoment, Feed
 from kerasft.data.prepared import Split
 from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.pictures import open_upright
@@ -41,7 +41,7 @@ def draw_mistakes(
         predicted = int(row.argmax())
         pictures.append(np.asarray(open_upright(example["image"], _MISTAKE_PX)))
         titles.append(
-            f"{_tell(label_names[label], row[label])}\n→ {_tell(label_names[predicted], row[predicted])}\n"
+            f"{_describe(label_names[label], row[label])}\n→ {_describe(label_names[predicted], row[predicted])}\n"
             f"{PurePath(example['name']).name}"
         )
     heading = f"{split.name}: {len(wrong):,} of {len(labels):,} are wrong; label → answer, the surest first"
@@ -56,7 +56,7 @@ def draw_varied(feed: Feed, label_names: Sequence[str]) -> Figure:
         label_names: the classes' names.
     """
     rows = np.unique(np.linspace(0, len(feed) - 1, min(SHOWN, len(feed))).astype(np.int64))
-    batch = feed.collate(rows, 1, Moment(0, 0))
+    batch = feed.collate(rows, 1, BatchMoment(0, 0))
     images, labels = feed.unpack({name: tf.constant(array) for name, array in batch.items()})
     titles = [_name_labels(shares, label_names) for shares in labels.numpy()]
     return build_picture_sheet(list(images.numpy()), titles, heading="Training pictures as they are varied")
@@ -67,8 +67,8 @@ def _name_labels(shares: np.ndarray, label_names: Sequence[str]) -> str:
     named = [int(index) for index in np.argsort(-shares, kind="stable") if shares[index] >= _LEAST_SHARE]
     if len(named) == 1:
         return label_names[named[0]]
-    return "\n".join(_tell(label_names[index], shares[index]) for index in named) or "–"
+    return "\n".join(_describe(label_names[index], shares[index]) for index in named) or "–"
 
 
-def _tell(label: str, share: float) -> str:
+def _describe(label: str, share: float) -> str:
     return f"{shorten_label(label, 20)} {100 * share:.0f}\u202f%"

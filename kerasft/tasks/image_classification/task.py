@@ -35,7 +35,7 @@ from kerasft.models.image.presets import load_image_backbone, resolve_image_pres
 from kerasft.models.image.stochastic_depth import set_stochastic_depth
 from kerasft.models.weights.saved_models import load_model_weights
 from kerasft.progress import Progress
-from kerasft.tasks.answers import Answers, AnswerTally, AnyLabels
+from kerasft.tasks.answers import Answers, AnswerTally, MultiLabel
 from kerasft.tasks.base import Phase, Step, make_phase
 from kerasft.tasks.classifier import Classifier
 from kerasft.tasks.features import FeatureStore
@@ -252,7 +252,7 @@ class ImageClassification(Classifier):
 
     @property
     def answers(self) -> Answers:
-        return AnyLabels(self.label_names) if self.config.multi_label else super().answers
+        return MultiLabel(self.label_names) if self.config.multi_label else super().answers
 
     def build_step(self, model: keras.Model, *, published: bool = True) -> Step:
         if not published or self.config.test_time_augmentation == "none":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kerasft.tasks.display import TextDisplay
-from kerasft.tasks.one_label_display import OneLabelDisplay
+from kerasft.tasks.single_label_display import SingleLabelDisplay
 
 
-class TextClassificationDisplay(OneLabelDisplay, TextDisplay):
+class TextClassificationDisplay(SingleLabelDisplay, TextDisplay):
     """One label for a text."""
 
 

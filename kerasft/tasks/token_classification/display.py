@@ -77,7 +77,7 @@ class TokenClassificationDisplay(TextDisplay):
         )
         entities = self._build_entities_section(found, measured.mistakes)
         return Shown(
-            headline=_tell_entities(measured.figures, measured.name),
+            headline=_describe_entities(measured.figures, measured.name),
             sections=[section for section in (by_type, entities) if section is not None],
         )
 
@@ -109,7 +109,7 @@ class TokenClassificationDisplay(TextDisplay):
         return [("Ask it", asked), ("about a file; the answers as a page to look at", page)]
 
 
-def _tell_entities(figures: Figures, split: str) -> str:
+def _describe_entities(figures: Figures, split: str) -> str:
     entities, texts = int(figures["entities"]["value"]), int(figures["examples"]["value"])
     start = f"Of the {entities:,} entities in {texts:,} {split} texts"
     if "recall" not in figures or "precision" not in figures:

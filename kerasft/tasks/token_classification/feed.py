@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.cache import ArrayRows, Columns
-from kerasft.data.feed import Feed, Moment
+from kerasft.data.feed import BatchMoment, Feed
 from kerasft.tasks.token_classification.encoding import EncodedText, WindowEncoder
 from kerasft.tasks.token_classification.losses import UNTAGGED
 from kerasft.tasks.token_classification.spans import Gold, Scores, TagSet, answer_units
@@ -69,10 +69,10 @@ def encode_examples(
         texts["ends"].append(places[:, 1].astype(np.int32))
         texts["tags"].append(tag_set.tag_units(places, entities))
         for name, values in (("windows", text.window), ("positions", text.position)):
-            told = np.asarray(values, np.int32)
+            word_tags = np.asarray(values, np.int32)
             texts[name].append(
-                np.where(answering >= 0, told[answering], -1)
-                if len(told)
+                np.where(answering >= 0, word_tags[answering], -1)
+                if len(word_tags)
                 else np.full(len(answering), -1, np.int32)
             )
         texts["entities"].append(np.array(entities, np.int32).reshape(-1))
@@ -114,7 +114,7 @@ class _WindowFeed(Feed):
     def signature(self) -> dict[str, Any]:
         return {name: tf.TensorSpec((None, None), tf.int32) for name in self._encoder.inputs}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         token_ids = self._windows.padded("token_ids", rows, width)
         return self._encoder.pad(token_ids, self._windows.lengths("token_ids")[rows])
 
@@ -137,9 +137,9 @@ class _WindowFeed(Feed):
 
     def _answer(self, text: int, windows: Mapping[int, np.ndarray]) -> Scores:
         places = np.stack([self._texts.row("starts", text), self._texts.row("ends", text)], 1)
-        told, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
+        stored, positions = (self._texts.row(name, text) for name in ("windows", "positions"))
         of_text = [windows[row] for row in sorted(windows)]
-        return answer_units(places, told, positions, of_text, self._num_tags)
+        return answer_units(places, stored, positions, of_text, self._num_tags)
 
 
 class RawTokenFeed(_WindowFeed):
@@ -181,7 +181,7 @@ class TokenFeed(_WindowFeed):
     def signature(self) -> dict[str, Any]:
         return {**super().signature, "label": tf.TensorSpec((None, None), tf.int32)}
 
-    def collate(self, rows: np.ndarray, width: int, moment: Moment) -> dict[str, np.ndarray]:
+    def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         labels = self._windows.padded("labels", rows, width, UNTAGGED)
         if self._seed is not None:
             for row, tags in zip(rows, labels, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasft.optimizers.denominators import tell_denominator
+from kerasft.optimizers.denominators import set_denominator
 
 UNTAGGED = -1
 """The label of a token that carries no tag: a word's further pieces, [CLS], [SEP], padding."""
@@ -36,7 +36,7 @@ class TokenCrossentropy(keras.losses.Loss):
                 weights = tf.cast(sample_weight, losses.dtype)
                 losses *= weights if weights.shape.rank == 2 else tf.reshape(weights, (-1, 1))
             count = tf.reduce_sum(tf.cast(tagged, losses.dtype))
-            tell_denominator(self, tf.cast(count, tf.float32))
+            set_denominator(self, tf.cast(count, tf.float32))
             loss = tf.reduce_sum(tf.where(tagged, losses, 0)) / tf.maximum(count, 1)
             # as Keras does with its own, so that gradients can be summed over replicas
             replicas = tf.distribute.get_strategy().num_replicas_in_sync

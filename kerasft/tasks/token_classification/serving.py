@@ -61,7 +61,7 @@ class TokenClassifierModule(tf.Module):
         self.weights = [variable.value for variable in model.weights]
         self._tokenizer = encoder.tokenizer
         self._max_length, self._overlap = encoder.max_length, encoder.overlap
-        self._held = _Untracked(model, tag_set.rules if constrained else None)
+        self._untracked = _Untracked(model, tag_set.rules if constrained else None)
         self.types = tf.constant(["", *tag_set.types])
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
@@ -91,10 +91,10 @@ class TokenClassifierModule(tf.Module):
 
         def run_part(part: tf.Tensor) -> tf.Tensor:
             rows = tf.minimum(part * size + tf.range(size), windows - 1)
-            taken = {name: tf.gather(inputs[name], rows) for name in self._held.model.input}
-            return tf.cast(self._held.model(taken, training=False), tf.float32)
+            taken = {name: tf.gather(inputs[name], rows) for name in self._untracked.model.input}
+            return tf.cast(self._untracked.model(taken, training=False), tf.float32)
 
-        num_tags = self._held.model.output_shape[-1]
+        num_tags = self._untracked.model.output_shape[-1]
         logits = tf.map_fn(
             run_part,
             tf.range(parts),
@@ -105,9 +105,9 @@ class TokenClassifierModule(tf.Module):
 
     def _choose_tags(self, log_probabilities: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
         """int32 (units,): the tags of all texts' units, from float32 (units, tags) and where each text's begin."""
-        if self._held.rules is None:
+        if self._untracked.rules is None:
             return decode_greedily_in_graph(log_probabilities)
-        return decode_viterbi_in_graph(log_probabilities, splits, self._held.rules)
+        return decode_viterbi_in_graph(log_probabilities, splits, self._untracked.rules)
 
     @property
     def signatures(self) -> dict[str, Any]:

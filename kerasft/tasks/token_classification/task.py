@@ -162,13 +162,13 @@ class TokenClassification(TextEncoderTask):
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Scores]) -> str:
         lines = ["| text | true | predicted |", "|---|---|---|"]
         for example, prediction in zip(examples, self.decode(outputs), strict=True):
-            told = self.record(example, prediction)
+            recorded = self.record(example, prediction)
             truth, predicted = (
-                ", ".join(f"{one['text']} ({one['type']})" for one in told[side]) or "–"
+                ", ".join(f"{one['text']} ({one['type']})" for one in recorded[side]) or "–"
                 for side in ("entities", "predicted")
             )
             mark = "" if truth == predicted else " ✗"
-            cells = [told["text"][:200], truth, predicted + mark]
+            cells = [recorded["text"][:200], truth, predicted + mark]
             lines.append(
                 "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
             )
@@ -200,17 +200,17 @@ class TokenClassification(TextEncoderTask):
         numbers = {name: number for number, name in enumerate(self.label_names)}
         for index, (scores, (tags, entities)) in enumerate(zip(outputs, self._decode(outputs), strict=True)):
             count = int(answers["count"][index])
-            told = [
+            served = [
                 (int(answers["start"][index, place]), int(answers["end"][index, place]),
                  numbers[str(answers["type"][index, place])])
                 for place in range(count)
             ]  # fmt: skip
-            if told == [(one.start, one.end, one.type) for one in entities]:
+            if served == [(one.start, one.end, one.type) for one in entities]:
                 given = answers["score"][index, :count].astype(np.float64)
                 differences[index] = np.abs(given - [one.score for one in entities]).max(initial=0.0)
                 continue
             equal[index] = False
-            other = self.tag_set.tag_units(scores.places, told)
+            other = self.tag_set.tag_units(scores.places, served)
             units = np.arange(len(tags))
             differences[index] = float(
                 scores.log_probabilities[units, tags].sum() - scores.log_probabilities[units, other].sum()

@@ -70,12 +70,12 @@ class SchemeFinder:
         if "other" in seen:
             if "typed" in seen:
                 raise DataError(
-                    f"Some tags have a prefix, such as {self._tell('typed')}, "
-                    f"and some have none, such as {self._tell('other')}.",
+                    f"Some tags have a prefix, such as {self._describe('typed')}, "
+                    f"and some have none, such as {self._describe('other')}.",
                     fix=_FIX,
                 )
             if "plain" not in seen:
-                raise DataError(f"The tag {self._tell('other')} has no known form.", fix=_FIX)
+                raise DataError(f"The tag {self._describe('other')} has no known form.", fix=_FIX)
             joined = self._outside >= _OUTSIDE_SHARE * self._words and "mark" not in seen
             return "IO" if joined else "plain"
         if "closing" in seen:
@@ -86,24 +86,24 @@ class SchemeFinder:
         """What `find`'s answer rests on, in words; raises what it raises."""
         scheme = self.find()
         if scheme == "plain":
-            return f"no tag has a letter and a hyphen, as {self._tell('plain')} has none"
+            return f"no tag has a letter and a hyphen, as {self._describe('plain')} has none"
         if scheme == "IO":
             share = self._outside / self._words
-            return (
-                f"no tag has a letter, as {self._tell('plain')} has none, and {share:.0%} of the words are O"
-            )
+            return f"no tag has a letter, as {self._describe('plain')} has none, and {share:.0%} of the words are O"
         if scheme == "BIOES":
-            return f"{self._tell('closing')} ends an entity"
+            return f"{self._describe('closing')} ends an entity"
         if "first I" not in self._seen:
             return "no entity begins with I"
         if scheme == "IOB1":
-            return f"{self._tell('first I')} begins an entity, and B is used only after entities of its type"
+            return (
+                f"{self._describe('first I')} begins an entity, and B is used only after entities of its type"
+            )
         return (
-            f"{self._tell('needless B')} begins an entity that IOB1 would begin with I; "
-            f"so {self._tell('first I')}, which begins one too, is broken"
+            f"{self._describe('needless B')} begins an entity that IOB1 would begin with I; "
+            f"so {self._describe('first I')}, which begins one too, is broken"
         )
 
-    def _tell(self, kind: str) -> str:
+    def _describe(self, kind: str) -> str:
         tag, sequence, word = self._seen[kind]
         return f"{tag} (word {word + 1} of sequence {sequence + 1})"
 

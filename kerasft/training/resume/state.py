@@ -91,10 +91,10 @@ def restore_variables(variables: Mapping[str, Any], tensors: Mapping[str, np.nda
     """
     lacking, unknown = sorted(set(variables) - set(tensors)), sorted(set(tensors) - set(variables))
     if lacking or unknown:
-        told = [f"it lacks {lacking[0]}"] if lacking else []
-        told += [f"it holds {unknown[0]}"] if unknown else []
+        problems = [f"it lacks {lacking[0]}"] if lacking else []
+        problems += [f"it holds {unknown[0]}"] if unknown else []
         raise DataError(
-            f"the checkpoint belongs to another model: {' and '.join(told)}",
+            f"the checkpoint belongs to another model: {' and '.join(problems)}",
             fix="Use the versions that wrote it, or start over: --restart.",
         )
     for name, variable in variables.items():

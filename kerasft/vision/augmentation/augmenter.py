@@ -59,8 +59,8 @@ class Augmenter:
         done = self.augmentation
         if not done.layers:
             done = done._replace(magnitude=0.0)
-        told = json.dumps([VERSION, done._asdict(), self.size_px, self.resize], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        settings = json.dumps([VERSION, done._asdict(), self.size_px, self.resize], sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     @property
     def smallest_crop(self) -> float:

@@ -101,14 +101,14 @@ def _read_layout(
     """How channels are laid out (see `inspect_bmp`), and whether that is known."""
     masks = tf.stack([file.wide_number(54 + 4 * channel, 4, little=True) for channel in range(4)])
     masks = tf.concat([masks[:3], [tf.where(header >= 56, masks[3], 0)]], 0)
-    told = packing == 3
+    has_masks = packing == 3
     same = tf.reduce_all(masks[None, :3] == tf.constant(_MASKS_16, tf.int64), 1)
-    of_16 = tf.where(told, tf.argmax(tf.cast(same, tf.int32), output_type=tf.int32), 0)
+    of_16 = tf.where(has_masks, tf.argmax(tf.cast(same, tf.int32), output_type=tf.int32), 0)
     equal = masks[:, None] == tf.constant(_BYTE_MASKS, tf.int64)
     bytes_of = tf.where(tf.reduce_any(equal, 1), tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32), 4)
-    of_32 = tf.where(told, tf.reduce_sum(bytes_of * [512, 64, 8, 1]), 2 * 512 + 1 * 64 + 0 * 8 + 4)
+    of_32 = tf.where(has_masks, tf.reduce_sum(bytes_of * [512, 64, 8, 1]), 2 * 512 + 1 * 64 + 0 * 8 + 4)
     whole_bytes = tf.reduce_all(bytes_of[:3] < 4) & ((masks[3] == 0) | (bytes_of[3] < 4))
-    known = ~told | tf.where(depth == 16, tf.reduce_any(same), (depth != 32) | whole_bytes)
+    known = ~has_masks | tf.where(depth == 16, tf.reduce_any(same), (depth != 32) | whole_bytes)
     return tf.where(depth == 16, of_16, of_32), known
 
 

@@ -152,16 +152,16 @@ def build_near_decoder(
 def build_decoder(
     size_px: tuple[int, int], resize: Resize
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """`decode_or_tell` for one size as a graph, which takes seconds to build: once a process."""
+    """`decode_or_explain` for one size as a graph, which takes seconds to build: once a process."""
     return tf.function(
-        lambda data: decode_or_tell(data, size_px, resize=resize),
+        lambda data: decode_or_explain(data, size_px, resize=resize),
         input_signature=[tf.TensorSpec((None,), tf.string)],
         autograph=False,
     )
 
 
 @do_not_convert
-def decode_or_tell(
+def decode_or_explain(
     data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop"
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The pictures of a batch of files from anywhere, and what is the matter with those that are none.
@@ -211,7 +211,7 @@ def decode_or_tell(
 
 
 def decode_upright(data: bytes, longest_px: int) -> np.ndarray:
-    """The whole picture of a file that `decode_or_tell` decodes: uint8 (height, width, 3).
+    """The whole picture of a file that `decode_or_explain` decodes: uint8 (height, width, 3).
 
     A JPEG may be smaller than its file says, with sides of at least `longest_px`.
 

@@ -69,10 +69,10 @@ def _check_plain(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise InvalidPicture("not a plain file", _NOT_PLAIN.get(stat.S_IFMT(status.st_mode), "a device"))
     if status.st_size > MAX_FILE_BYTES:
-        raise InvalidPicture("too large", _tell_bytes(status.st_size))
+        raise InvalidPicture("too large", _describe_bytes(status.st_size))
 
 
-def _tell_bytes(count: int) -> str:
+def _describe_bytes(count: int) -> str:
     return f"a file of {count:,} bytes; at most {MAX_FILE_BYTES:,} are read"
 
 
@@ -90,7 +90,7 @@ def check_picture(data: bytes, name: str) -> Picture:
     if not data:
         raise InvalidPicture("empty file")
     if len(data) > MAX_FILE_BYTES:
-        raise InvalidPicture("too large", _tell_bytes(len(data)))
+        raise InvalidPicture("too large", _describe_bytes(len(data)))
     kind = recognize(data)
     if kind is None:
         raise InvalidPicture(*explain_strange(data))

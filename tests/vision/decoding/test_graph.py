@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from kerasft.serving.graphs import list_ops
-from kerasft.vision.decoding.graph import decode_batch, decode_image, decode_near, decode_or_tell
+from kerasft.vision.decoding.graph import decode_batch, decode_image, decode_near, decode_or_explain
 from kerasft.vision.decoding.jpeg import read_orientation
 
 BYTES = [tf.TensorSpec([], tf.string)]
@@ -307,7 +307,7 @@ def test_training_sees_the_very_pixels_that_inference_sees():
 def test_an_export_holds_old_ops_alone_and_gives_the_same_pixels(tmp_path):
     module = tf.Module()
     module.serve = tf.function(
-        lambda data: decode_or_tell(data, (16, 16)),
+        lambda data: decode_or_explain(data, (16, 16)),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )

@@ -49,7 +49,7 @@ class SplitPredictions(ShownExamples):
     labels: np.ndarray
 
 
-class OneLabelDisplay(Display):
+class SingleLabelDisplay(Display):
     """Of classifiers that give each example the most probable of some classes."""
 
     record_schema = Prediction
@@ -104,7 +104,7 @@ class OneLabelDisplay(Display):
         figures = measured.figures
         if "accuracy" not in figures:
             return ""
-        return tell_accuracy(self, measured, "is right")
+        return describe_accuracy(self, measured, "is right")
 
     def _judge(self, found: SplitPredictions, figures: Figures) -> list[Statement]:
         names = self.label_names
@@ -175,7 +175,7 @@ def show_inputs(display: Display, measured: Measured, texts: Sequence[str]) -> d
     return {"texts": texts}
 
 
-def tell_accuracy(display: Display, measured: Measured, does: str) -> str:
+def describe_accuracy(display: Display, measured: Measured, does: str) -> str:
     """On how many examples the model is right how often."""
     figures = measured.figures
     examples = int(figures["examples"]["value"]) if "examples" in figures else None

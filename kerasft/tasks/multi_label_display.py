@@ -18,13 +18,13 @@ from kerasft.metrics.multi_label import (
 from kerasft.plots.wording import format_percent, name_label, quote_label
 from kerasft.tasks.display import Display, Measured, Section, Shown, Statement
 from kerasft.tasks.display_examples import FOLDER, ShownExamples, build_labels_section, show_example
-from kerasft.tasks.one_label_display import (
+from kerasft.tasks.single_label_display import (
     Probability,
+    describe_accuracy,
     format_labels,
     list_probabilities,
     list_probability_columns,
     show_inputs,
-    tell_accuracy,
 )
 
 
@@ -50,7 +50,7 @@ class SeveralLabels(ShownExamples):
     labels: np.ndarray
 
 
-class SeveralLabelsDisplay(Display):
+class MultiLabelDisplay(Display):
     """Of classifiers that give each example any number of classes."""
 
     record_schema = SeveralLabelsPrediction
@@ -89,7 +89,7 @@ class SeveralLabelsDisplay(Display):
             self._build_mistakes_section(found, measured.mistakes),
         )
         return Shown(
-            headline=tell_accuracy(self, measured, "gets every label right"),
+            headline=describe_accuracy(self, measured, "gets every label right"),
             statements=_judge_several(found, measured.figures["accuracy"], self.label_names),
             sections=[section for section in sections if section is not None],
         )
