@@ -211,8 +211,8 @@ _add_training(
     "run",
     """Runs every stage that the config asks for.
 
-    Skips finished stages. Resumes an interrupted training from its last checkpoint, with a result that is
-    bit-identical to that of a run without interruption: just repeat the command.
+    Skips finished stages. To resume an interrupted training, repeat the command: it continues from the last checkpoint,
+    and the result is bit-identical to that of an uninterrupted run.
     """,
     "kerasft run sst2.yaml",
     "kerasft run sst2.yaml seed=1 --output runs/sst2-seed-1",

@@ -65,8 +65,8 @@ A line of output:
   {"text": " ", "label": "0", "probabilities": {"0": 0.6, "1": 0.4}, "note": "blank text"}
 
 A row that cannot be used does not stop the command: its answer gives the reason under `error`, and the command ends
-with exit code 10. A blank text has a `note`. The other columns of a table follow the answer; a column with the name of
-a key of the answer becomes input_NAME.
+with exit code 10. A blank text has a `note`. The other columns of a table follow the answer. If a column
+has the same name as a key of the answer, it becomes input_NAME.
 
 In CSV, text that a spreadsheet would read as a formula (=, +, -, @ first) begins with an apostrophe; numbers and JSON
 lines stay as they are.
@@ -74,8 +74,8 @@ lines stay as they are.
 Name pictures by their files; a folder means all files in it and its subfolders. Paths in a list start
 from the folder of the list.
 
-As with the other commands, an argument such as train.epochs=1 or seed=2 changes the config; give a text that looks like
-that by --input."""
+As with the other commands, an argument such as train.epochs=1 or seed=2 changes the config. To predict such a text, put
+it into a file and use --input."""
 
 
 _BATCHES_READ_AHEAD = 16
@@ -87,8 +87,8 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="TEXT|PICTURE",
-            help="Texts, or picture files, folders and globs; JSON objects for a model with several inputs. By default "
-            "they are read from --input.",
+            help="Texts, or picture files, folders and globs; JSON objects for a model with several inputs. Without "
+            "them, inputs are read from --input.",
         ),
     ] = None,
     source: Annotated[
@@ -106,8 +106,8 @@ def predict(
         typer.Option(
             "--column",
             metavar="NAME",
-            help="The column (name, or number from 0) or key of the text or path; for a model with several "
-            "inputs INPUT=NAME, once for each.  [default: the name of the input: text, image]",
+            help="Column (name, or number from 0) or JSON key of the input. For a model with several inputs: "
+            "INPUT=NAME, once for each input.  [default: the name of the input: text, image]",
         ),
     ] = None,
     header: Annotated[
@@ -157,9 +157,9 @@ def predict(
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Asks a trained model about new texts, pictures or whatever its task takes.
+    """Predicts with a trained model: for texts, pictures, or other inputs of its task.
 
-    Predictions come in the order of the inputs, while they are read: a pipe without an end is fine.
+    Writes predictions in the order of the inputs, while it reads them, so the input can be an endless pipe.
     """
     from kerasft.data.kinds import load_kind
 

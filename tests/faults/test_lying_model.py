@@ -223,7 +223,7 @@ LIES: dict[str, tuple[Change, str]] = {
     "a config that is no object": (lambda path: rewrite(path, {CONFIG: b"[1]"}), "config.json"),
     "a config that is no JSON": (lambda path: rewrite(path, {CONFIG: b"{"}), "config.json"),
     "a deep config": (lambda path: rewrite(path, {CONFIG: b"[" * 100_000}), "config.json"),
-    "empty weights": (lambda path: rewrite(path, {WEIGHTS: b""}), "weights that are there take 0 bytes"),
+    "empty weights": (lambda path: rewrite(path, {WEIGHTS: b""}), "weights file has only 0 bytes"),
     "weights cut": (lambda path: rewrite(path, {WEIGHTS: b"\x89HDF\r\n\x1a\n" + bytes(99_999)}), "cannot be loaded"),
     "a bomb": (
         lambda path: rewrite(path, {WEIGHTS: bytes(300 << 20)}, zipfile.ZIP_DEFLATED), "it may have",

@@ -344,7 +344,7 @@ def test_sizes_in_reason_that_the_weights_cannot_be_of_are_refused(hub: Path, hu
         inner |= {"hidden_dim": 4096, "hidden_size": 4096} if folder is hugging_face else {"hidden_dim": 4096}
         (folder / "config.json").write_text(json.dumps(config))
         told = str(refuse(folder))
-        assert "weights, and the weights that are there take" in told
+        assert "weights, but the weights file has only" in told
 
 
 def test_sizes_that_multiply_beyond_any_berts_are_refused_for_random_weights_too(hub: Path) -> None:
