@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pydantic
 from kerasft.config.loading import load_config
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.in_memory import list_values, make_plain, read_splits
-from kerasft.errors import ConfigError
+from kerasft.errors import ConfigError, PresetError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_recorded_text
 from kerasft.progress import Progress
@@ -77,7 +77,7 @@ class Run:
         single = isinstance(inputs, str | Path if len(names) == 1 else Mapping)
         given: list[Any] = [inputs] if single else list_values(inputs, "inputs", "kerasft.Run.predict")
         rows = [item if len(names) > 1 else {names[0]: item} for item in given]
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, 1):
             if not isinstance(row, Mapping):
                 raise ConfigError(
                     f"input {number} is {row!r:.60}",
@@ -185,12 +185,25 @@ def finetune(
     name = name or "finetuned"
     section = {"type": task} if isinstance(task, str) else dict(task or {})
     splits = read_splits({"train": train, "validation": validation, "test": test}, _list_fields(section))
-    document = _build_document(section, preset, len(splits["train"]), epochs, batch_size, learning_rate)
+    numbers = [make_plain(number) for number in (epochs, batch_size, learning_rate)]
+    document = _build_document(make_plain(section), preset, len(splits["train"]), *numbers)
     run = RunFolder(output or Path("runs", name))
-    with run.owned():
-        path = _write_inputs(run, {"name": name, "seed": seed or 0, **document}, splits, restart)
+    with run.owned(), _kept_unless_refused(run.path / "inputs" / "config.yaml"):
+        path = _write_inputs(run, {"name": name, "seed": make_plain(seed) or 0, **document}, splits, restart)
         _finetune(load_config(ExperimentConfig, path, overrides).config, run, progress, restart)
     return Run(run.path)
+
+
+@contextmanager
+def _kept_unless_refused(config: Path) -> Iterator[None]:
+    """Puts back the config that stood there, where the new one is refused: a run is repeated from it."""
+    before = _read_text(config)
+    try:
+        yield
+    except (ConfigError, PresetError):
+        if before is not None:
+            write_recorded_text(config.parent.parent, config, before)
+        raise
 
 
 def _finetune(config: ExperimentConfig, run: RunFolder, progress: Progress | None, restart: bool) -> None:
@@ -209,7 +222,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def _list_fields(task: Mapping[str, Any]) -> tuple[Field, ...]:
-    """What an example of the task must hold; nothing where the section is faulty, which is told with the config."""
+    """What an example of the task must hold; nothing where the section is faulty, which is message with the config."""
     schema = load_sections(str(task.get("type")), is_asked_for=True).task
     try:
         return schema.model_validate(dict(task)).fields
@@ -265,7 +278,7 @@ def _write_inputs(
         files[f"{split}.jsonl"] = "".join(f"{row}\n" for row in rows)
         document["data"][split] = {"format": "jsonl", "path": f"{split}.jsonl"}
     if run.list_trained() and not restart:
-        # told before anything is written over
+        # message before anything is written over
         others = [name for name, text in files.items() if _read_text(folder / name) != text]
         if others:
             raise ConfigError(
@@ -273,7 +286,12 @@ def _write_inputs(
                 where=str(run.path),
                 fix="Name another folder (output=…), or start over there: restart=True.",
             )
-    files["config.yaml"] = json.dumps(document, indent=2) + "\n"
+    try:
+        files["config.yaml"] = json.dumps(document, indent=2) + "\n"
+    except TypeError as error:
+        raise ConfigError(
+            f"an argument is nothing that a config can hold: {error}", where="kerasft.finetune"
+        ) from error
     for name, text in files.items():
         write_recorded_text(run.path, folder / name, text)
     return folder / "config.yaml"

@@ -75,6 +75,10 @@ class ExportError(KerasftError):
     exit_code = 6
 
 
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""The system's numbers of storage errors where something may not be written to."""
+
+
 class StorageError(KerasftError, OSError):
     """A file cannot be written or read: the disk is full, read-only or damaged, or the user may not.
 

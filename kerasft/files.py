@@ -239,7 +239,13 @@ def sweep_leftovers(folder: str | Path) -> None:
 
 def measure_folder(folder: str | Path) -> int:
     """Bytes of all files in and below a folder; 0 where there is none."""
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # another process may remove or rename what lies there
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
 
 
 def compute_sha256(path: str | Path) -> str:

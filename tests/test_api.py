@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +19,9 @@ import kerasft
 from kerasft.config.loading import load_config
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.in_memory import read_splits
-from kerasft.errors import ConfigError, KerasftError
+from kerasft.errors import ConfigError, KerasftError, PresetError
 from kerasft.experiment import ExperimentConfig
+from kerasft.integrity import write_recorded_text
 
 
 @pytest.mark.slow
@@ -148,7 +152,7 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
         ({"train": {**TRAIN, "text": np.array("a")}}, "got ndarray"),
         ({"train": {**TRAIN, "label": 3}}, "got int"),
         ({"train": {**TRAIN, "text": ["a", 5]}}, "text 1 is not a string but 5"),
-        ({"train": {**TRAIN, "label": [1, object()]}}, "example 1 cannot be written as JSON"),
+        ({"train": {**TRAIN, "label": [1, object()]}}, "label 1 cannot be written as JSON"),
         ({"train": {"text": ["a", "b"]}}, "example 0 has no label"),
         ({"train": [{"text": "a", "label": 1}, {"text": "b"}]}, "train: example 1 has no label"),
         ({"train": {"text": [], "label": []}}, "train: there are no examples"),
@@ -216,6 +220,45 @@ def test_pictures_are_named_by_whole_paths(tmp_path: Path, monkeypatch: pytest.M
     first, second = map(json.loads, read_splits({"train": given}, fields)["train"])
     assert first == {"image": str(tmp_path / "a.jpg"), "box": [0.0, 1.0], "more": 1}
     assert second["image"] == str(tmp_path / "b.jpg")
+
+
+def test_numbers_are_numpys_or_pythons_and_other_columns_may_hold_anything() -> None:
+    fields = (
+        Field("text", "tagged_text", parts=("text", "words", "tags")),
+        Field("types", "labels", "target", of="text"),
+    )
+    given = {
+        "words": [["a", "b"]],
+        "tags": [[np.int64(0), np.int64(1)]],
+        "when": [datetime.date(2026, 1, 2)],
+        "raw": [b"x"],
+        "share": [np.float32("nan")],
+    }
+    assert read_splits({"train": given}, fields) == {
+        "train": ['{"words": ["a", "b"], "tags": [0, 1], "share": null}']
+    }
+
+
+def test_a_users_own_error_is_the_users() -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise TypeError("my own")
+
+    with pytest.raises(TypeError, match="my own"):
+        read_splits({"train": {"text": broken(), "label": [1, 0]}}, FIELDS)
+
+
+def test_what_is_refused_leaves_the_config_of_a_run_as_it_was(tmp_path: Path, tiny_run: Any) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    config = folder / "inputs" / "config.yaml"
+    write_recorded_text(folder, config, "name: before\n")
+    rows = "".join(f"{row}\n" for row in ROWS)
+    write_recorded_text(folder, folder / "inputs" / "train.jsonl", rows)
+    for wrong in ({"epochs": np.int64(99)}, {"task": {"type": TASK, "pooling": "first"}}):
+        with pytest.raises((ConfigError, PresetError)):
+            kerasft.finetune(output=folder, **{"task": TASK, "preset": "x", "train": TRAIN, **wrong})
+        assert config.read_text() == "name: before\n"
 
 
 def test_a_string_in_place_of_overrides_is_refused(tmp_path: Path) -> None:

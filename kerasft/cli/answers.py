@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from kerasft.cli.streams import get_direct
 from kerasft.cli.tables import is_terminal
+from kerasft.errors import ConfigError
 from kerasft.printable import format_json, make_line, make_printable
 
 if TYPE_CHECKING:
@@ -117,7 +119,20 @@ class JsonLinesWriter(Writer):
 
     def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
         merged = merge_columns(answer, columns, self._keys)
-        self.stream.write(format_json(merged, ascii_only=self._ascii_only) + "\n")
+        try:
+            line = format_json(merged, ascii_only=self._ascii_only, allow_nan=False)
+        except ValueError:  # NaN and infinity are no JSON
+            line = format_json(_without_nan(merged), ascii_only=self._ascii_only)
+        self.stream.write(line + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """Null in the place of numbers that JSON has none of."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    return [_without_nan(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 class CsvWriter(Writer):
@@ -147,6 +162,12 @@ class CsvWriter(Writer):
         super().__init__(stream, flush_every, advance)
         self._inputs, self._display, self._remarks, self._others = inputs, display, remarks, list(others)
         names = [*inputs, *display.list_columns(), *remarks]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"The answers have a column that is called like another: {', '.join(names)}.",
+                where="--format csv",
+                fix="Write JSON lines: --format jsonl.",
+            )
         # what goes into a file is data; on a terminal it is shown
         self._table = csv.writer(stream if stream.isatty() else get_direct(stream), lineterminator="\n")
         self._write(merge_columns(dict.fromkeys(names), dict.fromkeys(self._others), names))

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kerasft.cli.inputs import Kinds, Row, Rows, find_single_file, name_inputs
+from kerasft.cli.input_rows import Kinds, Row, Rows, find_single_file, name_inputs
 from kerasft.cli.options import Work
 from kerasft.errors import RefusedInputs
 

@@ -20,14 +20,9 @@ from kerasft.cli.answers import (
     open_output,
 )
 from kerasft.cli.asked import Asked
-from kerasft.cli.inputs import (
-    Kinds,
-    Rows,
-    Source,
-    choose_rows,
-    list_columns,
-    name_inputs,
-)
+from kerasft.cli.input_rows import Kinds, Rows, Source, name_inputs
+from kerasft.cli.input_tables import list_columns
+from kerasft.cli.inputs import choose_rows
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
@@ -227,6 +222,7 @@ def _check_options(
     """Raises a ConfigError where options do not suit the task, or each other."""
     if not highlight and draw is None:
         return
+    from kerasft.data.kinds import load_kind
     from kerasft.tasks import load_display
 
     display = load_display(experiment.task.type)(experiment.task)
@@ -242,7 +238,8 @@ def _check_options(
             where="--format",
             fix="Leave out --format, or --highlight.",
         )
-    if draw is not None and not display.can_draw:
+    has_files = any(load_kind(field).is_file for field in experiment.task.inputs)
+    if draw is not None and not (display.can_draw and has_files):
         raise ConfigError(
             "This run's model has nothing to draw on pictures.",
             where="--draw",

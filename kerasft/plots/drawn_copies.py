@@ -53,7 +53,8 @@ class DrawnCopies:
 
     def __init__(self, folder: Path, sources: Iterable[str | Path], draw: Draw):
         self.folder, self._draw = folder, draw
-        sources = list(sources)
+        # what can be no file's name has no answer, and no copy
+        sources = [source for source in sources if "\0" not in str(source)]
         self._sources_of: dict[str, str] = {}
         inside = os.path.realpath(folder)
         for source in sources:

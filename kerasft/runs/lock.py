@@ -24,7 +24,12 @@ from kerasft.untrusted import open_in_place
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_PATIENCE_WITH_OTHER_HOSTS = 300.0
 _UNSUPPORTED = (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
+
+
+class _PerhapsAbandoned(RunLockedError):
+    """The lock is free, and its file names another host: its process died, or locks reach no further than a host."""
 
 
 @contextmanager
@@ -46,18 +51,23 @@ def owned(
         RunLockedError: another process holds it, here or on another host.
         StorageError: the folder cannot be made or written to.
     """
-    until, waits = time.monotonic() + patience_seconds, False
+    began = time.monotonic()
+    until, waits = began + patience_seconds, False
     with ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(_owned_at_once(folder, report))
                 break
             except RunLockedError as error:
+                if isinstance(error, _PerhapsAbandoned):
+                    until = min(until, began + _PATIENCE_WITH_OTHER_HOSTS)
                 left = until - time.monotonic()
                 if left <= 0:
                     raise
                 if not waits:
-                    report(f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}.")
+                    report(
+                        f"Waiting up to {math.ceil(left)} s: {error.where}: {error.what}. {error.fix or ''}"
+                    )
                     waits = True
             time.sleep(0.1)
         yield
@@ -78,7 +88,7 @@ def _owned_at_once(folder: Path, report: Callable[[str], Any]) -> Iterator[None]
         owner = _read_owner(descriptor)
         if owner:
             if owner.get("host") != socket.gethostname():
-                raise RunLockedError(
+                raise _PerhapsAbandoned(
                     f"the folder is in use by {_describe(owner)}",
                     where=str(folder),
                     fix=f"If that process no longer exists, remove {path} and try again.",

@@ -91,9 +91,8 @@ def publish_saved_model(
 
 
 def _check_refusals(answers: Mapping[str, np.ndarray], inputs: Sequence[RawInputs], good: np.ndarray) -> None:
-    if "status" not in answers:
-        return
-    for one, status, is_good in zip(inputs, answers["status"], good, strict=True):
+    statuses = answers["status"] if "status" in answers else [""] * len(inputs)
+    for one, status, is_good in zip(inputs, statuses, good, strict=True):
         if (status == "") != is_good:
             problem = (
                 f"refuses ({status}) an input that the model accepts"

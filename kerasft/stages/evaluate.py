@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.data.prepared import PreparedDataset, Split, load_prepared_dataset
-from kerasft.errors import DataError, RunLockedError, StorageError
+from kerasft.errors import READ_ONLY, DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint, whole_file
 from kerasft.metrics.figures import FigureKinds
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 """How long figures wait for the folder's owner, before they are shown alone."""
-READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def compute_evaluate_fingerprint(config: ExperimentConfig, trained: str, dataset: PreparedDataset) -> str:

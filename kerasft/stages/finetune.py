@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import DataError
+from kerasft.errors import READ_ONLY, DataError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
+from kerasft.runs.shared_data import CACHE
 from kerasft.runs.stage import Stage
 from kerasft.training.identity import describe_identity
 
@@ -136,7 +137,14 @@ def _train(
     )
 
     def open_split(name: str) -> Feed | None:
-        return open_feed(task, dataset, name, run.cache, progress) if name in dataset.splits else None
+        if name not in dataset.splits:
+            return None
+        try:
+            return open_feed(task, dataset, name, run.cache, progress)
+        except StorageError as error:  # shared data may be read-only where the run folder is not
+            if run.shared_data is None or error.errno not in READ_ONLY:
+                raise
+            return open_feed(task, dataset, name, run.path / CACHE, progress)
 
     context = TrainingContext(
         task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,7 @@ class Predictor:
             read: dict[str, Any] | DataError
             try:
                 read = self._trained.task.read_input(row)
-                bytes_ahead += sum(_measure(read[name]) for name in self.kinds)
+                bytes_ahead += sum(map(_measure, read.values()))
             except DataError as error:
                 if refuse is None:
                     failure = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
@@ -130,4 +131,8 @@ class Predictor:
 
 def _measure(value: Any) -> int:
     """Bytes that a value takes, roughly."""
-    return len(value) if isinstance(value, str | bytes) else 8
+    if isinstance(value, str | bytes):
+        return len(value)
+    if hasattr(value, "shape") and hasattr(value, "dtype"):  # an array or a tensor
+        return math.prod(value.shape) * getattr(value.dtype, "itemsize", 8)
+    return 8

@@ -214,8 +214,8 @@ class PictureDisplay(Display):
         return draw_label(picture, self.caption(answer))
 
     def caption(self, answer: Mapping[str, Any]) -> str:
-        """A line that says what was answered, to stand below a picture."""
-        raise NotImplementedError
+        """A line that says what was answered, to stand below a picture; by default all that was."""
+        return ", ".join(f"{key}: {answer[key]}" for key in self.config.answer_keys if key in answer)
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
         asked = f"kerasft predict {shlex.quote(run)}"

@@ -22,6 +22,7 @@ from kerasft.cli.answers import (
     guard_cell,
     open_output,
 )
+from kerasft.errors import ConfigError
 from kerasft.tasks.display import Display
 from kerasft.tasks.multi_label_display import MultiLabelDisplay
 from kerasft.tasks.single_label_display import SingleLabelDisplay
@@ -206,3 +207,21 @@ def test_the_format_follows_the_files_name() -> None:
     assert choose_format(None, Path("x.csv")) is Format.CSV
     assert choose_format(None, None) is Format.JSONL
     assert choose_format(Format.JSONL, Path("x.csv")) is Format.JSONL
+
+
+def test_what_is_no_json_becomes_null() -> None:
+    stream = io.StringIO()
+    JsonLinesWriter(stream, keys=KEYS).write(
+        ANSWERS[0], {"s": float("nan"), "more": [{"t": float("inf")}, 1.5]}
+    )
+    line = json.loads(stream.getvalue(), parse_constant=lambda name: pytest.fail(name))
+    assert (line["s"], line["more"]) == (None, [{"t": None}, 1.5])
+
+
+def test_a_table_of_answers_has_each_column_once() -> None:
+    class Echo(Display):
+        def list_columns(self) -> list[str]:
+            return ["text", "score"]
+
+    with pytest.raises(ConfigError, match="called like another: text, text, score"):
+        CsvWriter(io.StringIO(), inputs=["text"], display=Echo(None))

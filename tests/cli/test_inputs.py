@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kerasft.cli.input_files import find_files
-from kerasft.cli.inputs import Source, choose_rows
+from kerasft.cli.input_rows import Source
+from kerasft.cli.inputs import choose_rows
 from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
@@ -164,3 +165,64 @@ def test_one_input_has_one_column(tmp_path: Path) -> None:
     path.write_text("x,y\n1,b\n")
     with pytest.raises(ConfigError, match="one input, and 2 columns"):
         list(choose_rows([], Source(str(path), ["x", "y"]), TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "header"),
+    [
+        ("a,b\n", ["first=1"], False),
+        ("a,b\n", ["first=0", "second=0"], False),
+        ("first,second\na,b\n", ["first=second"], True),
+    ],
+)
+def test_two_inputs_are_never_read_from_one_column(
+    tmp_path: Path, text: str, columns: list[str], header: bool
+) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(
+        ConfigError, match=r"Two inputs would be read from one column|all inputs are to be named"
+    ):
+        read_pairs(source=Source(str(path), columns, header))
+
+
+def test_a_column_may_be_called_by_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "years.csv"
+    path.write_text("id,2021,0\n7,one,zero\n")
+    for column, value in (("2021", "one"), ("0", "zero"), ("1", "one")):
+        (row,) = choose_rows([], Source(str(path), [column]), TEXTS)
+        assert row.values == {"text": value}
+
+
+def test_a_column_is_found_however_its_accents_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("café,id\nx,1\n", encoding="utf-8")
+    (row,) = choose_rows([], Source(str(path), ["cafe\u0301"]), TEXTS)
+    assert (row.values, row.columns) == ({"text": "x"}, {"id": "1"})
+
+
+def test_a_tables_row_without_a_path_has_an_answer_of_its_own(photos: Path) -> None:
+    (photos / "list.csv").write_text("image,id\na.jpg,1\n,2\n  ,3\nb.jpg ,4\n")
+    rows = list(choose_rows([], Source("list.csv"), PICTURES))
+    assert [(row.values["image"], row.columns["id"]) for row in rows] == [
+        ("a.jpg", "1"),
+        ("", "2"),
+        ("", "3"),
+        ("b.jpg", "4"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b.jpg", "\ud800.jpg", "x" * 5000, b"\x89PNG"])
+def test_what_can_be_no_file_is_refused_alone(path: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        PICTURES["image"].read_input(path)
+    assert len(str(caught.value)) < 2000
+
+
+def test_json_is_asked_about_as_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text('{"text": "a"}\n')
+    assert [row.values for row in choose_rows([], Source(str(path)), TEXTS)] == [{"text": "a"}]
+    (tmp_path / "a.json").write_text('[{"text": "a"}]')
+    with pytest.raises(ConfigError, match=r"\.json file is no list"):
+        choose_rows([], Source(str(tmp_path / "a.json")), TEXTS)

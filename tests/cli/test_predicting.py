@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from known_answers import answer_without_a_model
 
-from kerasft.cli.inputs import Row, Source, choose_rows, list_columns
+from kerasft.cli.input_rows import Row, Source
+from kerasft.cli.input_tables import list_columns
+from kerasft.cli.inputs import choose_rows
 from kerasft.cli.main import main
 from kerasft.cli.predicting import split_overrides
 from kerasft.data.kinds import load_kind

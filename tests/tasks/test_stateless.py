@@ -27,6 +27,17 @@ def list_state(task: Task) -> dict[str, Any]:
     }
 
 
+def list_contents(value: Any) -> Any:
+    """What is in a container, or an object's attributes, by their identities: they may be changed in place."""
+    if isinstance(value, dict):
+        return {name: id(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [id(part) for part in value]
+    attributes = getattr(value, "__dict__", {})
+    kept = {name: part for name, part in attributes.items() if not name.startswith("_self_")}
+    return {name: id(part) for name, part in kept.items()}
+
+
 def open_phases(task: Task, config: Any, run: RunFolder, cache: Path) -> list[Phase]:
     """All of a training's phases, on the run's data."""
     dataset = load_prepared_dataset(run.dataset)
@@ -53,11 +64,13 @@ def test_opening_feeds_and_phases_leaves_a_task_as_it_was(
     dataset = load_prepared_dataset(request.getfixturevalue(run).dataset)
     task = build_task(config, dataset.label_names, config.model.resolve().path)
     before = list_state(task)
+    inside = {name: list_contents(value) for name, value in before.items()}
     assert before
     phases = open_phases(task, config, request.getfixturevalue(run), tmp_path)
     after = list_state(task)
     assert set(after) == set(before)
     assert all(after[name] is before[name] for name in before)
+    assert {name: list_contents(value) for name, value in after.items()} == inside
     if experiment == "load_image_experiment":
         weights = compute_class_weights(dataset.split("train").column("label"), len(dataset.label_names))
         np.testing.assert_allclose([phase.loss.class_weights for phase in phases], [weights] * len(phases))

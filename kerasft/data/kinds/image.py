@@ -68,13 +68,14 @@ class ImageKind(Kind):
 
     def read_input(self, value: Any) -> bytes:
         if not isinstance(value, str | Path):
+            message = "the bytes of a file" if isinstance(value, bytes) else f"{value!r:.60}"
             raise DataError(
-                f"the input names no picture{self._as_field} but {value!r}", fix="Each must be a file's path."
+                f"the input names no picture{self._as_field} but {message}", fix="Each must be a file's path."
             )
         try:
-            return read_picture_file(Path(value), follow_links=True)
+            return _read_named(find_path(str(value), Path()))
         except InvalidPicture as error:
-            raise build_refusal(error, str(value)) from error
+            raise build_refusal(error, str(value)[:1000]) from error
 
     def read_served(self, value: Any) -> bytes:
         return bytes(value)
@@ -128,25 +129,33 @@ def read_file(value: Any, file: SourceFile) -> tuple[bytes, str]:
     if isinstance(value, bytes):
         return value, ""
     if isinstance(value, str):
-        value = _find_path(value, file)
+        value = find_path(value, file.path.parent)
     if not isinstance(value, Path):
         raise InvalidPicture("no picture named", f"found {describe_value(value)}")
+    return _read_named(value), value.name
+
+
+def _read_named(path: Path) -> bytes:
     try:
-        return read_picture_file(value, follow_links=True), value.name
+        return read_picture_file(path, follow_links=True)
     except StorageError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidPicture("no picture named", "the path is too long to be one") from None
         raise
 
 
-def _find_path(text: str, file: SourceFile) -> Path:
-    """What a path in a list of pictures means: relative ones start from the list's folder."""
+def find_path(text: str, folder: Path) -> Path:
+    """What a path in a list of pictures means: relative ones start from the list's folder.
+
+    Raises:
+        InvalidPicture: no file can have it.
+    """
     text = text.strip(" \t\r\n")  # other spaces may be part of a file's name
     if not text:
         raise InvalidPicture("no picture named", "the path is empty")
     if "\0" in text or not _is_spelled(text):
         raise InvalidPicture("no picture named", "the path holds characters that no file name can")
-    return file.path.parent / text
+    return folder / text
 
 
 def _is_spelled(text: Any) -> bool:

@@ -60,6 +60,8 @@ class NumberKind(Kind):
         return [_read(value) for value in values]
 
     def read_input(self, value: Any) -> float:
+        if isinstance(value, np.number):
+            value = value.item()
         try:
             return float(np.float32(parse_number(value)))
         except InvalidValue as error:

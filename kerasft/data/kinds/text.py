@@ -37,7 +37,7 @@ class TextKind(Kind):
     def read_input(self, value: Any) -> str:
         if not isinstance(value, str):
             raise DataError(
-                f"the input holds no text{self._as_field} but {value!r}",
+                f"the input holds no text{self._as_field} but {value!r:.60}",
                 fix="Each input must be a string; name the right column with --column.",
             )
         if refused := check_raw_text(value):

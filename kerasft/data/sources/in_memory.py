@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
@@ -57,13 +58,15 @@ def _read_rows(examples: Any, split: str, where: str) -> list[Mapping[str, Any]]
 
 def _format_row(number: int, row: Mapping[str, Any], fields: Sequence[Field], where: str) -> str:
     values = {str(name): make_plain(value) for name, value in row.items()}
+    used: set[str] = set()
     for field in fields:
-        names = (field.name, *field.parts)
         if field.of:
             continue
+        names = dict.fromkeys((field.name, *field.parts))
+        used |= names.keys()
         if not any(name in values for name in names):
             raise ConfigError(
-                f"example {number} has no {' or '.join(dict.fromkeys(names))}",
+                f"example {number} has no {' or '.join(names)}",
                 where=where,
                 fix=f"It has {', '.join(values) or 'nothing'}.",
             )
@@ -74,10 +77,15 @@ def _format_row(number: int, row: Mapping[str, Any], fields: Sequence[Field], wh
             values[field.name] = os.path.abspath(value)
         elif kind.column_of == "text" and not isinstance(value, str) and value is not None:
             raise ConfigError(f"{field.name} {number} is not a string but {value!r:.60}", where=where)
-    try:
-        return format_json(values, keeps_surrogates=True)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"example {number} cannot be written as JSON: {error}", where=where) from error
+    for name in list(values):
+        try:
+            format_json(values[name], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            if name in used:
+                message = f"{name} {number} cannot be written as JSON: {error}"
+                raise ConfigError(message, where=where) from error
+            del values[name]  # dates, say, in a column that nothing is learned from
+    return format_json(values, keeps_surrogates=True)
 
 
 def list_values(values: Any, name: str, where: str) -> list[Any]:
@@ -90,9 +98,11 @@ def list_values(values: Any, name: str, where: str) -> list[Any]:
     unordered = isinstance(values, Mapping | Set)
     if not single and not unordered and getattr(values, "ndim", 1) == 1:
         try:
-            return list(values)
+            items = iter(values)
         except TypeError:
             pass
+        else:
+            return list(items)
     got = f"{values!r:.60}" if single else f"{type(values).__name__}"
     raise ConfigError(
         f"`{name}` must be a one-dimensional list, array or Series; got {got}",
@@ -102,5 +112,11 @@ def list_values(values: Any, name: str, where: str) -> list[Any]:
 
 
 def make_plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's numbers and lists."""
-    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "ndim") else value
+    """NumPy's numbers and arrays as Python's numbers and lists, also inside of lists and mappings; NaN as None."""
+    if hasattr(value, "tolist") and hasattr(value, "ndim"):
+        value = value.tolist()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [make_plain(part) for part in value]
+    return {key: make_plain(part) for key, part in value.items()} if isinstance(value, Mapping) else value

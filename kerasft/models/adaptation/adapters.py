@@ -68,7 +68,7 @@ def begin_adapters(
         PresetError: it cannot be used.
     """
     lora = config.adaptation if isinstance(config.adaptation, LoraConfig) else None
-    if config.adapter is None:
+    if getattr(config, "adapter", None) is None:  # a section of another family may have none
         if lora is not None:
             add_lora(model, lora, seed=seed)
         return
