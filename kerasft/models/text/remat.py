@@ -1,7 +1,7 @@
-"""Activations that are thrown away in the forward pass and computed again in the backward pass.
+"""Gradient checkpointing: activations are dropped in the forward pass and computed again in the backward pass.
 
-A layer so computed keeps its input alone until its gradient is asked for: of a net of n layers, n inputs and the inside
-of one layer are in memory at once, in place of the insides of all. The forward pass of each is computed twice.
+A checkpointed layer keeps only its input until the backward pass. A net of n layers then has n inputs and the
+activations of one layer in memory, instead of the activations of all layers. The forward pass of each layer runs twice.
 
 Source: Chen et al. 2016, arXiv:1604.06174.
 """
