@@ -222,7 +222,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def _list_fields(task: Mapping[str, Any]) -> tuple[Field, ...]:
-    """What an example of the task must hold; nothing where the section is faulty, which is message with the config."""
+    """What an example of the task must hold; nothing where the section is faulty, which is reported with the config."""
     schema = load_sections(str(task.get("type")), is_asked_for=True).task
     try:
         return schema.model_validate(dict(task)).fields
@@ -278,7 +278,7 @@ def _write_inputs(
         files[f"{split}.jsonl"] = "".join(f"{row}\n" for row in rows)
         document["data"][split] = {"format": "jsonl", "path": f"{split}.jsonl"}
     if run.list_trained() and not restart:
-        # message before anything is written over
+        # before anything is written over
         others = [name for name, text in files.items() if _read_text(folder / name) != text]
         if others:
             raise ConfigError(

@@ -105,7 +105,7 @@ def _describe_table(path: Path, source: Source, kinds: Kinds) -> Any:
 
 
 def _read_header(path: Path, delimiter: str, encoding: str) -> Sequence[str]:
-    """The names in the first row; none where it cannot be read, which is message when all is."""
+    """The names in the first row; none where it cannot be read, which is reported when all is read."""
     try:
         with open(path, encoding=encoding, newline="") as file:
             names = next(csv.reader([file.readline(_MAX_HEADER)], delimiter=delimiter), [])
