@@ -17,7 +17,7 @@ from tag_makers import TYPES, change_spans, draw_spans, draw_tags
 from kerasft.errors import DataError
 from kerasft.metrics.entities import explain_missing_entity_figures, measure_entities
 from kerasft.metrics.figures import ENTITIES
-from kerasft.text.spans.tags import find_spans
+from kerasft.text.spans.tagging_schemes import find_spans
 
 KINDS = ("precision", "recall", "f1")
 STRICT = {"IOB1": strict_schemes.IOB1, "IOB2": strict_schemes.IOB2, "BIOES": strict_schemes.IOBES}

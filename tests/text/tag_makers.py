@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from kerasft.text.spans.tags import list_tags, write_tags
+from kerasft.text.spans.tagging_schemes import list_tags, write_tags
 
 TYPES = ["PER", "LOC", "A-B"]
 

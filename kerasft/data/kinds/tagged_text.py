@@ -24,8 +24,8 @@ from kerasft.data.kinds.text import TextKind
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 from kerasft.progress import Progress
-from kerasft.text.spans.schemes import SchemeFinder
-from kerasft.text.spans.tags import Scheme
+from kerasft.text.spans.scheme_detection import SchemeFinder
+from kerasft.text.spans.tagging_schemes import Scheme
 
 WHOLE = Field("", "part")
 """A row as its file holds it: an object, of which the known names are taken."""

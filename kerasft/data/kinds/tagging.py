@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, describe_value, parse_label, parse_text
-from kerasft.text.spans.tags import OUTSIDE_TAGS, Scheme, find_faults, find_spans
+from kerasft.text.spans.tagging_schemes import OUTSIDE_TAGS, Scheme, find_faults, find_spans
 
 NAMES = {
     "text": ("text", "sentence"),

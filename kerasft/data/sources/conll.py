@@ -13,7 +13,7 @@ from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
-from kerasft.text.spans.tags import OUTSIDE_TAGS, split_tag
+from kerasft.text.spans.tagging_schemes import OUTSIDE_TAGS, split_tag
 
 DOCUMENT_MARK = "-DOCSTART-"
 MAX_WORDS = 100_000

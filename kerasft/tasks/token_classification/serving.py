@@ -10,7 +10,7 @@ from kerasft.tasks.served import STATUS_LINE
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.spans import TagSet
 from kerasft.text.raw import refuse_texts
-from kerasft.text.spans.tags import TagRules
+from kerasft.text.spans.tagging_schemes import TagRules
 from kerasft.text.spans.units import Units
 from kerasft.text.spans.viterbi import decode_greedily_in_graph, decode_viterbi_in_graph
 
@@ -120,7 +120,8 @@ def _find_entities(
 ) -> dict[str, tf.Tensor]:
     """The entities of each text side by side; `type` is a number from 1, 0 where there is none.
 
-    A span begins at a tag that does not go on with the one before it, as `kerasft.text.spans.tags.find_spans` reads it.
+    A span begins at a tag that does not go on with the one before it, as `find_spans` of
+    `kerasft.text.spans.tagging_schemes` reads it.
 
     Args:
         tags: int32 (units,), of all texts' units: 0 for O, else 1 + 2·type for B and 2 + 2·type for I.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasft.text.spans.tags import TagRules, build_tag_rules, find_spans, list_tags
+from kerasft.text.spans.tagging_schemes import TagRules, build_tag_rules, find_spans, list_tags
 from kerasft.text.spans.viterbi import decode_greedily, decode_viterbi
 
 

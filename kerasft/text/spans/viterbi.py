@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kerasft.text.spans.tags import TagRules
+from kerasft.text.spans.tagging_schemes import TagRules
 
 _LOWEST = np.float32(-1e4)
 # Elements of the largest array, (rows, tags, tags), that is worked on at once: a few megabytes.

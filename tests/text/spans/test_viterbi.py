@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kerasft.text.spans.tags import TagRules, build_tag_rules, find_faults, list_tags
+from kerasft.text.spans.tagging_schemes import TagRules, build_tag_rules, find_faults, list_tags
 from kerasft.text.spans.viterbi import (
     decode_greedily,
     decode_greedily_in_graph,

@@ -13,8 +13,8 @@ from seqeval.metrics.sequence_labeling import get_entities
 from tag_makers import TYPES, draw_tags
 
 from kerasft.errors import DataError
-from kerasft.text.spans.schemes import SchemeFinder
-from kerasft.text.spans.tags import (
+from kerasft.text.spans.scheme_detection import SchemeFinder
+from kerasft.text.spans.tagging_schemes import (
     SCHEMES,
     build_tag_rules,
     convert_tags,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kerasft.errors import DataError
-from kerasft.text.spans.tags import OUTSIDE, OUTSIDE_TAGS, Scheme, split_tag
+from kerasft.text.spans.tagging_schemes import OUTSIDE, OUTSIDE_TAGS, Scheme, split_tag
 
 _OTHER_SPELLING = re.compile(r"[BIESLUMW][-_:/|+.].+|.+[-_:/|+.][BIESLUMW]", re.IGNORECASE)
 """A letter joined to its type by something else than a hyphen (`B_PER`), after it (`PER-B`), or small (`b-PER`)."""
