@@ -74,7 +74,7 @@ class Run:
         """
         predictor = self._load()
         names = list(predictor.kinds)
-        single = isinstance(inputs, str | Path if len(names) == 1 else Mapping)
+        single = isinstance(inputs, str | Path) or (len(names) > 1 and isinstance(inputs, Mapping))
         given: list[Any] = [inputs] if single else list_values(inputs, "inputs", "kerasft.Run.predict")
         rows = [item if len(names) > 1 else {names[0]: item} for item in given]
         for number, row in enumerate(rows, 1):
@@ -153,7 +153,7 @@ def finetune(
         overrides: `KEY=VALUE` each, laid over the config.
         restart: removes a training that stands in the run folder and begins afresh; else one that was cut off goes on,
             a finished one is opened, and one that began with something else is refused.
-        progress: where to report; by default nowhere.
+        progress: where to report; by default warnings are Python's (`UserWarning`), and all else is left out.
 
     Returns:
         The run.
@@ -308,6 +308,6 @@ def _read_text(path: Path) -> str | None:
 def _progress(progress: Progress | None) -> Progress:
     if progress is not None:
         return progress
-    from kerasft.progress import Silent
+    from kerasft.progress import Warnings
 
-    return Silent()
+    return Warnings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -47,7 +48,7 @@ class SilentBar:
 
 
 class Silent:
-    """A `Progress` that shows nothing: the default when kerasft is called from Python code and in tests."""
+    """A `Progress` that shows nothing."""
 
     def note(self, message: str) -> None:
         return None
@@ -60,3 +61,10 @@ class Silent:
 
     def bar(self, description: str, total: int | None, unit: str = "rows") -> SilentBar:
         return SilentBar()
+
+
+class Warnings(Silent):
+    """A `Progress` that passes warnings on as Python's: the default when kerasft is called from Python code."""
+
+    def warn(self, message: str) -> None:
+        warnings.warn(message, UserWarning, stacklevel=2)

@@ -175,8 +175,8 @@ def _next_batch(batches: Iterator[Any], has_several: bool) -> Any:
     except DataError as error:
         pair = "INPUT=" if has_several else ""
         fixes = {
-            "columns: {": f"Name the column: --column {pair}NAME; by its number, from 0, in a file without a header: "
-            f"--no-header --column {pair}0.",
+            "columns: {": f"Name the column: --column {pair}NAME, or its number, from 0; and --no-header if the "
+            "first row is an example.",
             "delimiter: ": "Commas separate the columns of a .csv, tabs those of a .tsv.",
             "Set encoding to": "Name the file's encoding: --encoding NAME.",
         }

@@ -45,8 +45,8 @@ Examples:
   zcat reviews.gz | kerasft predict runs/sst2 --quiet | head
   kerasft predict runs/wnut17 "Ada Brandt flew to Lisbon." --highlight
   kerasft predict runs/wnut17 --input news.txt --highlight --to news.html
-  kerasft predict runs/pairs '{"first": "A dog runs.", "second": "A dog is running."}'
-  kerasft predict runs/pairs --input pairs.csv --column first=a --column second=b --format csv
+  kerasft predict pairs.yaml '{"first": "A dog runs.", "second": "A dog is running."}'
+  kerasft predict pairs.yaml --input pairs.csv --column first=a --column second=b --format csv
   kerasft predict runs/flowers photo.jpg
   kerasft predict runs/flowers photos/ 'more/*.png' --to answers.jsonl --draw labelled/
   find . -name '*.jpg' | kerasft predict runs/flowers > answers.jsonl

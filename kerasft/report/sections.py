@@ -63,7 +63,9 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
         rows.append({"name": kind.title, "about": kind.about, "cells": cells})
     if not rows:
         return None
-    return Section(heading="Figures", template="section_figures.html", data={"splits": splits, "rows": rows})
+    has_intervals = any("low" in figure for split in content.figures.values() for figure in split.values())
+    data = {"splits": splits, "rows": rows, "has_intervals": has_intervals}
+    return Section(heading="Figures", template="section_figures.html", data=data)
 
 
 def _choose_scale(figures: list[Mapping[str, float]]) -> tuple[float, float]:

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from kerasft.report.content import ReportContent
 from kerasft.tasks.display import Section
 
+_PARITY_NAMES = {"labels_equal": "equal answers"}
+
 
 def build_usage_section(content: ReportContent, split: str) -> Section | None:
     """Commands that put the model to use."""
@@ -17,7 +19,9 @@ def build_usage_section(content: ReportContent, split: str) -> Section | None:
     if content.export is not None:
         commands += list(_list_export_commands(content))
         parity = {
-            name.replace("_", " "): f"{value:.3g}" if isinstance(value, float) else str(value)
+            _PARITY_NAMES.get(name, name.replace("_", " ")): f"{value:.3g}"
+            if isinstance(value, float)
+            else str(value)
             for name, value in content.export.parity.items()
             if isinstance(value, (int, float, str))
         }

@@ -78,7 +78,9 @@ def _list_figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]], kind
         cells = [_cell(split.get(figure)) for split in figures.values()]
         if any(cell != "–" for cell in cells):
             lines.append(f"| {figure} | " + " | ".join(cells) + " |")
-    return [*lines, "", "Values with 95 % bootstrap intervals over the split's examples."]
+    if any("low" in figure for split in figures.values() for figure in split.values()):
+        lines += ["", "Values with 95 % bootstrap intervals over the split's examples."]
+    return lines
 
 
 def _describe_data(data: Mapping[str, Any]) -> list[str]:

@@ -65,7 +65,12 @@ def _load_display(run: RunFolder) -> Display:
 def _read(run: RunFolder, display: Display, split: str) -> list[dict[str, Any]]:
     path = run.predictions / f"{split}.jsonl"
     if not path.exists():
-        raise ConfigError(f"there are no predictions of {split}", where=str(path), fix=_EVALUATE_AGAIN)
+        measured = ", ".join(sorted(found.stem for found in run.predictions.glob("*.jsonl")))
+        raise ConfigError(
+            f"there are no predictions of {split}; there are some of {measured or 'no split'}",
+            where=str(run.path),
+            fix="Measure it first: run.evaluate(), or kerasft evaluate.",
+        )
     with naming(path, ConfigError, _EVALUATE_AGAIN):
         check_file(path, _EVALUATE_AGAIN)
         return list(iterate_json_lines(path, display.record_schema, error=ConfigError, fix=_EVALUATE_AGAIN))
@@ -95,5 +100,6 @@ def _check_same_examples(first: list[dict[str, Any]], second: list[dict[str, Any
         raise DataError(
             f"{len(differing):,} examples differ, of {len(first):,} and {len(second):,}: lines {named}",
             where=where,
-            fix="Compare runs that measured the same examples, in the same order.",
+            fix="Compare runs that measured the same examples, in the same order. A split that was cut off train "
+            "depends on seed: name validation and test data of their own.",
         )

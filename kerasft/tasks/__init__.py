@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
@@ -95,10 +96,11 @@ def _find_module(name: str, is_asked_for: bool) -> str:
 
     module = find_installed().get(name)
     if module is None:
+        near = difflib.get_close_matches(name, list_tasks(), 1)
         raise ConfigError(
             f"unknown task {make_line(name)}; known are {', '.join(list_tasks())}",
             where="task.type",
-            fix="Install the package that provides it.",
+            fix=f"Did you mean {near[0]}?" if near else "Install the package that provides it.",
         )
     if not is_asked_for:
         check_asked_for(name, module)

@@ -165,7 +165,13 @@ class Display:
         Args:
             run: the run folder.
         """
-        return [("Ask it", f"kerasft predict {shlex.quote(run)} --input examples.jsonl")]
+        return [("Ask it", f"{self.ask(run)} --input examples.jsonl")]
+
+    def ask(self, run: str) -> str:
+        """`kerasft predict RUN`; a task of another package must be named, as a run folder imports nothing."""
+        is_of_kerasft = self.config is None or type(self.config).__module__.startswith("kerasft.")
+        named = "" if is_of_kerasft else f" task.type={self.config.type}"
+        return f"kerasft predict {shlex.quote(run)}{named}"
 
     def list_requests(self, address: str, saved_model: str) -> list[tuple[str, str]]:
         """(caption, command) pairs that ask the exported model, over HTTP and from Python.
@@ -187,7 +193,7 @@ class TextDisplay(Display):
     text: ClassVar[str] = "What a film."
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
-        return [("Ask it", f'kerasft predict {shlex.quote(run)} "{self.text}"')]
+        return [("Ask it", f'{self.ask(run)} "{self.text}"')]
 
     def list_requests(self, address: str, saved_model: str) -> list[tuple[str, str]]:
         python = (
@@ -218,7 +224,7 @@ class PictureDisplay(Display):
         return ", ".join(f"{key}: {answer[key]}" for key in self.config.answer_keys if key in answer)
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
-        asked = f"kerasft predict {shlex.quote(run)}"
+        asked = self.ask(run)
         return [
             ("Ask it about a picture", f"{asked} photo.jpg"),
             (

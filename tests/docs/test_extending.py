@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import sys
+import tomllib
 import types
 from collections.abc import Iterator
 from dataclasses import fields as dataclass_fields
@@ -79,7 +80,9 @@ def test_every_attribute_of_what_is_served_is_explained() -> None:
 
 def test_the_entry_point_is_that_of_the_task() -> None:
     (block,) = list_blocks(read_section("### Packaging"), "toml")
-    assert block == '[project.entry-points."kerasft.tasks"]\npair_score = "pair_scores"\n'
+    project = tomllib.loads(block)
+    assert project["project"]["entry-points"] == {"kerasft.tasks": {"pair_score": "pair_scores"}}
+    assert project["tool"]["setuptools"]["packages"] == [PAIR_SCORES.name]
     assert 'Literal["pair_score"]' in (PAIR_SCORES / "config.py").read_text(encoding="utf-8")
 
 

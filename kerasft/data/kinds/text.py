@@ -38,7 +38,7 @@ class TextKind(Kind):
         if not isinstance(value, str):
             raise DataError(
                 f"the input holds no text{self._as_field} but {value!r:.60}",
-                fix="Each input must be a string; name the right column with --column.",
+                fix="Each input must be a string.",
             )
         if refused := check_raw_text(value):
             raise DataError(refused, fix="Leave the text out, or cut it into parts.")
