@@ -45,8 +45,8 @@ def open_phases(task: Task, config: Any, run: RunFolder, cache: Path) -> list[Ph
     def open_split(name: str) -> Any:
         return open_feed(task, dataset, name, cache, Silent()) if name in dataset.splits else None
 
-    model = task.build_model(seed=0, matmul_dtype="bfloat16")
-    return list(task.open_phases(model, config.train, open_split, seed=0, matmul_dtype="bfloat16"))
+    model = task.build_model(seed=0, matmul_dtype="float32")
+    return list(task.open_phases(model, config.train, open_split, seed=0, matmul_dtype="float32"))
 
 
 @pytest.mark.parametrize(

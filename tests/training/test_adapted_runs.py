@@ -221,7 +221,7 @@ def test_a_settled_config_is_settled_the_same_once_more(load_experiment, tmp_pat
         (["model.adaptation={type: gradual, every_epochs: 4}"], "only the head would be trained"),
         (
             ["model.adaptation=layerwise", "train.optimizer.layer_decay=0.5"],
-            "sets train.optimizer.layer_decay, which is also given (0.5)",
+            "sets train.optimizer.layer_decay, which is given as well (0.5)",
         ),
         (
             [

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.numerical
 def test_what_is_asked_for_is_taken(asked: str, dtype: str) -> None:
     precision = choose_precision(asked)
     assert (precision.policy, precision.matmul_dtype) == (asked, dtype)
-    assert "asked for" in precision.reason
+    assert "as configured" in precision.reason
     inexact = dtype == "bfloat16" and not adds_bfloat16_in_float32()
     assert ("and more exact" in precision.reason) == inexact
 
