@@ -116,4 +116,4 @@ with signals.ending_in_order(), StopRequest() as stop:
     child.send_signal(signal.SIGTERM)
     _, told = child.communicate(timeout=300)
     assert child.returncode == 143
-    assert b"what was finished before is kept" in told
+    assert b"finished results are kept" in told
