@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +102,8 @@ class TokenClassificationDisplay(TextDisplay):
         )
 
     def list_commands(self, run: str) -> list[tuple[str, str]]:
-        run = shlex.quote(run)
-        asked = f'kerasft predict {run} "{self.text}" --highlight'
-        page = f"kerasft predict {run} --input texts.txt --highlight --to texts.html"
+        asked = f'{self.ask(run)} "{self.text}" --highlight'
+        page = f"{self.ask(run)} --input texts.txt --highlight --to texts.html"
         return [("Ask it", asked), ("about a file; the answers as a page to look at", page)]
 
 
