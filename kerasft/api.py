@@ -96,11 +96,15 @@ class Run:
     def compare(
         self, other: Run | str | Path, split: str = "test", *, samples: int = 1000, seed: int = 0
     ) -> dict[str, Any]:
-        """By how much each figure of another run differs from this one's; see `kerasft.stages.compare.compare`."""
+        """By how much each figure of another run differs from this one's; see `kerasft.stages.compare.compare`.
+
+        Returns:
+            `{figure: Comparison}`: `first`, `second`, `difference`, `low`, `high` and `p_value` of each.
+        """
         from kerasft.stages.compare import compare
 
         second = other.folder if isinstance(other, Run) else RunFolder(other)
-        return compare(self.folder, second, split, samples=samples, seed=seed)
+        return compare(self.folder, second, split, samples=samples, seed=seed).figures
 
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
         """Writes a SavedModel from raw strings or encoded pictures to labels; see `kerasft.stages.export.export`."""

@@ -16,6 +16,8 @@ import typer
 from kerasft import __version__
 from kerasft.cli.checking import EPILOG as CHECK_EPILOG
 from kerasft.cli.checking import check
+from kerasft.cli.comparing import EPILOG as COMPARE_EPILOG
+from kerasft.cli.comparing import compare
 from kerasft.cli.failures import INTERRUPTED, SHOW_TRACEBACKS, TERMINATED, end_with, guarded
 from kerasft.cli.options import (
     ConfigArgument,
@@ -252,6 +254,7 @@ def verify_resume(
 
 
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
+app.command(epilog=COMPARE_EPILOG)(guarded(compare))
 app.command(epilog=CHECK_EPILOG)(guarded(check))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))
 app.add_typer(presets_app, name="presets")

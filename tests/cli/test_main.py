@@ -14,7 +14,10 @@ import kerasft as package
 from kerasft.cli.main import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-VERBS = ["prepare", "finetune", "evaluate", "predict", "export", "run", "verify-resume", "schema", "presets"]
+VERBS = [
+    *("prepare", "finetune", "evaluate", "predict", "compare", "export", "run", "verify-resume"),
+    *("schema", "presets"),
+]
 THREE_MISTAKES = """name: x
 task: {type: text_classification}
 data: {train: {format: csv, path: a.csv, delimitter: ";"}}

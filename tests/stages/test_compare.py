@@ -92,7 +92,7 @@ def test_where_the_same_examples_came_from_does_not_matter(tiny_run, change) -> 
 
 def test_other_tasks_and_splits_that_were_not_measured_are_refused(tiny_run, tiny_entity_run) -> None:
     run = kerasft.load_run(tiny_run.path)
-    with pytest.raises(ConfigError, match="other tasks, or other labels"):
+    with pytest.raises(ConfigError, match="different tasks: text_classification"):
         run.compare(tiny_entity_run.path)
     with pytest.raises(ConfigError, match="no predictions of train"):
         run.compare(run, split="train")
