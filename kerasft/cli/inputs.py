@@ -145,12 +145,14 @@ def locate_files(
         kinds: of the inputs.
         skips_blank_lines: leaves out rows that hold nothing but an empty path.
     """
+    from kerasft.data.sources.paths import strip_path
+
     names, only = [name for name, kind in kinds.items() if kind.is_file], find_single_file(kinds)
     for row in rows:
         if row.values is None or not names:
             yield row
             continue
-        paths = {name: row.values[name].strip(" \t\r\n") for name in names}
+        paths = {name: strip_path(row.values[name]) for name in names}
         if skips_blank_lines and only is not None and not paths[only]:
             continue
         located = {name: str(folder / path) if path else "" for name, path in paths.items()}

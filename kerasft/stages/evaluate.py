@@ -140,17 +140,12 @@ def _measure(
 
     run, task, split = trained.run, trained.task, dataset.split(name)
     with ExitStack() as stack:
-        cache = work / "cache"
+        folder = work / "cache"
         if is_own:
             with suppress(RunLockedError, StorageError):  # then what is encoded is kept nowhere
                 stack.enter_context(run.owned(progress.note))
-                cache = run.cache
-        try:
-            feed = open_feed(task, dataset, name, cache, progress)
-        except StorageError as error:  # shared data may be read-only where the run folder is not
-            if cache.is_relative_to(work) or error.errno not in READ_ONLY:
-                raise
-            feed = open_feed(task, dataset, name, work / "cache", progress)
+                folder = run.cache
+        feed = open_feed(task, dataset, name, folder, progress, instead=work / "cache")
     tally = task.open_tally()
     with (
         progress.bar(f"Evaluating {name}", len(feed), "examples") as bar,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import READ_ONLY, DataError, StorageError
+from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.sources import ModelSource
@@ -139,12 +139,8 @@ def _train(
     def open_split(name: str) -> Feed | None:
         if name not in dataset.splits:
             return None
-        try:
-            return open_feed(task, dataset, name, run.cache, progress)
-        except StorageError as error:  # shared data may be read-only where the run folder is not
-            if run.shared_data is None or error.errno not in READ_ONLY:
-                raise
-            return open_feed(task, dataset, name, run.path / CACHE, progress)
+        own = run.path / CACHE if run.shared_data is not None else None
+        return open_feed(task, dataset, name, run.cache, progress, instead=own)
 
     context = TrainingContext(
         task,

@@ -13,7 +13,7 @@ from kerasft.damage import check_file, check_folder
 from kerasft.data.feed import Feed, Output
 from kerasft.data.prepared import PreparedDataset
 from kerasft.data.streams import Step, collect_outputs
-from kerasft.errors import ConfigError
+from kerasft.errors import READ_ONLY, ConfigError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.progress import Progress
@@ -140,7 +140,32 @@ def check_trained_on(run: RunFolder, dataset: PreparedDataset) -> None:
         )
 
 
-def open_feed(task: Task, dataset: PreparedDataset, split: str, folder: Path, progress: Progress) -> Feed:
-    """A split's examples as the task's model takes them; what is kept of them in `folder` is used if unchanged."""
+def open_feed(
+    task: Task,
+    dataset: PreparedDataset,
+    split: str,
+    folder: Path,
+    progress: Progress,
+    *,
+    instead: Path | None = None,
+) -> Feed:
+    """A split's examples as the task's model takes them; what is kept of them in a folder is used if unchanged.
+
+    Args:
+        task, dataset, split: what is opened.
+        folder: where encoded examples are kept.
+        progress: where to report.
+        instead: where they are kept if that may not be written to: shared data may be read-only where the run folder
+            is not. None: that is an error.
+
+    Raises:
+        StorageError: neither can be written to.
+    """
     fingerprint = compute_fingerprint([dataset.fingerprint, split])
-    return task.open_feed(dataset.split(split), folder, fingerprint, progress)
+    examples = dataset.split(split)
+    try:
+        return task.open_feed(examples, folder, fingerprint, progress)
+    except StorageError as error:
+        if instead is None or error.errno not in READ_ONLY:
+            raise
+    return task.open_feed(examples, instead, fingerprint, progress)

@@ -16,7 +16,7 @@ from kerasft.data.config import DataConfig
 from kerasft.data.duplicates.near import NearPairs
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, describe_value
-from kerasft.data.sources.paths import SourceFile
+from kerasft.data.sources.paths import SourceFile, strip_path
 from kerasft.data.store import Payloads
 from kerasft.errors import DataError, StorageError
 from kerasft.progress import Progress
@@ -150,7 +150,7 @@ def find_path(text: str, folder: Path) -> Path:
     Raises:
         InvalidPicture: no file can have it.
     """
-    text = text.strip(" \t\r\n")  # other spaces may be part of a file's name
+    text = strip_path(text)
     if not text:
         raise InvalidPicture("no picture named", "the path is empty")
     if "\0" in text or not _is_spelled(text):

@@ -31,6 +31,11 @@ MAX_LINKS = 10_000
 _NAME_OF_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
 
 
+def strip_path(text: str) -> str:
+    """A path as it stands in a list, without blanks and line ends around it; other spaces may be part of its name."""
+    return text.strip(" \t\r\n")
+
+
 def list_folders(folder: Path) -> list[Path]:
     """The folders in a folder, links to folders among them, sorted; hidden ones are left out.
 
