@@ -70,6 +70,11 @@ def find_single_file(kinds: Kinds) -> str | None:
     return name if len(kinds) == 1 and kinds[name].is_file else None
 
 
+def list_optional(kinds: Kinds) -> set[str]:
+    """The names of the inputs that a row may be without."""
+    return {name for name, kind in kinds.items() if kind.field.optional}
+
+
 def show_object(kinds: Kinds) -> str:
     """A row of several inputs, as it is asked for."""
     return "{" + ", ".join(f'"{name}": …' for name in kinds) + "}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasft.cli.input_rows import JSON_LINES, Kinds, Row, Source
+from kerasft.cli.input_rows import JSON_LINES, Kinds, Row, Source, list_optional
 from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
 
@@ -37,7 +37,8 @@ def read_table(path: Path, source: Source, kinds: Kinds) -> Iterator[Row]:
 
     check_encoding(source.encoding)
     config = _describe_table(path, source, kinds)
-    fields = [Field(name, "part") for name in (*kinds, "")]
+    optional = list_optional(kinds)
+    fields = [Field(name, "part", optional=name in optional) for name in (*kinds, "")]
     batches = read_rows(SourceFile(path, str(path)), config, fields)
     used = list(config.columns.values())
     while (batch := _next_batch(batches, len(kinds) > 1)) is not None:
@@ -92,6 +93,8 @@ def _describe_table(path: Path, source: Source, kinds: Kinds) -> Any:
     columns: dict[str, int | str] = {}
     for number, name in enumerate(kinds):
         place = chosen.get(name, name if source.header else str(number))
+        if kinds[name].field.optional and name not in chosen and source.header and place not in header:
+            continue
         # a column may be called by a number, as pandas calls them
         columns[name] = int(place) if place.isdecimal() and place not in header else place
     return CsvSource(
@@ -149,6 +152,10 @@ def make_row(values: Sequence[Any], used: Sequence[str | int], kinds: Kinds, whe
             fix=" ".join(f"--column {name}=NAME" for name in kinds) + " names the column of each.",
         )
     columns = {name: cell for name, cell in whole.items() if _compose(name) not in taken}
+    given = [
+        "" if kind.field.optional and value is None else value
+        for value, kind in zip(given, kinds.values(), strict=True)
+    ]
     for value, (name, kind) in zip(given, kinds.items(), strict=True):
         if kind.column_of != "anything" and not isinstance(value, str):
             from kerasft.printable import format_json

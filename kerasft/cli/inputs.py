@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kerasft.cli.input_files import find_files
-from kerasft.cli.input_rows import Kinds, Row, Rows, Source, find_single_file, name_inputs, show_object
+from kerasft.cli.input_rows import (
+    Kinds,
+    Row,
+    Rows,
+    Source,
+    find_single_file,
+    list_optional,
+    name_inputs,
+    show_object,
+)
 from kerasft.cli.input_tables import check_encoding, make_row, read_table
 from kerasft.errors import ConfigError, DataError
 
@@ -73,7 +82,7 @@ def _read_values(lines: Iterable[Row], kinds: Kinds) -> Iterator[Row]:
             yield row
             continue
         try:
-            values = read_object(Line(0, row.values[""], "", ""), [*kinds, ""])
+            values = read_object(Line(0, row.values[""], "", ""), [*kinds, ""], list_optional(kinds))
         except InvalidValue as error:
             message = ": ".join(filter(None, (error.reason, error.detail)))
             yield replace(row, values=None, problem=f"{message}; expected {show_object(kinds)}")

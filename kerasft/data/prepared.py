@@ -44,6 +44,7 @@ class _FieldEntry(pydantic.BaseModel):
     name: str
     kind: str
     role: Literal["input", "target"]
+    optional: bool = False
     labels: list[str] | None = None
 
 
@@ -80,7 +81,10 @@ class _Manifest(pydantic.BaseModel):
 
 def read_fields(manifest: Mapping[str, Any]) -> tuple[Field, ...]:
     """What the examples of a prepared dataset hold."""
-    return tuple(Field(field["name"], field["kind"], field["role"]) for field in manifest["fields"])
+    return tuple(
+        Field(field["name"], field["kind"], field["role"], optional=field.get("optional", False))
+        for field in manifest["fields"]
+    )
 
 
 def _list_fields(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from kerasft import __version__
 from kerasft.damage import check_folder
+from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
@@ -22,8 +24,16 @@ from kerasft.untrusted import check_tree
 def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
     """Changes when the prepared dataset could."""
     data = compute_data_fingerprint(config.data, Path())
-    fields = [dataclasses.asdict(field) for field in config.task.fields]
+    fields = [_describe_field(field) for field in config.task.fields]
     return compute_fingerprint([data, config.seed, fields, __version__])
+
+
+def _describe_field(field: Field) -> dict[str, Any]:
+    """All of it; without `optional` where it is not, as runs from before there was such a thing describe theirs."""
+    described = dataclasses.asdict(field)
+    return (
+        described if field.optional else {key: item for key, item in described.items() if key != "optional"}
+    )
 
 
 def prepare(

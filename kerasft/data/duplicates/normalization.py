@@ -21,6 +21,9 @@ _TABLE_END = 0x20000
 """Above stand ideographs; and above those tags, variation selectors and private use, which separate."""
 
 
+_EMPTY = "\x01"
+
+
 class NormalizedTexts(NamedTuple):
     """Some normalised texts, end to end."""
 
@@ -39,8 +42,10 @@ def normalize_texts(texts: Sequence[str]) -> NormalizedTexts:
     Symbols (emoji, currency, arithmetic) count as words. A text of punctuation alone keeps it.
 
     Args:
-        texts: not empty, without NUL.
+        texts: without NUL. An empty one, of an optional field, becomes one control character.
     """
+    if "" in texts:
+        texts = [text or _EMPTY for text in texts]
     joined = "\0".join(texts)
     if joined.isascii():
         joined = joined.lower()

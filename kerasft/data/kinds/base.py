@@ -87,6 +87,8 @@ class Kind(abc.ABC):
 
     def __init__(self, field: Field):
         self.field = field
+        if field.optional and (field.of or self.read_missing() is None):
+            raise ValueError(f"the field {field.name!r} cannot be optional: a {self.noun} has no empty value")
 
     # Reading
 
@@ -114,6 +116,10 @@ class Kind(abc.ABC):
     @abc.abstractmethod
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         """Each raw value checked, or why it cannot be used; a field with `parts` gets a tuple a row."""
+
+    def read_missing(self) -> ReadValue | None:
+        """What an example holds where an optional field has no value; None: fields of this kind cannot be optional."""
+        return None
 
     def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
         """The value, where it fits the example's picture; mended, where that can be done."""

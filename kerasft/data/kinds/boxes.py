@@ -94,6 +94,9 @@ class BoxesKind(Kind):
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
 
+    def read_missing(self) -> ReadValue:
+        return ReadValue(_pack([]))
+
     def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
         height, width = size_px
         boxes, mended = [], []

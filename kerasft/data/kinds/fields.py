@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -33,6 +33,10 @@ class Field:
         parts: the columns it is made of, where these are several.
         of: the field that it is read from, where it has no column of its own: the types of a text's entities.
         classes: the only class names allowed, in the order of their numbers; None: those found in train.
+        optional: whether examples may be without it. Of an input that is an example like others, of which the model
+            reads an empty text; of a target it means that there is nothing to find: no labels, no boxes. The file's
+            column may be missing, too. Only kinds with an empty value can be optional (`Kind.read_missing`), and one
+            input of a task at least is not.
     """
 
     name: str
@@ -41,6 +45,19 @@ class Field:
     parts: tuple[str, ...] = ()
     of: str = ""
     classes: tuple[str, ...] | None = None
+    optional: bool = False
+
+
+def may_lack_column(field: Field, columns: Mapping[str, Any]) -> bool:
+    """Whether a file may have no column for a field: it is optional, and the config's `columns` names none for it."""
+    return field.optional and field.name not in columns
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a raw value is none: null, not a number, or a text with nothing visible in it."""
+    if isinstance(value, str):
+        return not value.strip(INVISIBLE)
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def limit_classes(fields: Sequence[Field], classes: Sequence[str]) -> tuple[Field, ...]:

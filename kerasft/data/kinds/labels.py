@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.data.kinds.base import ReadValue
 from kerasft.data.kinds.fields import parse_labels, spell_labels
 from kerasft.data.kinds.label import LabelKind
 from kerasft.data.store import Payloads
@@ -31,6 +32,9 @@ class LabelsKind(LabelKind):
 
     def parse(self, value: Any) -> tuple[str, ...]:
         return parse_labels(value)
+
+    def read_missing(self) -> ReadValue:
+        return ReadValue()
 
     def number(self, names: tuple[str, ...]) -> int:
         return self.labels.number_set(names)

@@ -13,7 +13,7 @@ from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
-from kerasft.data.kinds.fields import INVISIBLE, InvalidValue, parse_text
+from kerasft.data.kinds.fields import InvalidValue, is_missing, parse_text
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads, read_text
 from kerasft.errors import DataError
@@ -34,7 +34,12 @@ class TextKind(Kind):
     def read(self, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
         return [_read(value) for value in values]
 
+    def read_missing(self) -> ReadValue:
+        return ReadValue(b"")
+
     def read_input(self, value: Any) -> str:
+        if value is None and self.field.optional:
+            return ""
         if not isinstance(value, str):
             raise DataError(
                 f"the input holds no text{self._as_field} but {value!r:.60}",
@@ -52,7 +57,7 @@ class TextKind(Kind):
         return self.read_input(value)
 
     def note_input(self, value: Any) -> str:
-        return "" if value.strip(INVISIBLE) else "blank text"
+        return "blank text" if is_missing(value) and not self.field.optional else ""
 
     def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
         normalized = normalize_texts([read_text(value.payload) for value in values])

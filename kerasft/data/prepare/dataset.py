@@ -101,6 +101,8 @@ def _check_fields(fields: Sequence[Field]) -> None:
         raise ValueError(f"none of the fields {', '.join(names)} is an input")
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise ValueError(f"fields need different names, each an identifier, not {', '.join(names)}")
+    if all(field.optional for field in fields if field.role == "input"):
+        raise ValueError(f"one input at least must not be optional, of {', '.join(names)}")
     for field in fields:
         if field.kind not in KINDS:
             near = difflib.get_close_matches(field.kind, KINDS, n=1)

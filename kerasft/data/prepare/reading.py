@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasft.data.config import Source
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
-from kerasft.data.kinds.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue, is_missing
 from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_rows
 from kerasft.data.sources.rows import shorten
 from kerasft.data.store import RowStore
@@ -170,7 +170,7 @@ class SplitReader:
         kept = list(range(len(batch.values)))
         # after the picture what is measured in its pixels, and after a field what is read from it
         for name, kind in sorted(self._kinds.items(), key=lambda item: _rank(item[1])):
-            found = kind.read(self._get_raw(kind, batch, read, kept), file)
+            found = _read_values(kind, self._get_raw(kind, batch, read, kept), file)
             if kind.in_pixels:
                 found = self._check_sizes(kind, found, read)
             good = [not isinstance(value, InvalidValue) for value in found]
@@ -232,6 +232,16 @@ class SplitReader:
             self._store.columns[name].append_keys(keys)
             if name in self._signatures:
                 self._signatures[name].append(signatures)
+
+
+def _read_values(kind: Kind, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:
+    """Each raw value as its kind reads it; of an optional field those that there are."""
+    missing = kind.read_missing() if kind.field.optional else None
+    if missing is None:
+        return kind.read(values, file)
+    missing = missing._replace(note=f"without {kind.field.name}")
+    read = iter(kind.read([value for value in values if not is_missing(value)], file))
+    return [missing if is_missing(value) else next(read) for value in values]
 
 
 def _is_input(kind: Kind) -> bool:

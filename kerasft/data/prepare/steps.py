@@ -299,7 +299,7 @@ class Preparation:
             "format": _EXAMPLES_FORMAT,
             "settings": {key: _without_place(value) for key, value in settings.items()},
             "sources": [(source["split"], source["sha256"]) for source in sources],
-            "fields": [(field.name, field.kind) for field in self.fields],
+            "fields": [(field.name, field.kind, *["optional"] * field.optional) for field in self.fields],
             "labels": names[0] if names else [],
             **({"other_labels": names[1:]} if names[1:] else {}),
             "seed": self.seed if self.cut_splits else None,
@@ -318,7 +318,9 @@ class Preparation:
         }
 
     def _describe_field(self, kind: Kind) -> dict[str, Any]:
-        entry = {"name": kind.field.name, "kind": kind.field.kind, "role": kind.field.role}
+        field = kind.field
+        entry: dict[str, Any] = {"name": field.name, "kind": field.kind, "role": field.role}
+        entry |= {"optional": True} if field.optional else {}
         return entry | ({"labels": list(kind.names)} if isinstance(kind, LabelKind) else {})
 
 

@@ -14,6 +14,7 @@ from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.base import Kind
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.csv_columns import (
+    LACKING,
     PROBE_ROWS,
     Row,
     check_first_row,
@@ -66,12 +67,12 @@ def read_rows(file: SourceFile, source: CsvSource, fields: Sequence[Field]) -> I
             )
         header = [unicodedata.normalize("NFC", name.strip()) for name in rows.pop(0).cells]
         check_header(file, source, fields, header, rows)
-        indices = [find_column(file, source, field.name, header) if field.name else None for field in fields]
+        indices = [find_column(file, source, field, header) if field.name else None for field in fields]
         names = _number_duplicates(header)
     else:
         count = count_columns(rows)
         indices = [
-            check_number(file, source, field.name, count) if field.name else None for field in fields if rows
+            check_number(file, source, field, count) if field.name else None for field in fields if rows
         ]
         check_first_row(file, fields, rows, indices)
         names = [f"column_{number}" for number in range(count)]
@@ -96,20 +97,22 @@ def _take_columns(
 ) -> RawBatch:
     count = len(names)
     batch = RawBatch(size_bytes=size)
-    whole = None in indices
+    whole, lacking = None in indices, LACKING in indices
     spellings = [(i, load_kind_class(field.kind).spell) for i, field in enumerate(fields)]
     spellings = [(i, spell) for i, spell in spellings if spell is not Kind.spell]
     for number, cells, problem, content in rows:
         if not problem[0]:
             if len(cells) == count:
                 batch.rows.append(number)
-                values: list[Any] = [cells[i] for i in indices if i is not None]
+                found: list[Any] = [*cells, None] if lacking else cells
+                values: list[Any] = [found[i] for i in indices if i is not None]
                 if whole:
                     values = [
-                        dict(zip(names, cells, strict=True)) if i is None else cells[i] for i in indices
+                        dict(zip(names, cells, strict=True)) if i is None else found[i] for i in indices
                     ]
                 for place, spell in spellings:
-                    values[place] = spell(values[place])
+                    if values[place] is not None:
+                        values[place] = spell(values[place])
                 batch.values.append(tuple(values))
                 continue
             if "\0" in content:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kerasft.data.config import CsvSource
-from kerasft.data.kinds.fields import Field
+from kerasft.data.kinds.fields import Field, may_lack_column
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import shorten
 from kerasft.errors import DataError
 
 PROBE_ROWS = 1000
+LACKING = -1
+"""The place, behind all cells, of the value of an optional field without a column."""
 _SHOWN_COLUMNS = 20
 _PROBE_COLUMNS = 1000
 _HEADER_NAMES = frozenset(
@@ -100,13 +102,17 @@ def check_first_row(
                 )
 
 
-def find_column(file: SourceFile, source: CsvSource, name: str, header: list[str]) -> int:
+def find_column(file: SourceFile, source: CsvSource, field: Field, header: list[str]) -> int:
+    """A field's column; `LACKING` where an optional one has none."""
+    name = field.name
     column = source.columns.get(name, name)
     if isinstance(column, int):
-        return check_number(file, source, name, len(header))
+        return check_number(file, source, field, len(header))
     column = unicodedata.normalize("NFC", column)
     if header.count(column) == 1:
         return header.index(column)
+    if column not in header and may_lack_column(field, source.columns):
+        return LACKING
     where = f"{file.name}:1"
     if column in header:
         raise DataError(
@@ -133,8 +139,12 @@ def find_column(file: SourceFile, source: CsvSource, name: str, header: list[str
     )
 
 
-def check_number(file: SourceFile, source: CsvSource, name: str, count: int) -> int:
+def check_number(file: SourceFile, source: CsvSource, field: Field, count: int) -> int:
+    """The same where columns have no names."""
+    name = field.name
     column = source.columns.get(name)
+    if may_lack_column(field, source.columns):
+        return LACKING
     if column is None or isinstance(column, str):
         raise DataError(
             f"Without a header, {name!r} needs a column's number" + (f", not {column!r}." if column else "."),

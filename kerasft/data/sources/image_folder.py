@@ -15,6 +15,8 @@ from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
 
 _BATCH_FILES = 64
+_GIVEN = ("image", "label", "labels")
+"""Kinds of fields that a folder of pictures has."""
 _PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".svg"),
@@ -34,13 +36,13 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
     members = [
         path for path in list_members(file) if path.parent != file.path or path.suffix.lower() in _PICTURES
     ]
-    if any(load_kind_class(field.kind).column_of == "text" for field in fields):
+    if any(load_kind_class(field.kind).column_of == "text" and not field.optional for field in fields):
         raise DataError(
             f"{file.name} contains pictures, but the task learns from texts.",
             where=str(file.path),
             fix="Set task.type to image_classification, or name text files.",
         )
-    strange = [field.name for field in fields if field.kind not in ("image", "label", "labels")]
+    strange = [field.name for field in fields if field.kind not in _GIVEN and not field.optional]
     if strange:
         raise DataError(
             f"{file.name} holds pictures and their classes, and the task needs {' and '.join(strange)}.",
@@ -58,7 +60,7 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
                 continue
             values = {"image": path, "label": relative.parts[0], "labels": [relative.parts[0]]}
             batch.rows.append(number)
-            batch.values.append(tuple(values[field.kind] for field in fields))
+            batch.values.append(tuple(values.get(field.kind) for field in fields))
         yield batch
 
 

@@ -64,6 +64,8 @@ def _format_row(number: int, row: Mapping[str, Any], fields: Sequence[Field], wh
             continue
         names = dict.fromkeys((field.name, *field.parts))
         used |= names.keys()
+        if field.optional and not any(name in values for name in names):
+            continue
         if not any(name in values for name in names):
             raise ConfigError(
                 f"example {number} has no {' or '.join(names)}",

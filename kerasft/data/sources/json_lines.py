@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from kerasft.data.config import JsonLinesSource
@@ -21,21 +21,27 @@ def read_rows(file: SourceFile, source: JsonLinesSource, fields: Sequence[Field]
     A field without a name stands for the object whole.
     """
     keys = [source.columns.get(field.name, field.name) for field in fields]
+    optional = {key for key, field in zip(keys, fields, strict=True) if field.optional}
     for lines, size in read_lines(file, source.encoding):
         batch = RawBatch(size_bytes=size)
         for line in lines:
             if not line.reason and not line.text.strip(_JSON_SPACE):
                 continue
             try:
-                batch.values.append(read_object(line, keys))
+                batch.values.append(read_object(line, keys, optional))
                 batch.rows.append(line.number)
             except InvalidValue as error:
                 batch.rejects.append(Reject(line.number, error.reason, error.detail, shorten(line.text)))
         yield batch
 
 
-def read_object(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
+def read_object(line: Line, keys: Sequence[str], optional: Collection[str] = ()) -> tuple[Any, ...]:
     """What an object holds under some keys; under an empty one, all of it.
+
+    Args:
+        line: with the object.
+        keys: which.
+        optional: those that may be missing; their value is then None.
 
     Raises:
         InvalidValue: the line is no object, or a key is not there.
@@ -59,14 +65,17 @@ def read_object(line: Line, keys: Sequence[str]) -> tuple[Any, ...]:
             "not an object", f"a line must be {{…}}, found {line.text.strip(_JSON_SPACE)[:20]}"
         )
     return tuple(
-        example if not key else example[key] if key in example else _descend(example, key) for key in keys
+        example if not key else example[key] if key in example else _descend(example, key, key in optional)
+        for key in keys
     )
 
 
-def _descend(example: dict[str, Any], key: str) -> Any:
+def _descend(example: dict[str, Any], key: str, is_optional: bool) -> Any:
     """The value under a key with dots; a key that itself holds the dots was looked for before."""
     value: Any = example
     for part in key.split("."):
+        if is_optional and (value is None or (isinstance(value, dict) and part not in value)):
+            return None
         if not isinstance(value, dict) or part not in value:
             found = ", ".join(shorten(name) for name in list(value)[:10]) if isinstance(value, dict) else ""
             raise InvalidValue("missing key", f"no {key!r}; there is {found}" if found else f"no {key!r}")

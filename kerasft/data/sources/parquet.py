@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from kerasft.data.config import ParquetSource
 from kerasft.data.kinds import load_kind_class
-from kerasft.data.kinds.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue, may_lack_column
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
@@ -70,7 +70,7 @@ def _iterate(reader: pq.ParquetFile, columns: Sequence[_Column], pictures: bool)
         yield from reader.iter_batches(
             max(1, min(most, _BATCH_BYTES // max(1, a_row))),
             row_groups=[group],
-            columns=[column.path for column in columns],
+            columns=[column.path for column in columns if not column.is_lacking],
         )
 
 
@@ -114,6 +114,9 @@ def _take_columns(table: pa.RecordBatch, columns: Sequence[_Column], first: int)
 class _Column:
     """One column, or what lies in one under a path with dots.
 
+    Attributes:
+        is_lacking: whether it is not there, as that of an optional field may be.
+
     Raises:
         DataError: there is none, or it holds another kind of thing than the field.
     """
@@ -127,6 +130,10 @@ class _Column:
         # a column whose own name holds the dots comes first
         self._parts = [self.path] if self.path in schema.names else self.path.split(".")
         found = _find_type(schema, self._parts)
+        self.is_lacking = found is None and may_lack_column(field, source.columns)
+        self._classes = None
+        if self.is_lacking or (field.optional and found is not None and pa.types.is_null(found)):
+            return
         if found is None:
             raise _build_missing_error(file, field, self.path, schema)
         _check_kind(file, field, self.path, found)
@@ -134,6 +141,8 @@ class _Column:
 
     def list_values(self, table: pa.RecordBatch) -> list[Any]:
         """A value a row; an `InvalidValue` where it cannot be decoded."""
+        if self.is_lacking:
+            return [None] * len(table)
         array = table.column(self._parts[0])
         long = self._find_long(array)
         try:

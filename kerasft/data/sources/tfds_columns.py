@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from kerasft.data.config import TfdsSource
 from kerasft.data.kinds import load_kind_class
-from kerasft.data.kinds.fields import Field, InvalidValue
+from kerasft.data.kinds.fields import Field, InvalidValue, may_lack_column
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 
@@ -26,6 +26,8 @@ class Column:
         field: the task's.
         features: the dataset's.
 
+    Attributes: `is_lacking` says whether there is none, as of an optional field.
+
     Raises:
         DataError: there is no such feature, or it holds another kind of thing.
     """
@@ -36,6 +38,10 @@ class Column:
         kind = load_kind_class(field.kind)
         self._picture = kind.column_of == "pictures"
         feature = _find(features, self._parts)
+        self.is_lacking = feature is None and may_lack_column(field, source.columns)
+        self._classes = None
+        if self.is_lacking:
+            return
         if feature is None:
             raise _build_missing_error(file, field, path, features)
         _check_kind(file, field, path, feature)
@@ -49,7 +55,7 @@ class Column:
     @property
     def decoders(self) -> dict[str, Any]:
         """What leaves a picture as it is stored; nothing for anything else."""
-        if not self._picture:
+        if not self._picture or self.is_lacking:
             return {}
         decoder: Any = tfds.decode.SkipDecoding()
         for part in reversed(self._parts):
@@ -62,6 +68,8 @@ class Column:
         Raises:
             InvalidValue: it is no text in UTF-8, or no class of the dataset.
         """
+        if self.is_lacking:
+            return None
         value: Any = example
         for part in self._parts:
             value = value[part]
