@@ -261,6 +261,12 @@ class PreparedDataset:
         return tuple(self.manifest["labels"])
 
     @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """The class names by their numbers, of each field that has classes."""
+        entries = self.manifest["fields"]
+        return {field["name"]: tuple(field["labels"]) for field in entries if field.get("labels") is not None}
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Which of train, validation and test there are."""
         return tuple(self._splits)

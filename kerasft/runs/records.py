@@ -69,6 +69,7 @@ class TaskRecord(pydantic.BaseModel):
     model: dict[str, Any]
     own: dict[str, dict[str, Any]] = {}
     label_names: list[str]
+    class_names: dict[str, list[str]] = {}
     fingerprint: str
     dataset_fingerprint: str
     identity: Identity | None = None

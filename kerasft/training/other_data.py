@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kerasft.data.kinds.fields import limit_classes
+from kerasft.data.kinds.fields import limit_classes, list_class_fields
 from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.prepare.reading import RejectsError
 from kerasft.data.prepared import PreparedDataset
-from kerasft.errors import DataError
+from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
@@ -50,20 +50,23 @@ def prepare_other_test(
     Raises:
         DataError: they cannot be used, or have labels that the model does not know.
     """
-    names = tuple(run.read_task()["label_names"])
+    classes = _read_classes(config, run)
+    known = "; ".join(f"{field}: {_list(names)}" for field, names in classes.items())
+    if len(classes) == 1:
+        (known,) = map(_list, classes.values())
     data = config.data.model_copy(update={"train": None, "validation": None})
     with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
         try:
             dataset = prepare_dataset(
                 data,
-                limit_classes(config.task.fields, names),
+                limit_classes(config.task.fields, classes),
                 Path(folder, "dataset"),
                 base=Path(),
                 seed=config.seed,
                 progress=progress,
             )
         except RejectsError as error:
-            fix = f"Correct them, or raise data.max_rejected. The model's labels: {_list(names)}."
+            fix = f"Correct them, or raise data.max_rejected. The model's labels: {known}."
             raise DataError(error.what, where="data.test", fix=fix) from error
         unknown = dataset.manifest["splits"]["test"]["rejected"].get("unknown label", 0)
         if unknown:
@@ -72,12 +75,31 @@ def prepare_other_test(
             raise DataError(
                 f"{unknown:,} rows have labels that the model does not know; the first is: {first[:300]}",
                 where="data.test",
-                fix=f"Correct or remove them. The model's labels: {_list(names)}.",
+                fix=f"Correct or remove them. The model's labels: {known}.",
             )
         yield f"{_name(dataset)}-{dataset.fingerprint[:8]}", dataset
 
 
-def _list(names: tuple[str, ...]) -> str:
+def _read_classes(config: ExperimentConfig, run: RunFolder) -> dict[str, list[str]]:
+    """The class names that a run's model learned, of each field that has some.
+
+    Raises:
+        ConfigError: those of a field are not known.
+    """
+    record, fields = run.read_task(), list_class_fields(config.task.fields)
+    # runs from before there were several have those of the first alone
+    classes = record.get("class_names") or dict.fromkeys(fields[:1], record["label_names"])
+    unknown = [field.name for field in config.task.fields if field.name in fields and field.classes is None]
+    if unknown := [name for name in unknown if name not in classes]:
+        raise ConfigError(
+            f"the run does not record which classes of {', '.join(unknown)} its model learned",
+            where=str(run.task),
+            fix="Train it again: kerasft run CONFIG.yaml --restart.",
+        )
+    return {name: list(classes[name]) for name in fields if name in classes}
+
+
+def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
 
 

@@ -38,6 +38,7 @@ def publish_result(
         task,
         fingerprint=fingerprint,
         dataset_fingerprint=context.dataset.fingerprint,
+        class_names={name: list(names) for name, names in context.dataset.class_names.items()},
         precision=context.precision.policy,
         stopped=result.stopped,
         best_step=result.best_step,

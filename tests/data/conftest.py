@@ -44,7 +44,7 @@ def prepare(tmp_path: Path, progress: Remembering) -> Callable[..., PreparedData
 
     def run(data: dict[str, Any], *, seed: int = 0, labels=None, folder: str = "prepared") -> PreparedDataset:
         config = DataConfig.model_validate(data)
-        fields = FIELDS if labels is None else limit_classes(FIELDS, labels)
+        fields = FIELDS if labels is None else limit_classes(FIELDS, {"label": labels})
         return prepare_dataset(config, fields, tmp_path / folder, base=tmp_path, seed=seed, progress=progress)
 
     return run

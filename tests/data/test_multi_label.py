@@ -27,7 +27,7 @@ SETS = ("red|round", "", "round", "red", "red|round|wet", "wet")
 def prepare_tagged(tmp_path, progress):
     def run(data: dict, fields=TEXT_FIELDS, seed: int = 0, labels=None):
         config = DataConfig.model_validate(data)
-        fields = fields if labels is None else limit_classes(fields, labels)
+        fields = fields if labels is None else limit_classes(fields, {"labels": labels})
         return prepare_dataset(
             config, fields, tmp_path / "prepared", base=tmp_path, seed=seed, progress=progress
         )

@@ -38,7 +38,7 @@ def write(path: Path, text: str) -> str:
 
 
 def prepare(folder: Path, config: DataConfig, labels: tuple[str, ...] | None = None, progress=None):
-    fields = FIELDS if labels is None else limit_classes(FIELDS, labels)
+    fields = FIELDS if labels is None else limit_classes(FIELDS, {"types": labels})
     return prepare_dataset(config, fields, folder / "dataset", base=folder, seed=0, progress=progress)
 
 

@@ -60,10 +60,20 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def limit_classes(fields: Sequence[Field], classes: Sequence[str]) -> tuple[Field, ...]:
-    """The fields, with only these classes allowed where a field holds class names."""
+def list_class_fields(fields: Sequence[Field]) -> list[str]:
+    """The names of the fields that hold class names."""
+    return [field.name for field in fields if field.kind in ("label", "labels")]
+
+
+def limit_classes(fields: Sequence[Field], classes: Mapping[str, Sequence[str]]) -> tuple[Field, ...]:
+    """The fields, of which some allow only these class names.
+
+    Args:
+        fields: an example's.
+        classes: field's name → its class names, in the order of their numbers.
+    """
     return tuple(
-        replace(field, classes=tuple(classes)) if field.kind in ("label", "labels") else field
+        replace(field, classes=tuple(classes[field.name])) if field.name in classes else field
         for field in fields
     )
 
