@@ -24,6 +24,11 @@ CORE_OPS = """
     StaticRegexFullMatch StridedSlice StringJoin Sub TensorListConcatV2 TensorListPushBack TensorScatterUpdate
     TopKV2 UnicodeDecode Unpack UpperBound Where ZerosLike
 """
+# More of them, which the tokenizers of language models use; all there in TensorFlow 2.6.
+MORE_CORE_OPS = """
+    All DecodeRaw ExpandDims FloorMod LogicalOr OnesLike RaggedTensorToTensor ReduceJoin SegmentMin StaticRegexReplace
+    StringLength StringToHashBucketFast Tile UnicodeEncode Unique UnsortedSegmentJoin
+"""
 
 
 def build_reference(vocabulary: WordPieceVocabulary) -> Tokenizer:

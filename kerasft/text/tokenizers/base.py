@@ -11,14 +11,28 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+ABSENT = -1
+"""In the place of a special token's id: the tokenizer has no such token."""
+
+
 class SpecialIds(NamedTuple):
-    """The ids of special tokens."""
+    """The ids of special tokens; `ABSENT` where there is none.
+
+    Attributes:
+        unknown: stands for what the vocabulary cannot spell.
+        cls, separator: what `frame` puts before a text and after it.
+        padding: fills short rows up. Where a tokenizer has no such token it is another's id: padding_mask tells.
+        mask: stands for a token that a masked language model fills in.
+        begin, end: the start and the end of a text for a language model that writes, whether `frame` adds them or not.
+    """
 
     unknown: int
     cls: int
     separator: int
     padding: int
     mask: int
+    begin: int = ABSENT
+    end: int = ABSENT
 
 
 class Framed(NamedTuple):
@@ -50,6 +64,20 @@ class Tokenizer(Protocol):
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """string (batch,), UTF-8 → int32 (batch, ragged), without special tokens."""
+
+    def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """int32 (batch, ragged) → string (batch,); special tokens leave nothing.
+
+        Byte-level BPE gives back the very bytes; of ids that no text gave these may be no UTF-8. Other tokenizers give
+        back what is left after normalising.
+        """
+
+    def spell(self, ids: tf.Tensor) -> tf.Tensor:
+        """int32 (any shape) → string (the same shape), what each token adds to the text before it.
+
+        For texts that are written token by token: joined, they are `decode`'s text, but for a space at its start. A
+        character may be spread over several tokens, so that single ones are no UTF-8.
+        """
 
     def frame(
         self, ids: tf.RaggedTensor, pair: tf.RaggedTensor | None = None, *, max_length: int | None = None

@@ -28,12 +28,15 @@ class Corpus:
         self._copy = copy if iter(texts) is texts else None
         self._copied = False
         self._advance = advance
+        self.has_text = False
+        """Whether some text that was read is not empty."""
 
     def read(self) -> Iterator[str]:
         """The texts' parts. One reading must reach the end before the next begins."""
         count = 0
         for text in self._read_texts():
             yield from split_text(text)
+            self.has_text = self.has_text or bool(text)
             count += 1
             if count % _BATCH == 0:
                 self._advance(_BATCH)
@@ -68,11 +71,16 @@ class Corpus:
             counts.update(normalise(part))
         found = sorted((c for c in counts if not c.isspace()), key=lambda c: (-counts[c], c))
         if not found:
-            raise DataError(
-                "A tokenizer cannot be trained: the texts are empty.",
-                fix="Name files that contain text in the config's `data` section.",
-            )
+            raise empty_corpus()
         return found
+
+
+def empty_corpus() -> DataError:
+    """The error for texts that contain nothing."""
+    return DataError(
+        "A tokenizer cannot be trained: the texts are empty.",
+        fix="Name files that contain text in the config's `data` section.",
+    )
 
 
 def split_text(text: str) -> Iterator[str]:

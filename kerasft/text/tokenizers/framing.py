@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kerasft.text.tokenizers.base import Framed, SpecialIds
+from kerasft.text.tokenizers.base import ABSENT, Framed, SpecialIds
 
 
 def frame(
     ids: tf.RaggedTensor, pair: tf.RaggedTensor | None, special_ids: SpecialIds, max_length: int | None
 ) -> Framed:
-    """cls, the text, separator (, the other, separator): see `Tokenizer.frame`."""
+    """cls, the text, separator (, the other, separator), of these those that there are: see `Tokenizer.frame`."""
     texts = [ids] if pair is None else [ids, pair]
-    special = 1 + len(texts)
+    special = (special_ids.cls != ABSENT) + len(texts) * (special_ids.separator != ABSENT)
     if max_length is not None:
         texts = _cut(texts, check_length(max_length, special) - special)
     rows, one = tf.size(ids.row_splits) - 1, tf.constant(1, ids.row_splits.dtype)
@@ -20,10 +20,15 @@ def frame(
     def repeat(value: int) -> tf.RaggedTensor:
         return tf.RaggedTensor.from_uniform_row_length(tf.fill([rows], value), one)
 
-    tokens, segments = [repeat(special_ids.cls)], [repeat(0)]
+    tokens, segments = [], []
+    if special_ids.cls != ABSENT:
+        tokens, segments = [repeat(special_ids.cls)], [repeat(0)]
     for place, text in enumerate(texts):
-        tokens += [text, repeat(special_ids.separator)]
-        segments += [text.with_flat_values(tf.fill(tf.shape(text.flat_values), place)), repeat(place)]
+        tokens.append(text)
+        segments.append(text.with_flat_values(tf.fill(tf.shape(text.flat_values), place)))
+        if special_ids.separator != ABSENT:
+            tokens.append(repeat(special_ids.separator))
+            segments.append(repeat(place))
     return Framed(tf.concat(tokens, 1), tf.concat(segments, 1))
 
 
@@ -33,8 +38,9 @@ def check_length(max_length: int | tf.Tensor, special: int = 2) -> tf.Tensor:
     Raises:
         ValueError: so many special tokens have no room in it.
     """
-    if isinstance(max_length, int) and max_length < special:
-        raise ValueError(f"max_length must be at least {special}, for special tokens, not {max_length}.")
+    least = max(special, 1)
+    if isinstance(max_length, int) and max_length < least:
+        raise ValueError(f"max_length must be at least {least}, for special tokens, not {max_length}.")
     return tf.convert_to_tensor(max_length, tf.int32)
 
 

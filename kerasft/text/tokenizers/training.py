@@ -10,9 +10,11 @@ from kerasft.errors import ConfigError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.progress import Progress, Silent
 from kerasft.text.tokenizers.config import TokenizerConfig
-from kerasft.text.tokenizers.corpus import Corpus
+from kerasft.text.tokenizers.corpus import Corpus, empty_corpus
+from kerasft.text.tokenizers.patterns import PATTERNS
 
 WORDPIECE_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+END_OF_TEXT = "<|endoftext|>"
 _CONTINUATION = "##"
 
 
@@ -109,6 +111,45 @@ def _train_wordpiece(config: TokenizerConfig, corpus: Corpus, folder: Path) -> i
     return len(vocabulary)
 
 
+def _train_byte_bpe(config: TokenizerConfig, corpus: Corpus, folder: Path) -> int:
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    pattern = PATTERNS[config.pattern]
+    tokenizer = Tokenizer(models.BPE())
+    steps: list[Any] = []
+    if pattern.isolates_digits:
+        steps.append(pre_tokenizers.Digits(individual_digits=True))
+    usual = pattern.expression == PATTERNS["gpt2"].expression
+    if not usual:
+        steps.append(pre_tokenizers.Split(Regex(pattern.expression), "isolated"))
+    steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=usual))
+    tokenizer.pre_tokenizer = steps[0] if len(steps) == 1 else pre_tokenizers.Sequence(steps)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocabulary_size,
+        min_frequency=config.min_frequency,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus.read(), trainer)
+    if not corpus.has_text:
+        raise empty_corpus()
+    write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    tokenizer.model.save(str(folder))
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": END_OF_TEXT,
+            "eos_token": END_OF_TEXT,
+            "add_prefix_space": False,
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+    return tokenizer.get_vocab_size()
+
+
 def _continues_words(tokenizer: Any, character: str) -> bool:
     """Whether it can stand inside a word; punctuation and ideographs are words of their own."""
     return (
@@ -138,4 +179,4 @@ def _check_room(config: TokenizerConfig, needed: int) -> None:
         )
 
 
-_TRAINERS: dict[str, Any] = {"wordpiece": _train_wordpiece}
+_TRAINERS: dict[str, Any] = {"wordpiece": _train_wordpiece, "byte_bpe": _train_byte_bpe}

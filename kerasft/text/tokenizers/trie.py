@@ -101,7 +101,7 @@ def _place(
             break
         children = order[firsts[family] : firsts[family] + counts[family]]
         offsets = symbols[children].tolist()
-        found, tries = _fit(taken, offsets, search_from)
+        found, tries = find_room(taken, offsets, search_from)
         # Where free slots are so scattered that some were tried in vain, later families start behind them:
         # the holes go to only children.
         search_from = max(search_from, found + offsets[0]) if tries > 4 else search_from
@@ -117,7 +117,7 @@ def _place(
     return slots, base, int(max(slots.max(), base.max())) + num_symbols + 1
 
 
-def _fit(taken: bytearray, offsets: list[int], search_from: int) -> tuple[int, int]:
+def find_room(taken: bytearray, offsets: list[int], search_from: int) -> tuple[int, int]:
     """The first base from which every offset falls on a free slot, and how many were tried."""
     tries = 0
     position = max(search_from, offsets[0])

@@ -10,11 +10,8 @@ from typing import Any
 
 from kerasft.errors import PresetError
 from kerasft.files import compute_fingerprint
-from kerasft.json_values import parse_json
+from kerasft.text.tokenizers.reading import FETCH, name_in_errors, read_file, read_json
 
-MAX_FILE_BYTES = 64 << 20
-"""Of a vocabulary or a tokenizer's description; those of many languages have about 20 MB."""
-_FETCH = "Fetch the preset again."
 _SPECIAL_FIELDS = ("unknown", "cls", "separator", "padding", "mask")
 
 
@@ -132,7 +129,7 @@ def load_vocabulary(
         raise PresetError(
             "There is no such file or folder.", where=str(path), fix="Name a vocab.txt or its folder."
         )
-    try:
+    with name_in_errors(path):
         if path.is_file():
             settings: dict[str, Any] = {"pieces": _read_pieces(path)}
         elif (path / "assets" / "tokenizer").is_dir():
@@ -141,16 +138,6 @@ def load_vocabulary(
             settings = _read_hugging_face(path)
         _check_kinds(settings)
         return _complete(settings, lowercase, strip_accents)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise PresetError(
-            f"The tokenizer's files are not in a known form: {type(error).__name__} {error}.",
-            where=str(path),
-            fix=_FETCH,
-        ) from error
-    except PresetError as error:
-        if error.where is not None:
-            raise
-        raise PresetError(error.what, where=str(path), fix=error.fix) from error
 
 
 def _check_kinds(settings: dict[str, Any]) -> None:
@@ -158,7 +145,7 @@ def _check_kinds(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         known = {"bool": bool, "int": int, "str": str}.get(kinds[name], tuple)
         if value is not None and type(value) is not known:
-            raise PresetError(f"The tokenizer's {name} is {repr(value)[:60]}.", fix=_FETCH)
+            raise PresetError(f"The tokenizer's {name} is {repr(value)[:60]}.", fix=FETCH)
 
 
 def _complete(
@@ -179,23 +166,9 @@ def _complete(
     return WordPieceVocabulary(**settings)
 
 
-def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise PresetError("It is not a file.", where=str(path), fix=_FETCH)
-    with open(path, "rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise PresetError(
-            f"The file has more than {MAX_FILE_BYTES >> 20} MiB: no tokenizer's is so large.",
-            where=str(path),
-            fix=_FETCH,
-        )
-    return content
-
-
 def _read_pieces(path: Path) -> tuple[str, ...]:
     try:
-        text = _read_bytes(path).decode("utf-8")
+        text = read_file(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise PresetError(
             f"Not UTF-8: {error}.", where=str(path), fix="A vocabulary is UTF-8 text."
@@ -207,18 +180,6 @@ def _read_pieces(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        value = parse_json(_read_bytes(path), Any)
-    except ValueError as error:
-        raise PresetError(f"Not JSON: {error}.", where=str(path), fix=_FETCH) from error
-    if not isinstance(value, dict):
-        raise PresetError("Expected a JSON object.", where=str(path), fix=_FETCH)
-    return value
-
-
 def _refuse(kind: str, where: Path) -> PresetError:
     return PresetError(
         f"The tokenizer is {kind}, not BERT's WordPiece.",
@@ -228,7 +189,7 @@ def _refuse(kind: str, where: Path) -> PresetError:
 
 
 def _read_keras_hub(folder: Path) -> dict[str, Any]:
-    description = _read_json(folder / "tokenizer.json")
+    description = read_json(folder / "tokenizer.json")
     config = description.get("config", {})
     path = folder / "assets" / "tokenizer" / "vocabulary.txt"
     if not path.exists() or not config.get("split", True):
@@ -253,8 +214,8 @@ def _has_accents(pieces: tuple[str, ...]) -> bool:
 
 
 def _read_hugging_face(folder: Path) -> dict[str, Any]:
-    config = _read_json(folder / "tokenizer_config.json")
-    whole = _read_json(folder / "tokenizer.json")
+    config = read_json(folder / "tokenizer_config.json")
+    whole = read_json(folder / "tokenizer.json")
     settings: dict[str, Any] = {}
     if whole:
         settings = _read_tokenizer_json(whole, folder / "tokenizer.json")
@@ -309,7 +270,7 @@ def _read_tokenizer_json(whole: dict[str, Any], path: Path) -> dict[str, Any]:
             )
         ids[token["content"]] = token["id"]
     if sorted(ids.values()) != list(range(len(ids))):
-        raise PresetError("The pieces' ids are not 0, 1, 2, … without gaps.", where=str(path), fix=_FETCH)
+        raise PresetError("The pieces' ids are not 0, 1, 2, … without gaps.", where=str(path), fix=FETCH)
     return {
         "pieces": tuple(sorted(ids, key=lambda piece: ids[piece])),
         "lowercase": normalizer.get("lowercase"),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.text.ops import collect, compile_method, find_places, put, split_places
-from kerasft.text.tokenizers.base import Framed, SpecialIds
+from kerasft.text.tokenizers.base import SpecialIds
 from kerasft.text.tokenizers.character_table import (
     BLOCKER_SYMBOL,
     FIRST_SYMBOL,
@@ -24,7 +24,8 @@ from kerasft.text.tokenizers.character_table import (
     build_symbol_table,
     load_character_table,
 )
-from kerasft.text.tokenizers.framing import check_length, frame
+from kerasft.text.tokenizers.framing import check_length
+from kerasft.text.tokenizers.module import GraphTokenizer
 from kerasft.text.tokenizers.trie import build_trie
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
 
@@ -32,11 +33,14 @@ _NONE = -1
 _FAILED = -2
 
 
-class WordPiece(tf.Module):
+class WordPiece(GraphTokenizer):
     """BERT's basic and WordPiece tokenizer: the same ids as Hugging Face `tokenizers` gives.
 
     Text is data: a special token spelled out in it ("[SEP]") is split like any other text and never becomes the
     special token's id. Bytes that are not UTF-8 are dropped, as U+FFFD, control characters and NUL are.
+
+    Decoding gives the words with one space between them: what normalising and splitting took away (case and accents of
+    an uncased vocabulary, white space, whether a space stood beside punctuation) does not come back.
 
     Memory and time grow with the characters of a batch; of a long text only as many words are looked up as
     tokens are asked for.
@@ -51,7 +55,8 @@ class WordPiece(tf.Module):
     def __init__(
         self, vocabulary: WordPieceVocabulary, *, split_characters: bool = False, name: str = "word_piece"
     ):
-        super().__init__(name=name)
+        special = SpecialIds(*(vocabulary.index[token] for token in vocabulary.special_tokens))
+        super().__init__(special, vocabulary.size, vocabulary.fingerprint(), name)
         self.vocabulary = vocabulary
         self._max_characters_per_word = vocabulary.max_characters_per_word
         self._unknown_id = vocabulary.unknown_id
@@ -76,35 +81,21 @@ class WordPiece(tf.Module):
             # The longest piece that ends on the way to a node, and its length.
             longest = np.stack([np.where(trie.piece < 0, _FAILED, trie.piece), trie.length], 1)
             self._longest = tf.constant(longest, tf.int32)
-        self._tokenize_in_graph = compile_method(self._tokenize)
+            self._strings = tf.constant([self._spell_out(piece) for piece in vocabulary.pieces])
         self._encode_ragged_in_graph = compile_method(self._encode_ragged)
         self._encode_in_graph = compile_method(self._encode)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes when any text's ids could."""
-        return self.vocabulary.fingerprint()
+    def _spell_out(self, piece: str) -> str:
+        if piece in self.vocabulary.special_tokens and piece != self.vocabulary.unknown:
+            return ""
+        mark = self.vocabulary.continuation
+        return piece[len(mark) :] if piece.startswith(mark) else f" {piece}"
 
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return self.vocabulary.size
-
-    @property
-    def special_ids(self) -> SpecialIds:
-        """The ids of special tokens."""
-        return SpecialIds(*(self.vocabulary.index[token] for token in self.vocabulary.special_tokens))
-
-    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Token ids without special tokens.
-
-        Args:
-            texts: string (batch,), UTF-8.
-
-        Returns:
-            int32 (batch, ragged).
-        """
-        return self._tokenize_in_graph(tf.convert_to_tensor(texts, tf.string))
+    def spell(self, ids: tf.Tensor) -> tf.Tensor:
+        """int32 (any shape) → string (the same shape): a piece, with a space before it if it starts a word; the unknown
+        token as it is written; nothing for other special tokens."""
+        with tf.device("CPU:0"):
+            return tf.gather(self._strings, ids)
 
     def encode_ragged(self, texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
         """Token ids as a model takes them, not padded: cls, at most max_length - 2 tokens, separator.
@@ -120,21 +111,6 @@ class WordPiece(tf.Module):
             ValueError: max_length is below 2.
         """
         return self._encode_ragged_in_graph(tf.convert_to_tensor(texts, tf.string), check_length(max_length))
-
-    def frame(
-        self, ids: tf.RaggedTensor, pair: tf.RaggedTensor | None = None, *, max_length: int | None = None
-    ) -> Framed:
-        """Special tokens around the ids of one text, or of two: cls, the text, separator (, the other, separator).
-
-        Args:
-            ids, pair: int32 (batch, ragged), of `tokenize`.
-            max_length: tokens a row may have, special ones included; None: nothing is cut. Of two texts the longer is
-                cut first.
-
-        Raises:
-            ValueError: max_length has no room for the special tokens.
-        """
-        return frame(ids, pair, self.special_ids, max_length)
 
     def encode(
         self, texts: tf.Tensor, max_length: int, pair: tf.Tensor | None = None
@@ -158,12 +134,7 @@ class WordPiece(tf.Module):
         texts = tf.convert_to_tensor(texts, tf.string)
         if pair is None:
             return self._encode_in_graph(texts, check_length(max_length))
-        framed = self.frame(self.tokenize(texts), self.tokenize(pair), max_length=max_length)
-        return {
-            "token_ids": framed.token_ids.to_tensor(self._padding_id),
-            "segment_ids": framed.segment_ids.to_tensor(0),
-            "padding_mask": tf.ones_like(framed.token_ids).to_tensor(0),
-        }
+        return super().encode(texts, max_length, pair)
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         ids, splits = self._compute_ids(texts, None)

@@ -9,6 +9,7 @@ from tokenizer_oracle import CORE_OPS, build_reference, build_vocabulary, list_o
 from tokenizers.processors import BertProcessing
 
 from kerasft.text.encoding import TextEncoder
+from kerasft.text.tokenizers.base import ABSENT
 from kerasft.text.tokenizers.wordpiece import WordPiece
 
 VOCABULARY = build_vocabulary("abcdefghij", lowercase=True, strip_accents=True)
@@ -92,7 +93,8 @@ def test_what_a_tokenizer_tells_of_itself_is_its_vocabularys(tokenizer) -> None:
     assert tokenizer.vocabulary_size == VOCABULARY.size
     assert tokenizer.fingerprint == VOCABULARY.fingerprint()
     special = tokenizer.special_ids
-    assert [VOCABULARY.pieces[each] for each in special] == ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    assert [VOCABULARY.pieces[each] for each in special[:5]] == ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    assert special.begin == special.end == ABSENT
 
 
 def test_pairs_are_served_in_core_ops(tokenizer, tmp_path) -> None:

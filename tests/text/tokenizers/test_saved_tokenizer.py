@@ -7,8 +7,11 @@ import sys
 
 import pytest
 import tensorflow as tf
-from tokenizer_oracle import CORE_OPS, build_vocabulary, list_ops, real_vocabulary
+from bpe_oracle import train_bpe
+from tokenizer_oracle import CORE_OPS, MORE_CORE_OPS, build_vocabulary, list_ops, real_vocabulary
 
+from kerasft.text.tokenizers.bpe_files import read_byte_bpe
+from kerasft.text.tokenizers.byte_bpe import ByteBpe
 from kerasft.text.tokenizers.wordpiece import WordPiece
 
 TEXTS = ["unaffable the", "", "ÀB é [SEP] 中国", "a\u302e\ua953", "x" * 200]
@@ -52,6 +55,42 @@ def test_a_saved_tokenizer_answers_as_before(tmp_path):
 def test_a_saved_tokenizer_holds_core_ops_only(tmp_path, marks):
     save(tmp_path, marks=marks)
     assert list_ops(tmp_path) - set(CORE_OPS.split()) == set()
+
+
+class Written(tf.Module):
+    """A language model's tokenizer behind signatures: it reads texts, and writes them."""
+
+    def __init__(self, tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def read(self, text):
+        return self.tokenizer.encode(text, 16)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name="ids")])
+    def write(self, ids):
+        return {"text": self.tokenizer.decode(ids), "parts": self.tokenizer.spell(ids)}
+
+
+def check_saved(tokenizer, folder) -> None:
+    """It answers as before when it is loaded, and consists of core ops."""
+    module = Written(tokenizer)
+    tf.saved_model.save(module, str(folder), signatures={"read": module.read, "write": module.write})
+    assert list_ops(folder) - set((CORE_OPS + MORE_CORE_OPS).split()) == set()
+    signatures = tf.saved_model.load(str(folder)).signatures
+    for texts in (TEXTS, [], TEXTS[:1]):
+        batch = tf.constant(texts, tf.string, shape=[len(texts)])
+        expected, answer = module.read(batch), signatures["read"](text=batch)
+        for name, array in answer.items():
+            tf.debugging.assert_equal(array, expected[name])
+        written = signatures["write"](ids=answer["token_ids"])
+        tf.debugging.assert_equal(written["text"], tokenizer.decode(answer["token_ids"]))
+
+
+def test_a_saved_byte_bpe_answers_as_before_and_holds_core_ops_only(tmp_path):
+    tokenizer = ByteBpe(read_byte_bpe(train_bpe(tmp_path / "trained", "llama3", size=300)))
+    check_saved(tokenizer, tmp_path / "saved")
 
 
 def test_a_saved_tokenizer_works_inside_a_dataset(tmp_path):

@@ -194,3 +194,24 @@ def test_ideographs_stay_together_where_they_are_not_split():
         split_cjk=False,
     )
     assert_same((WordPiece(vocabulary), build_reference(vocabulary)), ["中国 中 a中国", "国", "中\u0301国"])
+
+
+def test_decoding_joins_words_with_single_spaces(uncased):
+    tokenizer = uncased[0]
+    ids = tokenizer.tokenize(["Unaffable  THE...the", "", "the 東"])
+    assert tokenizer.decode(ids).numpy().tolist() == [b"unaffable the . . . the", b"", b"the [UNK]"]
+    framed = tokenizer.encode(tf.constant(["the abc"]), 8)["token_ids"]
+    assert tokenizer.decode(framed).numpy().tolist() == [b"the abc"]
+    assert tokenizer.spell(ids)[0].numpy().tolist()[:3] == [b" un", b"aff", b"able"]
+
+
+@given(words=st.lists(st.lists(st.sampled_from([*"abc", "##a", "##b", "##able"]), min_size=1), max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_decoding_gives_the_text_of_tokenizers(uncased, words):
+    from tokenizers.decoders import WordPiece as Decoder
+
+    tokenizer, vocabulary = uncased
+    pieces = [piece for word in words for piece in ["the", *word]]
+    ids = [vocabulary.index.get(piece, vocabulary.unknown_id) for piece in pieces]
+    expected = Decoder(cleanup=False).decode([vocabulary.pieces[place] for place in ids])
+    assert tokenizer.decode([ids]).numpy()[0].decode() == expected
