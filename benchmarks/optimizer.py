@@ -1,7 +1,8 @@
 """Milliseconds a step of kerasft's optimizers and of Keras' own, on the variables of a BERT encoder.
 
 Only the optimizer is timed: fixed gradients are applied inside a `tf.function`, as `fit` does; the token
-embedding's gradient is an `IndexedSlices`, as lookups give it. The two optimizers of a pair alternate.
+embedding's gradient is an `IndexedSlices`, as lookups give it. The two optimizers of a pair alternate. Muon's are
+the variables of kerasft's encoder, whose kernels are matrices; its products are set against plain ones.
 
     python benchmarks/optimizer.py [--layers 6] [--hidden 384] [--tokens 1024] [--steps 30]
 """
@@ -23,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft import optimizers
+from kerasft.models.text.bert_layers import BertTransformerLayer
 
 PAIRS = {
     "AdamW": (keras.optimizers.AdamW, optimizers.AdamW, {"weight_decay": 0.01}),
@@ -102,13 +104,53 @@ def alternate(steps: dict, count: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def measure_product_rate(hidden: int) -> float:
+    """GFLOP/s of one product of a feed-forward layer's sizes, the best of ten."""
+    left, right = tf.random.normal((hidden, 4 * hidden)), tf.random.normal((4 * hidden, hidden))
+    product = tf.function(tf.matmul, autograph=False)
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        product(left, right)
+        best = min(best, time.perf_counter() - start)
+    return 8 * hidden**3 / best / 1e9
+
+
+def measure_muon(layers: int, hidden: int, count: int) -> None:
+    """Prints Muon's step, ours and Keras', beside AdamW's on the same variables."""
+    blocks = [
+        BertTransformerLayer(hidden // 32, hidden, 4 * hidden, name=f"layer_{i}") for i in range(layers)
+    ]
+    variables = [variable for block in blocks for variable in block.trainable_variables]
+    random = np.random.default_rng(0)
+    gradients = [tf.constant(1e-2 * random.normal(size=v.shape), tf.float32) for v in variables]
+    makers = {
+        "AdamW": lambda: optimizers.AdamW(1e-5, weight_decay=0.01),
+        "Muon": lambda: optimizers.Muon(1e-5, weight_decay=0.01),
+        "Keras' Muon": lambda: keras.optimizers.Muon(1e-5, weight_decay=0.01),
+    }
+    steps = {name: make_step(make(), variables, gradients)[0] for name, make in makers.items()}
+    median = alternate(steps, count)
+    # 5 iterations of 4·A²·B + 2·A³, in units of A = hidden: 4 square matrices a layer, and two of A × 4·A
+    operations = 5 * layers * (4 * 6 + 2 * 18) * hidden**3
+    print(f"{layers} layers' matrices: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in median.items()))
+    rate, plain = operations / median["Muon"] / 1e6, measure_product_rate(hidden)
+    print(
+        f"Muon: {operations / 1e9:.1f} GFLOP a step at {rate:.0f} GFLOP/s; a plain product runs at {plain:.0f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--hidden", type=int, default=384)
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--only-muon", action="store_true", help="leave the others out")
     arguments = parser.parse_args()
+    measure_muon(arguments.layers, arguments.hidden, arguments.steps)
+    if arguments.only_muon:
+        return
     backbone = keras_hub.models.BertBackbone(
         vocabulary_size=30522,
         num_layers=arguments.layers,

@@ -1,4 +1,4 @@
-"""Gradient descent of our own, AdamW on the same base, their parameter groups, and learning rate schedules.
+"""Gradient descent of our own, AdamW and Muon on the same base, their parameter groups, and learning rate schedules.
 
 Usable in any Keras script:
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from kerasft.optimizers.groups import ParameterGroup as ParameterGroup
     from kerasft.optimizers.groups import describe_groups as describe_groups
     from kerasft.optimizers.groups import layer_decay_groups as layer_decay_groups
+    from kerasft.optimizers.muon import Muon as Muon
     from kerasft.optimizers.schedules import Warmup as Warmup
 
 _MODULES = {
     "AdamW": "adamw",
     "GradientDescent": "gradient_descent",
     "GroupedOptimizer": "base",
+    "Muon": "muon",
     "ParameterGroup": "groups",
     "Warmup": "schedules",
     "build_optimizer": "build",
@@ -39,6 +41,7 @@ __all__ = [
     "AdamW",
     "GradientDescent",
     "GroupedOptimizer",
+    "Muon",
     "ParameterGroup",
     "Warmup",
     "build_optimizer",

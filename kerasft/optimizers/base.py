@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasft.optimizers.denominators import take_denominator
-from kerasft.optimizers.fused import FusedUpdate, Scalars
+from kerasft.optimizers.fused import FusedUpdate, Scalars, Slot, cast_scalars
 from kerasft.optimizers.gradients import scale
 from kerasft.optimizers.groups import KINDS, GroupSettings, ParameterGroup, resolve_settings
 from kerasft.optimizers.replicas import Pick, as_gradient, list_copies, unwrap
@@ -133,6 +133,18 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Zeros like the value, for rows that an embedding's gradient does not name."""
         return tf.zeros_like(value)
 
+    def slots_of(self, variable: Any) -> Sequence[str]:
+        """Which of `slot_names` a variable has."""
+        return self.slot_names
+
+    def count_matrices(self, variable: Any) -> int:
+        """How many matrices that are updated as such stand side by side in a variable; 0: it is updated by element."""
+        return 0
+
+    def run_updates(self, slots: Sequence[Slot]) -> None:
+        """Updates the variables of one device, clipped and counted; the base does so in one pass over memory."""
+        self._state.fused.run(slots)
+
     # Keras' interface
 
     @property
@@ -155,11 +167,14 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             return
         variables = list(variables)
         super().build(variables)
-        columns = [self.add_optimizer_variables(variables, name) for name in self.slot_names]
         state = self._state
-        state.slots = (
-            [list(each) for each in zip(*columns, strict=True)] if columns else [[] for _ in variables]
-        )
+        state.slots = [[] for _ in variables]
+        for name in self.slot_names:
+            places = [place for place, variable in enumerate(variables) if name in self.slots_of(variable)]
+            made = self.add_optimizer_variables([variables[place] for place in places], name)
+            for place, slot in zip(places, made, strict=True):
+                state.slots[place].append(slot)
+        state.matrices = [self.count_matrices(variable) for variable in variables]
         state.settings = [self.group_settings(variable) for variable in variables]
         if self.measure_gradient_norm or self.global_clipnorm or self.clipnorm:
             state.norm = self._add_scalar("float32", "global_gradient_norm")
@@ -175,10 +190,14 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def group_settings(self, variable: Any) -> GroupSettings:
         """The rate scale and decay that hold for a variable."""
-        settings = resolve_settings(variable, self.groups, self.no_decay, self.weight_decay)
+        settings = self.resolve_settings(variable)
         if self._use_weight_decay(variable):
             return settings
         return dataclasses.replace(settings, weight_decay=0.0)
+
+    def resolve_settings(self, variable: Any) -> GroupSettings:
+        """The same, but for what Keras' `exclude_from_weight_decay` says."""
+        return resolve_settings(variable, self.groups, self.no_decay, self.weight_decay)
 
     def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:
         """One step. See `keras.optimizers.Optimizer.apply`; the order of things is in the class' docstring."""
@@ -281,18 +300,26 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def _advance(self, value, gradient, slots, average, scalars: Scalars):
         """One variable's update as a pure function of tensors; None for a gradient of zeros."""
-        scalars = {n: tf.cast(s, value.dtype) if s.dtype.is_floating else s for n, s in scalars.items()}
+        scalars = cast_scalars(scalars, value.dtype)
         slots = [tf.convert_to_tensor(slot) for slot in slots]
         if gradient is None:
             gradient = self.zero_gradient(value)
-        gradient = tf.cast(gradient, value.dtype)
+        gradient = self.clip(tf.cast(gradient, value.dtype), scalars)
+        return self.decay_and_update(value, gradient, slots, average, scalars, self.update)
+
+    def clip(self, gradient: tf.Tensor, scalars: Scalars) -> tf.Tensor:
+        """A gradient, scaled and clipped; scalars of its dtype."""
         if "gradient_factor" in scalars:
             gradient = gradient * scalars["gradient_factor"]
         if self.clipvalue:
             gradient = tf.clip_by_value(gradient, -self.clipvalue, self.clipvalue)
+        return gradient
+
+    def decay_and_update(self, value, gradient, slots, average, scalars: Scalars, update: Callable):
+        """Weight decay, an equation such as `update`, and the moving average; scalars of the value's dtype."""
         if "weight_decay" in scalars:
             value = value - value * (scalars["weight_decay"] * scalars["learning_rate"])
-        value, slots = self.update(value, gradient, slots, scalars)
+        value, slots = update(value, gradient, slots, scalars)
         if average is not None:
             average = move_average(tf.convert_to_tensor(average), value, scalars)
             if "ema_overwrites" in scalars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,18 +12,20 @@ import keras
 
 from kerasft.errors import ConfigError
 from kerasft.optimizers.adamw import AdamW
-from kerasft.optimizers.config import KerasOptimizerConfig, OptimizerConfig, ScheduleConfig
+from kerasft.optimizers.config import KerasOptimizerConfig, MuonConfig, OptimizerConfig, ScheduleConfig
 from kerasft.optimizers.gradient_descent import GradientDescent
 from kerasft.optimizers.groups import ParameterGroup, layer_decay_groups
+from kerasft.optimizers.muon import Muon
 from kerasft.optimizers.schedules import Warmup
 
 # An optimizer's `type` in a config → its class.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adamw": AdamW,
     "gradient_descent": GradientDescent,
+    "muon": Muon,
 }
 
-_HANDLED_HERE = ("type", "groups", "layer_decay", "learning_rate")
+_HANDLED_HERE = ("type", "groups", "layer_decay", "learning_rate", "adamw")
 
 
 def build_schedule(
@@ -37,7 +40,7 @@ def build_schedule(
         first_step: how many of them were run before, with another optimizer.
 
     Raises:
-        ConfigError: the warm-up is as long as the training.
+        ConfigError: the warm-up is as long as the training, or leaves too few steps for the decay of `wsd`.
     """
     warmup_steps = config.warmup_steps
     if warmup_steps is None:
@@ -48,6 +51,15 @@ def build_schedule(
             where="train.schedule.warmup_steps",
             fix="name fewer steps, or `warmup` as a share of all steps",
         )
+    decay_steps = max(round(config.decay * total_steps), 1) if config.type == "wsd" else None
+    if decay_steps is not None and decay_steps > total_steps - warmup_steps:
+        if decay_steps > total_steps - warmup_steps + 1:  # both were rounded
+            raise ConfigError(
+                f"warmup_steps is {warmup_steps}, and {decay_steps} of the {total_steps} steps are for the decay",
+                where="train.schedule",
+                fix="name fewer steps for the warm-up, or a smaller share for `decay`",
+            )
+        decay_steps = total_steps - warmup_steps
     return Warmup(
         peak=learning_rate,
         warmup_steps=warmup_steps,
@@ -56,6 +68,8 @@ def build_schedule(
         end_share=config.end_share,
         power=config.power,
         first_step=first_step,
+        decay_steps=decay_steps,
+        decay_shape=config.decay_shape,
     )
 
 
@@ -93,14 +107,15 @@ def build_optimizer(
         schedule_config: the `schedule` section; None keeps the rate a plain float that callbacks
             such as ReduceLROnPlateau can set.
         total_steps: batches that `fit` will run in all.
-        depths: for `layer_decay`: each layer's distance from the head (see `layer_decay_groups`).
+        depths: for `layer_decay`, and for `muon` to tell the head: each layer's distance from it (see
+            `layer_decay_groups`).
         first_step: how many of these batches were run before, with another optimizer.
 
     Returns:
         One of ours, which measures the gradient's norm, or one of Keras' own.
 
     Raises:
-        ConfigError: Keras has no such optimizer, it does not take these arguments, `layer_decay`
+        ConfigError: Keras has no such optimizer, it does not take these arguments, `layer_decay` or `muon`
             is asked of a model that does not tell its layers' depths, or more batches are accumulated than there are.
     """
     check_accumulation(config, total_steps)
@@ -122,7 +137,29 @@ def build_optimizer(
     arguments = {
         name: getattr(config, name) for name in type(config).model_fields if name not in _HANDLED_HERE
     }
+    if isinstance(config, MuonConfig):
+        arguments |= _list_muon_arguments(config, depths)
     return OPTIMIZERS[config.type](rate, groups=groups, measure_gradient_norm=True, **arguments)
+
+
+def _list_muon_arguments(config: MuonConfig, depths: Mapping[str, int] | None) -> dict[str, Any]:
+    """What the section `adamw` says of the variables that are not updated as matrices, the head among them."""
+    if not depths and not config.adamw.match:
+        raise ConfigError(
+            "this model does not say which of its layers is the head, which AdamW should train",
+            where="train.optimizer.adamw.match",
+            fix="Name it by its path, such as ['^logits/'], or use another optimizer.",
+        )
+    head = [f"(?:^|/){re.escape(name)}(?:/|$)" for name, depth in (depths or {}).items() if depth == 0]
+    rest = config.adamw
+    return {
+        "adamw_match": (*rest.match, *head),
+        "adamw_rate_scale": 1.0 if rest.learning_rate is None else rest.learning_rate / config.learning_rate,
+        "adamw_weight_decay": rest.weight_decay,
+        "beta_1": rest.beta_1,
+        "beta_2": rest.beta_2,
+        "epsilon": rest.epsilon,
+    }
 
 
 def keras_optimizer_names() -> list[str]:

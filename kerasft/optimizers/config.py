@@ -25,13 +25,18 @@ class ParameterGroupConfig(Config):
     @pydantic.field_validator("match")
     @classmethod
     def _compiles(cls, match: str) -> str:
-        try:
-            re.compile(match)
-        except re.error as error:
-            raise ValueError(
-                f"{match!r} is not a regular expression: {error}; escape literal characters: `\\(`, `\\.`"
-            ) from error
-        return match
+        return check_expression(match)
+
+
+def check_expression(expression: str) -> str:
+    """A regular expression, once it compiles."""
+    try:
+        re.compile(expression)
+    except re.error as error:
+        raise ValueError(
+            f"{expression!r} is not a regular expression: {error}; escape literal characters: `\\(`, `\\.`"
+        ) from error
+    return expression
 
 
 class _OwnOptimizer(Config):
@@ -89,6 +94,46 @@ class AdamWConfig(_OwnOptimizer):
     """Added to the denominator."""
 
 
+class MuonAdamWConfig(Config):
+    """AdamW, for what `muon` does not update as a matrix: embeddings, norms, biases, the head, convolutions."""
+
+    learning_rate: float | None = pydantic.Field(None, gt=0.0)
+    """The peak learning rate of these variables. Null: the same as the matrices'."""
+    weight_decay: float | None = pydantic.Field(None, ge=0.0)
+    """Their weight decay, `no_decay` aside. Null: the same as the matrices'."""
+    beta_1: float = pydantic.Field(0.9, ge=0.0, lt=1.0)
+    """Decay rate of the running mean of gradients."""
+    beta_2: float = pydantic.Field(0.999, ge=0.0, lt=1.0)
+    """Decay rate of the running mean of squared gradients."""
+    epsilon: float = pydantic.Field(1e-7, gt=0.0)
+    """Added to the denominator."""
+    match: tuple[str, ...] = ()
+    """Regular expressions that are searched for in a variable's path: more variables for AdamW. The model's head is
+    always among them."""
+
+    @pydantic.field_validator("match")
+    @classmethod
+    def _compile(cls, match: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_expression(expression) for expression in match)
+
+
+class MuonConfig(_OwnOptimizer):
+    """Momentum whose matrices are orthogonalised, and AdamW for all that is no hidden matrix (Jordan et al. 2024)."""
+
+    type: Literal["muon"]
+    momentum: float = pydantic.Field(0.95, ge=0.0, lt=1.0)
+    """Share of the last momentum in the next."""
+    nesterov: bool = True
+    """Nesterov momentum."""
+    newton_schulz_steps: int = pydantic.Field(5, ge=1)
+    """Iterations that orthogonalise the update."""
+    update_rms: float | None = pydantic.Field(0.2, gt=0.0)
+    """Root mean square of the elements of a matrix' update, before it is multiplied by the learning rate; 0.2 is like
+    AdamW's, so that both can have one rate. Null: updates have singular values near 1, whatever the matrix' shape."""
+    adamw: MuonAdamWConfig = MuonAdamWConfig()
+    """The optimizer of all other variables."""
+
+
 class KerasOptimizerConfig(Config):
     """One of Keras' own optimizers, by its class name."""
 
@@ -106,7 +151,7 @@ class KerasOptimizerConfig(Config):
         if "gradient_accumulation_steps" in arguments:
             raise ValueError(
                 "Keras' own optimizers average batches of unequal sizes as if they were equal, and leave out those at "
-                "the end; gradient_accumulation_steps is a key of adamw and gradient_descent"
+                "the end; gradient_accumulation_steps is a key of adamw, muon and gradient_descent"
             )
         return arguments
 
@@ -121,7 +166,8 @@ class KerasOptimizerConfig(Config):
 
 
 OptimizerConfig = Annotated[
-    GradientDescentConfig | AdamWConfig | KerasOptimizerConfig, pydantic.Field(discriminator="type")
+    GradientDescentConfig | AdamWConfig | MuonConfig | KerasOptimizerConfig,
+    pydantic.Field(discriminator="type"),
 ]
 
 
@@ -130,8 +176,9 @@ class ScheduleConfig(Config):
 
     alternatives = (("warmup", "warmup_steps"),)
 
-    type: Literal["constant", "linear", "cosine", "polynomial"] = "linear"
-    """The shape of the decay after the peak."""
+    type: Literal["constant", "linear", "cosine", "polynomial", "wsd"] = "linear"
+    """The shape of the decay after the peak. `wsd` (warm-up, stable, decay) stays at the peak and falls in the last
+    steps."""
     warmup: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
     """Share of all steps in which the learning rate rises linearly from 0 to the peak."""
     warmup_steps: int | None = pydantic.Field(None, ge=0)
@@ -140,9 +187,17 @@ class ScheduleConfig(Config):
     """The final learning rate as a share of the peak (not for `constant`)."""
     power: float = pydantic.Field(2.0, gt=0.0)
     """The exponent of `polynomial`."""
+    decay: float = pydantic.Field(0.2, gt=0.0, le=1.0)
+    """Share of all steps in which the learning rate of `wsd` falls."""
+    decay_shape: Literal["linear", "sqrt"] = "linear"
+    """How it falls: in a line, or as 1 − √q with q the completed share of the decay."""
 
     @pydantic.model_validator(mode="after")
     def _one_warmup(self):
         if self.warmup and self.warmup_steps is not None:
             raise ValueError("name warmup (a share) or warmup_steps, not both")
+        if self.type == "wsd" and self.warmup + self.decay > 1 + 1e-9:
+            raise ValueError(
+                f"warmup ({self.warmup}) and decay ({self.decay}) are shares of all steps and come to more than 1"
+            )
         return self

@@ -35,7 +35,8 @@ class Slot:
     """One variable with everything its update reads and writes, on one device.
 
     The gradient is a tensor, an `IndexedSlices` without repeated rows, or a variable in which gradients were
-    summed up; that one is zero after the update.
+    summed up; that one is zero after the update. `matrices`: how many matrices stand side by side in the variable,
+    where it is updated as a whole; 0 where it is updated element by element.
     """
 
     variable: tf.Variable
@@ -44,6 +45,7 @@ class Slot:
     average: tf.Variable | None
     scalars: Scalars
     moves_without_gradient: bool
+    matrices: int = 0
 
     @property
     def targets(self) -> list[tf.Variable]:
@@ -165,6 +167,11 @@ class FusedUpdate:
         if key not in self._compiled:
             self._compiled[key] = tf.function(python_function, jit_compile=True, autograph=False)
         return self._compiled[key]
+
+
+def cast_scalars(scalars: Scalars, dtype: tf.DType) -> Scalars:
+    """The numbers in a variable's dtype; counts and truth values as they are."""
+    return {name: tf.cast(s, dtype) if s.dtype.is_floating else s for name, s in scalars.items()}
 
 
 def _read(gradient: Any) -> Any:

@@ -23,6 +23,8 @@ class BuildState:
         self.fused = fused
         self.slots: list[list[Any]] = []
         self.settings: list[GroupSettings] = []
+        # Of each variable, how many matrices that are updated as such stand side by side in it.
+        self.matrices: list[int] = []
         self.norm: Any = None
         # With accumulation: updates done, and batches and denominators since the last.
         self.updates: Any = None
@@ -101,7 +103,7 @@ class DeviceUpdate:
         if state.norm is not None:
             pick(unwrap(state.norm)).assign(norm)
         shared = self._compute_shared_scalars(number)
-        state.fused.run(self._list_slots(places, gradients, factors, rate, shared))
+        optimizer.run_updates(self._list_slots(places, gradients, factors, rate, shared))
         self._average_the_rest(places, shared)
         for place in places:
             constraint = getattr(optimizer._trainable_variables[place], "constraint", None)
@@ -140,6 +142,7 @@ class DeviceUpdate:
                     gradient=gradient,
                     slots=[self._pick(unwrap(slot)) for slot in state.slots[place]],
                     average=self._pick_average(place),
+                    matrices=state.matrices[place],
                     scalars=scalars,
                     moves_without_gradient=bool(
                         optimizer.moves_without_gradient or settings.weight_decay or optimizer.use_ema

@@ -187,7 +187,7 @@ def _settle_layer_decay(train: TrainConfig, decay: float) -> OptimizerConfig:
     if isinstance(optimizer, KerasOptimizerConfig):
         raise ValueError(
             "model.adaptation: layerwise needs rates by layer, which Keras' own optimizers do not have. "
-            "Set train.optimizer.type to adamw or gradient_descent"
+            "Set train.optimizer.type to adamw, muon or gradient_descent"
         )
     given = "optimizer" in train.model_fields_set and "layer_decay" in optimizer.model_fields_set
     if given and optimizer.layer_decay != decay:

@@ -49,6 +49,22 @@ def test_ten_kills_change_no_bit(tiny_preset: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_kills_change_no_bit_with_muon(tiny_preset: Path, tmp_path: Path) -> None:
+    optimizer = {
+        **ALL_ON["optimizer"],
+        "type": "muon",
+        "learning_rate": 2e-2,
+        "adamw": {"learning_rate": 5e-3},
+    }
+    schedule = {"type": "wsd", "warmup": 0.1, "decay": 0.3, "decay_shape": "sqrt"}
+    train = {"epochs": 7, "optimizer": optimizer, "schedule": schedule, "checkpoint": {"every_steps": EVERY}}
+    config = tiny_bert.write_experiment(
+        tmp_path / "experiment", tiny_preset, seed=5, train=train, export=None
+    )
+    assert_kills_change_nothing(config, tmp_path, kills=10, seed=5)
+
+
+@pytest.mark.slow
 def test_kills_change_no_bit_where_layers_are_computed_twice(tiny_preset: Path, tmp_path: Path) -> None:
     optimizer = {"type": "adamw", "learning_rate": 5e-3, "gradient_accumulation_steps": 3}
     train = {"epochs": 6, "remat": True, "optimizer": optimizer, "checkpoint": {"every_steps": EVERY}}

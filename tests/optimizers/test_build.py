@@ -71,6 +71,19 @@ def test_warm_up_as_a_share_and_in_steps():
         build_schedule(ScheduleConfig(warmup_steps=7), 1.0, 5)
 
 
+def test_the_decay_of_wsd_is_a_share_of_all_steps():
+    schedule = build_schedule(ScheduleConfig(type="wsd", warmup=0.1, decay=0.3, decay_shape="sqrt"), 1.0, 50)
+    assert (schedule.warmup_steps, schedule.decay_steps, schedule.decay_shape) == (5, 15, "sqrt")
+    # 2.5 and 22.5 steps, rounded
+    assert build_schedule(ScheduleConfig(type="wsd", warmup=0.1, decay=0.9), 1.0, 25).decay_steps == 22
+    assert build_schedule(ScheduleConfig(type="wsd", warmup=0.5, decay=0.5), 1.0, 7).decay_steps == 3
+    assert build_schedule(ScheduleConfig(type="wsd", decay=0.01), 1.0, 10).decay_steps == 1
+    with pytest.raises(ConfigError, match="8 of the 10 steps are for the decay"):
+        build_schedule(ScheduleConfig(type="wsd", warmup_steps=4, decay=0.8), 1.0, 10)
+    with pytest.raises(pydantic.ValidationError, match="come to more than 1"):
+        ScheduleConfig(type="wsd", warmup=0.5, decay=0.6)
+
+
 def test_keras_optimizers_by_their_class_name():
     config = read(type="keras", class_name="Lion", learning_rate=0.1, arguments={"beta_1": 0.8})
     optimizer = build_optimizer(config, None, 10)

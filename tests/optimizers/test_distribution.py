@@ -30,4 +30,12 @@ def test_two_devices_equal_one() -> None:
 
 @pytest.mark.slow
 def test_two_devices_equal_one_with_every_optimizer_and_clipping() -> None:
-    compare(("adamw", 1), ("descent", 1), ("descent", 4), ("clipnorm", 1), ("clipnorm", 4))
+    compare(
+        ("adamw", 1),
+        ("descent", 1),
+        ("descent", 4),
+        ("clipnorm", 1),
+        ("clipnorm", 4),
+        ("muon", 1),
+        ("muon", 4),
+    )

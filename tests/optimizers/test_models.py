@@ -8,10 +8,15 @@ import pytest
 import tensorflow as tf
 from tolerances import needs_bfloat16
 
-from kerasft.optimizers import AdamW, GradientDescent, Warmup
+from kerasft.optimizers import AdamW, GradientDescent, Muon, Warmup
 
-OURS = {"descent": GradientDescent, "adamw": AdamW}
-KERAS = {"descent": keras.optimizers.SGD, "adamw": keras.optimizers.AdamW}
+OURS = {"descent": GradientDescent, "adamw": AdamW, "muon": Muon}
+LIMITS = {"descent": 1e-5, "adamw": 5e-4, "muon": 2e-3}
+KERAS = {
+    "descent": keras.optimizers.SGD,
+    "adamw": keras.optimizers.AdamW,
+    "muon": lambda rate, **options: keras.optimizers.Muon(rate, adam_weight_decay=0.01, **options),
+}
 
 
 def make_model(optimizer):
@@ -42,7 +47,7 @@ def bits(model):
     return [v.numpy().tobytes() for v in [*model.trainable_variables, *model.optimizer.variables]]
 
 
-@pytest.mark.parametrize("name", ["adamw", pytest.param("descent", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["adamw", "muon", pytest.param("descent", marks=pytest.mark.slow)])
 def test_saved_and_loaded_models_go_on_with_the_same_bits(name, tmp_path):
     optimizer = OURS[name](Warmup(0.01, 5, 40), weight_decay=0.01, global_clipnorm=1.0, use_ema=True)
     # `fit` ends by writing the average into the weights, so both go through it once at half time.
@@ -63,9 +68,11 @@ def policy():
     ("name", "precision"),
     [
         ("descent", "mixed_float16"),
+        ("muon", "mixed_float16"),
         pytest.param("adamw", "mixed_bfloat16", marks=needs_bfloat16),
         pytest.param("adamw", "mixed_float16", marks=pytest.mark.slow),
         pytest.param("descent", "mixed_bfloat16", marks=[pytest.mark.slow, needs_bfloat16]),
+        pytest.param("muon", "mixed_bfloat16", marks=[pytest.mark.slow, needs_bfloat16]),
     ],
 )
 def test_mixed_precision_equals_keras(name, precision, policy):
@@ -73,10 +80,11 @@ def test_mixed_precision_equals_keras(name, precision, policy):
     ours = fit(make_model(OURS[name](0.001, global_clipnorm=1.0, weight_decay=0.01, no_decay=())), epochs=2)
     theirs = fit(make_model(KERAS[name](0.001, global_clipnorm=1.0, weight_decay=0.01)), epochs=2)
     assert (precision == "mixed_float16") == isinstance(ours.optimizer, keras.optimizers.LossScaleOptimizer)
-    # The gradients are in 16 bits: a last bit of a weight can change one of theirs.
+    # The gradients are in 16 bits: a last bit of a weight can change one of theirs, and an orthogonal update
+    # follows its small directions as far as its large ones.
     for left, right in zip(ours.trainable_variables, theirs.trainable_variables, strict=True):
         assert left.dtype == "float32"
-        assert np.abs(left.numpy() - right.numpy()).max() <= (1e-5 if name == "descent" else 5e-4)
+        assert np.abs(left.numpy() - right.numpy()).max() <= LIMITS[name]
 
 
 def test_an_overflow_in_float16_skips_the_step():
@@ -92,7 +100,7 @@ def test_an_overflow_in_float16_skips_the_step():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", ["descent", "adamw"])
 def test_weights_of_other_types_are_updated_in_their_own(name, dtype):
     variables = [keras.Variable(np.ones(shape), dtype=dtype, name="kernel") for shape in ((3,), (200, 100))]
     OURS[name](0.125, weight_decay=0.0, use_ema=True).apply(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kerasft.optimizers import GradientDescent, Warmup
 
-SHAPES = ["constant", "linear", "cosine", "polynomial"]
+SHAPES = ["constant", "linear", "cosine", "polynomial", "wsd"]
 
 
 def rates(schedule, steps):
@@ -21,6 +21,23 @@ def rates(schedule, steps):
 def test_linear_by_hand():
     schedule = Warmup(peak=1.0, warmup_steps=4, total_steps=14, shape="linear", end_share=0.5)
     assert rates(schedule, [0, 1, 3, 4, 9, 14, 100]) == pytest.approx([0, 0.25, 0.75, 1.0, 0.75, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("decay_shape", "falling"),
+    [("linear", [1.0, 0.875, 0.75, 0.625, 0.5]), ("sqrt", [1.0, 0.75, 0.6464466, 0.5669873, 0.5])],
+)
+def test_wsd_by_hand(decay_shape, falling):
+    # warm-up in 2 steps, the peak until 10 − 4, then 1 − q or 1 − √q of the half above the end's share
+    schedule = Warmup(1.0, 2, 10, "wsd", end_share=0.5, decay_steps=4, decay_shape=decay_shape)
+    assert rates(schedule, [0, 1, 2, 3, 5]) == pytest.approx([0, 0.5, 1, 1, 1])
+    assert rates(schedule, [6, 7, 8, 9, 10]) == pytest.approx(falling)
+    assert float(schedule(50)) == 0.5
+
+
+def test_linear_reaches_zero_one_step_after_the_last():
+    schedule = Warmup(peak=2.0, warmup_steps=0, total_steps=4, shape="linear")
+    assert rates(schedule, range(6)) == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
 
 
 def test_cosine_equals_keras_with_its_warm_up():
@@ -46,13 +63,23 @@ def test_polynomial_equals_keras(shape, power):
     warmup_share=st.floats(0, 0.99),
     end_share=st.floats(0, 1),
     power=st.floats(0.1, 5),
+    decay_shape=st.sampled_from(["linear", "sqrt"]),
     at=st.floats(0, 1.5),
 )
 def test_rate_rises_to_the_peak_and_never_leaves_its_bounds(
-    shape, peak, total, warmup_share, end_share, power, at
+    shape, peak, total, warmup_share, end_share, power, decay_shape, at
 ):
     warmup = int(total * warmup_share)
-    schedule = Warmup(peak, warmup, total, shape, end_share, power)
+    schedule = Warmup(
+        peak,
+        warmup,
+        total,
+        shape,
+        end_share,
+        power,
+        decay_steps=max((total - warmup) // 2, 1),
+        decay_shape=decay_shape,
+    )
     end = peak if shape == "constant" else peak * end_share
     assert float(schedule(warmup)) == pytest.approx(peak, rel=1e-5)
     assert float(schedule(total)) == pytest.approx(end, rel=1e-5, abs=1e-12)
@@ -73,7 +100,7 @@ def test_warm_up_as_long_as_the_training_ends_at_the_end_value():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_config_round_trip(shape):
-    schedule = Warmup(0.1, 3, 20, shape, 0.2, 3.0)
+    schedule = Warmup(0.1, 3, 20, shape, 0.2, 3.0, 1, 7, "sqrt")
     rebuilt = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
     assert isinstance(rebuilt, Warmup)
     assert rebuilt.get_config() == schedule.get_config()
@@ -103,6 +130,12 @@ def test_works_inside_a_compiled_step(optimizer_class):
         ({"peak": 1.0, "total_steps": 5, "shape": "square"}, "shape"),
         ({"peak": 1.0, "total_steps": 5, "end_share": 1.5}, "end_share"),
         ({"peak": 1.0, "total_steps": 5, "power": 0.0}, "power"),
+        ({"peak": 1.0, "total_steps": 5, "shape": "wsd"}, "decay_steps"),
+        ({"peak": 1.0, "total_steps": 5, "warmup_steps": 2, "shape": "wsd", "decay_steps": 4}, "decay_steps"),
+        (
+            {"peak": 1.0, "total_steps": 5, "shape": "wsd", "decay_steps": 4, "decay_shape": "cosine"},
+            "decay_shape",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, word):

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.optimizers import AdamW, GradientDescent
+from kerasft.optimizers import AdamW, GradientDescent, Muon
 
 # At a rate of 0.01 descent is unstable here and any last bit grows to 5e-5, with Keras' SGD too.
 CASES = {
@@ -25,6 +25,7 @@ CASES = {
         0.002, momentum=0.9, weight_decay=0.01, measure_gradient_norm=True, **o
     ),
     "adamw": lambda **o: AdamW(0.001, global_clipnorm=0.05, use_ema=True, ema_momentum=0.9, **o),
+    "muon": lambda **o: Muon(0.001, global_clipnorm=0.05, use_ema=True, ema_momentum=0.9, epsilon=1e-5, **o),
     "clipnorm": lambda **o: AdamW(0.001, clipnorm=0.01, **o),
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 from kerasft.errors import ConfigError
 from kerasft.models.adaptation.config import LoraConfig
 from kerasft.models.walking import walk_layers
+from kerasft.optimizers.matrices import declare_matrices
 
 
 def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
@@ -55,6 +56,8 @@ def add_lora(model: keras.Model, config: LoraConfig, *, seed: int) -> None:
                 dropout=config.dropout,
                 seed=drawn,
             )
+    for factor in list_products(model):
+        declare_matrices(factor, 0)  # what acts as a matrix is the product
 
 
 def _find_layers(model: keras.Model) -> list[Any]:

@@ -25,6 +25,7 @@ from kerasft.models.text.operations import (
 )
 from kerasft.models.text.remat import RepeatableSeeds, compute_twice
 from kerasft.models.walking import walk_layers
+from kerasft.optimizers.matrices import declare_matrices
 
 MASKED_SCORE = -1e9
 _ALL = slice(None)
@@ -225,6 +226,7 @@ class BertTransformerLayer(_Part):
         self._dense: dict = {}
         self._norms: dict = {}
         self._add_dense("query_key_value", hidden_dim, 3 * hidden_dim)
+        declare_matrices(self._dense["query_key_value"][0], 3)
         self._add_dense("attention_output", hidden_dim, hidden_dim)
         self._add_norm("attention_layer_norm", hidden_dim)
         self._add_dense("feedforward_intermediate", hidden_dim, intermediate_dim)
