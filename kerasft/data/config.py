@@ -13,7 +13,7 @@ from kerasft.data.encodings import find_codec
 class _FileSource(Config):
     path: Annotated[str | tuple[str, ...], PathField()]
     """A file, a glob (`parts/*.csv`), or a list of these; relative to the config file. `package:module/file` is a file
-    inside an installed package."""
+    inside an installed package. CSV, JSON lines, CoNLL and text can be compressed with gzip, xz or Zstandard."""
 
 
 class _TextFileSource(_FileSource):
@@ -41,6 +41,18 @@ class CsvSource(_TextFileSource):
     columns: dict[str, int | str] = pydantic.Field(default_factory=dict)
     """The column (by name, or by number from 0) of each of the task's fields, `{text: review, label: 2}`. A field that
     is not listed is in the column with its own name."""
+
+
+class TextSource(_TextFileSource):
+    """Plain text without labels: a corpus."""
+
+    format: Literal["text"]
+    path: Annotated[str | tuple[str, ...], PathField()]
+    """A file, a folder (all .txt and .md files below it, compressed ones too), a glob (`books/*.txt`), or a list of
+    these; relative to the config file. `package:module/file` is a file inside an installed package."""
+    document: Literal["file", "paragraph", "line"] = "file"
+    """What one example is: a `file` with its text unchanged, a `paragraph` (paragraphs are separated by blank lines), or
+    a `line`. A document of more than 8 MiB is cut into several at the ends of paragraphs or lines."""
 
 
 Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "IO", "plain"]
@@ -123,7 +135,13 @@ class TfdsSource(Config):
 
 
 Source = Annotated[
-    CsvSource | JsonLinesSource | ConllSource | ParquetSource | ImageFolderSource | TfdsSource,
+    CsvSource
+    | JsonLinesSource
+    | TextSource
+    | ConllSource
+    | ParquetSource
+    | ImageFolderSource
+    | TfdsSource,
     pydantic.Field(discriminator="format"),
 ]
 

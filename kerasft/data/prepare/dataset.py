@@ -11,7 +11,7 @@ from kerasft.data.config import DataConfig
 from kerasft.data.kinds import KINDS
 from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.checks import report
-from kerasft.data.prepare.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, resolve_sources
+from kerasft.data.prepare.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, note_skipped, resolve_sources
 from kerasft.data.prepare.reading import RejectsError
 from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.prepare.steps import REJECTED, Preparation
@@ -69,6 +69,7 @@ def prepare_dataset(
     kept.unlink(missing_ok=True)
     fetch_sources(config, base, progress)
     config = take_split_folders(config, base, progress)
+    note_skipped(config, base, progress)
     sources = resolve_sources(config, base)
     if not sources:
         raise DataError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasft.data.config import DataConfig, Source
 from kerasft.data.prepare.split_folders import take_split_folders
-from kerasft.data.sources import SourceFile, fetch_source, list_members, resolve_source
+from kerasft.data.sources import SourceFile, fetch_source, list_members, note_skipped_files, resolve_source
 from kerasft.errors import DataError
 from kerasft.files import compute_fingerprint, compute_sha256
 from kerasft.progress import Progress, Silent
@@ -37,6 +37,12 @@ def fetch_sources(config: DataConfig, base: Path, progress: Progress) -> None:
     """
     for _, source in _list_sources(config):
         fetch_source(source, base, progress)
+
+
+def note_skipped(config: DataConfig, base: Path, progress: Progress) -> None:
+    """Says which files in the folders that the config names are not read."""
+    for _, source in _list_sources(config):
+        note_skipped_files(source, base, progress)
 
 
 def _list_sources(config: DataConfig) -> list[tuple[str, Source]]:

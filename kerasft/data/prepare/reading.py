@@ -24,6 +24,8 @@ from kerasft.progress import Progress
 
 SHOWN_REJECTS = 5
 _PENDING_BATCHES = 4
+_COMPARED_BYTES = 1 << 17
+"""So many bytes of payloads are compared at once, or the rows of one batch."""
 
 
 @dataclass
@@ -74,6 +76,9 @@ class SplitReader:
         self._signatures = signatures
         self._rejected, self._mended = rejected, mended
         self._pending: deque[Future[list[tuple[str, np.ndarray, Any]]]] = deque()
+        self._waiting: dict[str, list[ReadValue]] = {}
+        """Input's name → values of rows that are stored, and not compared yet."""
+        self._waiting_bytes = 0
 
     def read(
         self, name: str, source: Source, files: dict[int, SourceFile], progress: Progress
@@ -92,6 +97,7 @@ class SplitReader:
                     self._take(batch, name, number, file, counts, executor)
                     bar.advance(batch.size_bytes, rows=counts.accepted)
                 counts.files[number] = counts.accepted - before
+            self._compare_waiting(executor)
             while self._pending:
                 self._finish_one()
         return counts
@@ -115,6 +121,7 @@ class SplitReader:
         executor: ThreadPoolExecutor,
     ) -> None:
         read, kept = self._parse(batch, file)
+        counts.notes.update(batch.notes)
         for reject in sorted(batch.rejects):
             counts.rejected[reject.reason] += 1
             detail = f": {reject.detail}" if reject.detail else ""
@@ -133,8 +140,19 @@ class SplitReader:
             names = [value.name or f"{file.name}:{row}" for value, row in zip(values, rows, strict=True)]
         payloads = {name: self._kinds[name].encode(values) for name, values in read.items()}
         self._store.append(payloads, number, rows, names)
-        inputs = {name: values for name, values in read.items() if _is_input(self._kinds[name])}
-        self._pending.append(executor.submit(self._compare, inputs))
+        for name, values in read.items():
+            if _is_input(self._kinds[name]):
+                self._waiting.setdefault(name, []).extend(values)
+        self._waiting_bytes += sum(len(payload) for column in payloads.values() for payload in column)
+        # the rows of several small files are compared together: few rows take as long as many
+        if self._waiting_bytes >= _COMPARED_BYTES:
+            self._compare_waiting(executor)
+
+    def _compare_waiting(self, executor: ThreadPoolExecutor) -> None:
+        """Hands the inputs of the last rows to the thread that compares them."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
+        if waiting:
+            self._pending.append(executor.submit(self._compare, waiting))
         if len(self._pending) > _PENDING_BATCHES:
             self._finish_one()
 

@@ -6,21 +6,25 @@ import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasft.data.config import Source, TfdsSource
+from kerasft.data.config import Source, TextSource, TfdsSource
 from kerasft.data.kinds.fields import Field
-from kerasft.data.sources.paths import SourceFile, compute_source_sha256, list_members, measure, resolve_files
+from kerasft.data.sources.paths import SourceFile, compute_source_sha256, count_skipped, list_members, measure, resolve_files
 from kerasft.data.sources.rows import RawBatch, Reject
 from kerasft.progress import Progress
 
 READERS = {
     "csv": "kerasft.data.sources.csv",
     "jsonl": "kerasft.data.sources.json_lines",
+    "text": "kerasft.data.sources.text",
     "conll": "kerasft.data.sources.conll",
     "parquet": "kerasft.data.sources.parquet",
     "image_folder": "kerasft.data.sources.image_folder",
     "tfds": "kerasft.data.sources.tfds",
 }
 """Format → module with `read_rows(file, source, fields)`."""
+
+TEXT_ENDINGS = tuple(f"{name}{packed}" for name in (".txt", ".md") for packed in ("", ".gz", ".xz", ".zst"))
+"""The files below a folder that `format: text` reads."""
 
 
 def resolve_source(source: Source, base: Path) -> list[SourceFile]:
@@ -35,7 +39,23 @@ def resolve_source(source: Source, base: Path) -> list[SourceFile]:
     """
     if isinstance(source, TfdsSource):
         return importlib.import_module(READERS["tfds"]).resolve(source, base)
-    return resolve_files(source.path, base, folders=source.format == "image_folder")
+    endings = TEXT_ENDINGS if isinstance(source, TextSource) else ()
+    return resolve_files(source.path, base, folders=source.format == "image_folder", endings=endings)
+
+
+def note_skipped_files(source: Source, base: Path, progress: Progress) -> None:
+    """Says which files below a folder of texts are not read."""
+    if not isinstance(source, TextSource):
+        return
+    skipped = count_skipped(source.path, base, TEXT_ENDINGS)
+    if skipped:
+        often = skipped.most_common(5)
+        kinds = ", ".join(f"{ending} {count:,}" for ending, count in often)
+        total = skipped.total()
+        progress.note(
+            f"{total:,} file{'s' * (total > 1)} below {source.path} {'are' if total > 1 else 'is'} not read, as "
+            f"{'they are' if total > 1 else 'it is'} neither .txt nor .md: {kinds}{', …' * (len(skipped) > 5)}."
+        )
 
 
 def fetch_source(source: Source, base: Path, progress: Progress) -> None:
@@ -75,6 +95,7 @@ __all__ = [
     "fetch_source",
     "list_members",
     "measure",
+    "note_skipped_files",
     "read_rows",
     "resolve_files",
     "resolve_source",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from itertools import accumulate, chain
+from typing import NamedTuple
 
 from kerasft.data.encodings import USUAL, find_codec, guess_encoding, guess_wide, is_cut_utf8
+from kerasft.data.sources.opening import ByteReader, open_bytes
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
 
@@ -40,11 +42,19 @@ class Line(NamedTuple):
     """What is the matter in this line."""
 
 
-def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], int]]:
-    """Yields the file's lines in blocks of about 256 KiB, with each block's size in bytes.
+def read_lines(
+    file: SourceFile, encoding: str, *, splits_long_lines: bool = False
+) -> Iterator[tuple[list[Line], int]]:
+    """Yields the file's lines in blocks of about 256 KiB, with the bytes of the file that each block stands for.
 
-    A byte order mark at the start is skipped; the last line may lack a line ending. Memory stays flat whatever the
-    lines' lengths.
+    A compressed file is decompressed. A byte order mark at the start is skipped; the last line may lack a line ending.
+    Memory stays flat whatever the lines' lengths.
+
+    Args:
+        file: which.
+        encoding: of its text.
+        splits_long_lines: lines beyond `MAX_LINE_BYTES` come as several with the same number, cut at spaces where there
+            are any; by default they have a reason not to be used.
 
     Raises:
         DataError: the file is in another encoding, as far as its bytes tell, or its lines end in a carriage return
@@ -55,16 +65,17 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
     number = 1
     evidence = _Evidence(file, codec, encoding)
     waiting: tuple[list[Line], int] | None = None
-    with open(file.path, "rb") as stream:
-        start = stream.read(_WIDE_BYTES)
-        if wide := guess_wide(start):
+    with open_bytes(file) as stream:
+        start = stream.read(BLOCK_BYTES)
+        if wide := guess_wide(start[:_WIDE_BYTES]):
             raise DataError(
                 f"The file looks like {wide}, not {encoding.upper()}.",
                 where=file.name,
                 fix=f"Convert it: iconv -f {wide} -t UTF-8 {shlex.quote(file.name)} > converted.txt",
             )
-        stream.seek(len(UTF8_MARK) if start.startswith(UTF8_MARK) and codec == "utf-8" else 0)
-        for lines, size in _read_blocks(stream):
+        if codec == "utf-8":
+            start = start.removeprefix(UTF8_MARK)
+        for lines, size in _read_blocks(start, stream, codec if splits_long_lines else ""):
             if number == 1 and len(lines) == 1 and b"\r" in lines[0].rstrip(b"\r\n"):
                 raise DataError(
                     "Lines end in a carriage return without a line feed.",
@@ -74,10 +85,11 @@ def read_lines(file: SourceFile, encoding: str) -> Iterator[tuple[list[Line], in
             # a small file is looked at whole before its header is
             if waiting is not None:
                 yield waiting
-            decoded = _decode_lines(lines, number, codec, encoding)
+            numbers = _number_lines(lines, number) if splits_long_lines else range(number, number + len(lines))
+            decoded = _decode_lines(lines, numbers, codec, encoding)
             evidence.add(lines, decoded)
             waiting = decoded, size
-            number += len(lines)
+            number += sum(line.endswith(b"\n") for line in lines) if splits_long_lines else len(lines)
     evidence.check()
     if waiting is not None:
         yield waiting
@@ -155,31 +167,67 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _read_blocks(stream: BinaryIO) -> Iterator[tuple[list[bytes], int]]:
-    """Yields whole lines, and the bytes read for them; of a line beyond `MAX_LINE_BYTES` its start, which is longer."""
+def _read_blocks(start: bytes, stream: ByteReader, codec: str) -> Iterator[tuple[list[bytes], int]]:
+    """Yields whole lines, and the bytes of the file read for them.
+
+    A line beyond `MAX_LINE_BYTES` is yielded in pieces, which the codec can decode; without a codec only its start is,
+    which is longer than that.
+    """
     rest, skipping = b"", False
-    while block := stream.read(BLOCK_BYTES):
-        size = len(block)
+    for block in chain((start,), iter(lambda: stream.read(BLOCK_BYTES), b"")):
         if skipping:
             end = block.find(b"\n") + 1
             skipping, block = not end, block[end:] if end else b""
         lines = io.BytesIO(rest + block).readlines()
+        if codec:
+            lines = _cut_lines(lines, codec)
         rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         if len(rest) > MAX_LINE_BYTES:
             lines.append(rest)
             rest, skipping = b"", True
-        yield lines, size
+        yield lines, stream.take_size()
     if rest:
         yield [rest], 0
 
 
-def _decode_lines(lines: list[bytes], number: int, codec: str, encoding: str) -> list[Line]:
+def _cut_lines(lines: list[bytes], codec: str) -> list[bytes]:
+    """The lines, with long ones in pieces that end after a space, or else after a whole character."""
+    if max(map(len, lines), default=0) <= MAX_LINE_BYTES:
+        return lines
+    pieces = []
+    for line in lines:
+        while len(line) > MAX_LINE_BYTES:
+            place = line.rfind(b" ", MAX_LINE_BYTES // 2, MAX_LINE_BYTES) + 1 or _find_boundary(line, codec)
+            pieces.append(line[:place])
+            line = line[place:]
+        pieces.append(line)
+    return pieces
+
+
+def _find_boundary(line: bytes, codec: str) -> int:
+    """The last place up to `MAX_LINE_BYTES` at which a character ends."""
+    for place in range(MAX_LINE_BYTES, MAX_LINE_BYTES - 4, -1):
+        try:
+            line[:place].decode(codec)
+        except UnicodeDecodeError:
+            continue
+        return place
+    return MAX_LINE_BYTES
+
+
+def _number_lines(lines: Sequence[bytes], number: int) -> list[int]:
+    """The lines' numbers, where pieces of one line follow each other."""
+    ends = [line.endswith(b"\n") for line in lines[:-1]]
+    return list(accumulate(ends, initial=number)) if lines else []
+
+
+def _decode_lines(lines: list[bytes], numbers: Sequence[int], codec: str, encoding: str) -> list[Line]:
     if max(map(len, lines), default=0) <= MAX_LINE_BYTES:
         try:
-            return [Line(i, line.decode(codec), "", "") for i, line in enumerate(lines, number)]
+            return [Line(i, line.decode(codec), "", "") for i, line in zip(numbers, lines, strict=True)]
         except UnicodeDecodeError:
             pass
-    return [_decode_line(line, i, codec, encoding) for i, line in enumerate(lines, number)]
+    return [_decode_line(line, i, codec, encoding) for i, line in zip(numbers, lines, strict=True)]
 
 
 def _decode_line(line: bytes, number: int, codec: str, encoding: str) -> Line:

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -109,13 +110,16 @@ def compute_source_sha256(file: SourceFile) -> str:
     return digest.hexdigest()
 
 
-def resolve_files(patterns: str | Sequence[str], base: Path, *, folders: bool = False) -> list[SourceFile]:
+def resolve_files(
+    patterns: str | Sequence[str], base: Path, *, folders: bool = False, endings: Sequence[str] = ()
+) -> list[SourceFile]:
     """The files that a config's `path` means, in the order given, each glob sorted by name.
 
     Args:
         patterns: a file, a glob, `package:module/file`, or several of them.
         base: the folder that relative ones start from.
         folders: whether folders are meant, and not files.
+        endings: where folders mean the files below them whose names end so, in small or capital letters.
 
     Raises:
         DataError: there is none, or nothing matches one of them.
@@ -128,9 +132,49 @@ def resolve_files(patterns: str | Sequence[str], base: Path, *, folders: bool = 
             root, relative = _locate_package(pattern)
         else:
             root, relative = base, pattern
-        for path in _match_folders(root, relative, pattern) if folders else _match(root, relative, pattern):
+        if folders:
+            paths = _match_folders(root, relative, pattern)
+        elif endings and (root / relative).is_dir():
+            paths = _list_files(root / relative, endings)
+        else:
+            paths = _match(root, relative, pattern)
+        for path in paths:
             found.setdefault(path.resolve(), SourceFile(path, _compute_name(path, base)))
     return list(found.values())
+
+
+def _list_files(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """The files below a folder whose names end so, sorted.
+
+    Raises:
+        DataError: there is none.
+    """
+    members = list_members(SourceFile(folder, str(folder)))
+    found = [path for path in members if has_ending(path, endings) and path.is_file()]
+    if not found:
+        holds = f"; it holds {', '.join(path.name for path in members[:5])}" if members else ""
+        raise DataError(
+            f"No file below the folder ends in {' or '.join(endings)}{holds}.",
+            where=str(folder),
+            fix=f"Name the files themselves, with a glob: {folder.name}/**/*.ENDING",
+        )
+    return found
+
+
+def count_skipped(patterns: str | Sequence[str], base: Path, endings: Sequence[str]) -> Counter[str]:
+    """Ending → how many files with it are below the folders named, and are not among those that are read."""
+    skipped: Counter[str] = Counter()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        folder = base / pattern
+        if not pattern.startswith(PACKAGE) and folder.is_dir():
+            members = list_members(SourceFile(folder, pattern))
+            skipped.update(path.suffix or path.name for path in members if not has_ending(path, endings))
+    return skipped
+
+
+def has_ending(path: Path, endings: Sequence[str]) -> bool:
+    """Whether a file's name ends in one of several endings, in small or capital letters."""
+    return path.name.casefold().endswith(tuple(endings))
 
 
 def _match_folders(root: Path, relative: str, pattern: str) -> list[Path]:

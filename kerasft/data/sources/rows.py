@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ class RawBatch:
     values: list[tuple[Any, ...]] = field(default_factory=list)
     """A value for each of the task's fields, row by row."""
     rejects: list[Reject] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    """What had to be done to some rows, and to how many; counted in the manifest."""
     size_bytes: int = 0
     """How much of the file the batch stands for."""
 
