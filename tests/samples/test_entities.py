@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from kerasft.cli.main import main
-from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
+from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates.minhash import compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.duplicates.normalization import normalize_texts
 from kerasft.errors import ConfigError

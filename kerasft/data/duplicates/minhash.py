@@ -1,18 +1,14 @@
-"""Character n-grams of normalised texts, their MinHash signatures, and the Jaccard similarity of n-gram sets.
+"""MinHash signatures of n-gram sets, and their Jaccard similarity.
 
-Source: Broder 1997, "On the resemblance and containment of documents"; Li and König 2010, "b-bit minwise hashing", for
-the sketches.
+Source: Broder 1997, "On the resemblance and containment of documents"; Dahlgaard, Knudsen and Thorup 2017, "Fast
+similarity sketching", arXiv:1704.04370, for signatures of which one pass fills many places; Li and König 2010, "b-bit
+minwise hashing", for the sketches.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kerasft.data.duplicates.normalization import NormalizedTexts
-
-GRAM_WEIGHT = 5
-"""An n-gram is the shortest run of characters of this weight, where a letter weighs 1, a syllabic sign 2, an
-ideograph 3: five letters, three kana or Hangul syllables, two ideographs, which all say about as much."""
 BANDS = 32
 ROWS_PER_BAND = 3
 """A pair of similarity s meets in a bucket with probability 1 - (1 - s³)³²: 0.91 at 0.42, 0.99 at 0.52."""
@@ -22,67 +18,73 @@ SKETCH_BITS = 4
 SKETCH_WORDS = SKETCH_BITS * HASHES // 32
 
 _MIX = np.uint32(0x9E3779B1)
-
-
-def compute_grams(texts: NormalizedTexts) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes every n-gram; a text too short for one is one n-gram as a whole.
-
-    Returns:
-        grams: uint32 (grams,), text after text.
-        starts: int64 (texts + 1,), where each text's begin.
-    """
-    codes, kinds, starts = texts
-    count = len(codes)
-    lengths = np.diff(starts)
-    left = np.repeat(starts[1:], lengths) - np.arange(count)
-    hashes = np.zeros(count, np.uint32)
-    weight = np.zeros(count, np.uint8)
-    plain = bool((kinds == 1).all())
-    for k in range(GRAM_WEIGHT):
-        size = max(count - k, 0)
-        mixed = (hashes[:size] ^ (hashes[:size] >> np.uint32(15))) * _MIX + codes[k:] * np.uint32(0x85EBCA6B)
-        taken = left[:size] > k
-        if not plain:
-            taken &= weight[:size] < GRAM_WEIGHT
-        hashes[:size] = np.where(taken, mixed, hashes[:size])
-        weight[:size] += np.where(taken, kinds[k:], np.uint8(0))
-    whole = weight >= GRAM_WEIGHT
-    firsts = starts[:-1]
-    whole[firsts] = True
-    ends = np.cumsum(whole)
-    hashes ^= hashes >> np.uint32(16)
-    hashes *= np.uint32(0x7FEB352D)
-    hashes ^= hashes >> np.uint32(15)
-    gram_starts = np.append(ends[firsts] - 1, ends[-1])
-    return hashes[whole], gram_starts
+_ROUNDS = 16
+_NOTHING = np.uint32(0xFFFFFFFF)
 
 
 def compute_signatures(grams: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MinHash signatures, folded.
 
+    Args:
+        grams: uint32 (grams,), hashes of n-grams, text after text.
+        starts: int64 (texts + 1,), where each text's begin; none is empty.
+
     Returns:
         bands: uint32 (BANDS, texts), equal where all hashes of the band are.
         sketches: uint32 (texts, SKETCH_WORDS), some bits of each hash: its first bits, then its second, and so on.
     """
-    multipliers, offsets = _build_hashes()
-    texts = len(starts) - 1
-    bands = np.zeros((BANDS, texts), np.uint32)
-    bits = np.zeros((SKETCH_BITS, HASHES, texts), bool)
-    hashed = np.empty_like(grams)
-    firsts = starts[:-1]
-    for h in range(HASHES):
-        np.multiply(grams, multipliers[h], out=hashed)
-        np.add(hashed, offsets[h], out=hashed)
-        least = np.minimum.reduceat(hashed, firsts)
-        band = bands[h // ROWS_PER_BAND]
-        band ^= least
-        band *= _MIX
-        band ^= band >> np.uint32(15)
-        spread = least * np.uint32(0xC2B2AE35)
-        for bit in range(SKETCH_BITS):
-            bits[bit, h] = spread >> np.uint32(31 - bit) & np.uint32(1)
-    packed = np.packbits(bits, axis=1)
-    return bands, np.ascontiguousarray(packed.transpose(2, 0, 1)).reshape(texts, -1).view(np.uint32)
+    least = _compute_least(grams, starts)
+    bands = np.zeros((BANDS, len(least)), np.uint32)
+    for row in range(ROWS_PER_BAND):
+        bands ^= least[:, row::ROWS_PER_BAND].T
+        bands *= _MIX
+        bands ^= bands >> np.uint32(15)
+    spread = least * np.uint32(0xC2B2AE35)
+    bits = [spread >> np.uint32(31 - bit) & np.uint32(1) for bit in range(SKETCH_BITS)]
+    packed = np.packbits(np.stack(bits, axis=1).astype(bool), axis=2)
+    return bands, packed.reshape(len(least), -1).view(np.uint32)
+
+
+def _compute_least(grams: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """uint32 (texts, HASHES): of two texts, as many places are equal as their similarity says.
+
+    In each round every n-gram falls to one place of its text at random, and a place that had nothing before keeps its
+    least. A text of a thousand n-grams is done after one round. Places that are empty after all rounds, as those of
+    texts of a few n-grams are, get the least of all the text's n-grams.
+    """
+    least = np.full((len(starts) - 1, HASHES), _NOTHING)
+    lengths = np.diff(starts)
+    texts = np.arange(len(lengths))
+    for number in range(_ROUNDS):
+        found = np.full((len(texts), HASHES), _NOTHING)
+        hashed = _mix(grams, number)
+        places = (hashed >> np.uint32(16)) * np.uint32(HASHES) >> np.uint32(16)
+        places += np.repeat(np.arange(len(texts), dtype=np.uint32) * np.uint32(HASHES), lengths)
+        hashed *= _MIX
+        np.minimum.at(found.reshape(-1), places.astype(np.intp), hashed)
+        own = least[texts]
+        least[texts] = np.where(own == _NOTHING, found, own)
+        open_texts = (least[texts] == _NOTHING).any(axis=1)
+        if not open_texts.any():
+            return least
+        grams = grams[np.repeat(open_texts, lengths)]
+        texts, lengths = texts[open_texts], lengths[open_texts]
+    firsts = np.cumsum(lengths) - lengths
+    for place in range(HASHES):
+        empty = least[texts, place] == _NOTHING
+        if empty.any():
+            hashed = np.minimum.reduceat(_mix(grams, _ROUNDS + place), firsts)
+            least[texts[empty], place] = hashed[empty]
+    return least
+
+
+def _mix(grams: np.ndarray, number: int) -> np.ndarray:
+    """uint32: one of many hashes of each n-gram."""
+    hashed = grams ^ np.uint32(number * 0x85EBCA6B & 0xFFFFFFFF)
+    for multiplier in (0x7FEB352D, 0x846CA68B):
+        hashed *= np.uint32(multiplier)
+        hashed ^= hashed >> np.uint32(15)
+    return hashed
 
 
 def estimate_similarity(sketches: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -96,12 +98,6 @@ def estimate_similarity(sketches: np.ndarray, first: np.ndarray, second: np.ndar
     different = (sketches[first] ^ sketches[second]).reshape(len(first), SKETCH_BITS, -1)
     share = np.bitwise_count(np.bitwise_or.reduce(different, axis=1)).sum(axis=1, dtype=np.float32) / HASHES
     return 1 - share / np.float32(1 - 2.0**-SKETCH_BITS)
-
-
-def _build_hashes() -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(20240229)
-    multipliers = random.integers(0, 2**32, HASHES, dtype=np.uint32) | np.uint32(1)
-    return multipliers, random.integers(0, 2**32, HASHES, dtype=np.uint32)
 
 
 def compute_jaccard(

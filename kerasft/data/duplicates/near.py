@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from kerasft.data.duplicates.grams import compute_grams
 from kerasft.data.duplicates.minhash import (
     BANDS,
     SKETCH_WORDS,
-    compute_grams,
     compute_jaccard,
     estimate_similarity,
     sort_distinct,

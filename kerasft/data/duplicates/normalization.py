@@ -53,34 +53,42 @@ def normalize_texts(texts: Sequence[str]) -> NormalizedTexts:
         joined = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", joined).casefold())
     codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     bounds = np.concatenate(([-1], np.flatnonzero(codes == 0), [len(codes)]))
+    firsts = bounds[:-1] + 1
     kinds = _compute_kinds(codes)
-    words = np.flatnonzero(kinds)
-    word_starts = np.searchsorted(words, bounds[:-1])
-    counts = np.diff(np.append(word_starts, len(words)))
-    if not counts.all():
+    empty = np.flatnonzero(np.add.reduceat(kinds != SEPARATOR, firsts, dtype=np.int64) == 0)
+    if len(empty):
         kinds = kinds.copy()
-        for i in np.flatnonzero(counts == 0):
+        for i in empty:
             kinds[bounds[i] + 1 : bounds[i + 1]] = ALPHABETIC
-        words = np.flatnonzero(kinds)
-        word_starts = np.searchsorted(words, bounds[:-1])
-    return _space(codes[words], kinds[words], words, word_starts)
+    return _space(codes, kinds, firsts)
 
 
-def _space(
-    codes: np.ndarray, kinds: np.ndarray, positions: np.ndarray, starts: np.ndarray
-) -> NormalizedTexts:
-    """Puts a space where characters of words, at `positions` of the original, had something between them."""
-    spaced = np.zeros(len(codes), bool)
-    ideographic = kinds == IDEOGRAPHIC
-    spaced[1:] = (np.diff(positions) > 1) & ~(ideographic[1:] | ideographic[:-1])
-    spaced[starts] = False
-    places = np.arange(len(codes)) + np.cumsum(spaced)
-    total = int(places[-1]) + 1
-    spaced_codes = np.full(total, 0x20, np.uint32)
-    spaced_kinds = np.full(total, ALPHABETIC, np.uint8)
-    spaced_codes[places] = codes
-    spaced_kinds[places] = kinds
-    return NormalizedTexts(spaced_codes, spaced_kinds, np.append(places[starts], total))
+def _space(codes: np.ndarray, kinds: np.ndarray, firsts: np.ndarray) -> NormalizedTexts:
+    """Puts one space for each run of separators between words, and none at a text's ends or beside an ideograph.
+
+    Args:
+        codes: uint32 (characters,), the texts with a NUL between them.
+        kinds: uint8 (characters,).
+        firsts: int64 (texts,), where each text begins; none is without words.
+    """
+    kept = kinds != SEPARATOR
+    kept[1:] |= kept[:-1]
+    kept[firsts[1:] - 1] = False
+    counts = np.add.reduceat(kept, firsts, dtype=np.int64)
+    codes, kinds = codes[kept], kinds[kept]
+    starts = np.concatenate(([0], np.cumsum(counts)))
+    spaces = kinds == SEPARATOR
+    dropped = np.zeros(len(kinds), bool)
+    dropped[starts[1:] - 1] = spaces[starts[1:] - 1]
+    ideographs = kinds == IDEOGRAPHIC
+    if ideographs.any():
+        dropped[1:] |= spaces[1:] & ideographs[:-1]
+        dropped[:-1] |= spaces[:-1] & ideographs[1:]
+    codes[spaces], kinds[spaces] = 0x20, ALPHABETIC
+    if dropped.any():
+        starts[1:] -= np.cumsum(np.add.reduceat(dropped, starts[:-1], dtype=np.int64))
+        codes, kinds = codes[~dropped], kinds[~dropped]
+    return NormalizedTexts(codes, kinds, starts)
 
 
 def compute_keys(texts: NormalizedTexts) -> np.ndarray:

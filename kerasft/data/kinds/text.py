@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.config import DataConfig
-from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
+from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates.minhash import compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
 from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures

@@ -5,10 +5,10 @@ import random
 import numpy as np
 import pytest
 
+from kerasft.data.duplicates.grams import compute_grams
 from kerasft.data.duplicates.minhash import (
     BANDS,
     ROWS_PER_BAND,
-    compute_grams,
     compute_jaccard,
     compute_signatures,
     estimate_similarity,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from data_makers import sentences
 
-from kerasft.data.duplicates.minhash import compute_grams, compute_signatures
+from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates.minhash import compute_signatures
 from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, connect, find_near_pairs
 from kerasft.data.duplicates.normalization import normalize_texts
 
