@@ -268,8 +268,10 @@ KEYS_OF_TASKS = {
 SAYS_SUCH_A_KEY = {
     "cli.samples": "the name of a sample, `kerasft samples entities`",
     "config.describe": "the word for a string in messages",
+    "data.config": "the name of a file format",
     "data.prepare.checks": "a manifest's keys: `labels`, and the `text` of an example that is quoted",
-    "data.prepare.steps": "a manifest's key: `labels`",
+    "data.prepare.manifest": "a manifest's key: `labels`",
+    "data.prepare.steps": "a manifest's key: `labels`, and the kind of a field",
     "data.prepare.train_labels": "what a label's column is called where no field has one",
     "data.prepared": "a manifest's key, and fields of manifests of before",
     "metrics.entities": "a figure's name: how many entities there are",

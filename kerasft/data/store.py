@@ -193,14 +193,18 @@ class RowStore:
             names: the files', by number.
             quoted: the fields that hold texts; without any, what is quoted is empty.
         """
-        files, rows = self.read_column("files"), self.read_column("rows")
+        locate = self.build_locator(names)
 
         def describe(row: int) -> tuple[str, str]:
-            place = self._names[row] if self._names else f"{names[files[row]]}:{rows[row]}"
             texts = [self.columns[name].read_texts([row])[0][:_DESCRIBED_CHARACTERS] for name in quoted]
-            return place, " | ".join(texts)
+            return locate(row), " | ".join(texts)
 
         return describe
+
+    def build_locator(self, names: Sequence[str]) -> Callable[[int], str]:
+        """A function from a row to where it stands: its own name, or `file:row`; `names` are the files', by number."""
+        files, rows = self.read_column("files"), self.read_column("rows")
+        return lambda row: self._names[row] if self._names else f"{names[files[row]]}:{rows[row]}"
 
 
 def read_text(payload: bytes) -> str:

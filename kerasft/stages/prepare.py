@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
 from kerasft import __version__
+from kerasft.config.loading import load_config
 from kerasft.damage import check_folder
 from kerasft.data.kinds.fields import Field
-from kerasft.data.prepare.dataset import compute_data_fingerprint, fetch_sources, prepare_dataset
+from kerasft.data.prepare.dataset import (
+    Protected,
+    compute_data_fingerprint,
+    fetch_sources,
+    prepare_dataset,
+)
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
@@ -25,7 +32,31 @@ def compute_prepare_fingerprint(config: ExperimentConfig) -> str:
     """Changes when the prepared dataset could."""
     data = compute_data_fingerprint(config.data, Path())
     fields = [_describe_field(field) for field in config.task.fields]
-    return compute_fingerprint([data, config.seed, fields, __version__])
+    others = [
+        (
+            compute_data_fingerprint(other.config, Path()),
+            other.seed,
+            [_describe_field(field) for field in other.fields],
+        )
+        for other in _load_protected(config)
+    ]
+    return compute_fingerprint([data, config.seed, fields, __version__, *([others] if others else [])])
+
+
+def _load_protected(config: ExperimentConfig) -> list[Protected]:
+    """The experiments that `data.decontaminate` names.
+
+    Raises:
+        ConfigError: one of them is no config of an experiment.
+    """
+    protected = []
+    for path in config.data.decontaminate:
+        other = load_config(ExperimentConfig, path).config
+        name = os.path.relpath(path)
+        protected.append(
+            Protected(path if name.startswith("..") else name, other.data, other.task.fields, other.seed)
+        )
+    return protected
 
 
 def _describe_field(field: Field) -> dict[str, Any]:
@@ -156,6 +187,7 @@ def _write_dataset(config: ExperimentConfig, folder: Path, progress: Progress) -
         base=Path(),
         seed=config.seed,
         progress=progress,
+        protected=_load_protected(config),
     )
     progress.note(f"The dataset takes {measure_folder(folder) / 1e6:,.1f} MB in {folder}")
     return dataset

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from kerasft.data.config import TrainPart
 from kerasft.data.kinds.fields import limit_classes, list_class_fields
 from kerasft.data.prepare.dataset import prepare_dataset
-from kerasft.data.prepare.reading import RejectsError
+from kerasft.data.prepare.rejects import RejectsError
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
@@ -28,7 +29,7 @@ def names_other_test(config: ExperimentConfig, run: RunFolder) -> bool:
     It does where it names test data alone, or where nothing of its `data` section differs but `test`.
     """
     identity = run.read_identity()
-    if config.data.test is None or identity is None:
+    if config.data.test is None or isinstance(config.data.test, TrainPart) or identity is None:
         return False
     now = config.data.describe()
     changes = [key for key, _, _ in compare_values(identity["config"]["data"], now, "data")]

@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"(?m)^    data:\n(?:      .*\n)+", PAGE.read_text(encoding=
 
 def test_each_format_has_an_example():
     found = re.findall(r"format: (\w+)", "".join(BLOCKS))
-    assert set(found) == {"csv", "jsonl", "conll", "parquet", "image_folder", "tfds"}
+    assert set(found) == {"csv", "jsonl", "text", "conll", "parquet", "image_folder", "tfds"}
 
 
 @pytest.mark.parametrize("block", BLOCKS)

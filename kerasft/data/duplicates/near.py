@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates.grams import GRAM_WEIGHT, compute_grams
 from kerasft.data.duplicates.minhash import (
     BANDS,
     SKETCH_WORDS,
@@ -28,6 +28,8 @@ from kerasft.progress import Progress, Silent
 
 SIMILARITY = 0.42
 """Jaccard similarity from which two texts count as near duplicates by default."""
+CORPUS_SIMILARITY = 0.6
+"""The same of documents, which are compared by longer n-grams, and dropped: one word of twenty may be another."""
 SKETCH_MARGIN = 0.12
 """How far below the wanted similarity a sketch's estimate may lie: two and a half of its standard deviations."""
 SHORT_WEIGHT = 35
@@ -42,6 +44,7 @@ CLUSTER_PARTNERS = 8
 
 _CHUNK_SKETCHES = 1 << 15
 _CHUNK_BYTES = 1 << 17
+_MOST_GRAMS = 1 << 19
 
 
 class Texts(Protocol):
@@ -193,19 +196,23 @@ def _limit_by_row(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return pairs[keep]
 
 
-def _verify(pairs: np.ndarray, texts: Texts, similarity: float, progress: Progress) -> NearPairs:
+def _verify(
+    pairs: np.ndarray, texts: Texts, similarity: float, progress: Progress, gram_weight: int
+) -> NearPairs:
     """Keeps the pairs whose texts' n-gram sets have at least the wanted Jaccard similarity (more for short texts)."""
     parts = [NO_PAIRS]
     lengths = texts.lengths
-    sizes = np.cumsum(lengths[pairs >> np.uint64(32)].astype(np.int64) + lengths[pairs.astype(np.uint32)])
+    sizes = lengths[pairs >> np.uint64(32)].astype(np.int64) + lengths[pairs.astype(np.uint32)]
+    alone = sizes[:-1] > _CHUNK_BYTES
+    chunks = np.cumsum(sizes) // _CHUNK_BYTES
     with progress.bar("verifying near duplicates", len(pairs), "pairs") as bar:
-        for part in np.split(pairs, np.flatnonzero(np.diff(sizes // _CHUNK_BYTES)) + 1):
-            parts.append(_verify_some(part, texts, similarity))
+        for part in np.split(pairs, np.flatnonzero((np.diff(chunks) > 0) | alone) + 1):
+            parts.append(_verify_some(part, texts, similarity, gram_weight))
             bar.advance(len(part))
     return NearPairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _verify_some(pairs: np.ndarray, texts: Texts, similarity: float) -> NearPairs:
+def _verify_some(pairs: np.ndarray, texts: Texts, similarity: float, gram_weight: int) -> NearPairs:
     first, second = (pairs >> np.uint64(32)).astype(np.int64), pairs.astype(np.uint32).astype(np.int64)
     both = np.concatenate([first, second])
     rows = sort_distinct(both.copy())
@@ -214,11 +221,20 @@ def _verify_some(pairs: np.ndarray, texts: Texts, similarity: float) -> NearPair
         return NO_PAIRS
     normalized = normalize_texts(texts.read_texts(rows))
     mine, other = places[: len(first)], places[len(first) :]
-    values = compute_jaccard(*compute_grams(normalized), mine, other)
+    grams, starts = compute_grams(normalized, gram_weight)
+    if len(grams) > _MOST_GRAMS and len(rows) == 2:
+        grams, starts = _sample(grams, starts)
+    values = compute_jaccard(grams, starts, mine, other)
     weights = np.add.reduceat(normalized.kinds, normalized.starts[:-1], dtype=np.float64)
     shortness = np.maximum(1 - np.maximum(weights[mine], weights[other]) / SHORT_WEIGHT, 0)
     keep = values >= similarity + (1 - similarity) * shortness
     return NearPairs(first[keep], second[keep], values[keep])
+
+
+def _sample(grams: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The n-grams of long texts with small hashes: of so many a share says as much as all."""
+    kept = grams < np.uint32(_MOST_GRAMS / len(grams) * 2**32)
+    return grams[kept], np.concatenate(([0], np.cumsum(np.add.reduceat(kept, starts[:-1], dtype=np.int64))))
 
 
 def connect(groups: np.ndarray, pairs: NearPairs) -> np.ndarray:
@@ -267,6 +283,8 @@ def find_near_pairs(
     similarity: float,
     texts: Texts,
     progress: Progress | None = None,
+    *,
+    gram_weight: int = GRAM_WEIGHT,
 ) -> NearPairs:
     """Near duplicates among some texts.
 
@@ -277,15 +295,16 @@ def find_near_pairs(
         similarity: Jaccard similarity of n-gram sets from which two texts are near duplicates.
         texts: all texts.
         progress: shows bars.
+        gram_weight: of an n-gram; the signatures' own.
     """
     progress = progress or Silent()
     candidates = find_candidates(signatures, rows, boundaries, similarity, progress)
-    pairs = _verify(candidates, texts, similarity, progress)
+    pairs = _verify(candidates, texts, similarity, progress, gram_weight)
     if not len(pairs.first):
         return pairs
     others = _complete(pairs, candidates, int(boundaries[-1]))
     keep = _keep_similar(
         others >> np.uint64(32), others.astype(np.uint32), signatures.read_sketches(), similarity
     )
-    more = _verify(others[keep], texts, similarity, progress)
+    more = _verify(others[keep], texts, similarity, progress, gram_weight)
     return NearPairs(*(np.concatenate(columns) for columns in zip(pairs, more, strict=True)))

@@ -54,7 +54,7 @@ def normalize_texts(texts: Sequence[str]) -> NormalizedTexts:
     codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     bounds = np.concatenate(([-1], np.flatnonzero(codes == 0), [len(codes)]))
     firsts = bounds[:-1] + 1
-    kinds = _compute_kinds(codes)
+    kinds = compute_kinds(codes)
     empty = np.flatnonzero(np.add.reduceat(kinds != SEPARATOR, firsts, dtype=np.int64) == 0)
     if len(empty):
         kinds = kinds.copy()
@@ -100,7 +100,12 @@ def compute_keys(texts: NormalizedTexts) -> np.ndarray:
     return np.frombuffer(b"".join(digests), np.uint64)
 
 
-def _compute_kinds(codes: np.ndarray) -> np.ndarray:
+def compute_kinds(codes: np.ndarray) -> np.ndarray:
+    """uint8 (characters,): what each character is, SEPARATOR to IDEOGRAPHIC.
+
+    Args:
+        codes: unsigned integers (characters,), code points.
+    """
     table = _build_table()
     if not len(codes) or int(codes.max()) < _TABLE_END:
         return table[codes]

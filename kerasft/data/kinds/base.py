@@ -84,6 +84,8 @@ class Kind(abc.ABC):
     """NumPy's type of `build_column`; None where values are too large for an array beside the examples."""
     names: tuple[str, ...] = ()
     """The class names by their numbers, where values are names of classes; see `kinds.label`."""
+    is_of_corpus: bool = False
+    """Whether examples have no target: texts are then documents, of any length."""
 
     def __init__(self, field: Field):
         self.field = field
@@ -188,18 +190,27 @@ class Kind(abc.ABC):
 
     # Targets
 
-    def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
+    def find_strata(self, payloads: Payloads, rows: np.ndarray, share: float) -> np.ndarray | None:
         """int32 (rows,): equal where a cut keeps the shares of what is equal; None: cut at random.
 
         Args:
             payloads: the field's; names of classes are settled.
-            rows: which.
+            rows: int64, which.
             share: of the smallest split to be cut.
         """
         return None
 
     def summarize(self, column: np.ndarray) -> dict[str, float]:
         """What the manifest says of one split's `build_column`; by default nothing."""
+        return {}
+
+    def profile(self, payloads: Payloads, rows: np.ndarray) -> dict[str, Any]:
+        """What the manifest says of an input's values in one split of a corpus; by default nothing.
+
+        Args:
+            payloads: the field's.
+            rows: int64, rising.
+        """
         return {}
 
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:

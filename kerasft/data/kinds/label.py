@@ -84,7 +84,7 @@ class LabelKind(Kind):
         """What messages call one of `number_rows`."""
         return self.names[number]
 
-    def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
+    def find_strata(self, payloads: Payloads, rows: np.ndarray, share: float) -> np.ndarray | None:
         return self.number_rows(payloads)[rows]
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class LabelsKind(LabelKind):
     def describe(self, number: int) -> str:
         return " and ".join(self.names[i] for i in np.flatnonzero(self.sets[number])) or "none"
 
-    def find_strata(self, payloads: Payloads, rows: slice, share: float) -> np.ndarray | None:
+    def find_strata(self, payloads: Payloads, rows: np.ndarray, share: float) -> np.ndarray | None:
         return join_rare_sets(self.number_rows(payloads)[rows], self.sets, share)
 
     def build_features(self, label_names: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from kerasft.data.config import (
     JsonLinesSource,
     ParquetSource,
     Source,
+    TextSource,
     TfdsSource,
 )
 from kerasft.data.kinds.base import ReadValue
@@ -158,7 +159,7 @@ def _choose_fields(source: Source, field: Field) -> list[Field]:
     Raises:
         DataError: the format cannot hold texts with entities, or the config does not say which columns hold them.
     """
-    if isinstance(source, CsvSource | ImageFolderSource):
+    if isinstance(source, CsvSource | TextSource | ImageFolderSource):
         raise DataError(
             f"A {source.format} file cannot hold texts with entities in them.",
             where="data",

@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.config import DataConfig
-from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates.grams import GRAM_WEIGHT, LONG_GRAM_WEIGHT, compute_grams
 from kerasft.data.duplicates.minhash import compute_signatures
-from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, find_near_pairs
+from kerasft.data.duplicates.near import (
+    CORPUS_SIMILARITY,
+    SIMILARITY,
+    NearPairs,
+    SignatureFiles,
+    find_near_pairs,
+)
 from kerasft.data.duplicates.normalization import compute_keys, normalize_texts
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, is_missing, parse_text
+from kerasft.data.kinds.text_profile import profile_texts
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads, read_text
 from kerasft.errors import DataError
@@ -62,7 +69,13 @@ class TextKind(Kind):
 
     def compute_signatures(self, values: Sequence[ReadValue], near: bool) -> tuple[np.ndarray, Any]:
         normalized = normalize_texts([read_text(value.payload) for value in values])
-        return compute_keys(normalized), compute_signatures(*compute_grams(normalized)) if near else None
+        if not near:
+            return compute_keys(normalized), None
+        return compute_keys(normalized), compute_signatures(*compute_grams(normalized, self._gram_weight))
+
+    @property
+    def _gram_weight(self) -> int:
+        return LONG_GRAM_WEIGHT if self.is_of_corpus else GRAM_WEIGHT
 
     def open_signatures(self, folder: Path) -> Signatures | None:
         return _TextSignatures(folder)
@@ -77,8 +90,19 @@ class TextKind(Kind):
         progress: Progress,
     ) -> NearPairs:
         signatures.files.flush()
-        similarity = config.near_duplicate_similarity or SIMILARITY
-        return find_near_pairs(signatures.files, rows, boundaries, similarity, payloads, progress)
+        default = CORPUS_SIMILARITY if self.is_of_corpus else SIMILARITY
+        return find_near_pairs(
+            signatures.files,
+            rows,
+            boundaries,
+            config.near_duplicate_similarity or default,
+            payloads,
+            progress,
+            gram_weight=self._gram_weight,
+        )
+
+    def profile(self, payloads: Payloads, rows: np.ndarray) -> dict[str, Any]:
+        return profile_texts(payloads, rows)
 
     def list_labelled(self, payload: bytes, label: str) -> list[tuple[str, str]]:
         return [(read_text(payload), label)]

@@ -17,6 +17,7 @@ from kerasft.progress import Progress
 EXAMPLES = 10
 """How many cases of a kind are listed."""
 _QUOTED_CHARACTERS = 60
+_SHOWN_SCRIPTS, _LEAST_SHARE = 4, 0.0005
 
 Describe = Callable[[int], tuple[str, str]]
 """Row → (file:row, text)."""
@@ -212,6 +213,7 @@ def report(
     """Shows the tables of what was found."""
     rows = []
     has_labels = bool(manifest["labels"])
+    has_dropped = any(_count_dropped(split) for split in manifest["splits"].values())
     for name, split in manifest["splits"].items():
         if conflicting := split["duplicates"]["conflicting"]:
             places = ", ".join(example["row"] for example in split["duplicates"]["conflicting_examples"][:4])
@@ -229,6 +231,7 @@ def report(
                 split["duplicates"]["exact"],
                 *([split["duplicates"]["conflicting"]] if has_labels else []),
                 split["duplicates"]["near"],
+                *([_count_dropped(split)] if has_dropped else []),
                 *([_describe_labels(split)] if has_labels else []),
                 *(_describe_figures(figures) for figures in split["targets"].values()),
             ]
@@ -237,10 +240,12 @@ def report(
         *("split", "rows", "rejected", "duplicates"),
         *(["with other label"] if has_labels else []),
         "near duplicates",
+        *(["duplicates dropped"] if has_dropped else []),
         *(["labels"] if has_labels else []),
         *next((split["targets"] for split in manifest["splits"].values()), ()),
     ]
     progress.table("Prepared dataset", columns, rows)
+    _report_profiles(manifest["splits"], progress)
     leaks = [[key, leak["exact"], leak["near"], leak["dropped"]] for key, leak in manifest["leaks"].items()]
     if leaks:
         progress.table(f"{noun.capitalize()}s in two splits", ("splits", "exact", "near", "dropped"), leaks)
@@ -256,6 +261,32 @@ def report(
     ]
     if reasons:
         progress.table("Rejected rows", ("split", "reason", "rows"), reasons)
+
+
+def _report_profiles(splits: dict[str, dict[str, Any]], progress: Progress) -> None:
+    """Shows what the texts of a corpus hold."""
+    rows = []
+    for name, split in splits.items():
+        for profile in split.get("profile", {}).values():
+            lengths = profile["lengths"]
+            scripts = [item for item in profile["scripts"].items() if item[1] >= _LEAST_SHARE][:_SHOWN_SCRIPTS]
+            rows.append(
+                [
+                    name,
+                    *(profile[key] for key in ("documents", "bytes", "characters", "words")),
+                    f"{lengths['median']:,} (p5 {lengths['p5']:,}, p95 {lengths['p95']:,}, max {lengths['max']:,})"
+                    if lengths
+                    else "",
+                    "  ".join(f"{script} {share:.1%}" for script, share in scripts),
+                ]
+            )
+    if rows:
+        columns = ("split", "documents", "bytes", "characters", "words", "characters a document", "scripts")
+        progress.table("Corpus", columns, rows)
+
+
+def _count_dropped(split: dict[str, Any]) -> int:
+    return split["duplicates"].get("dropped_exact", 0) + split["duplicates"].get("dropped_near", 0)
 
 
 def _describe_labels(split: dict[str, Any]) -> str:

@@ -11,8 +11,15 @@ from kerasft.data.config import DataConfig
 from kerasft.data.kinds import KINDS
 from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.checks import report
-from kerasft.data.prepare.fingerprint import SPLITS, compute_data_fingerprint, fetch_sources, note_skipped, resolve_sources
-from kerasft.data.prepare.reading import RejectsError
+from kerasft.data.prepare.decontamination import Protected
+from kerasft.data.prepare.fingerprint import (
+    SPLITS,
+    compute_data_fingerprint,
+    fetch_sources,
+    note_skipped,
+    resolve_sources,
+)
+from kerasft.data.prepare.rejects import RejectsError
 from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.prepare.steps import REJECTED, Preparation
 from kerasft.data.prepared import MANIFEST, NAME, ORIGINS, PreparedDataset, Split, load_prepared_dataset
@@ -24,6 +31,7 @@ from kerasft.progress import Progress, Silent
 
 __all__ = [
     "PreparedDataset",
+    "Protected",
     "Split",
     "compute_data_fingerprint",
     "fetch_sources",
@@ -42,6 +50,7 @@ def prepare_dataset(
     base: Path,
     seed: int,
     progress: Progress | None = None,
+    protected: Sequence[Protected] = (),
 ) -> PreparedDataset:
     """Reads, checks and writes a dataset; what stood at `folder` is replaced.
 
@@ -52,6 +61,8 @@ def prepare_dataset(
         base: the folder that relative paths start from.
         seed: decides which rows are cut for a missing validation or test split.
         progress: where what is found is reported.
+        protected: experiments whose validation and test examples must not be in train: those of the configs that
+            `decontaminate` names.
 
     Raises:
         ConfigError: `columns` names something that examples do not have, or `folder` holds something else than a
@@ -78,7 +89,11 @@ def prepare_dataset(
     with whole_folder(folder) as temporary:
         work = temporary / _WORK
         work.mkdir()
-        preparation = Preparation(config, fields, sources, seed, progress)
+        datasets = [
+            (each.name, _prepare_protected(each, work / f"protected-{number}"))
+            for number, each in enumerate(protected)
+        ]
+        preparation = Preparation(config, fields, sources, seed, progress, datasets)
         try:
             manifest = preparation.run(temporary, work, kept)
         except RejectsError:
@@ -89,6 +104,24 @@ def prepare_dataset(
         write_hashes(temporary)
     report(manifest, preparation.counts, progress, preparation.noun)
     return load_prepared_dataset(folder)
+
+
+def _prepare_protected(protected: Protected, folder: Path) -> PreparedDataset:
+    """The data of another experiment as it is prepared for it, since its splits may be drawn from its train.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    config = protected.config.model_copy(update={"decontaminate": (), "cache_folder": None})
+    try:
+        return prepare_dataset(config, protected.fields, folder, base=Path(), seed=protected.seed)
+    except DataError as error:
+        place = f" ({error.where})" if error.where else ""
+        raise DataError(
+            f"{error.what}{place}",
+            where=f"data.decontaminate: {protected.name}",
+            fix="Prepare its own data first: kerasft prepare CONFIG.yaml",
+        ) from error
 
 
 def _check_fields(fields: Sequence[Field]) -> None:

@@ -47,7 +47,8 @@ def note_skipped(config: DataConfig, base: Path, progress: Progress) -> None:
 
 def _list_sources(config: DataConfig) -> list[tuple[str, Source]]:
     sources = [(name, getattr(config, name)) for name in SPLITS]
-    return [(name, source) for name, source in sources if source is not None]
+    # a part of train has no files of its own
+    return [(name, source) for name, source in sources if source is not None and name not in config.parts]
 
 
 def compute_data_fingerprint(config: DataConfig, base: Path) -> str:

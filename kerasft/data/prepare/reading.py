@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import compress
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -15,10 +14,10 @@ import numpy as np
 from kerasft.data.config import Source
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import Field, InvalidValue, is_missing
+from kerasft.data.prepare.parts import ByteCutter
 from kerasft.data.sources import RawBatch, Reject, SourceFile, measure, read_rows
 from kerasft.data.sources.rows import shorten
 from kerasft.data.store import RowStore
-from kerasft.errors import DataError
 from kerasft.printable import format_json
 from kerasft.progress import Progress
 
@@ -79,12 +78,40 @@ class SplitReader:
         self._waiting: dict[str, list[ReadValue]] = {}
         """Input's name → values of rows that are stored, and not compared yet."""
         self._waiting_bytes = 0
+        self._cutter: ByteCutter | None = None
+
+    def measure_payloads(self, source: Source, files: Mapping[int, SourceFile], progress: Progress) -> int:
+        """Bytes of the rows of some files that are accepted, where examples hold one field; nothing is stored."""
+        total = 0
+        columns = self._open(source, list(files.values()), progress)
+        size = sum(measure(file) for file in files.values())
+        with progress.bar("measuring train", size, "bytes") as bar:
+            for file in files.values():
+                for batch in read_rows(file, source, columns):
+                    read, _ = self._parse(batch, file)
+                    total += sum(len(value.payload) for values in read.values() for value in values)
+                    bar.advance(batch.size_bytes)
+        return total
 
     def read(
-        self, name: str, source: Source, files: dict[int, SourceFile], progress: Progress
+        self,
+        name: str,
+        source: Source,
+        files: Mapping[int, SourceFile],
+        progress: Progress,
+        cutter: ByteCutter | None = None,
     ) -> SplitCounts:
-        """Reads a split's files, given by their numbers."""
+        """Reads a split's files, given by their numbers.
+
+        Args:
+            name: the split.
+            source: the files' settings.
+            files: number → file.
+            progress: shows a bar.
+            cutter: cuts rows where parts of the files are other splits; examples then hold one field.
+        """
         counts = SplitCounts()
+        self._cutter = cutter
         total = sum(measure(file) for file in files.values())
         columns = self._open(source, list(files.values()), progress)
         with (
@@ -131,8 +158,11 @@ class SplitReader:
             self._rejected.write(format_json(line) + "\n")
         if not kept:
             return
-        counts.accepted += len(kept)
         rows = [batch.rows[place] for place in kept]
+        if self._cutter is not None:
+            ((name, values),) = read.items()
+            read[name], rows = self._cutter.cut(values, rows)
+        counts.accepted += len(rows)
         self._note(read, rows, split, file, counts)
         names = []
         if self._named:
@@ -264,69 +294,6 @@ def _read_values(kind: Kind, values: Sequence[Any], file: SourceFile) -> list[Re
 
 def _is_input(kind: Kind) -> bool:
     return kind.field.role == "input"
-
-
-_ONE_A_LINE = (
-    "Write one JSON object a line (jq -c '.[]' OLD > NEW makes that of an array), or set data.SPLIT's format to what "
-    "the file is."
-)
-_CAUSES = {
-    "missing key": "Set columns: {FIELD: KEY}, next to data.SPLIT's path, to the keys that the objects have.",
-    "missing text": "Set columns, next to data.SPLIT's path, to the column that holds the text.",
-    "missing label": "Set columns, next to data.SPLIT's path, to the column that holds the label.",
-    "missing number": "Set columns, next to data.SPLIT's path, to the column that holds the number.",
-    "not a number": "Set columns, next to data.SPLIT's path, to the column that holds the number; write it with a "
-    "decimal point and nothing else, 1234.5.",
-    "text is not a string": "Set columns, next to data.SPLIT's path, to the column that holds the text.",
-    "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
-    "or task.labels are written.",
-    "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to the character between columns.",
-    "broken JSON": _ONE_A_LINE,
-    "not an object": _ONE_A_LINE,
-    "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
-    "task.multi_label: true.",
-    "missing file": "Write paths that start from the list's own folder, or absolute ones.",
-    "tag is not a string": "No config key does this: replace the numbers in the file (0 → O, 1 → B-PER, …), or, in "
-    "Parquet, store their names in its metadata (ClassLabel, as `datasets` writes it).",
-}
-"""What to do where one reason is that of nearly all rows: then it is the config, and not the rows, that is wrong."""
-_NEARLY_ALL = 0.9
-
-
-def _suggest(split: SplitCounts, name: str) -> str:
-    (reason, count), *_ = split.rejected.most_common(1)
-    nearly_all = split.share_rejected * count >= _NEARLY_ALL * split.rejected.total()
-    cause = _CAUSES.get(reason) if nearly_all else None
-    return (cause or "Correct them, or raise data.max_rejected.").replace("SPLIT", name)
-
-
-class RejectsError(DataError):
-    """Too many rows cannot be used."""
-
-
-def check_rejects(counts: dict[str, SplitCounts], limit: float, rejected: Path) -> None:
-    """Stops where too much of a split was rejected, or nothing is left of it.
-
-    Raises:
-        RejectsError: with counts by reason and the first few rejects.
-        DataError: there are no rows at all.
-    """
-    for name, split in counts.items():
-        total = split.accepted + split.rejected.total()
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in split.rejected.most_common())
-        shown = "".join(f"\n    {line}" for line in split.shown)
-        if not total:
-            raise DataError(
-                "It contains no rows.",
-                where=f"data.{name}",
-                fix="Check its path, and whether header should be true or false.",
-            )
-        if split.share_rejected > limit or not split.accepted:
-            raise RejectsError(
-                f"{split.rejected.total():,} of {total:,} rows of data.{name} ({split.share_rejected:.1%}) "
-                f"cannot be used, which is more than data.max_rejected ({limit:.1%}): {reasons}. The first:{shown}",
-                fix=f"All are listed in {rejected}. {_suggest(split, name)}",
-            )
 
 
 def _rank(kind: Kind) -> int:

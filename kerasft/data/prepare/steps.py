@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-import kerasft
-from kerasft.data.config import ConllSource, DataConfig
+from kerasft.data.config import DataConfig, TextSource
 from kerasft.data.duplicates.exact import Duplicates, group_by_key
 from kerasft.data.duplicates.near import NO_PAIRS, NearPairs, connect
 from kerasft.data.duplicates.several import join_pairs
@@ -21,22 +20,23 @@ from kerasft.data.kinds.label import LabelKind
 from kerasft.data.prepare.checks import describe_duplicates, handle_leaks
 from kerasft.data.prepare.class_targets import ClassTarget
 from kerasft.data.prepare.cutting import cut
+from kerasft.data.prepare.decontamination import CONTAMINATED, Decontamination, report_decontamination
+from kerasft.data.prepare.dropping import DUPLICATES, drop_duplicates
 from kerasft.data.prepare.fingerprint import SPLITS
-from kerasft.data.prepare.reading import SplitCounts, SplitReader, check_rejects
+from kerasft.data.prepare.manifest import build_manifest
+from kerasft.data.prepare.parts import TRAIN, ByteCutter, Segment, lay_out
+from kerasft.data.prepare.reading import SplitCounts, SplitReader
+from kerasft.data.prepare.rejects import check_rejects
+from kerasft.data.prepare.too_few import check_not_empty, check_sentences, refuse_cut
 from kerasft.data.prepare.writing import write_splits
-from kerasft.data.prepared import FORMAT
-from kerasft.data.sources import SourceFile, compute_source_sha256, measure
+from kerasft.data.prepared import PreparedDataset
+from kerasft.data.sources import SourceFile
 from kerasft.data.store import RowStore
-from kerasft.errors import DataError
-from kerasft.files import compute_fingerprint
+from kerasft.errors import ConfigError
 from kerasft.progress import Progress
 
 REJECTED = "rejected.jsonl"
 MENDED = "mended.jsonl"
-_FEW_SENTENCES, _LONG_SENTENCE = 4, 100
-"""So few of so many words lack the empty lines between them."""
-_EXAMPLES_FORMAT = 1
-"""Raised when the same files give other examples: part of the fingerprint."""
 
 
 class Preparation:
@@ -49,6 +49,7 @@ class Preparation:
         sources: dict[str, list[SourceFile]],
         seed: int,
         progress: Progress,
+        protected: Sequence[tuple[str, PreparedDataset]] = (),
     ):
         self.config = config
         self.fields = fields
@@ -63,8 +64,18 @@ class Preparation:
             for kind in self.kinds.values()
             if isinstance(kind, LabelKind)
         ]
+        self.protected = protected
         self.counts: dict[str, SplitCounts] = {}
+        self.segments: list[Segment] = []
+        """The rows of the store, in their order."""
         self.cut_splits: list[str] = []
+        """The splits that were train's: drawn by the seed, or parts of its files."""
+        self.is_corpus = not any(field.role == "target" for field in fields)
+        self.drops_duplicates = config.duplicates == "drop" or (
+            config.duplicates == "auto" and self.is_corpus
+        )
+        for kind in self.inputs:
+            kind.is_of_corpus = self.is_corpus
 
     def run(self, folder: Path, work: Path, kept: Path) -> dict[str, Any]:
         """Writes everything but the manifest into `folder`, and returns the manifest; see `prepare_dataset`."""
@@ -74,16 +85,31 @@ class Preparation:
             for target in self.classes:
                 target.settle(store, self.counts.get("train"))
             groups = group_by_key(store.read_keys())
-            splits = self._assign(store, groups, pairs)
+            splits = np.repeat(
+                np.array([SPLITS.index(segment.split) for segment in self.segments], np.uint8),
+                [segment.rows for segment in self.segments],
+            )
+            findings = self._drop(store, groups, pairs, splits, folder, work)
+            self._cut(store, groups, pairs, splits)
             present = {
                 name: number
                 for number, name in enumerate(SPLITS)
                 if name in self.counts or name in self.cut_splits
             }
-            entries, leaks = self._check(store, groups, pairs, splits, present)
+            check_not_empty(splits, present, self.counts, self.config.parts)
+            findings |= self._check(store, groups, pairs, splits, present, findings.pop("duplicates", {}))
             del groups, pairs
             write_splits(folder, store, self.kinds, splits, present, self.progress)
-        return self._build_manifest(entries, leaks)
+        return build_manifest(
+            self.config,
+            list(self.kinds.values()),
+            self.files,
+            self.counts,
+            findings,
+            seed=self.seed,
+            is_drawn=bool(set(self.cut_splits) - set(self.config.parts)),
+            drops_duplicates=self.drops_duplicates,
+        )
 
     def _read(self, store: RowStore, folder: Path, work: Path, kept: Path) -> NearPairs:
         """Reads all splits into the store.
@@ -94,7 +120,6 @@ class Preparation:
         Raises:
             RejectsError: too many rows of a split are rejected, or all.
         """
-        boundaries = [0]
         numbered = list(enumerate(self.files))
         with ExitStack() as stack:
             signatures = {}
@@ -110,8 +135,10 @@ class Preparation:
                 reader = SplitReader(self.kinds, store, signatures, rejected, mended)
                 for name in dict.fromkeys(split for split, _ in self.files):
                     files = {number: file for number, (split, file) in numbered if split == name}
-                    self.counts[name] = reader.read(name, getattr(self.config, name), files, self.progress)
-                    boundaries.append(len(store))
+                    cutter = self._open_cutter(reader, files) if name == TRAIN else None
+                    source = getattr(self.config, name)
+                    self.counts[name] = reader.read(name, source, files, self.progress, cutter)
+                    self.segments += self._list_segments(name, cutter)
                     for target in self.classes if name == "train" else ():
                         target.kind.labels.closed = True
                         target.check_names(store, self.counts["train"])
@@ -119,7 +146,38 @@ class Preparation:
             store.flush()
             if not signatures:
                 return NO_PAIRS
-            return self._find_near_pairs(store, signatures, boundaries)
+            ends = np.cumsum([0, *(segment.rows for segment in self.segments)]).tolist()
+            return self._find_near_pairs(store, signatures, ends)
+
+    def _open_cutter(self, reader: SplitReader, files: dict[int, SourceFile]) -> ByteCutter | None:
+        """What cuts train's text where parts of it by bytes are other splits.
+
+        Raises:
+            ConfigError: examples are not texts alone.
+        """
+        parts, source = self.config.parts, self.config.train
+        if not parts or source is None or any(part.documents for part in parts.values()):
+            return None
+        (name, *others) = self.kinds
+        if others or self.kinds[name].field.kind != "text":
+            raise ConfigError(
+                "Only texts without labels or other fields can be cut by bytes.",
+                where=f"data.{next(iter(parts))}",
+                fix="Set documents: true.",
+            )
+        total = reader.measure_payloads(source, files, self.progress)
+        return ByteCutter(lay_out(parts, total), isinstance(source, TextSource))
+
+    def _list_segments(self, name: str, cutter: ByteCutter | None) -> list[Segment]:
+        """Whose a split's files are."""
+        if cutter is not None:
+            return cutter.segments
+        rows = self.counts[name].accepted
+        if name != TRAIN or not self.config.parts:
+            return [Segment(name, rows)]
+        ends = lay_out(self.config.parts, rows)
+        starts = [0, *(end for _, end in ends)]
+        return [Segment(part, end - start) for (part, end), start in zip(ends, starts, strict=False)]
 
     def _find_near_pairs(
         self, store: RowStore, signatures: dict[str, Any], boundaries: Sequence[int]
@@ -149,8 +207,9 @@ class Preparation:
         pairs: NearPairs,
         splits: np.ndarray,
         present: dict[str, int],
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the manifest says of each split, and of leaks); rows that leak may be marked as dropped in `splits`.
+        dropped: dict[str, Any],
+    ) -> dict[str, Any]:
+        """What the manifest says of each split, and of leaks; rows that leak may be marked as dropped in `splits`.
 
         Raises:
             DataError: there are leaks where they are refused, or train cannot be learned from.
@@ -183,11 +242,23 @@ class Preparation:
                 "targets": self._summarize(store, splits == number, [each[name] for each in counted[1:]]),
                 "rejected": dict(self.counts[name].rejected.most_common()) if name in self.counts else {},
                 "notes": dict(self.counts[name].notes.most_common()) if name in self.counts else {},
-                "duplicates": describe_duplicates(duplicates, number, describe),
+                "duplicates": describe_duplicates(duplicates, number, describe)
+                | (dropped if name == TRAIN else {}),
+                **self._profile(store, splits == number),
             }
             for name, number in present.items()
         }
-        return entries, leaks
+        return {"splits": entries, "leaks": leaks}
+
+    def _profile(self, store: RowStore, rows: np.ndarray) -> dict[str, Any]:
+        """What a split of a corpus holds, by field."""
+        if not self.is_corpus:
+            return {}
+        profiles = {
+            kind.field.name: kind.profile(store.columns[kind.field.name], np.flatnonzero(rows))
+            for kind in self.inputs
+        }
+        return {"profile": {name: profile for name, profile in profiles.items() if profile}}
 
     def _summarize(
         self, store: RowStore, rows: np.ndarray, counted: Sequence[dict[str, int]]
@@ -204,128 +275,67 @@ class Preparation:
                 summaries[name] = dict(kind.summarize(kind.build_column(store.columns[name], rows)))
         return summaries
 
-    def _assign(self, store: RowStore, groups: np.ndarray, pairs: NearPairs) -> np.ndarray:
-        """uint8 (rows,): each row's split, an index into `SPLITS`; what is missing is cut from train.
+    def _drop(
+        self,
+        store: RowStore,
+        groups: np.ndarray,
+        pairs: NearPairs,
+        splits: np.ndarray,
+        folder: Path,
+        work: Path,
+    ) -> dict[str, Any]:
+        """Marks rows of train in `splits` that are not to be trained on, and says which, for the manifest."""
+        found: dict[str, Any] = {}
+        locate = store.build_locator([file.name for _, file in self.files])
+        if self.protected:
+            columns = [store.columns[kind.field.name] for kind in self.inputs if kind.quoted]
+            decontamination = Decontamination(self.protected, work / "passages")
+            found["decontamination"] = decontamination.drop(
+                folder / CONTAMINATED, columns, splits, locate, self.progress
+            )
+            report_decontamination(found["decontamination"], self.progress)
+        if self.drops_duplicates:
+            found["duplicates"] = drop_duplicates(folder / DUPLICATES, groups, pairs, splits, locate)
+        return found
+
+    def _cut(self, store: RowStore, groups: np.ndarray, pairs: NearPairs, splits: np.ndarray) -> None:
+        """Splits off from train, in `splits`, what is missing.
 
         Raises:
             DataError: train is too small for it.
         """
-        lengths = [self.counts[name].accepted if name in self.counts else 0 for name in SPLITS]
-        splits = np.repeat(np.arange(len(SPLITS), dtype=np.uint8), lengths)
         wanted = {"validation": self.config.validation_share, "test": self.config.test_share}
-        self.cut_splits = [
+        drawn = [
             name
             for name, share in wanted.items()
-            if share and name not in self.counts and "train" in self.counts
+            if share and getattr(self.config, name) is None and TRAIN in self.counts
         ]
-        if not self.cut_splits:
-            return splits
-        train = slice(0, lengths[0])
+        self.cut_splits = [*drawn, *self.config.parts]
+        if not drawn:
+            return
+        train = np.flatnonzero(splits == 0)
         splits[train] = cut(
             store.read_keys()[train],
-            self._find_strata(store, train, min(wanted[name] for name in self.cut_splits)),
-            groups[train],
-            connect(groups, pairs)[train],
-            {SPLITS.index(name): wanted[name] for name in self.cut_splits},
+            self._find_strata(store, train, min(wanted[name] for name in drawn)),
+            group_by_key(groups[train]),
+            group_by_key(connect(groups, pairs)[train]),
+            {SPLITS.index(name): wanted[name] for name in drawn},
             self.seed,
         )
-        for name in self.cut_splits:
+        for name in drawn:
             if not (splits == SPLITS.index(name)).any():
-                self._check_sentences(store)
-                self._refuse_cut(name, len(np.unique(groups[train])), lengths[0])
-        return splits
+                texts = store.columns[self.inputs[0].field.name]
+                file = next(file.name for split, file in self.files if split == TRAIN)
+                check_sentences(self.config.train, texts, self.counts[TRAIN].accepted, file)
+                labels = len(self.classes[0].kind.names) if self.classes else 0
+                different = len(np.unique(groups[train]))
+                refuse_cut(name, different, len(train), self.noun, labels, self.config.train, drawn)
 
-    def _find_strata(self, store: RowStore, train: slice, share: float) -> np.ndarray:
+    def _find_strata(self, store: RowStore, train: np.ndarray, share: float) -> np.ndarray:
         """int32 (rows of train,): those of the first target that has any; else all rows are alike."""
         for name, kind in self.kinds.items():
             if kind.field.role == "target":
                 strata = kind.find_strata(store.columns[name], train, share)
                 if strata is not None:
                     return strata
-        return np.zeros(train.stop, np.int32)
-
-    def _refuse_cut(self, split: str, different: int, rows: int) -> None:
-        """Says that train is too small.
-
-        Raises:
-            DataError: always.
-        """
-        shares = " and ".join(f"data.{cut_split}_share: 0" for cut_split in self.cut_splits)
-        labels = f" with {len(self.classes[0].kind.names):,} labels" if self.classes else ""
-        wanted = "at least 3 of each label, and some 50" if self.classes else "some 50"
-        raise DataError(
-            f"train has too few different {self.noun}s to cut {split} from it: {different:,}, in {rows:,} "
-            f"rows{labels}.",
-            where="data",
-            fix=f"Add rows: {wanted} to learn from. Or name files under data.{split}; to go on without, set {shares}.",
-        )
-
-    def _check_sentences(self, store: RowStore) -> None:
-        """Looks whether train is too small for a cut because its sentences are not parted.
-
-        Raises:
-            DataError: they are not.
-        """
-        rows = self.counts["train"].accepted
-        if not isinstance(self.config.train, ConllSource) or rows > _FEW_SENTENCES:
-            return
-        texts = store.columns[self.inputs[0].field.name]
-        sentences = [payload.partition(b"\0")[0] for payload in texts.read_payloads(range(rows))]
-        words = max(len(text.split()) for text in sentences)
-        if words < _LONG_SENTENCE:
-            return
-        sentences_read = "one sentence" if rows == 1 else f"{rows} sentences, the longest"
-        raise DataError(
-            f"train is {sentences_read} of {words:,} words, too few to split: the empty lines between "
-            "its sentences seem to be missing.",
-            where=next(file.name for split, file in self.files if split == "train"),
-            fix="Put an empty line after each sentence.",
-        )
-
-    def _build_manifest(self, entries: dict[str, Any], leaks: dict[str, Any]) -> dict[str, Any]:
-        sources = [
-            {
-                "split": split,
-                "file": file.name,
-                "size_bytes": measure(file),
-                "sha256": compute_source_sha256(file),
-                "rows": self.counts[split].files[number],
-            }
-            for number, (split, file) in enumerate(self.files)
-        ]
-        settings = self.config.describe()
-        names = [list(target.kind.names) for target in self.classes]
-        content = {
-            "format": _EXAMPLES_FORMAT,
-            "settings": {key: _without_place(value) for key, value in settings.items()},
-            "sources": [(source["split"], source["sha256"]) for source in sources],
-            "fields": [(field.name, field.kind, *["optional"] * field.optional) for field in self.fields],
-            "labels": names[0] if names else [],
-            **({"other_labels": names[1:]} if names[1:] else {}),
-            "seed": self.seed if self.cut_splits else None,
-        }
-        return {
-            "format": FORMAT,
-            "kerasft": kerasft.__version__,
-            "fingerprint": compute_fingerprint(content),
-            "fields": [self._describe_field(kind) for kind in self.kinds.values()],
-            "labels": names[0] if names else [],
-            "splits": entries,
-            "leaks": leaks,
-            "sources": sources,
-            "config": settings,
-            "seed": self.seed,
-        }
-
-    def _describe_field(self, kind: Kind) -> dict[str, Any]:
-        field = kind.field
-        entry: dict[str, Any] = {"name": field.name, "kind": field.kind, "role": field.role}
-        entry |= {"optional": True} if field.optional else {}
-        return entry | ({"labels": list(kind.names)} if isinstance(kind, LabelKind) else {})
-
-
-def _without_place(value: Any) -> Any:
-    """A source's settings without where it lies."""
-    if not isinstance(value, dict):
-        return value
-    return {key: item for key, item in value.items() if key not in ("path", "data_dir", "download")}
+        return np.zeros(len(train), np.int32)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from kerasft.data.config import Source, TextSource, TfdsSource
 from kerasft.data.kinds.fields import Field
-from kerasft.data.sources.paths import SourceFile, compute_source_sha256, count_skipped, list_members, measure, resolve_files
+from kerasft.data.sources.paths import (
+    SourceFile,
+    compute_source_sha256,
+    count_skipped,
+    list_members,
+    measure,
+    resolve_files,
+)
 from kerasft.data.sources.rows import RawBatch, Reject
 from kerasft.progress import Progress
 

@@ -85,7 +85,9 @@ def read_lines(
             # a small file is looked at whole before its header is
             if waiting is not None:
                 yield waiting
-            numbers = _number_lines(lines, number) if splits_long_lines else range(number, number + len(lines))
+            numbers = (
+                _number_lines(lines, number) if splits_long_lines else range(number, number + len(lines))
+            )
             decoded = _decode_lines(lines, numbers, codec, encoding)
             evidence.add(lines, decoded)
             waiting = decoded, size

@@ -10,7 +10,8 @@ import pytest
 from data_makers import csv_source, sentences
 
 from kerasft.data.prepare.label_checks import check_roles, find_joint, warn_of_odd_labels
-from kerasft.data.prepare.reading import RejectsError, SplitCounts, check_rejects
+from kerasft.data.prepare.reading import SplitCounts
+from kerasft.data.prepare.rejects import RejectsError, check_rejects
 from kerasft.errors import ConfigError, DataError
 
 OWN = {"validation_share": 0.0, "test_share": 0.0, "near_duplicates": False}

@@ -248,7 +248,8 @@ def test_whatever_rows_hold_each_is_kept_as_it_is_or_rejected_by_number(tmp_path
 def test_texts_without_a_target_are_prepared_and_cut(tmp_path, prepare_fields, progress):
     texts = sentences(random.Random(7), 100)
     rows = [{"text": text} for text in [*texts, texts[0], texts[1] + " again"]]
-    dataset = prepare_fields({"train": write_rows(tmp_path / "a.jsonl", rows)}, (Field("text", "text"),))
+    data = {"train": write_rows(tmp_path / "a.jsonl", rows), "duplicates": "keep"}
+    dataset = prepare_fields(data, (Field("text", "text"),))
     assert {name: len(dataset.split(name)) for name in dataset.splits} == {
         "train": 82,
         "validation": 10,

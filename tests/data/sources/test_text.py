@@ -119,7 +119,9 @@ class TestLongDocuments:
         assert all(len(part.encode()) <= 100 for part in parts)
 
     def test_lose_only_the_part_with_the_damage(self, read):
-        content = b"".join(b"line %d of a list\n" % number for number in range(30)).replace(b"17 of", b"\xff of")
+        content = b"".join(b"line %d of a list\n" % number for number in range(30)).replace(
+            b"17 of", b"\xff of"
+        )
         rows, rejects = read(content)
         assert [row for row, *_ in rejects] == [18]
         assert len(rows) == 5
@@ -132,11 +134,26 @@ def test_a_folder_means_its_text_files_and_those_below(tmp_path, progress):
     books = tmp_path / "books"
     (books / "old").mkdir(parents=True)
     (books / ".hidden").mkdir()
-    for name in ("b.txt", "a.md", "old/c.TXT", "old/d.txt.gz", ".e.txt", ".hidden/f.txt", "g.pdf", "h", "i.py"):
+    for name in (
+        "b.txt",
+        "a.md",
+        "old/c.TXT",
+        "old/d.txt.gz",
+        ".e.txt",
+        ".hidden/f.txt",
+        "g.pdf",
+        "h",
+        "i.py",
+    ):
         (books / name).write_text("x")
     given = TextSource.model_validate({"format": "text", "path": "books"})
     found = resolve_source(given, tmp_path)
-    assert [file.name for file in found] == ["books/a.md", "books/b.txt", "books/old/c.TXT", "books/old/d.txt.gz"]
+    assert [file.name for file in found] == [
+        "books/a.md",
+        "books/b.txt",
+        "books/old/c.TXT",
+        "books/old/d.txt.gz",
+    ]
     note_skipped_files(given, tmp_path, progress)
     (said,) = progress.notes
     assert said.startswith("3 files below books are not read, as they are neither .txt nor .md: ")
