@@ -135,13 +135,7 @@ class TfdsSource(Config):
 
 
 Source = Annotated[
-    CsvSource
-    | JsonLinesSource
-    | TextSource
-    | ConllSource
-    | ParquetSource
-    | ImageFolderSource
-    | TfdsSource,
+    CsvSource | JsonLinesSource | TextSource | ConllSource | ParquetSource | ImageFolderSource | TfdsSource,
     pydantic.Field(discriminator="format"),
 ]
 

@@ -269,7 +269,9 @@ def _report_profiles(splits: dict[str, dict[str, Any]], progress: Progress) -> N
     for name, split in splits.items():
         for profile in split.get("profile", {}).values():
             lengths = profile["lengths"]
-            scripts = [item for item in profile["scripts"].items() if item[1] >= _LEAST_SHARE][:_SHOWN_SCRIPTS]
+            scripts = [item for item in profile["scripts"].items() if item[1] >= _LEAST_SHARE][
+                :_SHOWN_SCRIPTS
+            ]
             rows.append(
                 [
                     name,
