@@ -27,18 +27,19 @@ def read_rows(file: SourceFile, source: TextSource, fields: Sequence[Field]) -> 
     Args:
         file: which.
         source: its settings.
-        fields: the one text that an example holds.
+        fields: the one text that an example holds; optional ones are missing.
 
     Raises:
         DataError: examples hold more than a text.
     """
-    if len(fields) != 1 or (fields[0].name and load_kind_class(fields[0].kind).column_of != "text"):
+    needed = [field for field in fields if not field.optional]
+    if len(needed) != 1 or (needed[0].name and load_kind_class(needed[0].kind).column_of != "text"):
         raise DataError(
             f"{file.name} holds text alone, and the task learns from {' and '.join(f.name for f in fields)}.",
             where=str(file.path),
             fix="Use a task that needs no labels, or a format with columns, such as csv or jsonl.",
         )
-    reader = _DocumentReader(source.document, whole_row=not fields[0].name)
+    reader = _DocumentReader(source.document, fields)
     for lines, size in read_lines(file, source.encoding, splits_long_lines=True):
         reader.batch.size_bytes = size
         for line in lines:
@@ -53,12 +54,12 @@ class _DocumentReader:
 
     Args:
         unit: what a document is: `file`, `paragraph` or `line`.
-        whole_row: whether a row is wanted as a mapping, `{"text": …}`.
+        fields: of an example; one without a name is the row as a mapping, `{"text": …}`.
     """
 
-    def __init__(self, unit: str, whole_row: bool):
+    def __init__(self, unit: str, fields: Sequence[Field]):
         self.batch = RawBatch()
-        self._unit, self._whole_row = unit, whole_row
+        self._unit, self._fields = unit, fields
         self._lines: list[Line] = []
         self._size_bytes = 0
         self._last_blank = 0
@@ -112,7 +113,11 @@ class _DocumentReader:
             self.batch.rejects.append(Reject(bad.number, bad.reason, bad.detail, shorten(bad.text)))
             return
         self.batch.rows.append(lines[0].number)
-        self.batch.values.append(({"text": text},) if self._whole_row else (text,))
+        self.batch.values.append(
+            tuple(
+                None if field.optional else text if field.name else {"text": text} for field in self._fields
+            )
+        )
         if self._is_cut:
             self.batch.notes[CUT] += 1
 

@@ -183,6 +183,16 @@ def test_text_has_no_labels(tmp_path):
         list(read_rows(SourceFile(path, "story.txt"), source(), FIELDS))
 
 
+def test_optional_fields_are_missing(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text("x\ny")
+    fields = (*TEXT, Field("pair", "text", optional=True))
+    assert collect(read_rows(SourceFile(path, "story.txt"), source("line"), fields))[0] == [
+        (1, "x", None),
+        (2, "y", None),
+    ]
+
+
 def test_compressed_text_reads_the_same(tmp_path):
     path = tmp_path / "story.txt.gz"
     path.write_bytes(gzip.compress(STORY.encode()))
