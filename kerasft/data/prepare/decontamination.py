@@ -61,7 +61,7 @@ class Decontamination:
         splits = [split for split in _SPLITS if split in dataset.splits]
         if not fields or not splits:
             raise DataError(
-                f"{name} has no {'texts' if not fields else 'validation or test examples'} to compare with.",
+                f"{name} has no {'validation or test examples' if fields else 'field of texts'} to compare with.",
                 where="data.decontaminate",
                 fix="Name configs with texts, and with validation or test examples.",
             )
