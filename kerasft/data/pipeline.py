@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -72,6 +72,12 @@ class BatchStream:
         """The arrays of one step of the current epoch."""
         rows, width = self._plan.batches[step], int(self._plan.widths[step])
         return dict(self._collate(rows, width, BatchMoment(self._epoch, step)))
+
+    def pick(self, steps: Sequence[int]) -> BatchStream:
+        """A stream of some steps of the current epoch, in the order given, the same in all of its epochs."""
+        batches, widths = (tuple(self._plan.batches[step] for step in steps), self._plan.widths[list(steps)])
+        plan = BatchPlan(batches, widths, self._plan.padding_share)
+        return BatchStream(lambda epoch: plan, self._collate, self._signature, self._outputs, self._workers)
 
     @contextmanager
     def raising_own_errors(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
 from kerasft.runs.shared_data import CACHE
 from kerasft.runs.stage import Stage
+from kerasft.training.budget import SETTLED, needs_probe, take_up_budget
 from kerasft.training.identity import describe_identity
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def compute_finetune_fingerprint(
     """Changes when the trained model could."""
     unimportant = {"checkpoint", "tensorboard", "workers"}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json")]
+    if config.train.budget_minutes is not None:
+        unimportant |= {*SETTLED}  # they follow from the budget, once it is measured
     sections.append(config.train.model_dump(mode="json", exclude=unimportant))
     sections.extend({name: own.model_dump(mode="json")} for name, own in config.own_sections.items())
     return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
@@ -119,6 +122,7 @@ def _train(
     from kerasft.training.context import TrainingContext
     from kerasft.training.outcome import describe_result, publish_result, raise_error, write_figures
     from kerasft.training.phases import train_phases
+    from kerasft.training.probe import settle_budget
     from kerasft.training.trained import build_task, open_feed
 
     _make_repeatable(config.seed, progress)
@@ -126,15 +130,12 @@ def _train(
     _check_accumulation(config, len(dataset.split("train")))
     if restart:
         run.clear_training()
+    else:
+        config = take_up_budget(config, run)
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = find_start(run, config, identity, progress)
     begin(config, run, dataset, source, checkpoint)
     precision = settle_precision(config, checkpoint, progress)
-    model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
-    progress.note(
-        f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
-        f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
-    )
 
     def open_split(name: str) -> Feed | None:
         if name not in dataset.splits:
@@ -142,6 +143,15 @@ def _train(
         own = run.path / CACHE if run.shared_data is not None else None
         return open_feed(task, dataset, name, run.cache, progress, instead=own)
 
+    if needs_probe(config.train):
+        config = settle_budget(config, task, precision, open_split, progress)
+        identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
+        run.write_config(config)
+    model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
+    progress.note(
+        f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
+        f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
+    )
     context = TrainingContext(
         task,
         dataset,
@@ -193,7 +203,7 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
     from kerasft.training.fit import count_steps
 
     train = config.train
-    if train.epochs and not config.task.cuts_examples:
+    if train.epochs and not config.task.cuts_examples and not needs_probe(train):
         check_accumulation(train.optimizer, count_steps(train, count_batches(examples, train.batch_size)))
 
 

@@ -16,6 +16,7 @@ from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
 from kerasft.stages import prepare as prepare_stage
+from kerasft.training.budget import take_up_budget
 from kerasft.training.identity import compare_values, find_beginning, refuse_changes
 from kerasft.training.other_data import names_other_test, prepare_other_test
 
@@ -45,9 +46,11 @@ def run(
     run.check_unchanged(run.config, run.report)
     # the preset is looked for first: data may take long, and a wrong name should not wait for it
     source = config.model.resolve()
+    config = config if restart else take_up_budget(config, run)
     dataset = _prepare(config, run, progress, restart)
     training = finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart)
     results = {"model": str(training.complete(run))}
+    config = take_up_budget(config, run)
     run.write_config(config)
     evaluate_stage.open_stage(config, run, progress, dataset, training.fingerprint).complete(run)
     if config.export is not None:
@@ -69,6 +72,7 @@ def finetune(
 ) -> None:
     """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
     source = config.model.resolve()
+    config = config if restart else take_up_budget(config, run)
     dataset = _prepare(config, run, progress, restart)
     finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart).complete(run)
 

@@ -238,6 +238,8 @@ class _Trial:
             "epochs": config.train.epochs and max(config.train.epochs, steps),
             "early_stopping": None,
             "max_steps": steps,
+            "budget_minutes": None,
+            "budget_steps_per_second": None,
             "checkpoint": {"every_steps": max(steps // 10, 1), "every_minutes": None, "keep": 1_000_000},
         }
         document["train"]["tensorboard"]["every_steps"] = 1

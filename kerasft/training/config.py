@@ -74,6 +74,13 @@ class TrainConfig(Config):
     max_steps: int | None = pydantic.Field(None, ge=1)
     """Stops after this many steps, whatever `epochs` says; the schedule covers exactly these steps. Null: all
     epochs."""
+    budget_minutes: float | None = pydantic.Field(None, gt=0.0)
+    """Length of the training in minutes, instead of `epochs` and `max_steps`. How many steps fit into them on this
+    machine is measured once, before the first step, and written to the run's config.yaml as `max_steps`. Validation,
+    checkpoints and the start of the process come on top. Null: no budget."""
+    budget_steps_per_second: float | None = pydantic.Field(None, gt=0.0)
+    """The measured speed behind `max_steps` and `epochs` in the config.yaml of a run with `budget_minutes`; written by
+    kerasft, so that the config trains the same steps again on any machine."""
     batch_size: int = pydantic.Field(32, ge=1)
     """Examples per training step."""
     evaluation_batch_size: int = pydantic.Field(64, ge=1)
@@ -118,12 +125,41 @@ class TrainConfig(Config):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _has_one_length(self) -> TrainConfig:
+        minutes, rate = self.budget_minutes, self.budget_steps_per_second
+        if minutes is None:
+            if rate is not None:
+                raise ValueError(
+                    "budget_steps_per_second belongs to budget_minutes, which is not set. Remove it"
+                )
+            return self
+        if rate is not None:
+            steps = count_budget_steps(minutes, rate)
+            if self.max_steps != steps:
+                raise ValueError(
+                    f"budget_minutes ({minutes:g}) at budget_steps_per_second ({rate:g}) comes to {steps} steps, and "
+                    f"max_steps is {self.max_steps}. To set the steps yourself, remove the two budget keys (null); for "
+                    "another budget, start a run in a folder of its own, with budget_minutes alone"
+                )
+            return self
+        # a value that equals the default may come of a config that was written out whole
+        epochs = type(self).model_fields["epochs"].default
+        for name, given in (("max_steps", self.max_steps is not None), ("epochs", self.epochs != epochs)):
+            if given:
+                raise ValueError(
+                    f"budget_minutes and {name} both say how long to train. Remove one of the two: with a budget, "
+                    "there are as many epochs as fit into it"
+                )
+        return self
+
     def settle(self, adaptation: Adaptation) -> Self:
         """The section with what `model.adaptation` decides in it; itself, where that is nothing.
 
         Raises:
             ValueError: the two sections contradict each other.
         """
+        _check_budget(self, adaptation)
         if adaptation.type == "layerwise":
             return self.model_copy(update={"optimizer": _settle_layer_decay(self, adaptation.decay)})
         if adaptation.type == "gradual" and self.epochs <= adaptation.every_epochs:
@@ -173,12 +209,28 @@ class ImageTrainConfig(TrainConfig):
 
     def settle(self, adaptation: Adaptation) -> Self:
         """As `TrainConfig.settle`. The head has a phase of its own, before the blocks that `gradual` unfreezes."""
+        _check_budget(self, adaptation)
         if adaptation.type == "gradual":
             return self
         if adaptation.type == "head":
             _check_head_alone(self)
             return self.model_copy(update={"epochs": 0})
         return super().settle(adaptation)
+
+
+def count_budget_steps(minutes: float, steps_per_second: float) -> int:
+    """Steps in so many minutes, at least one."""
+    return max(int(60 * minutes * steps_per_second), 1)
+
+
+def _check_budget(train: TrainConfig, adaptation: Adaptation) -> None:
+    """Refuses a budget where epochs decide what is trained."""
+    head_alone = adaptation.type == "head" and isinstance(train, ImageTrainConfig)
+    if train.budget_minutes is not None and (adaptation.type == "gradual" or head_alone):
+        raise ValueError(
+            f"model.adaptation: {adaptation.type} goes by epochs, and train.budget_minutes ({train.budget_minutes:g}) "
+            "counts minutes. Remove one of the two"
+        )
 
 
 def _settle_layer_decay(train: TrainConfig, decay: float) -> OptimizerConfig:

@@ -56,7 +56,7 @@ def train(
         StorageError: a checkpoint or a log cannot be written.
         DamagedError: the dataset's files are not as they were written.
     """
-    stream = _make_train_stream(phase.train, context.config, context.seed, phase.first_epoch)
+    stream = make_train_stream(phase.train, context.config, context.seed, phase.first_epoch)
     result = TrainingResult(phase.model, learning_share=_prepare_model(context, phase, stream))
     context = context.count_steps_left(phase, len(stream))
     with StopRequest() as stop:
@@ -187,7 +187,8 @@ class _Clock:
         return self._before + time.perf_counter() - self._started
 
 
-def _make_train_stream(feed: Feed, config: TrainConfig, seed: int, first_epoch: int) -> BatchStream:
+def make_train_stream(feed: Feed, config: TrainConfig, seed: int, first_epoch: int) -> BatchStream:
+    """The batches that a phase learns from."""
     return make_stream(
         feed.shuffle_labels(seed) if config.shuffle_labels else feed,
         config.batch_size,
