@@ -74,7 +74,7 @@ def test_three_mistakes_are_told_at_once(kerasft: Run, wrong_config: Path):
     assert done.stderr.splitlines() == [
         f"{wrong_config}:3: data.train.delimitter: unknown key; did you mean data.train.delimiter?",
         f'{wrong_config}:6: train.epochs: expected a whole number ≥ 1, got "many"',
-        f'{wrong_config}:7: train.optimizer.type: expected one of adamw, gradient_descent, keras; got "adam"; '
+        f'{wrong_config}:7: train.optimizer.type: expected one of adamw, gradient_descent, keras, muon; got "adam"; '
         "did you mean adamw?",
         "  3 mistakes; nothing was started.",
     ]

@@ -98,7 +98,7 @@ MISTAKES = [
     ("5.0e-5", "fast", 'sst2.yaml:12: train.optimizer.learning_rate: expected a number > 0.0, got "fast"'),
     ("5.0e-5", ".inf", "sst2.yaml:12: train.optimizer.learning_rate: expected a number > 0.0, got Infinity"),
     ("type: adamw", "type: adamv", 'sst2.yaml:12: train.optimizer.type: expected one of adamw, gradient_descent, '
-        'keras; got "adamv"; did you mean adamw?'),
+        'keras, muon; got "adamv"; did you mean adamw?'),
     ("weight_decay: 0.01", "momentum: 0.9", "sst2.yaml:12: train.optimizer.momentum: unknown key for type: adamw; its "
         "keys: learning_rate, weight_decay, no_decay, layer_decay, groups, clipnorm, global_clipnorm, clipvalue, "
         "gradient_accumulation_steps, use_ema, ema_momentum, type, beta_1, beta_2, epsilon"),
@@ -236,7 +236,7 @@ def test_a_section_without_its_type_is_the_default_with_changes(
 def test_keys_that_the_default_type_lacks_need_a_type(write_config: Write):
     path = write_config(("{type: adamw, learning_rate: 5.0e-5, weight_decay: 0.01}", "{momentum: 0.9}"))
     assert find_mistakes(path) == [
-        "sst2.yaml:12: train.optimizer.type: missing; expected one of adamw, gradient_descent, keras"
+        "sst2.yaml:12: train.optimizer.type: missing; expected one of adamw, gradient_descent, keras, muon"
     ]
     path = write_config(("max_length: 128}", "max_length: 128, adaptation: {rank: 4}}"))
     (told,) = find_mistakes(path)
