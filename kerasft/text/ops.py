@@ -34,12 +34,38 @@ def find_rows(places: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
     return tf.searchsorted(splits, places, side="right") - 1
 
 
+def shift(values: tf.Tensor, places: int, filler) -> tf.Tensor:
+    """What stands `places` earlier in a vector (later, if below 0); `filler` beyond its ends."""
+    count = abs(places)
+    edge = tf.fill([count], tf.cast(filler, values.dtype))
+    if places > 0:
+        return tf.concat([edge, values], 0)[:-count]
+    return tf.concat([values, edge], 0)[count:]
+
+
+def find_last(mask: tf.Tensor) -> tf.Tensor:
+    """int32: for each place the last one up to it, itself included, where `mask` is true; -1 where there is none."""
+    places = tf.concat([[-1], tf.cast(find_places(mask), tf.int32)], 0)
+    return tf.gather(places, tf.cumsum(tf.cast(mask, tf.int32)))
+
+
+def find_next(mask: tf.Tensor) -> tf.Tensor:
+    """int32: for each place the next one from it on, itself included, where `mask` is true; the size where none is."""
+    places = tf.concat([tf.cast(find_places(mask), tf.int32), [tf.size(mask)]], 0)
+    return tf.gather(places, tf.cumsum(tf.cast(mask, tf.int32), exclusive=True))
+
+
+def gather_or(values: tf.Tensor, places: tf.Tensor, filler) -> tf.Tensor:
+    """The values at places; `filler` where a place is -1."""
+    return tf.gather(tf.concat([[tf.cast(filler, values.dtype)], values], 0), places + 1)
+
+
 def collect(advance: Callable[..., tuple], state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
     """Calls `advance` until the first of its vectors is empty, and joins what it found in each round.
 
     Args:
         advance: from the state's vectors to (found, the next state's vectors …); found is int32 (any, 2).
-        state: int32 vectors (any,).
+        state: vectors (any,); also matrices with as many rows.
 
     Returns:
         The columns of all that was found, in the order of the rounds.
@@ -55,7 +81,10 @@ def collect(advance: Callable[..., tuple], state: tuple[tf.Tensor, ...]) -> tupl
         lambda found, first, *_: tf.size(first) > 0,
         advance_round,
         (found, *state),
-        shape_invariants=(tf.TensorShape([]), *(tf.TensorShape([None]) for _ in state)),
+        shape_invariants=(
+            tf.TensorShape([]),
+            *(tf.TensorShape([None]).concatenate(v.shape[1:]) for v in state),
+        ),
     )[0]
     flat = tf.raw_ops.TensorListConcatV2(
         input_handle=found,

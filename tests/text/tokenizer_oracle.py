@@ -26,8 +26,9 @@ CORE_OPS = """
 """
 # More of them, which the tokenizers of language models use; all there in TensorFlow 2.6.
 MORE_CORE_OPS = """
-    All DecodeRaw ExpandDims FloorMod LogicalOr OnesLike RaggedTensorToTensor ReduceJoin SegmentMin StaticRegexReplace
-    StringLength StringToHashBucketFast Tile UnicodeEncode Unique UnsortedSegmentJoin
+    All ArgMax BitwiseXor DecodeRaw ExpandDims FloorMod GatherNd LeftShift LogicalOr OnesLike RaggedTensorToTensor
+    ReduceJoin SegmentMin StaticRegexReplace StringLength StringToHashBucketFast TensorScatterMax Tile UnicodeEncode
+    Unique UnsortedSegmentJoin
 """
 
 

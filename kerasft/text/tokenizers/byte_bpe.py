@@ -12,13 +12,13 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kerasft.text.ops import collect, find_places, put, split_places
+from kerasft.text.ops import collect, find_last, find_places, put, split_places
 from kerasft.text.tokenizers.base import ABSENT, SpecialIds
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary
 from kerasft.text.tokenizers.module import GraphTokenizer
 from kerasft.text.tokenizers.pair_table import build_pair_table
 from kerasft.text.tokenizers.patterns import PATTERNS
-from kerasft.text.tokenizers.splitting import PatternSplitter, find_last
+from kerasft.text.tokenizers.splitting import PatternSplitter
 
 _NO_RANK = 2**31 - 1
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kerasft.errors import DataError
+from kerasft.errors import ConfigError, DataError
+from kerasft.text.tokenizers.config import TokenizerConfig
 
 PART_CHARACTERS = 16_384
 """Longer texts are handed on in parts: `tokenizers` keeps many bytes for each character of a text at work."""
@@ -60,8 +61,8 @@ class Corpus:
         if self._copy is not None:
             self._copy.unlink(missing_ok=True)
 
-    def count_characters(self, normalise: Callable[[str], str]) -> list[str]:
-        """The characters of the normalised texts without white space, the most frequent first.
+    def count_characters(self, normalise: Callable[[str], str], *, spaces: bool = False) -> list[str]:
+        """The characters of the normalised texts, white space only if asked for, the most frequent first.
 
         Raises:
             DataError: there are none.
@@ -69,7 +70,7 @@ class Corpus:
         counts: Counter[str] = Counter()
         for part in self.read():
             counts.update(normalise(part))
-        found = sorted((c for c in counts if not c.isspace()), key=lambda c: (-counts[c], c))
+        found = sorted((c for c in counts if spaces or not c.isspace()), key=lambda c: (-counts[c], c))
         if not found:
             raise empty_corpus()
         return found
@@ -97,3 +98,24 @@ def split_text(text: str) -> Iterator[str]:
         yield text[start:cut]
         start = cut
     yield text[start:]
+
+
+def keep_frequent(config: TokenizerConfig, characters: list[str]) -> list[str]:
+    """The characters that get tokens, of all in the order of their frequency."""
+    limit = config.max_characters
+    return characters[: max(1, config.vocabulary_size // 4) if limit is None else limit]
+
+
+def check_room(config: TokenizerConfig, needed: int) -> None:
+    """Makes sure that a vocabulary has room for what it must contain.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if needed > config.vocabulary_size:
+        raise ConfigError(
+            f"A vocabulary of {config.vocabulary_size:,} has no room for the corpus' characters: with special tokens "
+            f"they need {needed:,}.",
+            where="tokenizer.vocabulary_size",
+            fix="Increase vocabulary_size, or reduce max_characters: rarer characters then become unknown.",
+        )

@@ -41,6 +41,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
             from kerasft.text.tokenizers.byte_bpe import ByteBpe
 
             return ByteBpe(read_byte_bpe(folder))
+        if kind == "unigram":
+            from kerasft.text.tokenizers.unigram import Unigram
+            from kerasft.text.tokenizers.unigram_files import read_unigram
+
+            return Unigram(read_unigram(folder))
+        if kind == "characters":
+            from kerasft.text.tokenizers.characters import Characters, read_characters
+
+            return Characters(read_characters(folder))
         raise refuse(f"is {kind}", _KNOWN)
 
 
@@ -55,9 +64,12 @@ def find_kind(folder: Path) -> str:
     if model:
         kind = model.get("type") or ("BPE" if "merges" in model else "WordPiece")
         return {"WordPiece": "wordpiece", "BPE": "byte_bpe", "Unigram": "unigram"}.get(kind, kind)
-    for name, kind in (("vocab.txt", "wordpiece"), ("merges.txt", "byte_bpe")):
+    names = (("vocab.txt", "wordpiece"), ("merges.txt", "byte_bpe"), ("characters.json", "characters"))
+    for name, kind in names:
         if (folder / name).exists():
             return kind
+    if any(path.suffix in (".model", ".spm") for path in folder.iterdir()):
+        return "unigram"
     if (folder / "assets" / "tokenizer" / "vocabulary.txt").exists():
         return "wordpiece"
     raise PresetError("The folder contains no tokenizer.", fix=f"kerasft reads {_KNOWN}.")

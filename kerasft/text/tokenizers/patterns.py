@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 CODE_POINTS = 0x110000
-PAGE = 256
 
 PatternName = Literal["gpt2", "smollm", "llama3"]
 
@@ -78,13 +77,8 @@ def load_kinds() -> np.ndarray:
         return np.repeat(table["kinds"], lengths)
 
 
-def build_kind_table(isolates_digits: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The kinds for one pattern, in pages of 256 code points.
-
-    Returns:
-        int32 (4352,), the page of each 256 code points; and uint8 (pages × 256,), their kinds.
-    """
+def list_kinds(isolates_digits: bool) -> np.ndarray:
+    """uint8 (0x110000,), the kinds for one pattern, `DIGIT_ONLY` not among them."""
     kinds = load_kinds().copy()
     kinds[kinds == Kind.DIGIT_ONLY] = Kind.NUMBER if isolates_digits else Kind.OTHER
-    rows, pages = np.unique(kinds.reshape(-1, PAGE), axis=0, return_inverse=True)
-    return pages.reshape(-1).astype(np.int32), rows.reshape(-1)
+    return kinds

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kerasft.text.ops import find_places, put
-from kerasft.text.tokenizers.patterns import PAGE, Kind, Pattern, build_kind_table
+from kerasft.text.ops import find_last, find_next, gather_or, put, shift
+from kerasft.text.tokenizers.paging import build_pages, look_up
+from kerasft.text.tokenizers.patterns import Kind, Pattern, list_kinds
 
 _APOSTROPHE, _BLANK, _LINE_FEED, _CARRIAGE_RETURN = map(ord, "' \n\r")
 _LONG_S = 0x17F
@@ -27,7 +28,7 @@ class PatternSplitter(tf.Module):
     def __init__(self, pattern: Pattern, name: str = "pattern_splitter"):
         super().__init__(name=name)
         self._pattern = pattern
-        pages, kinds = build_kind_table(pattern.isolates_digits)
+        pages, kinds = build_pages(list_kinds(pattern.isolates_digits))
         with tf.device("CPU:0"):
             self._pages = tf.constant(pages, tf.int32)
             self._kinds = tf.constant(kinds, tf.uint8)
@@ -41,8 +42,8 @@ class PatternSplitter(tf.Module):
         """
         code_points = put(code_points, ends, 0)
         kinds = self._find_kinds(code_points, ends)
-        before = _shift(kinds, 1, Kind.END)
-        joined = _shift(code_points == _BLANK, 1, False) & (kinds != Kind.SPACE)
+        before = shift(kinds, 1, Kind.END)
+        joined = shift(code_points == _BLANK, 1, False) & (kinds != Kind.SPACE)
         if self._pattern.isolates_digits:
             joined &= kinds != Kind.NUMBER
         starts = ((kinds != before) & ~joined) | (kinds == Kind.END)
@@ -52,13 +53,11 @@ class PatternSplitter(tf.Module):
             starts &= ~self._find_joined_letters(code_points, kinds, before)
             starts = tf.where(kinds == Kind.SPACE, self._start_spaces(code_points, kinds), starts)
         else:
-            starts |= (kinds == Kind.SPACE) & self._is_split_off(_shift(kinds, -1, Kind.END))
+            starts |= (kinds == Kind.SPACE) & self._is_split_off(shift(kinds, -1, Kind.END))
         return self._start_contractions(starts, code_points, kinds, before)
 
     def _find_kinds(self, code_points: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-        pages = tf.gather(self._pages, tf.bitwise.right_shift(code_points, PAGE.bit_length() - 1))
-        places = pages * PAGE + tf.bitwise.bitwise_and(code_points, PAGE - 1)
-        kinds = tf.cast(tf.gather(self._kinds, places), tf.int32)
+        kinds = tf.cast(look_up(self._pages, self._kinds, code_points), tf.int32)
         return put(kinds, ends, tf.constant(Kind.END, tf.int32))
 
     def _is_split_off(self, following: tf.Tensor) -> tf.Tensor:
@@ -76,9 +75,9 @@ class PatternSplitter(tf.Module):
     def _find_joined_letters(self, code_points, kinds, before) -> tf.Tensor:
         """Letters that stand in one word with the character before them: white space, or a single other one."""
         line_break = (code_points == _LINE_FEED) | (code_points == _CARRIAGE_RETURN)
-        space = (before == Kind.SPACE) & ~_shift(line_break, 1, False)
+        space = (before == Kind.SPACE) & ~shift(line_break, 1, False)
         # A character that a space before has taken into its word, or that follows another such, does not join.
-        taken = (_shift(kinds, 2, Kind.END) == Kind.OTHER) | _shift(code_points == _BLANK, 2, False)
+        taken = (shift(kinds, 2, Kind.END) == Kind.OTHER) | shift(code_points == _BLANK, 2, False)
         return (kinds == Kind.LETTER) & (space | ((before == Kind.OTHER) & ~taken))
 
     def _start_spaces(self, code_points: tf.Tensor, kinds: tf.Tensor) -> tf.Tensor:
@@ -86,11 +85,11 @@ class PatternSplitter(tf.Module):
         line_break = (code_points == _LINE_FEED) | (code_points == _CARRIAGE_RETURN)
         space = kinds == Kind.SPACE
         # Line breaks right after what is neither letter, number nor white space belong to that.
-        attached = line_break & (_gather_or(kinds, find_last(~line_break), Kind.END) == Kind.OTHER)
-        breaks_follow = _find_next(line_break) < _find_next(~space)
-        first = ~_shift(space, 1, False) | _shift(attached, 1, False)
-        after_breaks = _shift(line_break, 1, False) & ~breaks_follow
-        last = ~breaks_follow & self._is_split_off(_shift(kinds, -1, Kind.END))
+        attached = line_break & (gather_or(kinds, find_last(~line_break), Kind.END) == Kind.OTHER)
+        breaks_follow = find_next(line_break) < find_next(~space)
+        first = ~shift(space, 1, False) | shift(attached, 1, False)
+        after_breaks = shift(line_break, 1, False) & ~breaks_follow
+        last = ~breaks_follow & self._is_split_off(shift(kinds, -1, Kind.END))
         return ~attached & (first | after_breaks | last)
 
     def _start_contractions(self, starts, code_points, kinds, before) -> tf.Tensor:
@@ -100,10 +99,10 @@ class PatternSplitter(tf.Module):
             capital = (code_points >= ord("A")) & (code_points <= ord("Z"))
             letters = tf.where(capital, code_points + 32, code_points)
             letters = tf.where(code_points == _LONG_S, ord("s"), letters)
-        after = [_shift(letters, -1, 0), _shift(letters, -2, 0)]
+        after = [shift(letters, -1, 0), shift(letters, -2, 0)]
         # Within a word, or after the space that takes it in, an apostrophe is like any other such character.
         own = (code_points == _APOSTROPHE) & (before != Kind.OTHER)
-        own &= ~_shift(code_points == _BLANK, 1, False)
+        own &= ~shift(code_points == _BLANK, 1, False)
         for length in (1, 2):
             found = tf.zeros_like(own)
             for ending in self._pattern.contractions:
@@ -114,32 +113,6 @@ class PatternSplitter(tf.Module):
                     ]
                     found |= own & tf.reduce_all(tf.stack(spelled), axis=0)
             for place in range(1, length + 1):
-                starts &= ~_shift(found, place, False)
-            starts |= _shift(found, length + 1, False)
+                starts &= ~shift(found, place, False)
+            starts |= shift(found, length + 1, False)
         return starts
-
-
-def _shift(values: tf.Tensor, places: int, filler) -> tf.Tensor:
-    """What stands `places` earlier in a vector (later, if below 0); `filler` beyond its ends."""
-    count = abs(places)
-    edge = tf.fill([count], tf.cast(filler, values.dtype))
-    if places > 0:
-        return tf.concat([edge, values], 0)[:-count]
-    return tf.concat([values, edge], 0)[count:]
-
-
-def find_last(mask: tf.Tensor) -> tf.Tensor:
-    """int32: for each place the last one up to it, itself included, where `mask` is true; -1 where there is none."""
-    places = tf.concat([[-1], tf.cast(find_places(mask), tf.int32)], 0)
-    return tf.gather(places, tf.cumsum(tf.cast(mask, tf.int32)))
-
-
-def _find_next(mask: tf.Tensor) -> tf.Tensor:
-    """int32: for each place the next one from it on, itself included, where `mask` is true; the size where none is."""
-    places = tf.concat([tf.cast(find_places(mask), tf.int32), [tf.size(mask)]], 0)
-    return tf.gather(places, tf.cumsum(tf.cast(mask, tf.int32), exclusive=True))
-
-
-def _gather_or(values: tf.Tensor, places: tf.Tensor, filler) -> tf.Tensor:
-    """The values at places; `filler` where a place is -1."""
-    return tf.gather(tf.concat([[tf.cast(filler, values.dtype)], values], 0), places + 1)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import ConfigError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.progress import Progress, Silent
 from kerasft.text.tokenizers.config import TokenizerConfig
-from kerasft.text.tokenizers.corpus import Corpus, empty_corpus
+from kerasft.text.tokenizers.corpus import Corpus, check_room, empty_corpus, keep_frequent
 from kerasft.text.tokenizers.patterns import PATTERNS
+from kerasft.text.tokenizers.training_unigram import train_unigram
 
 WORDPIECE_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 END_OF_TEXT = "<|endoftext|>"
@@ -23,7 +23,8 @@ def train_tokenizer(
 ) -> None:
     """Trains the tokenizer that a config describes, and writes it into `folder`, whole or not at all.
 
-    The same texts in the same order give the same tokenizer. Memory grows with the number of different words, not with
+    The same texts give the same tokenizer, but for `unigram`: there the scores that `tokenizers` finds differ in the
+    third digit after the point from one training to the next. Memory grows with the number of different words, not with
     the number of texts.
 
     Args:
@@ -68,11 +69,11 @@ def _train_wordpiece(config: TokenizerConfig, corpus: Corpus, folder: Path) -> i
 
     tokenizer = assemble({})
     characters = corpus.count_characters(tokenizer.normalizer.normalize_str)
-    characters = _keep_frequent(config, characters)
+    characters = keep_frequent(config, characters)
     # The trainer numbers the characters that continue a word in a random order, which decides between pairs of equal
     # frequency. Naming them here makes two trainings on the same texts the same.
     continuations = [_CONTINUATION + c for c in sorted(characters) if _continues_words(tokenizer, c)]
-    _check_room(config, len(WORDPIECE_SPECIALS) + len(characters) + len(continuations))
+    check_room(config, len(WORDPIECE_SPECIALS) + len(characters) + len(continuations))
     trainer = trainers.WordPieceTrainer(
         vocab_size=config.vocabulary_size,
         min_frequency=config.min_frequency,
@@ -158,25 +159,17 @@ def _continues_words(tokenizer: Any, character: str) -> bool:
     )
 
 
-def _keep_frequent(config: TokenizerConfig, characters: list[str]) -> list[str]:
-    """The characters that get tokens, of all in the order of their frequency."""
-    limit = config.max_characters
-    return characters[: max(1, config.vocabulary_size // 4) if limit is None else limit]
+def _train_characters(config: TokenizerConfig, corpus: Corpus, folder: Path) -> int:
+    from kerasft.text.tokenizers.characters import FILE_NAME, SPECIALS, describe_characters
+
+    characters = corpus.count_characters(str, spaces=True)[: config.max_characters]
+    write_json(folder / FILE_NAME, describe_characters(sorted(characters)))
+    return len(SPECIALS) + len(characters)
 
 
-def _check_room(config: TokenizerConfig, needed: int) -> None:
-    """Makes sure that a vocabulary has room for what it must contain.
-
-    Raises:
-        ConfigError: it has not.
-    """
-    if needed > config.vocabulary_size:
-        raise ConfigError(
-            f"A vocabulary of {config.vocabulary_size:,} has no room for the corpus' characters: with special tokens "
-            f"they need {needed:,}.",
-            where="tokenizer.vocabulary_size",
-            fix="Increase vocabulary_size, or reduce max_characters: rarer characters then become unknown.",
-        )
-
-
-_TRAINERS: dict[str, Any] = {"wordpiece": _train_wordpiece, "byte_bpe": _train_byte_bpe}
+_TRAINERS: dict[str, Any] = {
+    "wordpiece": _train_wordpiece,
+    "byte_bpe": _train_byte_bpe,
+    "unigram": train_unigram,
+    "characters": _train_characters,
+}

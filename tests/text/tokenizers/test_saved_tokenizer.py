@@ -9,9 +9,13 @@ import pytest
 import tensorflow as tf
 from bpe_oracle import train_bpe
 from tokenizer_oracle import CORE_OPS, MORE_CORE_OPS, build_vocabulary, list_ops, real_vocabulary
+from unigram_oracle import KINDS, train_sentencepiece
 
 from kerasft.text.tokenizers.bpe_files import read_byte_bpe
 from kerasft.text.tokenizers.byte_bpe import ByteBpe
+from kerasft.text.tokenizers.characters import Characters, CharacterVocabulary
+from kerasft.text.tokenizers.sentencepiece_model import read_sentencepiece_model
+from kerasft.text.tokenizers.unigram import Unigram
 from kerasft.text.tokenizers.wordpiece import WordPiece
 
 TEXTS = ["unaffable the", "", "ÀB é [SEP] 中国", "a\u302e\ua953", "x" * 200]
@@ -120,3 +124,13 @@ def test_a_real_vocabulary_adds_little_to_an_export(tmp_path):
     served = Served(WordPiece(real_vocabulary("bert_uncased.txt", lowercase=True)))
     tf.saved_model.save(served, str(tmp_path), signatures={"serving_default": served.serve})
     assert (tmp_path / "saved_model.pb").stat().st_size < 4_000_000
+
+
+@pytest.mark.parametrize("kind", ["t5", "bytes"])
+def test_a_saved_unigram_answers_as_before_and_holds_core_ops_only(tmp_path, kind):
+    train_sentencepiece(tmp_path / "spiece.model", **KINDS[kind])
+    check_saved(Unigram(read_sentencepiece_model(tmp_path / "spiece.model")), tmp_path / "saved")
+
+
+def test_saved_characters_answer_as_before_and_hold_core_ops_only(tmp_path):
+    check_saved(Characters(CharacterVocabulary(("a", "b", "é", "中"))), tmp_path / "saved")
