@@ -104,8 +104,10 @@ def _count_words(kinds: np.ndarray) -> int:
 
 def _find_scripts(codes: np.ndarray) -> np.ndarray:
     """uint8: each character's script, a place in `_NAMES`; 0 of what is no letter."""
-    table = _build_table()
-    if codes.dtype == np.uint8 or int(codes.max()) < _TABLE_END:
+    if codes.dtype == np.uint8:  # of ASCII
+        return _build_table(0x80)[codes]
+    table = _build_table(_TABLE_END)
+    if int(codes.max()) < _TABLE_END:
         return table[codes]
     found = table[np.minimum(codes, _TABLE_END - 1)]
     found[codes >= _TABLE_END] = 0
@@ -114,9 +116,10 @@ def _find_scripts(codes: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _build_table() -> np.ndarray:
-    table = np.zeros(_TABLE_END, np.uint8)
-    for code in range(_TABLE_END):
+def _build_table(end: int) -> np.ndarray:
+    """uint8 (end,): the script of each code point below."""
+    table = np.zeros(end, np.uint8)
+    for code in range(end):
         character = chr(code)
         if unicodedata.category(character)[0] == "L":
             name = unicodedata.name(character, "")
