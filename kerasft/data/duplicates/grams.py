@@ -42,11 +42,12 @@ def compute_grams(texts: NormalizedTexts, weight: int = GRAM_WEIGHT) -> tuple[np
         grams: uint32 (grams,), text after text.
         starts: int64 (texts + 1,), where each text's begin.
     """
-    hashes, begins = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
+    hashes = [np.empty(0, np.uint32)]
+    starts = np.zeros(len(texts.starts), np.int64)
     for windows in iterate_windows(texts, weight, keeps_short=True):
+        starts += np.searchsorted(windows.begins, texts.starts)
         hashes.append((windows.hashes >> np.uint64(32)).astype(np.uint32))
-        begins.append(windows.begins)
-    return np.concatenate(hashes), np.searchsorted(np.concatenate(begins), texts.starts)
+    return np.concatenate(hashes), starts
 
 
 def iterate_windows(texts: NormalizedTexts, weight: int, *, keeps_short: bool = False) -> Iterator[Windows]:

@@ -19,6 +19,7 @@ SKETCH_WORDS = SKETCH_BITS * HASHES // 32
 
 _MIX = np.uint32(0x9E3779B1)
 _ROUNDS = 16
+_CHUNK = 1 << 16
 _NOTHING = np.uint32(0xFFFFFFFF)
 
 
@@ -56,12 +57,7 @@ def _compute_least(grams: np.ndarray, starts: np.ndarray) -> np.ndarray:
     lengths = np.diff(starts)
     texts = np.arange(len(lengths))
     for number in range(_ROUNDS):
-        found = np.full((len(texts), HASHES), _NOTHING)
-        hashed = _mix(grams, number)
-        places = (hashed >> np.uint32(16)) * np.uint32(HASHES) >> np.uint32(16)
-        places += np.repeat(np.arange(len(texts), dtype=np.uint32) * np.uint32(HASHES), lengths)
-        hashed *= _MIX
-        np.minimum.at(found.reshape(-1), places.astype(np.intp), hashed)
+        found = _find_least(grams, lengths, number)
         own = least[texts]
         least[texts] = np.where(own == _NOTHING, found, own)
         open_texts = (least[texts] == _NOTHING).any(axis=1)
@@ -76,6 +72,27 @@ def _compute_least(grams: np.ndarray, starts: np.ndarray) -> np.ndarray:
             hashed = np.minimum.reduceat(_mix(grams, _ROUNDS + place), firsts)
             least[texts[empty], place] = hashed[empty]
     return least
+
+
+def _find_least(grams: np.ndarray, lengths: np.ndarray, number: int) -> np.ndarray:
+    """uint32 (texts, HASHES): the least of the n-grams that fall to each place in one round.
+
+    Args:
+        grams: uint32 (grams,), text after text.
+        lengths: int64 (texts,), how many are each text's.
+        number: the round's.
+    """
+    found = np.full((len(lengths), HASHES), _NOTHING)
+    ends = np.cumsum(lengths)
+    firsts = np.arange(len(lengths)) * HASHES
+    for start in range(0, len(grams), _CHUNK):
+        hashed = _mix(grams[start : start + _CHUNK], number)
+        places = ((hashed >> np.uint32(16)) * np.uint32(HASHES) >> np.uint32(16)).astype(np.intp)
+        inside = np.diff(np.clip(ends, start, start + len(hashed)), prepend=start)
+        places += np.repeat(firsts, inside)
+        hashed *= _MIX
+        np.minimum.at(found.reshape(-1), places, hashed)
+    return found
 
 
 def _mix(grams: np.ndarray, number: int) -> np.ndarray:

@@ -25,6 +25,8 @@ SHOWN_REJECTS = 5
 _PENDING_BATCHES = 4
 _COMPARED_BYTES = 1 << 17
 """So many bytes of payloads are compared at once, or the rows of one batch."""
+_LARGE_BYTES = 1 << 21
+"""Batches of so many bytes do not wait for each other in memory: comparing takes a multiple of their size."""
 
 
 @dataclass
@@ -180,10 +182,11 @@ class SplitReader:
 
     def _compare_waiting(self, executor: ThreadPoolExecutor) -> None:
         """Hands the inputs of the last rows to the thread that compares them."""
-        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
+        waiting, size = self._waiting, self._waiting_bytes
+        self._waiting, self._waiting_bytes = {}, 0
         if waiting:
             self._pending.append(executor.submit(self._compare, waiting))
-        if len(self._pending) > _PENDING_BATCHES:
+        while len(self._pending) > (_PENDING_BATCHES if size < _LARGE_BYTES else 0):
             self._finish_one()
 
     def _note(
