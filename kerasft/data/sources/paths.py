@@ -127,6 +127,7 @@ def resolve_files(
     if not patterns:
         raise DataError("No file is named.", where="data", fix="Name at least one under `path`.")
     found: dict[Path, SourceFile] = {}
+    resolved_base = base.resolve()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         if pattern.startswith(PACKAGE):
             root, relative = _locate_package(pattern)
@@ -139,7 +140,8 @@ def resolve_files(
         else:
             paths = _match(root, relative, pattern)
         for path in paths:
-            found.setdefault(path.resolve(), SourceFile(path, _compute_name(path, base)))
+            resolved = path.resolve()
+            found.setdefault(resolved, SourceFile(path, _compute_name(path, resolved, resolved_base)))
     return list(found.values())
 
 
@@ -251,8 +253,8 @@ def _locate_package(pattern: str) -> tuple[Path, str]:
     return found, relative
 
 
-def _compute_name(path: Path, base: Path) -> str:
+def _compute_name(path: Path, resolved: Path, base: Path) -> str:
     try:
-        return path.resolve().relative_to(base.resolve()).as_posix()
+        return resolved.relative_to(base).as_posix()
     except ValueError:
         return path.as_posix()

@@ -41,10 +41,11 @@ def read_rows(file: SourceFile, source: TextSource, fields: Sequence[Field]) -> 
         )
     reader = _DocumentReader(source.document, fields)
     for lines, size in read_lines(file, source.encoding, splits_long_lines=True):
-        reader.batch.size_bytes = size
+        reader.batch.size_bytes += size
         for line in lines:
             reader.add(line)
-        yield reader.take_batch()
+        if reader.batch.rows or reader.batch.rejects:
+            yield reader.take_batch()
     reader.finish()
     yield reader.take_batch()
 
