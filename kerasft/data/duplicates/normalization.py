@@ -93,7 +93,7 @@ def _space(codes: np.ndarray, kinds: np.ndarray, firsts: np.ndarray) -> Normaliz
 
 def compute_keys(texts: NormalizedTexts) -> np.ndarray:
     """uint64 (texts,): equal where the normalised texts are."""
-    data = memoryview(texts.codes).cast("B")
+    data = texts.codes.data.cast("B")
     bounds = (texts.starts * 4).tolist()
     blake2b = hashlib.blake2b
     digests = [blake2b(data[start:end], digest_size=8).digest() for start, end in itertools.pairwise(bounds)]
