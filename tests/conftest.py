@@ -20,6 +20,7 @@ import tiny_bert
 import tiny_distilbert
 import tiny_entities
 import tiny_images
+import tiny_spots
 from needs import RequireAll, read_require_all
 from time_budget import TimeBudget, read_minutes
 
@@ -176,3 +177,12 @@ def tiny_entity_run(
 ) -> Any:
     """The run folder of the tiny experiment on entities, all stages done. To be read only: copy it to change it."""
     return run_all(tmp_path_factory, "tiny-entities", load_entity_experiment())
+
+
+@pytest.fixture(scope="session")
+def load_spot_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of the tiny experiment on pictures of several labels each."""
+    folder = build_once(
+        tmp_path_factory, "spot-experiment", lambda folder: tiny_spots.write_experiment(folder, 96)
+    )
+    return make_loader(folder / "spots.yaml")
