@@ -42,6 +42,7 @@ def _find_problems_of_any_kind(
     """Of a document that names no kind that there is: that, and what is wrong whichever kind is meant."""
     variants: Variants = getattr(schema, "variants")  # noqa: B009 (of the schemas that have it)
     named = look_up(document.data, (variants.section, variants.tag))
+    is_like_one = named is MISSING or find_nearest(named, variants.list_own(), aliases=variants.aliases)
     found: dict[KeyPath, Problem] | None = None
     for name in _sort_by_likeness(named, variants):
         candidate, data = variants.load(name, is_asked_for=False), copy.deepcopy(document.data)
@@ -50,7 +51,12 @@ def _find_problems_of_any_kind(
         if candidate is not None:
             problems = find_problems(candidate, dataclasses.replace(document, data=data))
             before = problems if found is None else found
-            found = {path: message for path, message in before.items() if path in problems}
+            found = {
+                path: problem
+                for path, problem in before.items()
+                # what each kind says in words of its own (its figures, say) helps only where one is meant
+                if path in problems and (is_like_one or problems[path] == problem)
+            }
     found = found or {}
     if not isinstance(document.data, dict):
         return found
@@ -93,6 +99,8 @@ def _describe_unknown_kind(
         message = f"expected one of {known}; got {show(named)}"
         near = find_nearest(named, names, aliases=variants.aliases)
     fix = f"did you mean {near}?" if near else None
+    if near is None and isinstance(named, str):
+        fix = "if another package has it, install that package"
     return (section, tag), Problem(where, f"{section}.{tag}", message, fix)
 
 
