@@ -210,16 +210,12 @@ def test_a_wrong_task_brings_no_mistake_that_another_task_would_not_have(write_c
 
 
 def test_a_task_of_a_package_that_is_missing_brings_no_figures_of_other_tasks(write_config: Write):
-    path = write_config(
-        ("text_classification", "pair_score"), ("epochs: 3", "epochs: 0\n  monitor: mean_squared_error")
-    )
-    unknown, epochs = find_mistakes(path)
+    monitored = ("epochs: 3", "epochs: 3\n  monitor: mean_squared_error")
+    (unknown,) = find_mistakes(write_config(("text_classification", "pair_score"), monitored))
     assert unknown.endswith('got "pair_score"; if another package has it, install that package')
-    assert "train.epochs" in epochs
-    near = find_mistakes(
-        write_config(("text_classification", "text_clasification"), ("epochs: 3", "epochs: 0"))
-    )
-    assert near[0].endswith("did you mean text_classification?")
+    near, figure = find_mistakes(write_config(("text_classification", "text_clasification"), monitored))
+    assert near.endswith("did you mean text_classification?")
+    assert "text_classification has no figure 'mean_squared_error'" in figure
 
 
 def test_a_wrong_tag_brings_no_mistake_of_the_kind_that_was_guessed(write_config: Write):
