@@ -93,6 +93,11 @@ class ExperimentConfig(Config):
         return config if settled is config.train else config.model_copy(update={"train": settled})
 
     @pydantic.model_validator(mode="after")
+    def _has_sections_that_fit(self) -> ExperimentConfig:
+        self.task.check_sections(self.model, self.own_sections)
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _has_the_monitored_figure(self) -> ExperimentConfig:
         monitor, names = self.train.monitor, list(self.task.figure_kinds.names)
         if "log_loss" in names:

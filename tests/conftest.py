@@ -20,6 +20,7 @@ import tiny_bert
 import tiny_distilbert
 import tiny_entities
 import tiny_images
+import tiny_masked
 import tiny_spots
 from needs import RequireAll, read_require_all
 from time_budget import TimeBudget, read_minutes
@@ -137,6 +138,34 @@ def tiny_distilbert_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def tiny_distilbert_entity_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The tiny experiment on entities and a DistilBERT, all stages done. To be read only: copy it to change it."""
     return run_distilbert(tmp_path_factory, "tiny-distilbert-entities", tiny_entities)
+
+
+@pytest.fixture(scope="session")
+def load_masked_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Callable[..., Any]:
+    """(overrides, …) → the tiny experiment's config on raw texts; its files are the same for all."""
+    folder = build_once(
+        tmp_path_factory,
+        "masked-experiment",
+        lambda folder: tiny_masked.write_experiment(folder, tiny_preset),
+    )
+    return make_loader(folder / "experiment.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny_masked_run(
+    tmp_path_factory: pytest.TempPathFactory, load_masked_experiment: Callable[..., Any]
+) -> Any:
+    """The run folder of the tiny experiment on raw texts, all stages done. To be read only: copy it to change it."""
+    return run_all(tmp_path_factory, "tiny-masked", load_masked_experiment())
+
+
+@pytest.fixture(scope="session")
+def tiny_new_masked_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same with a new net and a tokenizer of its own. To be read only: copy it to change it."""
+    folder = build_once(
+        tmp_path_factory, "new-masked-experiment", lambda folder: tiny_masked.write_experiment(folder, None)
+    )
+    return run_all(tmp_path_factory, "tiny-new-masked", make_loader(folder / "experiment.yaml")())
 
 
 @pytest.fixture(scope="session")

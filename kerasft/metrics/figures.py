@@ -200,3 +200,40 @@ ENTITIES = FigureKinds(
     _PER_CLASS,
 )
 """`kerasft.metrics.entities`."""
+
+LANGUAGE = FigureKinds(
+    (
+        FigureKind(
+            "bits_per_byte",
+            "Bits per byte",
+            "the loss by the text's length in UTF-8; comparable between tokenizers; lower is better",
+            False,
+            "number",
+            place="headline",
+        ),
+        FigureKind(
+            "perplexity",
+            "Perplexity",
+            "exp of the log-loss: among how many equally likely tokens the model wavers; lower is better",
+            False,
+            "number",
+        ),
+        FigureKind(
+            "accuracy",
+            "Accuracy",
+            "share of tokens that are the model's first guess",
+            place="headline",
+        ),
+        FigureKind(
+            "log_loss",
+            "Log-loss",
+            "mean negative log-likelihood of a token, in nats; lower is better",
+            False,
+            "number",
+        ),
+        FigureKind("examples", "Documents", "measured", form="count"),
+        FigureKind("tokens", "Tokens", "in them", form="count", place="report"),
+        FigureKind("predicted_tokens", "Tokens predicted", "of them", form="count", place="report"),
+    )
+)
+"""`kerasft.metrics.language`."""

@@ -36,6 +36,16 @@ class ModelConfig(Config):
     def _read_adaptation(cls, value: Any) -> Any:
         return read_text_adaptation(value)
 
+    @property
+    def start(self) -> str:
+        """What the model begins with, for people."""
+        return self.preset
+
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether what the model begins with is made of the prepared data: then there is nothing to `resolve`."""
+        return False
+
     def resolve(self) -> ModelSource:
         """Finds what the section names; imports what that takes.
 

@@ -21,6 +21,7 @@ class RunPaths:
         self.environment = self.path / "environment.json"
         self.task = self.path / "task.json"
         self.model = self.path / "model.keras"
+        self.start = self.path / "start"
         self.preset = self.path / "preset"
         self.adapter = self.path / "adapter"
         self.predictions = self.path / "predictions"

@@ -16,11 +16,12 @@ def widen(parts):
     """Batches' answers, filled up to the widest where they are rows of different lengths."""
     import numpy as np
 
-    widths = [part.shape[1] for part in parts if part.ndim == 2]
+    widths = [part.shape[1] for part in parts if part.ndim >= 2]
     if not widths:
         return parts
     fill = b"" if parts[0].dtype == object else 0
-    spaces = [((0, 0), (0, max(widths) - width)) for width in widths]
+    deeper = [(0, 0)] * (parts[0].ndim - 2)
+    spaces = [[(0, 0), (0, max(widths) - width), *deeper] for width in widths]
     return [np.pad(part, space, constant_values=fill) for part, space in zip(parts, spaces)]  # noqa: B905 (old Pythons)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +87,7 @@ def _publish(
             return False
         return True
 
-    names = [field.name for field in config.task.inputs]
-    examples = sample_inputs(dataset, names, settings.replay_examples)
+    examples = sample_inputs(dataset, task.make_question, settings.replay_examples)
     progress.note(f"Exporting to {folder}; a clean process then runs {len(examples):,} examples")
     served = task.serve(trained.model)
     return publish_saved_model(
@@ -110,7 +109,7 @@ def _write_card(config: ExperimentConfig, trained: Trained, dataset: PreparedDat
     return write_model_card(
         name=config.name,
         task=config.task.type,
-        preset=config.model.preset,
+        preset=config.model.start,
         served=served,
         label_names=trained.task.label_names,
         figures=trained.run.read_metrics().get("evaluate", {}),
@@ -125,9 +124,11 @@ def _next_version(folder: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def sample_inputs(dataset: PreparedDataset, names: Sequence[str], count: int) -> list[RawInputs]:
+def sample_inputs(
+    dataset: PreparedDataset, make_question: Callable[[Mapping[str, Any]], RawInputs], count: int
+) -> list[RawInputs]:
     """Raw inputs, by the input fields' names, from all over the split that the model has seen least."""
     name = next(name for name in ("test", "validation", "train") if name in dataset.splits)
     split = dataset.split(name)
     rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-    return [{name: example[name] for name in names} for example in split.take(rows)]
+    return [make_question(example) for example in split.take(rows)]

@@ -61,9 +61,9 @@ def finetune(
         Terminated: SIGTERM; a checkpoint was written first.
         KeyboardInterrupt: what there was is kept first.
     """
-    open_stage(
-        config, run, progress, load_prepared_dataset(run.dataset), config.model.resolve(), restart=restart
-    ).complete(run)
+    dataset = load_prepared_dataset(run.dataset)
+    source = ModelSource(run.start) if config.model.starts_from_data else config.model.resolve()
+    open_stage(config, run, progress, dataset, source, restart=restart).complete(run)
 
 
 def open_stage(
@@ -149,7 +149,7 @@ def _train(
         run.write_config(config)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
     progress.note(
-        f"{model.count_params():,} weights from {config.model.preset}; {len(dataset.split('train')):,} examples, "
+        f"{model.count_params():,} weights from {config.model.start}; {len(dataset.split('train')):,} examples, "
         f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
     )
     context = TrainingContext(
@@ -210,7 +210,7 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
 def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:
     train = config.train
     return {
-        "preset": config.model.preset,
+        "preset": config.model.start,
         "seed": config.seed,
         "epochs": train.epochs,
         "batch_size": train.batch_size,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.data.prepared import PreparedDataset, load_prepared_dataset
-from kerasft.errors import DataError, RunLockedError, StorageError
+from kerasft.errors import ConfigError, DataError, RunLockedError, StorageError
 from kerasft.experiment import ExperimentConfig
+from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import OTHER, RunFolder
 from kerasft.runs.stage import Stage
@@ -16,6 +17,7 @@ from kerasft.stages import evaluate as evaluate_stage
 from kerasft.stages import export as export_stage
 from kerasft.stages import finetune as finetune_stage
 from kerasft.stages import prepare as prepare_stage
+from kerasft.stages import start as start_stage
 from kerasft.training.budget import take_up_budget
 from kerasft.training.identity import compare_values, find_beginning, refuse_changes
 from kerasft.training.other_data import names_other_test, prepare_other_test
@@ -44,10 +46,8 @@ def run(
         What came of it, for people: the paths of model, report and export.
     """
     run.check_unchanged(run.config, run.report)
-    # the preset is looked for first: data may take long, and a wrong name should not wait for it
-    source = config.model.resolve()
     config = config if restart else take_up_budget(config, run)
-    dataset = _prepare(config, run, progress, restart)
+    dataset, source = _prepare_start(config, run, progress, restart)
     training = finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart)
     results = {"model": str(training.complete(run))}
     config = take_up_budget(config, run)
@@ -71,10 +71,35 @@ def finetune(
     restart: bool = False,
 ) -> None:
     """Trains, after preparing the data if that is not done yet; see `kerasft.stages.finetune.finetune`."""
-    source = config.model.resolve()
     config = config if restart else take_up_budget(config, run)
-    dataset = _prepare(config, run, progress, restart)
+    dataset, source = _prepare_start(config, run, progress, restart)
     finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart).complete(run)
+
+
+def pretrain(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress = Silent(),  # noqa: B008 (has no state)
+    *,
+    restart: bool = False,
+) -> dict[str, str]:
+    """Trains on examples without labels, after preparing them if that is not done yet: the same training as `finetune`.
+
+    Raises:
+        ConfigError: the task has labels.
+
+    Returns:
+        The paths of the model and of the preset that other runs can fine-tune.
+    """
+    labels = [field.name for field in config.task.fields if field.role == "target"]
+    if labels:
+        raise ConfigError(
+            f"{config.task.type} learns from labelled examples ({', '.join(labels)}); pretrain learns from raw ones",
+            where="task.type",
+            fix="Use kerasft finetune, or choose a task without labels: kerasft pretrain --help.",
+        )
+    finetune(config, run, progress, restart=restart)
+    return {"model": str(run.model), "preset": str(run.preset)}
 
 
 def evaluate(config: ExperimentConfig, run: RunFolder, progress: Progress = Silent()) -> dict[str, Any]:  # noqa: B008
@@ -140,7 +165,19 @@ def prepare(
     Raises:
         ConfigError: a training in the folder hangs on other data.
     """
-    _prepare(config, run, progress)
+    dataset = _prepare(config, run, progress)
+    if config.model.starts_from_data:
+        start_stage.open_stage(config, run, progress, dataset).complete(run)
+
+
+def _prepare_start(
+    config: ExperimentConfig, run: RunFolder, progress: Progress, restart: bool
+) -> tuple[PreparedDataset, ModelSource]:
+    """The prepared data, and what the model begins with."""
+    # a preset is looked for first: data may take long, and a wrong name should not wait for it
+    source = None if config.model.starts_from_data else config.model.resolve()
+    dataset = _prepare(config, run, progress, restart)
+    return dataset, source or start_stage.open_stage(config, run, progress, dataset).complete(run)
 
 
 def _prepare(

@@ -17,6 +17,7 @@ TASKS = {
     "text_classification": "kerasft.tasks.text_classification",
     "token_classification": "kerasft.tasks.token_classification",
     "image_classification": "kerasft.tasks.image_classification",
+    "masked_lm": "kerasft.tasks.masked_lm",
 }
 """A config's `task.type` → its package. The package's `config` module names its `SECTIONS`, its `task` module its class
 `TaskClass`."""
@@ -26,6 +27,7 @@ ALIASES = {
     **dict.fromkeys(
         ("image", "images", "picture", "pictures", "photos", "vision"), ("image_classification",)
     ),
+    **dict.fromkeys(("mlm", "masked_language_model", "fill_mask", "pretraining"), ("masked_lm",)),
 }
 """What is often written for a task's name: the names, of which the first known one is meant."""
 
@@ -88,6 +90,22 @@ def load_display(name: str) -> Any:
     from kerasft.tasks.installed import import_name
 
     return import_name(name, module, "DisplayClass")
+
+
+def load_start_writer(name: str) -> Any:
+    """(experiment, prepared dataset, empty folder, progress) → None: writes what a task's new net begins with.
+
+    Args:
+        name: of a task whose `model` section has `starts_from_data`, loaded before.
+
+    Raises:
+        ConfigError: as `load_sections`.
+    """
+    from kerasft.tasks.installed import import_name
+
+    return import_name(
+        name, f"{TASKS[name] if name in TASKS else _find_module(name, False)}.start", "write_start"
+    )
 
 
 def _find_module(name: str, is_asked_for: bool) -> str:

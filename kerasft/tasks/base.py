@@ -65,6 +65,9 @@ class Task(abc.ABC):
     It has no state after it is made: what a split settles goes through its feed or the training's phases.
     """
 
+    title: str = "Fine-tuning"
+    """What its training is called, for people."""
+
     label_names: tuple[str, ...]
     """The classes, in the order of the model's outputs; empty for a task without classes."""
 
@@ -208,6 +211,10 @@ class Task(abc.ABC):
             DataError: it is none; the served model says so too.
         """
         return {name: kind.read_served(inputs[name]) for name, kind in self.input_kinds.items()}
+
+    def make_question(self, example: Mapping[str, Any]) -> dict[str, Any]:
+        """What the served model can be asked about an example, by its inputs' names; by default the example's own."""
+        return {name: example[name] for name in self.input_kinds}
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of a measured example and its prediction, JSON-able.

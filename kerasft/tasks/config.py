@@ -41,6 +41,17 @@ class TaskConfig(Config, abc.ABC):
     def answer_keys(self) -> tuple[str, ...]:
         """The keys of an answer, the input's own aside."""
 
+    def check_sections(self, model: ModelConfig, own: Mapping[str, Config]) -> None:
+        """Refuses sections that contradict each other; by default all fit.
+
+        Args:
+            model: the `model` section.
+            own: the task's own sections by their key.
+
+        Raises:
+            ValueError: they do.
+        """
+
     @property
     def inputs(self) -> tuple[Field, ...]:
         """The fields that a model is given."""

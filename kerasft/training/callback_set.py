@@ -24,7 +24,7 @@ from kerasft.training.context import TrainingContext
 from kerasft.training.tensorboard import TensorBoardLog
 
 _TITLES = {"head": "Training the head"}
-"""A phase → what its bar says; "Fine-tuning" for others."""
+"""A phase → what its bar says; what the task says for others."""
 
 
 class CallbackSet:
@@ -66,7 +66,7 @@ class CallbackSet:
             self._count_examples,
             self.step_loss,
             phase.total_epochs or config.epochs,
-            _TITLES.get(phase.name, "Fine-tuning"),
+            _TITLES.get(phase.name, context.task.title),
             phase.first_epoch,
             config.monitor,
         )

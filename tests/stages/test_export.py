@@ -128,8 +128,12 @@ def test_replayed_texts_are_from_all_over_the_split_seen_least(tiny_run) -> None
     dataset = load_prepared_dataset(tiny_run.dataset)
     split = dataset.split("test")
     inputs = [{"text": split[index]["text"]} for index in range(24)]
-    assert sample_inputs(dataset, ["text"], 3) == [inputs[0], inputs[11], inputs[23]]
-    assert sample_inputs(dataset, ["text"], 500) == inputs
+
+    def ask(example) -> dict[str, str]:
+        return {"text": example["text"]}
+
+    assert sample_inputs(dataset, ask, 3) == [inputs[0], inputs[11], inputs[23]]
+    assert sample_inputs(dataset, ask, 500) == inputs
 
 
 def test_labels_in_another_order_are_not_published(trained, tmp_path: Path, replay_here) -> None:

@@ -13,8 +13,8 @@ from tokenizer_oracle import build_vocabulary
 
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.feed import encode_examples
-from kerasft.tasks.token_classification.losses import UNTAGGED, TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.spans import Scores, TagSet, answer_units, log_softmax
+from kerasft.tasks.token_losses import UNTAGGED, TokenAccuracy, TokenCrossentropy
 from kerasft.text.spans.units import UnitTokenizer
 
 TAGS = TagSet(["person", "place"])

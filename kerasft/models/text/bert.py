@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kerasft.models.text.encoder_family import EncoderFamily, LayerNames
+from kerasft.models.text.families import MaskedHeadNames
 from kerasft.models.text.sizes import EncoderSizes
 
 
@@ -29,6 +30,7 @@ class BertFamily(EncoderFamily):
 
     name, title = "bert", "BERT"
     hub_class, hub_tokenizer, hub_module = "BertBackbone", "BertTokenizer", "bert"
+    hub_masked_lm = "BertMaskedLM"
     model_types = ("bert",)
     inputs = ("token_ids", "segment_ids", "padding_mask")
     sizes_class = BertSizes
@@ -51,6 +53,11 @@ class BertFamily(EncoderFamily):
         feedforward_intermediate="intermediate.dense",
         feedforward_output="output.dense",
         feedforward_layer_norm="output.LayerNorm",
+    )
+    masked_head_names = MaskedHeadNames(
+        dense="cls.predictions.transform.dense",
+        layer_norm="cls.predictions.transform.LayerNorm",
+        bias="cls.predictions.bias",
     )
     has_pooler = True
     activation_name = "hidden_act"

@@ -9,132 +9,20 @@ Source: Devlin et al. 2019, arXiv:1810.04805; the layer layout and its names are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import keras
 import tensorflow as tf
 
-from kerasft.models.text.low_rank import LowRankProduct, Piece
-from kerasft.models.text.operations import (
-    LAYER_NORM_EPSILON,
-    byte_dropout,
-    exact_gelu,
-    gelu,
-    layer_norm,
-    matrix_product,
-)
-from kerasft.models.text.remat import RepeatableSeeds, compute_twice
+from kerasft.models.text.encoder_part import EncoderPart
+from kerasft.models.text.operations import exact_gelu, gelu
+from kerasft.models.text.remat import compute_twice
 from kerasft.models.walking import walk_layers
 from kerasft.optimizers.matrices import declare_matrices
 
 MASKED_SCORE = -1e9
-_ALL = slice(None)
-
-
-class _Part(keras.layers.Layer):
-    """What the encoder's layers share: float32 variables, a matmul dtype, dropout from one seed generator.
-
-    A layer that is frozen as a whole (`trainable = False`) has no dropout: it gives what it gives where nothing is
-    learned, as Keras' own batch normalisation does.
-    """
-
-    def __init__(
-        self,
-        dropout: float,
-        matmul_dtype: str,
-        seed: int | None,
-        *,
-        layer_norm_epsilon: float = LAYER_NORM_EPSILON,
-        **kwargs,
-    ):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.layer_norm_epsilon = layer_norm_epsilon
-        self.dropout = dropout
-        self.matmul_dtype = matmul_dtype
-        self.seed = seed
-        self.seed_generator = RepeatableSeeds(seed)
-        self.low_rank: dict[str, LowRankProduct] = {}
-
-    def _drop(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        if not training or not self.dropout or not self.trainable:
-            return x
-        return byte_dropout(x, self.dropout, self.seed_generator.next())
-
-    def _linear(
-        self, x: tf.Tensor, dense: str, training: bool | None = None, columns: slice = _ALL
-    ) -> tf.Tensor:
-        kernel, bias = (variable.value for variable in self._dense[dense])
-        if columns is not _ALL:
-            kernel, bias = kernel[:, columns], bias[columns]
-        y = matrix_product(x, kernel, self.matmul_dtype)
-        product = self.low_rank.get(dense)
-        if product is not None:
-            seed = self.seed_generator.next() if training and product.dropout else None
-            y += product.compute(x, columns, self.matmul_dtype, seed)
-        return tf.nn.bias_add(y, bias)
-
-    def add_low_rank(
-        self,
-        dense: str,
-        columns: Mapping[str, tuple[int, int]],
-        *,
-        rank: int,
-        scale: float,
-        dropout: float,
-        seed: int,
-    ) -> None:
-        """Puts products of thin matrices beside a dense layer; they begin at 0.
-
-        Args:
-            dense: the layer's name.
-            columns: a name for the variables → the columns of the kernel that they stand beside.
-            rank, scale, dropout: see `LowRankProduct`.
-            seed: of the first matrices.
-        """
-        kernel = self._dense[dense][0]
-        pieces = []
-        # Keras locks what a layer holds once it is built, and unlocks it so for its own LoRA
-        self._tracker.unlock()
-        for place, (name, (start, stop)) in enumerate(columns.items()):
-            # uniform up to 1/√in, as in the authors' code
-            initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed + place)
-            down = self.add_weight(
-                shape=(kernel.shape[0], rank), initializer=initializer, name=f"{name}_lora_down"
-            )
-            up = self.add_weight(shape=(rank, stop - start), initializer="zeros", name=f"{name}_lora_up")
-            pieces.append(Piece(start, stop, down, up))
-        self._tracker.lock()
-        self.low_rank[dense] = LowRankProduct(tuple(pieces), int(kernel.shape[1]), scale, dropout)
-
-    def _norm(self, x: tf.Tensor, norm: str) -> tf.Tensor:
-        gamma, beta = self._norms[norm]
-        return layer_norm(x, gamma.value, beta.value, self.layer_norm_epsilon)
-
-    def _add_dense(self, name: str, inputs: int, outputs: int) -> None:
-        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=self.seed)
-        self._dense[name] = (
-            self.add_weight(shape=(inputs, outputs), initializer=initializer, name=f"{name}_kernel"),
-            self.add_weight(shape=(outputs,), initializer="zeros", name=f"{name}_bias"),
-        )
-
-    def _add_norm(self, name: str, size: int) -> None:
-        self._norms[name] = (
-            self.add_weight(shape=(size,), initializer="ones", name=f"{name}_gamma"),
-            self.add_weight(shape=(size,), initializer="zeros", name=f"{name}_beta"),
-        )
-
-    def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "dropout": self.dropout,
-            "matmul_dtype": self.matmul_dtype,
-            "seed": self.seed,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-        }
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
-class BertEmbeddings(_Part):
+class BertEmbeddings(EncoderPart):
     """Token + position + segment embeddings, normalised and dropped out.
 
     Args:
@@ -174,19 +62,30 @@ class BertEmbeddings(_Part):
         self.built = True
 
     def call(
-        self, token_ids: tf.Tensor, segment_ids: tf.Tensor | None = None, training: bool | None = None
+        self,
+        token_ids: tf.Tensor,
+        segment_ids: tf.Tensor | None = None,
+        position_ids: tf.Tensor | None = None,
+        training: bool | None = None,
     ) -> tf.Tensor:
-        """token_ids, segment_ids int32 (batch, tokens) → float32 (batch, tokens, hidden)."""
+        """token_ids, segment_ids, position_ids int32 (batch, tokens) → float32 (batch, tokens, hidden).
+
+        Without `position_ids` they are 0, 1, 2, … in each row.
+        """
         width = tf.shape(token_ids)[1]
         x = tf.gather(self.tables["token"].value, token_ids)
         if segment_ids is not None:
             # two rows only: a product with one-hot columns has a dense, cheap gradient where a gather's is scattered
             segments = tf.one_hot(segment_ids, self.sizes["num_segments"], dtype=tf.float32)
             x += tf.tensordot(segments, self.tables["segment"].value, 1)
-        x += self.tables["position"].value[:width]
+        positions = self.tables["position"].value[:width]
+        if position_ids is not None:
+            # as for segments: a row is no longer than the table's part that is looked at
+            positions = tf.tensordot(tf.one_hot(position_ids, width, dtype=tf.float32), positions, 1)
+        x += positions
         return self._drop(self._norm(x, "layer_norm"), training)
 
-    def compute_output_spec(self, token_ids, segment_ids=None, training=None):
+    def compute_output_spec(self, token_ids, segment_ids=None, position_ids=None, training=None):
         return keras.KerasTensor((*token_ids.shape, self.sizes["hidden_dim"]), dtype="float32")
 
     def get_config(self) -> dict:
@@ -194,7 +93,7 @@ class BertEmbeddings(_Part):
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
-class BertTransformerLayer(_Part):
+class BertTransformerLayer(EncoderPart):
     """Self-attention and feed-forward, each with dropout, a residual and a layer norm after it.
 
     Args:
@@ -234,41 +133,78 @@ class BertTransformerLayer(_Part):
         self._add_norm("feedforward_layer_norm", hidden_dim)
         self.built = True
 
-    def call(self, x: tf.Tensor, padding_mask: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """x float32 (batch, tokens, hidden), padding_mask int (batch, tokens), 1 a token → like x."""
-        if self.remat and training:
-            return compute_twice(lambda x: self._transform(x, padding_mask, training), x, self.seed_generator)
-        return self._transform(x, padding_mask, training)
+    def call(
+        self,
+        x: tf.Tensor,
+        mask: tf.Tensor,
+        positions: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """Args:
+            x: float32 (batch, tokens, hidden).
+            mask: int (batch, tokens), 1 a token; or (batch, tokens, tokens), 1 where the first looks at the second.
+            positions: int32 (batch, positions): of which tokens the output is asked for; None: of all.
 
-    def _transform(self, x: tf.Tensor, padding_mask: tf.Tensor, training: bool | None) -> tf.Tensor:
-        batch, width = tf.shape(x)[0], tf.shape(x)[1]
-        flat = tf.reshape(x, (-1, self.hidden_dim))
-        query, key, value = self._split_heads(flat, x, batch, width, training)
-        # a key that is padding gets no weight: its score falls below what float32's softmax can tell from 0
-        mask = (1.0 - tf.cast(padding_mask, tf.float32))[:, None, None, :] * MASKED_SCORE
+        Returns:
+            float32 (batch, tokens or positions, hidden).
+        """
+
+        def transform(x: tf.Tensor) -> tf.Tensor:
+            return self._transform(x, mask, positions, training)
+
+        if self.remat and training:
+            return compute_twice(transform, x, self.seed_generator)
+        return transform(x)
+
+    def _transform(
+        self, x: tf.Tensor, mask: tf.Tensor, positions: tf.Tensor | None, training: bool | None
+    ) -> tf.Tensor:
+        asked = self._select(x, positions)
+        batch, width = tf.shape(asked)[0], tf.shape(asked)[1]
+        residual = tf.reshape(asked, (-1, self.hidden_dim))
+        is_partial = self.first_token_only or positions is not None
+        query, key, value = self._split_heads(x, residual, is_partial, training)
+        # a key that is masked gets no weight: its score falls below what float32's softmax can tell from 0
+        mask = tf.cast(
+            mask[:, None, :] if mask.shape.rank == 2 else self._select(mask, positions), tf.float32
+        )
+        mask = (1.0 - mask)[:, None] * MASKED_SCORE
         scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
         scores = scores * (self.hidden_dim // self.num_heads) ** -0.5 + mask
         weights = self._narrow(self._drop(tf.nn.softmax(scores), training))
         context = tf.transpose(tf.matmul(weights, value), (0, 2, 1, 3))
         context = tf.reshape(context, (-1, self.hidden_dim))
-        residual = x[:, 0] if self.first_token_only else flat
         attended = self._drop(self._linear(context, "attention_output", training), training)
         x = self._norm(residual + attended, "attention_layer_norm")
         activate = exact_gelu if self.exact_gelu else gelu
         hidden = activate(self._linear(x, "feedforward_intermediate", training))
         hidden = self._drop(self._linear(hidden, "feedforward_output", training), training)
         x = self._norm(x + hidden, "feedforward_layer_norm")
-        return tf.reshape(x, (batch, 1 if self.first_token_only else width, self.hidden_dim))
+        return tf.reshape(x, (batch, width, self.hidden_dim))
 
-    def _split_heads(self, flat, x, batch, width, training):
-        """Query, key, value (batch, heads, tokens, head size), in the dtype of products: narrow before it is moved."""
-        size = self.hidden_dim // self.num_heads
+    def _select(self, x: tf.Tensor, positions: tf.Tensor | None) -> tf.Tensor:
+        """Of (batch, tokens, …) the tokens whose output is asked for."""
         if self.first_token_only:
+            return x[:, :1]
+        return x if positions is None else tf.gather(x, positions, batch_dims=1)
+
+    def _split_heads(self, x, asked, is_partial, training):
+        """Query, key, value (batch, heads, tokens, head size), in the dtype of products: narrow before it is moved.
+
+        Args:
+            x: (batch, tokens, hidden).
+            asked: (batch · queries, hidden), those of its tokens whose output is asked for.
+            is_partial: whether these are fewer than all.
+        """
+        batch, width = tf.shape(x)[0], tf.shape(x)[1]
+        size = self.hidden_dim // self.num_heads
+        flat = tf.reshape(x, (-1, self.hidden_dim))
+        if is_partial:
             first = self.hidden_dim
-            query = self._linear(x[:, 0], "query_key_value", training, slice(None, first))
+            query = self._narrow(self._linear(asked, "query_key_value", training, slice(None, first)))
+            query = tf.transpose(tf.reshape(query, (batch, -1, self.num_heads, size)), (0, 2, 1, 3))
             rest = self._narrow(self._linear(flat, "query_key_value", training, slice(first, None)))
             rest = tf.transpose(tf.reshape(rest, (batch, width, 2, self.num_heads, size)), (2, 0, 3, 1, 4))
-            query = self._narrow(tf.reshape(query, (batch, self.num_heads, 1, size)))
             key, value = tf.unstack(rest, num=2)
         else:
             merged = self._narrow(self._linear(flat, "query_key_value", training))
@@ -281,9 +217,10 @@ class BertTransformerLayer(_Part):
     def _narrow(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, self.matmul_dtype)
 
-    def compute_output_spec(self, x, padding_mask, training=None):
+    def compute_output_spec(self, x, mask, positions=None, training=None):
+        tokens = x.shape[1] if positions is None else positions.shape[1]
         return keras.KerasTensor(
-            (x.shape[0], 1 if self.first_token_only else x.shape[1], self.hidden_dim), dtype="float32"
+            (x.shape[0], 1 if self.first_token_only else tokens, self.hidden_dim), dtype="float32"
         )
 
     def get_config(self) -> dict:
@@ -310,7 +247,20 @@ class BertTransformerLayer(_Part):
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
-class BertPooler(_Part):
+class PackedMask(keras.layers.Layer):
+    """Which tokens see each other where a row holds several texts: those of the same one."""
+
+    def call(self, texts: tf.Tensor) -> tf.Tensor:
+        """texts int32 (batch, tokens), 1, 2, … by text and 0 for padding → int32 (batch, tokens, tokens)."""
+        same = tf.equal(texts[:, :, None], texts[:, None, :])
+        return tf.cast(same & (texts > 0)[:, None, :], tf.int32)
+
+    def compute_output_spec(self, texts):
+        return keras.KerasTensor((*texts.shape, texts.shape[1]), dtype="int32")
+
+
+@keras.saving.register_keras_serializable(package="kerasft")
+class BertPooler(EncoderPart):
     """tanh of a dense layer on the first token: BERT's pooled output."""
 
     def __init__(

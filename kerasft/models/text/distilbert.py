@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kerasft.models.text.encoder_family import EncoderFamily, LayerNames
+from kerasft.models.text.families import MaskedHeadNames
 from kerasft.models.text.sizes import EncoderSizes
 
 
@@ -18,6 +19,7 @@ class DistilBertFamily(EncoderFamily):
 
     name, title = "distilbert", "DistilBERT"
     hub_class, hub_tokenizer, hub_module = "DistilBertBackbone", "DistilBertTokenizer", "distil_bert"
+    hub_masked_lm = "DistilBertMaskedLM"
     model_types = ("distilbert",)
     inputs = ("token_ids", "padding_mask")
     sizes_class = EncoderSizes
@@ -40,6 +42,9 @@ class DistilBertFamily(EncoderFamily):
         feedforward_intermediate="ffn.lin1",
         feedforward_output="ffn.lin2",
         feedforward_layer_norm="output_layer_norm",
+    )
+    masked_head_names = MaskedHeadNames(
+        dense="vocab_transform", layer_norm="vocab_layer_norm", bias="vocab_projector.bias"
     )
     has_pooler = False
     activation_name = "activation"

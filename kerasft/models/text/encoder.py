@@ -13,11 +13,15 @@ from kerasft.models.text.bert_layers import (
     BertPooler,
     BertTransformerLayer,
     FirstToken,
+    PackedMask,
     find_encoder_layers,
 )
 
 Pairs = Iterable[tuple[Any, list[Any]]]
 """(fast variable, keras-hub's variables that stand side by side in it) for every weight."""
+PACKED_INPUTS = ("position_ids", "mask_positions")
+"""What an encoder that answers at some positions takes besides: each token's place in its own text, and which places of
+the row are answered. In its `padding_mask` the tokens of a row's first text are 1, those of its second 2, and so on."""
 
 
 def text_inputs(names: Sequence[str]) -> dict[str, keras.KerasTensor]:
@@ -36,6 +40,7 @@ def build_encoder(
     matmul_dtype: str,
     seed: int | None,
     name: str,
+    selected: bool = False,
 ) -> keras.Model:
     """An encoder of our layers, its weights random.
 
@@ -50,6 +55,8 @@ def build_encoder(
         matmul_dtype: what matrix products take their inputs in: float32, bfloat16, float16.
         seed: of dropout.
         name: of the model.
+        selected: True gives the outputs at `mask_positions` alone, float32 (batch, positions, hidden), and spares in
+            the last layer what they do not need. Several texts may then stand in one row: see `PACKED_INPUTS`.
     """
     common = {
         "dropout": sizes["dropout"],
@@ -60,7 +67,10 @@ def build_encoder(
     def next_seed(index: int) -> int | None:
         return None if seed is None else int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
 
-    inputs = text_inputs(input_names)
+    inputs = text_inputs([*input_names, *(PACKED_INPUTS if selected else ())])
+    mask = inputs["padding_mask"]
+    if selected:
+        mask = PackedMask(name="packed_mask")(mask)
     x = BertEmbeddings(
         sizes["vocabulary_size"],
         sizes["hidden_dim"],
@@ -69,18 +79,19 @@ def build_encoder(
         seed=next_seed(0),
         name="embeddings",
         **common,
-    )(inputs["token_ids"], inputs.get("segment_ids"))
+    )(inputs["token_ids"], inputs.get("segment_ids"), inputs.get("position_ids"))
+    last = sizes["num_layers"] - 1
     for index in range(sizes["num_layers"]):
         x = BertTransformerLayer(
             sizes["num_heads"],
             sizes["hidden_dim"],
             sizes["intermediate_dim"],
-            first_token_only=pooled and index == sizes["num_layers"] - 1,
+            first_token_only=pooled and index == last,
             exact_gelu=exact_gelu,
             seed=next_seed(index + 1),
             name=f"transformer_layer_{index}",
             **common,
-        )(x, inputs["padding_mask"])
+        )(x, mask, inputs["mask_positions"] if selected and index == last else None)
     if pooled and has_pooler:
         x = BertPooler(sizes["hidden_dim"], matmul_dtype=matmul_dtype, seed=0, name="pooler")(x)
     elif pooled:

@@ -173,10 +173,10 @@ class EncoderFamily(TextFamily):
             variable = variables[keys[name]]
             variable.assign((value.T if stored[keys[name]].transposed else value).reshape(variable.shape))
 
-    def save_preset(self, backbone: Any, tokenizer: Any, folder: Path) -> None:
+    def save_preset(self, model: Any, tokenizer: Any, folder: Path) -> None:
         import keras_hub
 
-        backbone.save_to_preset(str(folder))
+        model.save_to_preset(str(folder))
         vocabulary = tokenizer.vocabulary
         build = getattr(keras_hub.models, self.hub_tokenizer)
         build(vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase).save_to_preset(str(folder))
@@ -212,14 +212,23 @@ class EncoderFamily(TextFamily):
     # --- the fast form ----------------------------------------------------------------------------------------
 
     def build_fast_encoder(
-        self, backbone: Any, *, pooled: bool, matmul_dtype: str = "float32", seed: int | None = None
+        self,
+        backbone: Any,
+        *,
+        pooled: bool,
+        selected: bool = False,
+        dropout: float | None = None,
+        matmul_dtype: str = "float32",
+        seed: int | None = None,
     ) -> Any:
         from kerasft.models.text.encoder import build_encoder
 
+        sizes = backbone.get_config()
         encoder = build_encoder(
-            backbone.get_config(),
+            sizes if dropout is None else {**sizes, "dropout": dropout},
             self.inputs,
             pooled=pooled,
+            selected=selected,
             has_pooler=self.has_pooler,
             exact_gelu=self.exact_gelu,
             layer_norm_epsilon=self.layer_norm_epsilon,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,15 @@ FAMILIES = {
 """A family's name → its module, which names its one `TextFamily` object `FAMILY`."""
 
 
+@dataclass(frozen=True)
+class MaskedHeadNames:
+    """Hugging Face's names of the head that predicts masked tokens."""
+
+    dense: str
+    layer_norm: str
+    bias: str
+
+
 class TextFamily(abc.ABC):
     """Text nets of one architecture: how a preset of it is read, built, made fast, and written back.
 
@@ -32,6 +42,8 @@ class TextFamily(abc.ABC):
         hub_class: of keras-hub's backbone, in `keras_hub.models`.
         hub_module: of keras-hub that lists the family's presets, in `keras_hub.src.models`.
         model_types: what Hugging Face's config.json says under `model_type`.
+        hub_masked_lm: keras-hub's masked language model, in `keras_hub.models`.
+        masked_head_names: Hugging Face's names of its head.
         inputs: of the model, by keras-hub's names, each int32 (batch, tokens); a tokenizer's `encode` gives them.
     """
 
@@ -41,6 +53,8 @@ class TextFamily(abc.ABC):
     hub_module: ClassVar[str]
     model_types: ClassVar[tuple[str, ...]]
     inputs: ClassVar[tuple[str, ...]]
+    hub_masked_lm: ClassVar[str]
+    masked_head_names: ClassVar[MaskedHeadNames]
 
     def knows(self, config: Mapping[str, Any]) -> bool:
         """Whether a preset's config.json, in keras-hub's or Hugging Face's form, is of this family."""
@@ -100,7 +114,14 @@ class TextFamily(abc.ABC):
 
     @abc.abstractmethod
     def build_fast_encoder(
-        self, backbone: Any, *, pooled: bool, matmul_dtype: str = "float32", seed: int | None = None
+        self,
+        backbone: Any,
+        *,
+        pooled: bool,
+        selected: bool = False,
+        dropout: float | None = None,
+        matmul_dtype: str = "float32",
+        seed: int | None = None,
     ) -> Any:
         """The functional model of our layers that computes what `backbone` does, with its weights.
 
@@ -108,6 +129,9 @@ class TextFamily(abc.ABC):
             backbone: keras-hub's.
             pooled: True gives one vector a text, float32 (batch, hidden), by a last layer named `pooler`, and spares
                 what it does not need; False one a token, float32 (batch, tokens, hidden).
+            selected: True gives one vector at each of the input's `mask_positions`; see
+                `kerasft.models.text.encoder.build_encoder`.
+            dropout: inside the encoder; None: the backbone's own.
             matmul_dtype: what matrix products take their inputs in: float32, bfloat16, float16.
             seed: of dropout.
         """

@@ -78,7 +78,7 @@ def _check_config(content: bytes, model: Any) -> None:
     """Refuses a config that has other layers than the model, names other packages' classes, or holds Python code."""
     try:
         config = json.loads(content)
-        found = Counter(str(layer["class_name"]) for layer in config["config"]["layers"])
+        found = _count_layers(config["config"])
         for part in _walk(config):
             package = str(part.get("module") or "keras").partition(".")[0]
             if part.get("class_name") == "__lambda__" or package not in _PACKAGES:
@@ -87,12 +87,18 @@ def _check_config(content: bytes, model: Any) -> None:
                 )
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"its config.json is damaged or was changed: {error}") from error
-    expected = Counter(layer["class_name"] for layer in model.get_config()["layers"])
+    expected = _count_layers(model.get_config())
     if found != expected:
         raise ValueError(
             f"its config.json names the layers {', '.join(sorted(found))[:300]}, "
             f"not {', '.join(sorted(expected))}"
         )
+
+
+def _count_layers(config: dict[str, Any]) -> Counter[str]:
+    """How often each class of layers is in a model's config; keras-hub's whole models name a backbone alone."""
+    layers = config["layers"] if "layers" in config else [config["backbone"]]
+    return Counter(str(layer["class_name"]) for layer in layers)
 
 
 def _walk(value: Any) -> Iterator[dict[str, Any]]:

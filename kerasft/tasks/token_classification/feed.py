@@ -14,8 +14,8 @@ import tensorflow as tf
 from kerasft.data.cache import ArrayRows, Columns
 from kerasft.data.feed import BatchMoment, Feed
 from kerasft.tasks.token_classification.encoding import EncodedText, WindowEncoder
-from kerasft.tasks.token_classification.losses import UNTAGGED
 from kerasft.tasks.token_classification.spans import Gold, Scores, TagSet, answer_units
+from kerasft.tasks.token_losses import UNTAGGED
 
 
 @dataclass

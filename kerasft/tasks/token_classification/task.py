@@ -20,7 +20,6 @@ from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_classification.config import TokenClassificationConfig
 from kerasft.tasks.token_classification.encoding import WindowEncoder
 from kerasft.tasks.token_classification.feed import RawTokenFeed, TokenFeed, encode_examples
-from kerasft.tasks.token_classification.losses import TokenAccuracy, TokenCrossentropy
 from kerasft.tasks.token_classification.serving import ENTITY_LINES, PROBES, TokenClassifierModule
 from kerasft.tasks.token_classification.spans import (
     Entity,
@@ -30,6 +29,7 @@ from kerasft.tasks.token_classification.spans import (
     log_softmax,
 )
 from kerasft.tasks.token_classification.tally import EntityTally
+from kerasft.tasks.token_losses import TokenAccuracy, TokenCrossentropy
 
 LABELLING_VERSION = 3
 """Changes when the same texts would carry other labels."""

@@ -1,4 +1,4 @@
-"""Loss and accuracy over the tokens that carry a tag."""
+"""Loss and accuracy over tokens that have a label: tags, or what stands behind masks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasft.optimizers.denominators import set_denominator
 
 UNTAGGED = -1
-"""The label of a token that carries no tag: a word's further pieces, [CLS], [SEP], padding."""
+"""The label of a token that carries no tag, or is not to be told: a word's further pieces, [CLS], [SEP], padding."""
 
 
 @keras.saving.register_keras_serializable(package="kerasft")

@@ -1,0 +1,1 @@
+"""Masked language models: learning from raw text by telling the tokens behind masks."""

@@ -1,0 +1,46 @@
+"""Collects what a masked language model said of a split's documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasft.metrics.language import measure_language
+from kerasft.metrics.tally import Tally
+
+
+class LanguageTally(Tally):
+    """Five sums of each document; see `kerasft.metrics.language.COUNTS`."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, tuple[float, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(
+        self, numbers: Sequence[int], outputs: Sequence[Mapping[str, Any]], references: Sequence[Any]
+    ) -> None:
+        for number, output in zip(numbers, outputs, strict=True):
+            self._counts[number] = count_document(output)
+
+    def merge(self, other: Tally) -> None:
+        assert isinstance(other, LanguageTally)
+        self._counts |= other._counts
+
+    def compute_figures(self, *, bootstrap_samples: int = 0, seed: int = 0) -> dict[str, Any]:
+        counts = np.array([self._counts[number] for number in sorted(self._counts)])
+        return measure_language(counts, bootstrap_samples=bootstrap_samples, seed=seed)
+
+
+def count_document(output: Mapping[str, Any]) -> tuple[float, ...]:
+    """The sums `COUNTS` of what the task's feed joins of a document."""
+    return (
+        float(output["log_loss"].sum(dtype=np.float64)),
+        int(output["right"].sum()),
+        len(output["log_loss"]),
+        output["tokens"],
+        output["bytes"],
+    )

@@ -1,0 +1,220 @@
+"""Masked language models: windows, masks that are asked for, measuring, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_bert
+import tiny_masked
+
+import kerasft
+from kerasft.config.loading import load_config
+from kerasft.data.feed import BatchMoment
+from kerasft.data.prepared import load_prepared_dataset
+from kerasft.errors import ConfigError, DataError
+from kerasft.experiment import ExperimentConfig
+from kerasft.progress import Silent
+from kerasft.tasks.masked_lm.encoding import MaskedEncoder, split_text
+from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed
+from kerasft.tasks.masked_lm.serving import fill
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
+from kerasft.text.tokenizers.wordpiece import WordPiece
+from kerasft.training.trained import Trained, load_trained, open_feed
+
+PIECES = tiny_bert.PIECES
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> WordPiece:
+    return WordPiece(WordPieceVocabulary(tuple(PIECES), lowercase=True, strip_accents=True))
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_masked_run) -> Trained:
+    return load_trained(tiny_masked_run)
+
+
+def spell(ids: np.ndarray) -> list[str]:
+    return [PIECES[number] for number in ids.tolist()]
+
+
+def test_a_question_is_cut_into_windows_with_its_masks_in_place(tokenizer: WordPiece) -> None:
+    encoder = MaskedEncoder(tokenizer, 6, "[MASK]", special_tokens=True)
+    asked, empty = encoder.cut_questions(["the film was [MASK][MASK] and good", "[MASK]"])
+    assert list(map(spell, asked)) == [
+        ["[CLS]", "the", "film", "was", "[MASK]", "[SEP]"],
+        ["[CLS]", "[MASK]", "and", "good", "[SEP]"],
+    ]
+    assert list(map(spell, empty)) == [["[CLS]", "[MASK]", "[SEP]"]]
+
+
+def test_a_mask_in_a_document_is_text(tokenizer: WordPiece) -> None:
+    encoder = MaskedEncoder(tokenizer, 32, "[MASK]", special_tokens=False)
+    (windows,) = encoder.cut_documents(["good [MASK]"])
+    assert "[MASK]" not in spell(windows[0])
+    assert spell(windows[0])[0] == "good"
+
+
+@pytest.mark.parametrize("special_tokens", [True, False])
+def test_documents_are_cut_as_questions_without_masks_would_be(
+    tokenizer: WordPiece, special_tokens: bool
+) -> None:
+    encoder = MaskedEncoder(tokenizer, 8, "[MASK]", special_tokens=special_tokens)
+    texts = ["", "good", *tiny_bert.write_texts(20)[0], "a " * 12]
+    for one, other in zip(encoder.cut_documents(texts), encoder.cut_questions(texts), strict=True):
+        assert list(map(spell, one)) == list(map(spell, other))
+
+
+def test_long_texts_have_the_tokens_of_the_whole(tokenizer: WordPiece) -> None:
+    text = " ".join(tiny_bert.write_texts(300)[0])
+    parts = split_text(text, 200)
+    assert "".join(parts) == text
+    assert len(parts) > 30
+    assert max(map(len, parts)) < 260
+    whole = tokenizer.tokenize([text]).values.numpy()
+    np.testing.assert_array_equal(
+        np.concatenate([tokenizer.tokenize([p]).values.numpy() for p in parts]), whole
+    )
+
+
+@pytest.mark.parametrize("text", ["", "x" * 900, "… — … " * 90, "ab cd"])
+def test_texts_without_a_blank_between_letters_stay_whole(text: str) -> None:
+    assert split_text(text, 100) == [text]
+
+
+def test_words_that_go_on_stand_close_to_what_is_before_them() -> None:
+    assert fill("play [M] now, [M]!", "[M]", ["##ing", "good"]) == "playing now, good!"
+    assert fill("[M]", "[M]", ["##"]) == "##"
+
+
+def test_packed_rows_hold_each_window_once_with_other_masks_in_each_epoch(
+    trained: Trained, tmp_path: Path
+) -> None:
+    dataset = load_prepared_dataset(trained.run.dataset)
+    feed: Any = open_feed(trained.task, dataset, "train", tmp_path, Silent())
+    packed = PackedFeed(feed, 32, trained.task.training_masker, seed=5, share=0.3)
+    assert packed.lengths.sum() == feed.lengths.sum()
+    assert len(packed) < len(feed)
+    rows = np.arange(len(packed))
+    batches = [packed.collate(rows, 32, BatchMoment(epoch, 0)) for epoch in (0, 0, 1)]
+    for name in (*INPUTS, "targets"):
+        np.testing.assert_array_equal(batches[0][name], batches[1][name])
+    one, other = (batches[place]["mask_positions"][:, :6] for place in (0, 2))
+    assert (one != other).mean() > 0.5
+    batch = batches[0]
+    whole = batch["token_ids"].copy()
+    told = batch["targets"] >= 0
+    whole[np.nonzero(told)[0], batch["mask_positions"][told]] = batch["targets"][told]
+    pieces = []
+    for row, texts, places in zip(whole, batch["padding_mask"], batch["position_ids"], strict=True):
+        for number in range(1, texts.max() + 1):
+            pieces.append(tuple(row[texts == number].tolist()))
+            assert places[texts == number].tolist() == list(range((texts == number).sum()))
+    windows = [tuple(feed.windows.row("token_ids", row).tolist()) for row in range(len(feed))]
+    assert sorted(pieces) == sorted(windows)
+    masked = told.sum() / (whole > 4).sum()
+    assert masked == pytest.approx(0.3, abs=0.03)
+
+
+def test_predict_fills_masks_and_tells_how_well_it_knows_a_text(tiny_masked_run) -> None:
+    run = kerasft.load_run(tiny_masked_run.path)
+    filled, told = run.predict(["the film was [MASK] , [MASK]", "the film was good"])
+    assert [len(mask["words"]) for mask in filled["masks"]] == [5, 5]
+    for mask in filled["masks"]:
+        assert mask["probabilities"] == sorted(mask["probabilities"], reverse=True)
+        assert not {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"} & set(mask["words"])
+    first, second = (mask["words"][0].removeprefix("##") for mask in filled["masks"])
+    assert filled["filled"].split() in (
+        ["the", "film", "was", first, ",", second],
+        ["the", "film", f"was{first}", ",", second],
+        ["the", "film", "was", first, f",{second}"],
+        ["the", "film", f"was{first}", f",{second}"],
+    )
+    assert filled["log_loss"] is None
+    assert told["masks"] == []
+    assert told["filled"] == "the film was good"
+    assert told["log_loss"] > 0
+
+
+def test_too_many_masks_are_refused(trained: Trained) -> None:
+    trained.task.read_input({"text": "[MASK] " * 100})
+    with pytest.raises(DataError, match="too many masks"):
+        trained.task.read_input({"text": "[MASK] " * 101})
+    with pytest.raises(DataError, match=r"no \[MASK\] in the text"):
+        trained.task.read_served({"text": "good"})
+
+
+def test_questions_have_one_mask(trained: Trained) -> None:
+    for text in ("", "good", " \n", "[MASK] [MASK]", "word " * 500, *tiny_bert.write_texts(9)[0]):
+        assert trained.task.make_question({"text": text})["text"].count("[MASK]") == 1
+
+
+def test_a_document_is_measured_at_15_masks_in_a_hundred_of_its_windows(trained: Trained) -> None:
+    text = " ".join(tiny_bert.write_texts(40)[0])
+    (output,) = trained.answer([{"text": text}])
+    assert output["tokens"] == len(trained.task.tokenizer.tokenize([text]).values)
+    assert output["bytes"] == len(text)
+    assert len(output["log_loss"]) == pytest.approx(0.15 * output["tokens"], rel=0.08)
+    (again,) = trained.answer([{"text": text}], batch_size=1)
+    np.testing.assert_array_equal(output["positions"], again["positions"])
+
+
+@pytest.mark.slow
+def test_a_new_net_has_a_tokenizer_of_its_own_and_feeds_fine_tuning(
+    tiny_new_masked_run, load_experiment, run_once
+) -> None:
+    run = tiny_new_masked_run
+    vocabulary = (run.start / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    assert vocabulary[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    config = json.loads((run.start / "config.json").read_text(encoding="utf-8"))
+    assert (config["vocab_size"], config["num_hidden_layers"], config["hidden_size"]) == (160, 2, 32)
+    tuned = run_once("tuned-from-masked", load_experiment(f"model.preset={run.preset}"))
+    assert tuned.read_metrics()["evaluate"]["test"]["accuracy"]["value"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.size={layers: 2}"], "give one of the two"),
+        (["tokenizer.type=wordpiece"], "a preset has its own tokenizer"),
+        (["model={size: {width: 30, heads: 4}}"], "not a multiple of heads"),
+        (["model={size: {}}"], "needs a WordPiece tokenizer"),
+        (["model={size: {}}", "tokenizer.type=byte_bpe"], "needs a WordPiece tokenizer"),
+        (["model={size: {}, adaptation: lora}", "tokenizer.type=wordpiece"], "learns as a whole"),
+        (["train.monitor=f1"], "has no figure 'f1'"),
+    ],
+)
+def test_sections_that_contradict_each_other_are_refused(
+    load_masked_experiment, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_masked_experiment(*overrides)
+
+
+def test_pretrain_refuses_a_task_with_labels(load_experiment, tmp_path: Path) -> None:
+    from kerasft.runs.folder import RunFolder
+    from kerasft.stages.pipeline import pretrain
+
+    with pytest.raises(ConfigError, match="learns from labelled examples"):
+        pretrain(load_experiment(), RunFolder(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_another_tokenizer_makes_the_start_anew_and_an_equal_one_does_not(tmp_path: Path) -> None:
+    from kerasft.runs.folder import RunFolder
+    from kerasft.stages.pipeline import prepare
+
+    path = tiny_masked.write_experiment(tmp_path / "experiment", None)
+    run = RunFolder(tmp_path / "run")
+    sizes = []
+    for size in (160, 160, 140):
+        config = load_config(ExperimentConfig, path, [f"tokenizer.vocabulary_size={size}"]).config
+        with run.owned():
+            prepare(config, run)
+        sizes.append((run.start / "vocab.txt").stat().st_mtime_ns)
+    assert sizes[0] == sizes[1] < sizes[2]
