@@ -150,6 +150,9 @@ def build_reference() -> str:
         WHOLE, whole, list(whole.keys), {"task": f"a section, by its `type`: {', '.join(sorted(TASKS))}"}
     )
     for name in sorted(TASKS):
+        if own := list(load_sections(name).own):
+            reference.add_table(f"{WHOLE}, for `{name}`: besides", Place.of(experiment_schema(name)), own)
+    for name in sorted(TASKS):
         reference.add("task", Place.of(experiment_schema(name)).keys["task"], tag=f", `type: {name}`")
     for key in ("data", "train", "evaluate", "export"):
         reference.add(key, whole.keys[key])
