@@ -13,9 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.text.ops import collect, find_last, find_places, put, split_places
-from kerasft.text.tokenizers.base import ABSENT, SpecialIds
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary
-from kerasft.text.tokenizers.module import GraphTokenizer
+from kerasft.text.tokenizers.module import GraphTokenizer, list_special_ids
 from kerasft.text.tokenizers.pair_table import build_pair_table
 from kerasft.text.tokenizers.patterns import PATTERNS
 from kerasft.text.tokenizers.splitting import PatternSplitter
@@ -36,15 +35,7 @@ class ByteBpe(GraphTokenizer):
     starts_with_space = False
 
     def __init__(self, vocabulary: ByteBpeVocabulary, name: str = "byte_bpe"):
-        special = SpecialIds(
-            unknown=vocabulary.unknown,
-            cls=vocabulary.begin if vocabulary.adds_begin else ABSENT,
-            separator=vocabulary.end if vocabulary.adds_end else ABSENT,
-            padding=vocabulary.padding,
-            mask=vocabulary.mask,
-            begin=vocabulary.begin,
-            end=vocabulary.end,
-        )
+        special = list_special_ids(vocabulary, vocabulary.unknown)
         super().__init__(special, vocabulary.size, vocabulary.fingerprint(), name)
         self.vocabulary = vocabulary
         self._splitter = PatternSplitter(PATTERNS[vocabulary.pattern])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from kerasft.text.ops import compile_method
@@ -93,6 +95,24 @@ class GraphTokenizer(tf.Module):
         with tf.device("CPU:0"):
             texts = tf.strings.reduce_join(ids.with_flat_values(self.spell(ids.flat_values)), axis=-1)
             return tf.strings.regex_replace(texts, "^ ", "") if self.starts_with_space else texts
+
+
+def list_special_ids(vocabulary: Any, unknown: int) -> SpecialIds:
+    """The special ids of a language model's tokenizer: what `frame` adds is what the vocabulary says.
+
+    Args:
+        vocabulary: with `begin`, `end`, `padding`, `mask`, `adds_begin` and `adds_end`.
+        unknown: the unknown token's id.
+    """
+    return SpecialIds(
+        unknown=unknown,
+        cls=vocabulary.begin if vocabulary.adds_begin else ABSENT,
+        separator=vocabulary.end if vocabulary.adds_end else ABSENT,
+        padding=vocabulary.padding,
+        mask=vocabulary.mask,
+        begin=vocabulary.begin,
+        end=vocabulary.end,
+    )
 
 
 def _as_ragged(ids) -> tf.RaggedTensor:

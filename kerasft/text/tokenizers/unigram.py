@@ -14,9 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.text.ops import find_next, find_places, put, shift, split_places
-from kerasft.text.tokenizers.base import ABSENT, SpecialIds
 from kerasft.text.tokenizers.charsmap import Charsmap, decode_symbols, read_symbols
-from kerasft.text.tokenizers.module import GraphTokenizer
+from kerasft.text.tokenizers.module import GraphTokenizer, list_special_ids
 from kerasft.text.tokenizers.paging import build_pages, look_up
 from kerasft.text.tokenizers.patterns import CODE_POINTS
 from kerasft.text.tokenizers.spelling import FIRST_SYMBOL, SEPARATOR_SYMBOL, UNKNOWN_SYMBOL, Spelling
@@ -40,15 +39,7 @@ class Unigram(GraphTokenizer):
     """
 
     def __init__(self, vocabulary: UnigramVocabulary, name: str = "unigram"):
-        special = SpecialIds(
-            unknown=vocabulary.unknown,
-            cls=vocabulary.begin if vocabulary.adds_begin else ABSENT,
-            separator=vocabulary.end if vocabulary.adds_end else ABSENT,
-            padding=vocabulary.padding,
-            mask=vocabulary.mask,
-            begin=vocabulary.begin,
-            end=vocabulary.end,
-        )
+        special = list_special_ids(vocabulary, vocabulary.unknown)
         super().__init__(special, vocabulary.size, vocabulary.fingerprint(), name)
         self.vocabulary = vocabulary
         self.starts_with_space = vocabulary.adds_space
