@@ -92,6 +92,8 @@ def open_stage(config: ExperimentConfig, run: RunFolder, progress: Progress) -> 
         DataError: they cannot be had, or a path matches nothing.
     """
     fetch_sources(config.data, Path(), progress)
+    for other in _load_protected(config):
+        fetch_sources(other.config, Path(), progress)
     fingerprint = compute_prepare_fingerprint(config)
     shared = config.data.cache_folder
     place = locate(shared, fingerprint) if shared is not None else None

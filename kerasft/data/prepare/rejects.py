@@ -22,6 +22,7 @@ _CAUSES = {
     "unknown label": "Check data.SPLIT's columns (are text and label swapped?), and write its labels as those of train "
     "or task.labels are written.",
     "wrong column count": "Set data.SPLIT's delimiter (CSV) or separator (CoNLL) to the character between columns.",
+    "invalid UTF-8": "Set data.SPLIT's encoding, next to path, to that of the files.",
     "broken JSON": _ONE_A_LINE,
     "not an object": _ONE_A_LINE,
     "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "

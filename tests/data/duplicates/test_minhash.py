@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from kerasft.data.duplicates import grams as grams_module
 from kerasft.data.duplicates.grams import compute_grams
 from kerasft.data.duplicates.minhash import (
     BANDS,
@@ -39,6 +40,43 @@ def test_similarity_is_that_of_sets_of_substrings(alphabet, length):
         for i, j in zip(first, second, strict=True)
     ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("weight", "length"), [(25, 25), (7, 7), (1, 1)])
+def test_ngrams_of_any_length_are_the_different_substrings(weight, length):
+    random_ = random.Random(2)
+    texts = ["".join(random_.choices("abc", k=random_.randint(1, 60))) for _ in range(80)]
+    grams, starts = compute_grams(normalize_texts(texts), weight)
+    for i, text in enumerate(texts):
+        own = grams[starts[i] : starts[i + 1]]
+        assert len(own) == max(len(text) - length + 1, 1)
+        assert len(set(own.tolist())) == len(substrings(text, length))
+
+
+def test_ngrams_do_not_depend_on_where_a_long_batch_is_cut(monkeypatch):
+    texts = ["the quick brown fox jumps over it", "你好 world 你好", "x", "がが好き", "y" * 40] * 5
+    whole = compute_grams(normalize_texts(texts), 9)
+    for size in (1, 7, 40):
+        monkeypatch.setattr(grams_module, "_CHUNK", size)
+        for found, expected in zip(compute_grams(normalize_texts(texts), 9), whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [1, 20, 150, 3000])
+def test_places_agree_as_often_as_the_similarity_says_at_any_number_of_ngrams(size):
+    """Texts of few n-grams need many rounds, texts of many one: the share of equal places is the similarity's."""
+    random_ = np.random.default_rng(size)
+    pairs, shared = 400 if size < 1000 else 60, size - size // 3
+    sets = random_.integers(0, 2**32, (pairs, 2 * size - shared), dtype=np.uint32)
+    grams = np.concatenate([sets[:, :size], sets[:, size - shared :]]).reshape(-1)
+    bands, sketches = compute_signatures(grams, np.arange(2 * pairs + 1) * size)
+    similarity = shared / (2 * size - shared)
+    first, second = np.arange(pairs), np.arange(pairs, 2 * pairs)
+    estimate = estimate_similarity(sketches, first, second)
+    assert estimate.mean() == pytest.approx(similarity, abs=0.015)
+    assert estimate.std() < 0.06
+    agree = (bands[:, first] == bands[:, second]).mean()
+    assert agree == pytest.approx(similarity**ROWS_PER_BAND, abs=0.02)
 
 
 def test_a_text_too_short_for_an_ngram_is_one():

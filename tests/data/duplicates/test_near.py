@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from data_makers import sentences
 
-from kerasft.data.duplicates.grams import compute_grams
+from kerasft.data.duplicates import near
+from kerasft.data.duplicates.grams import GRAM_WEIGHT, LONG_GRAM_WEIGHT, compute_grams
 from kerasft.data.duplicates.minhash import compute_signatures
-from kerasft.data.duplicates.near import SIMILARITY, NearPairs, SignatureFiles, connect, find_near_pairs
+from kerasft.data.duplicates.near import (
+    CORPUS_SIMILARITY,
+    SIMILARITY,
+    NearPairs,
+    SignatureFiles,
+    connect,
+    find_near_pairs,
+)
 from kerasft.data.duplicates.normalization import normalize_texts
 
 
@@ -23,15 +31,17 @@ class Listed:
         return [self.texts[i] for i in indices]
 
 
-def find(texts, boundaries, folder, similarity=SIMILARITY):
+def find(texts, boundaries, folder, similarity=SIMILARITY, gram_weight=GRAM_WEIGHT):
     with SignatureFiles(folder) as signatures:
         for start in range(0, len(texts), 700):
             signatures.append(
-                *compute_signatures(*compute_grams(normalize_texts(texts[start : start + 700])))
+                *compute_signatures(*compute_grams(normalize_texts(texts[start : start + 700]), gram_weight))
             )
         signatures.flush()
         rows = np.arange(len(texts), dtype=np.uint32)
-        return find_near_pairs(signatures, rows, boundaries, similarity, Listed(texts))
+        return find_near_pairs(
+            signatures, rows, boundaries, similarity, Listed(texts), gram_weight=gram_weight
+        )
 
 
 def change(text, random_, kind, changes, words, joint=" "):
@@ -96,6 +106,34 @@ def test_pairs_are_exactly_those_of_all_pairs_above_the_similarity(tmp_path):
     assert found.keys() == expected.keys()
     for pair, similarity in expected.items():
         assert found[pair] == pytest.approx(similarity, abs=1e-6)
+
+
+def test_documents_are_compared_by_runs_of_five_words(tmp_path):
+    """One word of twenty changed leaves four of five runs; one of six, nearly none."""
+    random_ = random.Random(5)
+    documents = sentences(random_, 60, 300, 400)
+    words = " ".join(documents).split()
+    few = [change(text, random_, "replaced", len(text.split()) // 25, words) for text in documents[:20]]
+    many = [change(text, random_, "replaced", len(text.split()) // 6, words) for text in documents[20:40]]
+    pairs = find([*documents, *few, *many], [0, 100], tmp_path, CORPUS_SIMILARITY, LONG_GRAM_WEIGHT)
+    assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == {
+        (i, 60 + i) for i in range(20)
+    }
+
+
+def test_long_documents_are_compared_by_a_sample_of_their_runs(tmp_path, monkeypatch):
+    random_ = random.Random(6)
+    documents = sentences(random_, 6, 2000, 2000)
+    words = " ".join(documents).split()
+    texts = documents + [change(text, random_, "replaced", 60, words) for text in documents]
+    exact = find(texts, [0, 12], tmp_path, 0.4, LONG_GRAM_WEIGHT)
+    monkeypatch.setattr(near, "_MOST_GRAMS", 2000)
+    monkeypatch.setattr(near, "_CHUNK_BYTES", 1000)
+    sampled = find(texts, [0, 12], tmp_path, 0.4, LONG_GRAM_WEIGHT)
+    assert sampled.first.tolist() == exact.first.tolist() == list(range(6))
+    assert sampled.second.tolist() == list(range(6, 12))
+    assert not np.array_equal(sampled.similarity, exact.similarity)
+    np.testing.assert_allclose(sampled.similarity, exact.similarity, atol=0.06)
 
 
 def test_short_texts_must_be_more_alike(tmp_path):
