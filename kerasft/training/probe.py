@@ -48,7 +48,8 @@ def settle_budget(
         progress: where to report.
     """
     minutes = config.train.budget_minutes
-    progress.note(f"Measuring how many steps {minutes:g} minutes are on this machine …")
+    budget = f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+    progress.note(f"Measuring how many steps this machine does in {budget} …")
     generators = read_generators()
     rate, timed, steps_per_epoch = _measure(config, task, precision, open_feed)
     gc.collect()
@@ -57,7 +58,7 @@ def settle_budget(
     settled = settle_steps(config, rate, steps_per_epoch)
     train = settled.train
     progress.note(
-        f"About {train.max_steps:,} steps in {minutes:g} minutes at {rate:.3g} steps/s, from a probe of {timed}: "
+        f"About {train.max_steps:,} steps in {budget} at {rate:.3g} steps/s, from a probe of {timed}: "
         f"{train.epochs:,} epoch{'s' if train.epochs > 1 else ''} of up to {steps_per_epoch:,} steps. "
         "Validation, checkpoints and the start come on top."
     )

@@ -72,7 +72,9 @@ def test_the_reason_follows_from_what_differs(names, repeatable, word) -> None:
 
 @pytest.mark.slow
 def test_the_command_says_match_and_leaves_nothing_behind(tmp_path: Path, tiny_preset: Path) -> None:
-    config = tiny_bert.write_experiment(tmp_path / "experiment", tiny_preset)
+    # how long the training itself is does not matter: its --steps are trained
+    train = {"epochs": 3, "budget_minutes": 60}
+    config = tiny_bert.write_experiment(tmp_path / "experiment", tiny_preset, train=train)
     command = [
         sys.executable,
         "-m",

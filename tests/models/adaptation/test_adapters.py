@@ -21,6 +21,7 @@ from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.config import TextModelConfig
 from kerasft.models.hubs.folders import compute_preset_fingerprint
 from kerasft.models.text.heads import build_fast_classifier, publish_classifier
+from kerasft.optimizers.matrices import count_matrices
 
 pytestmark = pytest.mark.numerical
 
@@ -49,6 +50,7 @@ def test_merged_and_apart_agree(targets: Any, pooling: str) -> None:
     model, inputs = build(pooling), make_inputs(5, 9)
     first = model(inputs, training=False).numpy()
     add_lora(model, make_config(targets=targets), seed=0)
+    assert {count_matrices(factor) for factor in list_products(model)} == {0}  # their product is the matrix
     np.testing.assert_array_equal(model(inputs, training=False), first)
     learn(model)
     apart = model(inputs, training=False).numpy()
