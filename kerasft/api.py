@@ -66,7 +66,8 @@ class Run:
                 A list, an array or whatever else yields them, or a single one.
 
         Returns:
-            Dicts with the input and the answer in them: `{"text", "label", "probabilities"}`, say.
+            Dicts with the input and the answer in them: `{"text", "label", "probabilities"}`, say; with a `note` where
+            a text is blank.
 
         Raises:
             ConfigError: `inputs` is neither an input nor a list, or the like, of some.

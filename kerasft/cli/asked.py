@@ -51,20 +51,12 @@ class Asked:
                 if not self._skip:
                     yield answer, row.columns
                 continue
-            if note := self._note(row):
+            if note := answer.get("note"):
                 self._notes[note] += 1
-                answer["note"] = note
             yield answer, row.columns
         for note, count in self._notes.items():
             rows = f"{count:,} {name_inputs(self._kinds, plural=count > 1)}"
             self._warn(f"{rows} answered with a note: {note}.")
-
-    def _note(self, row: Row) -> str:
-        """What is worth saying of a row that has an answer."""
-        values = row.values or {}
-        notes = {name: kind.note_input(values[name]) for name, kind in self._kinds.items()}
-        several = len(notes) > 1
-        return "; ".join(f"{name}: {note}" if several else note for name, note in notes.items() if note)
 
     def _report(self, row: Row, error: str) -> None:
         self.refused += 1

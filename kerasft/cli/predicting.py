@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,8 +70,8 @@ lines stay as they are.
 Name pictures by their files; a folder means all files in it and its subfolders. Paths in a list start
 from the folder of the list.
 
-As with the other commands, an argument such as train.epochs=1 or seed=2 changes the config. To predict such a text, put
-it into a file and use --input."""
+As with the other commands, an argument such as task.type=NAME changes the config; keys that cannot change a trained
+model, such as seed=2, are refused. To predict such a text, put it into a file and use --input."""
 
 
 _BATCHES_READ_AHEAD = 16
@@ -165,6 +166,9 @@ def predict(
     rows = choose_rows(words, given, kinds)
     is_table = choose_format(format, to) is Format.CSV and not highlight
     others = list_columns(given, kinds) if is_table and given.is_table else []
+    if given.is_table:  # a column that is not there is told before TensorFlow is loaded
+        rows = iter(rows)
+        rows = itertools.chain(list(itertools.islice(rows, 1)), rows)
     if not words and source in (None, "-") and sys.stdin.isatty():
         batch_size = 1
     with open_work(config, overrides, output, quiet, results=sys.stderr, is_owner=False) as work:
@@ -213,7 +217,28 @@ def _load(
     if own := type(experiment).model_fields.keys() - ExperimentConfig.model_fields.keys():
         of_task, words = split_overrides(words, own)
         overrides += of_task
+    _check_overrides(overrides, experiment)
     return overrides, words, experiment
+
+
+def _check_overrides(overrides: Sequence[str], experiment: ExperimentConfig) -> None:
+    """Refuses to change what a model that is trained does not depend on any more.
+
+    Raises:
+        ConfigError: an argument says so.
+    """
+    free = [f"task.{key}" for key in ("type", *experiment.task.after_training)]
+    # what these say is compared with what was trained
+    sections = ("task", "model", "name", *experiment.own_sections)
+    for override in overrides:
+        key = override.partition("=")[0]
+        if re.split(r"[.\[]", key)[0] not in sections:
+            raise ConfigError(
+                f"the model is trained already, and {key} does not change its answers",
+                where=f"override {override}",
+                fix=f"Leave it out; what can be changed is {', '.join(free)}. To predict it as a text, put it into "
+                "a file, and use --input.",
+            )
 
 
 def _check_options(

@@ -36,6 +36,7 @@ class Predictor:
     """
 
     def __init__(self, run: RunFolder, batch_size: int = 64, config: ExperimentConfig | None = None):
+        run.read_task()  # whether anything was trained is known before TensorFlow is loaded
         from kerasft.training.trained import load_trained
 
         self._trained = load_trained(run, config)
@@ -74,6 +75,8 @@ class Predictor:
                 is raised.
             look: shown each row that has an answer, what was read of it, and the answer.
 
+        An answer has a `note` where something is worth saying of the row: that its text is blank.
+
         Raises:
             DataError: a row lacks an input, or it cannot be used.
         """
@@ -89,7 +92,14 @@ class Predictor:
                 answer = self._trained.task.complete(read, next(answers))
                 if look is not None:
                     look(row, read, answer)
-                yield {**row, **answer}
+                note = self._note(row)
+                yield {**row, **answer, **({"note": note} if note else {})}
+
+    def _note(self, row: Mapping[str, Any]) -> str:
+        """What is worth saying of a row that has an answer; mostly nothing."""
+        notes = {name: kind.note_input(row.get(name)) for name, kind in self.kinds.items()}
+        several = len(notes) > 1
+        return "; ".join(f"{name}: {note}" if several else note for name, note in notes.items() if note)
 
     def _answer(self, examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The answers to some examples, in their order; outputs are let go of batch by batch."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +228,49 @@ def test_all_is_well_with_0(trained: Path, capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["text"] == "café g"
     assert main(["predict", "c.yaml", "-i", "t.txt"]) == 10
     assert "t.txt:1: byte 0xE9 is not UTF-8: --encoding names the file's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argument", ["seed=2", "train.epochs=1", "data.leaks=drop", "export=null"])
+def test_what_cannot_change_a_trained_model_is_refused(
+    trained: Path, argument: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["predict", "c.yaml", "a good film", argument]) == 2
+    shown = capsys.readouterr()
+    assert "the model is trained already" in shown.err
+    assert "task.type" in shown.err
+    assert shown.out == ""
+
+
+def test_a_column_that_is_not_there_is_told_before_the_model_is_loaded(trained: Path):
+    make("t.csv", TABLE, trained)
+    script = (
+        "import sys\nfrom kerasft.cli.main import main\n"
+        "code = main(['predict', 'c.yaml', '-i', 't.csv', '--column', 'review'])\n"
+        "print(code, 'tensorflow' in sys.modules)\n"
+        "code = main(['predict', 'c.yaml', 'a text'])\n"
+        "print(code, 'tensorflow' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["3 False", "2 False"]
+    assert "'review'" in done.stderr
+    assert "no trained model" in done.stderr
+
+
+def test_a_columns_name_may_have_dots_and_equals_signs(tmp_path: Path):
+    table = make("a.csv", "a.b=c,d\none,two\n", tmp_path)
+    (row,) = choose_rows([], Source(str(table), ["a.b=c"]), TEXTS)
+    assert (get_text(row), row.columns) == ("one", {"d": "two"})
+    pair = {name: load_kind(Field(name, "text")) for name in ("first", "second")}
+    (row,) = choose_rows([], Source(str(table), ["first=a.b=c", "second=d"]), pair)
+    assert (row.values, row.columns) == ({"first": "one", "second": "two"}, {})
+    lines = make("a.jsonl", '{"a": {"b": "one", "c": 1}, "d": "two"}\n', tmp_path)
+    (row,) = choose_rows([], Source(str(lines), ["first=a.b", "second=d"]), pair)
+    assert row.values == {"first": "one", "second": "two"}
+
+
+def test_an_object_with_one_key_twice_has_no_answer(trained: Path, capsys: pytest.CaptureFixture[str]):
+    make("t.jsonl", '{"text": "good", "text": "bad"}\n{"text": "good"}\n', trained)
+    assert main(["predict", "c.yaml", "-i", "t.jsonl", "-q"]) == 10
+    wrong, right = map(json.loads, capsys.readouterr().out.splitlines())
+    assert wrong["error"] == "duplicate key: 'text' has several values"
+    assert right["label"] == "good"

@@ -49,7 +49,7 @@ def read_object(line: Line, keys: Sequence[str], optional: Collection[str] = ())
     if line.reason:
         raise InvalidValue(line.reason, line.detail)
     try:
-        example = json.loads(line.text)
+        example = json.loads(line.text, object_pairs_hook=_build_object)
     except json.JSONDecodeError as error:
         if "\0" in line.text:
             raise InvalidValue(
@@ -68,6 +68,16 @@ def read_object(line: Line, keys: Sequence[str], optional: Collection[str] = ())
         example if not key else example[key] if key in example else _descend(example, key, key in optional)
         for key in keys
     )
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; Python would take the last of several values of one key, and other programs another."""
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidValue("duplicate key", f"{shorten(twice)!r} has several values")
+    return built
 
 
 def _descend(example: dict[str, Any], key: str, is_optional: bool) -> Any:
