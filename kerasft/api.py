@@ -13,8 +13,9 @@ import pydantic
 from kerasft.config.loading import load_config
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.in_memory import list_values, make_plain, read_splits
-from kerasft.errors import ConfigError, PresetError
+from kerasft.errors import ConfigError, PresetError, worded_for_python
 from kerasft.experiment import ExperimentConfig
+from kerasft.files import remove_folder
 from kerasft.integrity import write_recorded_text
 from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
@@ -28,6 +29,7 @@ class Run:
         path: the folder.
     """
 
+    @worded_for_python()
     def __init__(self, path: str | Path):
         self.folder = RunFolder(path)
         self.folder.read_task()
@@ -58,6 +60,7 @@ class Run:
             self._predictor = Predictor(self.folder)
         return self._predictor
 
+    @worded_for_python()
     def predict(self, inputs: Any) -> Any:
         """What the model says of each input, in their order; of a single one, its answer alone.
 
@@ -88,12 +91,14 @@ class Run:
         answers = list(predictor.predict([{key: _read_value(row[key]) for key in row} for row in rows]))
         return answers[0] if single else answers
 
+    @worded_for_python()
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
         """Measures validation and test, writes metrics.json and report.html; figures by split."""
         from kerasft.stages import pipeline as stage
 
         return stage.evaluate(self.config, self.folder, _progress(progress))
 
+    @worded_for_python()
     def compare(
         self, other: Run | str | Path, split: str = "test", *, samples: int = 1000, seed: int = 0
     ) -> dict[str, Any]:
@@ -107,6 +112,7 @@ class Run:
         second = other.folder if isinstance(other, Run) else RunFolder(other)
         return compare(self.folder, second, split, samples=samples, seed=seed).figures
 
+    @worded_for_python()
     def export(self, destination: str | Path | None = None, progress: Progress | None = None) -> Path:
         """Writes a SavedModel from raw strings or encoded pictures to labels; see `kerasft.stages.export.export`."""
         from kerasft.stages import export as stage
@@ -116,6 +122,7 @@ class Run:
             return stage.export(self.config, self.folder, _progress(progress), target)
 
 
+@worded_for_python()
 def finetune(
     config: str | Path | None = None,
     *,
@@ -193,10 +200,22 @@ def finetune(
     numbers = [make_plain(number) for number in (epochs, batch_size, learning_rate)]
     document = _build_document(make_plain(section), preset, len(splits["train"]), *numbers)
     run = RunFolder(output or Path("runs", name))
-    with run.owned(), _kept_unless_refused(run.path / "inputs" / "config.yaml"):
+    with _removed_if_refused(run), run.owned(), _kept_unless_refused(run.path / "inputs" / "config.yaml"):
         path = _write_inputs(run, {"name": name, "seed": make_plain(seed) or 0, **document}, splits, restart)
         _finetune(load_config(ExperimentConfig, path, overrides).config, run, progress, restart)
     return Run(run.path)
+
+
+@contextmanager
+def _removed_if_refused(run: RunFolder) -> Iterator[None]:
+    """Removes a new run folder where what was asked for is refused before anything was prepared in it."""
+    is_new = not run.path.exists()
+    try:
+        yield
+    except (ConfigError, PresetError):
+        if is_new and not run.stages.exists() and run.path.is_dir():
+            remove_folder(run.path)
+        raise
 
 
 @contextmanager

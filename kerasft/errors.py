@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kerasft.printable import make_line
@@ -39,6 +41,26 @@ class KerasftError(Exception):
 
     def __reduce__(self):
         return _rebuild, (type(self), self.what, self.where, self.fix)
+
+
+_IN_PYTHON = (
+    (re.compile(r"kerasft (?:run|finetune)(?: \S+)? --restart"), "kerasft.finetune(…, restart=True)"),
+    (re.compile(r"--restart\b"), "restart=True"),
+    (re.compile(r"--output\b"), "output="),
+    (re.compile(r"output= (\S+)"), r"output=\1"),
+)
+"""What messages say of the command line → what they say to a caller from Python."""
+
+
+@contextmanager
+def worded_for_python() -> Iterator[None]:
+    """Errors that pass through name Python's arguments in place of the command line's options."""
+    try:
+        yield
+    except KerasftError as error:
+        for pattern, words in _IN_PYTHON:
+            error.fix = pattern.sub(words, error.fix) if error.fix else error.fix
+        raise
 
 
 def _rebuild(cls, what, where, fix):

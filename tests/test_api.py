@@ -131,6 +131,31 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
     with pytest.raises(KerasftError, match=message) as caught:
         kerasft.finetune(output=tmp_path / "run", **given)
     assert caught.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_stood_there_before_stays_where_arguments_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="epochs"):
+        kerasft.finetune(output=tmp_path, task=TASK, preset="x", train=TRAIN, epochs=0)
+    assert tmp_path.is_dir()
+
+
+def test_messages_name_pythons_arguments(tmp_path: Path, tiny_run) -> None:
+    copied = shutil.copytree(tiny_run.path, tmp_path / "copied")
+    with pytest.raises(ConfigError) as caught:
+        kerasft.finetune(output=tmp_path, task=TASK, preset="x", train=TRAIN)
+    assert caught.value.fix == "Name a new or empty folder: output=DIR."
+    with pytest.raises(ConfigError) as caught:
+        kerasft.finetune(copied, output=copied, overrides=["seed=5"])
+    assert "another folder (output=DIR)" in str(caught.value)
+    assert "kerasft.finetune(…, restart=True)" in str(caught.value)
+    assert "--" not in str(caught.value)
+
+
+def test_a_blank_text_has_a_note(tiny_run) -> None:
+    blank, other = kerasft.load_run(tiny_run.path).predict([" ", "a superb story"])
+    assert blank["note"] == "blank text"
+    assert "note" not in other
 
 
 @pytest.mark.parametrize(
