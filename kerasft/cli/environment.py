@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -23,13 +24,15 @@ _NOISE = re.compile(
 
 
 def prepare_environment() -> None:
-    """Makes Keras take the TensorFlow backend, and keeps TensorFlow's start-up lines from users who have not asked
-    for them by `TF_CPP_MIN_LOG_LEVEL`; starts no program."""
+    """Makes Keras take the TensorFlow backend, and keeps TensorFlow's start-up lines and warnings from users who have
+    not asked for them by `TF_CPP_MIN_LOG_LEVEL`; starts no program."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     # libraries ask for the processor's name, for which Python would start a program (`uname -p`)
     vars(platform.uname()).setdefault("processor", platform.machine())
     if _LOG_LEVEL not in os.environ:
         os.environ[_LOG_LEVEL] = "3"
+        # its Python side warns of functions that are traced again, which batches of several widths are
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         if "tensorflow" not in sys.modules:
             sys.meta_path.insert(0, _QuietTensorFlowFinder())
 

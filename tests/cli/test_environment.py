@@ -16,6 +16,9 @@ import importlib.util
 assert importlib.util.find_spec("tensorflow")
 import tensorflow as tf
 tf.ones(3) + 1
+retraced = tf.function(lambda x: x + 1)
+for width in range(8):
+    retraced(tf.zeros(width))
 os.write(2, b"kept\\n")
 print(os.environ["KERAS_BACKEND"], tf.__spec__.name, tf.reduce_sum(tf.ones(3)).numpy())
 """
