@@ -15,7 +15,8 @@ from kerasft.cli.progress import open_progress
 from kerasft.cli.signals import ending_in_order
 
 samples_app = typer.Typer(
-    help="Writes sample data: drawn scenes with classes, boxes and masks, or sentences with entities.",
+    help="Writes sample data: drawn scenes with classes, boxes and masks, sentences with entities, or articles "
+    "without labels.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -141,6 +142,34 @@ def entities_command(
     with open_progress(quiet) as progress, ending_in_order():
         if not write_entities(to):
             progress.note(f"{to} already contains exactly these sentences; nothing was written.")
+    print(to)
+
+
+@samples_app.command(
+    "articles",
+    epilog="""\b
+Examples:
+  kerasft samples articles --to runs/articles
+  kerasft run configs/lm/quickstart.yaml
+
+\b
+What is written, more than 60 files:
+  runs/articles/bread.txt        one article a file, with blank lines between paragraphs""",
+)
+@guarded
+def articles_command(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
+    quiet: QuietOption = False,
+) -> None:
+    """Writes short articles, stories, letters and dialogues in English: a small corpus without labels.
+
+    It is large enough to try pre-training in minutes, and far too small for a model that is of use.
+    """
+    from kerasft.samples.article_folder import write_articles
+
+    with open_progress(quiet) as progress, ending_in_order():
+        if not write_articles(to):
+            progress.note(f"{to} already contains exactly these articles; nothing was written.")
     print(to)
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kerasft.files import whole_folder
-from kerasft.samples.folders import is_written
+from kerasft.samples.folders import write_files
 
 LANGUAGES = ("en", "zh")
 SPLITS = ("train", "validation", "test")
@@ -34,22 +33,5 @@ def write_entities(folder: str | Path) -> bool:
         ConfigError: something else stands at `folder`.
         StorageError: it cannot be written; `folder` is as it was.
     """
-    folder = Path(folder)
     contents = {name: (_SOURCE / name).read_bytes() for name in ENTITY_FILES}
-    if is_written(folder, "sentences", lambda: _holds(folder, contents)):
-        return False
-    with whole_folder(folder) as temporary:
-        for name, content in contents.items():
-            (temporary / name).write_bytes(content)
-    return True
-
-
-def _holds(folder: Path, contents: dict[str, bytes]) -> bool:
-    """Whether the folder has these files, to the byte, and nothing else."""
-    found = {path.name for path in folder.iterdir()}
-    return found == set(contents) and all(
-        (folder / name).is_file()
-        and not (folder / name).is_symlink()
-        and (folder / name).read_bytes() == content
-        for name, content in contents.items()
-    )
+    return write_files(Path(folder), "sentences", contents)
