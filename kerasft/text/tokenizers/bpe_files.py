@@ -46,6 +46,7 @@ def read_byte_bpe(folder: Path) -> ByteBpeVocabulary:
             merges=tuple(_read_merge(merge, model["vocab"]) for merge in model["merges"]),
             special=special,
             pattern=find_pattern(whole.get("pre_tokenizer") or {}),
+            unknown_byte=ids[model["unk_token"]] if model.get("unk_token") else ABSENT,
             ignores_merges=bool(model.get("ignore_merges")),
             **_find_special(folder, whole, added),
         )
@@ -89,6 +90,8 @@ def _check_model(model: dict[str, Any]) -> None:
     ):
         if model.get(key):
             raise refuse(meaning, _KNOWN)
+    if model.get("unk_token") and model.get("fuse_unk"):
+        raise refuse("joins unknown bytes", _KNOWN)
 
 
 def find_pattern(pre_tokenizer: dict[str, Any]) -> PatternName:

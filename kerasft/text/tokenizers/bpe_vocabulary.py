@@ -37,10 +37,12 @@ class ByteBpeVocabulary:
         pattern: where text is split before merging.
         begin, end, padding, unknown, mask: ids of special tokens; `ABSENT` where there is none.
         adds_begin, adds_end: whether `frame` puts `begin` before a text, and `end` after it.
+        unknown_byte: the id of bytes that have no token; `ABSENT`: they are left out, as in SmolLM, which has
+            none for 21 bytes: control characters and what no UTF-8 contains.
         ignores_merges: whether a word that is a token becomes that token, even if merging gives others.
 
     Raises:
-        PresetError: a byte without a token, two tokens of the same bytes, or a merge whose result is no token.
+        PresetError: no byte has a token, two tokens of the same bytes, or a merge whose result is no token.
     """
 
     tokens: tuple[bytes, ...]
@@ -54,6 +56,7 @@ class ByteBpeVocabulary:
     mask: int = ABSENT
     adds_begin: bool = False
     adds_end: bool = False
+    unknown_byte: int = ABSENT
     ignores_merges: bool = False
 
     def __post_init__(self) -> None:
@@ -62,13 +65,9 @@ class ByteBpeVocabulary:
         if len(self.index) != len(self.tokens) - len(self.special):
             counts = Counter(t for place, t in enumerate(self.tokens) if place not in self.special)
             raise PresetError(f"The vocabulary contains the token {counts.most_common(1)[0][0]!r} twice.")
-        missing = [byte for byte in range(256) if bytes([byte]) not in self.index]
-        if missing:
-            raise PresetError(
-                f"The vocabulary has no token for {len(missing)} of the 256 bytes, 0x{missing[0]:02X} among them.",
-                fix="A byte-level tokenizer knows every byte: this one was trained without them.",
-            )
-        for name in ("begin", "end", "padding", "unknown", "mask"):
+        if not any(bytes([byte]) in self.index for byte in range(256)):
+            raise PresetError("The vocabulary has no token for any byte: it is not byte-level BPE.")
+        for name in ("begin", "end", "padding", "unknown", "mask", "unknown_byte"):
             if not ABSENT <= getattr(self, name) < len(self.tokens):
                 raise PresetError(f"The token {name} has the id {getattr(self, name)}, which no token has.")
         _ = self.results
@@ -82,6 +81,11 @@ class ByteBpeVocabulary:
     def index(self) -> dict[bytes, int]:
         """From the bytes of a token to its id, without special tokens."""
         return {token: place for place, token in enumerate(self.tokens) if place not in self.special}
+
+    @property
+    def byte_ids(self) -> list[int]:
+        """The id of each of the 256 bytes."""
+        return [self.index.get(bytes([byte]), self.unknown_byte) for byte in range(256)]
 
     @cached_property
     def results(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.text.ops import collect, find_last, find_places, put, split_places
+from kerasft.text.tokenizers.base import ABSENT
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary
 from kerasft.text.tokenizers.module import GraphTokenizer, list_special_ids
 from kerasft.text.tokenizers.pair_table import build_pair_table
@@ -24,6 +25,8 @@ _NO_RANK = 2**31 - 1
 
 class ByteBpe(GraphTokenizer):
     """The same ids as Hugging Face `tokenizers` gives, and the very bytes of a text back from them.
+
+    Where a vocabulary lacks some bytes, these do not come back.
 
     Text is data: a special token spelled out in it ("<|endoftext|>") is split like any other text. Bytes that are not
     UTF-8 become U+FFFD.
@@ -45,7 +48,7 @@ class ByteBpe(GraphTokenizer):
         # Strings live on the CPU, and so does all that follows from them.
         with tf.device("CPU:0"):
             self._strings = tf.constant(plain, tf.string)
-            self._byte_ids = tf.constant([vocabulary.index[bytes([b])] for b in range(256)], tf.int32)
+            self._byte_ids = tf.constant(vocabulary.byte_ids, tf.int32)
             self._base = tf.constant(pairs.base)
             self._owner = tf.constant(pairs.owner)
             self._pair = tf.constant(pairs.pair)
@@ -112,7 +115,11 @@ class ByteBpe(GraphTokenizer):
         symbols = tf.gather(self._byte_ids, _read_bytes(words))
         splits = tf.concat([[0], tf.cumsum(tf.strings.length(words))], 0)
         starts = put(tf.zeros_like(symbols), splits[:-1], 1)
-        found = collect(self._merge_once, (symbols, tf.cumsum(starts) - 1, tf.range(tf.size(symbols))))
+        state = symbols, tf.cumsum(starts) - 1, tf.range(tf.size(symbols))
+        if ABSENT in self.vocabulary.byte_ids:
+            kept = find_places(symbols != ABSENT)
+            state = tuple(tf.gather(each, kept) for each in state)
+        found = collect(self._merge_once, state)
         ids = put(tf.fill(tf.shape(symbols), -1), *found)
         places = find_places(ids >= 0)
         return tf.gather(ids, places), split_places(places, splits)

@@ -149,7 +149,7 @@ def test_special_tokens_around_a_text_are_those_of_the_template(trained, tmp_pat
         ),
         ({"added_tokens": [{"id": 500, "content": "<x>", "special": True}]}, "without gaps"),
         ({"model__merges": ["a zzz"]}, "not in a known form"),
-        ({"model__vocab": {"a": 0}}, "no token for 255 of the 256 bytes"),
+        ({"model__vocab": {"ab": 0}}, "no token for any byte"),
         ({"model__type": "WordLevel"}, "is WordLevel, which kerasft does not support"),
     ],
 )
@@ -159,6 +159,20 @@ def test_what_is_not_followed_is_refused_by_name(trained, tmp_path, changes, mes
     with pytest.raises(PresetError, match=message) as caught:
         load_tokenizer(change(trained, tmp_path, **changes))
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("unknown", [None, "<|endoftext|>"])
+def test_bytes_without_a_token_are_left_out_or_unknown_as_in_tokenizers(trained, tmp_path, unknown) -> None:
+    whole = json.loads((trained / "tokenizer.json").read_text())
+    names = map_bytes()
+    gone = {names[byte] for byte in (0x00, ord("q"), 0xE4, ord("5"))}
+    left = [piece for piece in whole["model"]["vocab"] if not gone & set(piece)]
+    merges = [m for m in whole["model"]["merges"] if not gone & set("".join(m))]
+    changes = {"model__vocab": {piece: place for place, piece in enumerate(left)}, "model__merges": merges}
+    folder = change(trained, tmp_path, **changes, model__unk_token=unknown)
+    texts = [*SENTENCES, "q", "", "aqb q5 \x00中q the qqthe5 5", "5", "中"]
+    tokenizer, reference = load_tokenizer(folder), load_reference(folder)
+    assert tokenizer.tokenize(texts).to_list() == encode_with_reference(reference, texts)
 
 
 def test_another_pattern_is_refused(trained, tmp_path) -> None:
