@@ -24,7 +24,8 @@ def test_there_are_configs():
 
 SAMPLES_OF_ENTITIES = CONFIGS / "ner" / "sample_entities.yaml"
 ENTITIES = [path for path in PATHS if "ner" in path.parts]
-TEXTS = [path for path in PATHS if "vision" not in path.parts and path not in ENTITIES]
+CORPORA = [path for path in PATHS if "lm" in path.parts]
+TEXTS = [path for path in PATHS if "vision" not in path.parts and path not in ENTITIES + CORPORA]
 PICTURES = [path for path in PATHS if "vision" in path.parts]
 
 
@@ -44,6 +45,16 @@ def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
     assert config.name == path.stem
     assert config.task.type == "image_classification"
     assert find_architecture(config.model.preset) is not None
+
+
+@pytest.mark.parametrize("path", CORPORA, ids=lambda path: path.stem)
+def test_a_config_of_raw_texts_loads_and_begins_with_a_new_net_or_a_preset_that_exists(path):
+    config = load_config(ExperimentConfig, path).config
+
+    assert config.name == path.stem
+    assert not [field for field in config.task.fields if field.role == "target"]
+    if not config.model.starts_from_data:
+        assert config.model.preset in {row.name for row in list_presets()}
 
 
 @pytest.mark.parametrize("path", ENTITIES, ids=lambda path: path.stem)

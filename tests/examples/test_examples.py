@@ -23,7 +23,7 @@ pytestmark = [
 
 def run_example(name: str, folder: Path, *arguments: str) -> str:
     """What a script prints; it must succeed."""
-    command = [sys.executable, str(EXAMPLES / name), "--epochs", "1", "--examples", "48", *arguments]
+    command = [sys.executable, str(EXAMPLES / name), "--epochs", "1", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -31,7 +31,7 @@ def run_example(name: str, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "gradient_descent"])
 def test_plain_compile_and_fit_learns_and_predicts(tmp_path, optimizer):
-    printed = run_example("sentiment_compile_fit.py", tmp_path, "--optimizer", optimizer)
+    printed = run_example("sentiment_compile_fit.py", tmp_path, "--examples", "48", "--optimizer", optimizer)
 
     assert "val_accuracy" in printed
     assert [line.split(maxsplit=1)[1] for line in printed.splitlines()[-2:]] == [
@@ -42,9 +42,17 @@ def test_plain_compile_and_fit_learns_and_predicts(tmp_path, optimizer):
 
 
 def test_finetune_predicts_exports_and_serves(tmp_path):
-    printed = run_example("sentiment_finetune.py", tmp_path).splitlines()
+    printed = run_example("sentiment_finetune.py", tmp_path, "--examples", "48").splitlines()
 
     assert printed[0].startswith("test accuracy 0.")
     predicted = [line.split()[0] for line in printed[1:3]]
     assert printed[-1] == f"served: {' '.join(predicted)}"
     assert (tmp_path / "runs" / "sentiment" / "export" / "1" / "saved_model.pb").exists()
+
+
+def test_a_net_that_has_read_raw_texts_is_fine_tuned(tmp_path):
+    printed = run_example("pretrain_and_finetune.py", tmp_path, "--steps", "10").splitlines()
+
+    assert [line.count(",") for line in printed[:2]] == [4, 4]
+    assert printed[-1].startswith("test accuracy 0.")
+    assert (tmp_path / "runs" / "reading" / "pretrained" / "preset" / "config.json").exists()
