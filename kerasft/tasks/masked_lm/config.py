@@ -11,6 +11,7 @@ from kerasft.config.base import Config, PathField
 from kerasft.data.kinds.fields import Field
 from kerasft.metrics.figures import LANGUAGE, FigureKinds
 from kerasft.models.config import ModelConfig, TextModelConfig
+from kerasft.models.text.new_nets import check_tokenizer
 from kerasft.optimizers.config import AdamWConfig, OptimizerConfig, ScheduleConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.text.tokenizers.config import TokenizerConfig
@@ -39,12 +40,9 @@ class MaskedLmConfig(TaskConfig):
     def check_sections(self, model: ModelConfig, own: Mapping[str, Config]) -> None:
         """See `TaskConfig.check_sections`."""
         kind = own["tokenizer"].type  # type: ignore[attr-defined]
-        if model.starts_from_data and kind != "wordpiece":
-            raise ValueError(
-                "a new net of BERT's shape needs a WordPiece tokenizer, which is trained on the corpus: set tokenizer: "
-                "{type: wordpiece, vocabulary_size: 8192}"
-            )
-        if not model.starts_from_data and kind != "preset":
+        if model.starts_from_data:
+            check_tokenizer(kind)
+        elif kind != "preset":
             raise ValueError(
                 "a preset has its own tokenizer: leave the section tokenizer out, or set model.size in place of preset"
             )

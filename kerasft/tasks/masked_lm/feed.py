@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.cache import Columns
 from kerasft.data.feed import BatchMoment, Feed
+from kerasft.text import encoding
 from kerasft.text.masking import (
     NONE,
     Masked,
@@ -25,7 +26,7 @@ MEASURED_SHARE = 0.15
 """Share of the tokens that models are measured at: the same for all, whatever they were trained with."""
 _HIDDEN = Replacement(mask=1.0, random=0.0)
 """What models are measured with."""
-INPUTS = ("token_ids", "segment_ids", "padding_mask", "position_ids", "mask_positions")
+INPUTS = (*encoding.INPUTS, "position_ids", "mask_positions")
 TARGETS = "targets"
 
 

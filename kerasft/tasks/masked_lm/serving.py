@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder
 from kerasft.tasks.served import STATUS_LINE
+from kerasft.text.encoding import INPUTS
 from kerasft.text.raw import refuse_texts
 
 GUESSES = 5
@@ -147,9 +148,8 @@ class MaskedLmModule(tf.Module):
             nrows=tf.shape(token_ids, tf.int64)[0],
             validate=False,
         )
-        inputs = {
+        inputs = dict.fromkeys(INPUTS, tf.zeros_like(token_ids)) | {
             "token_ids": token_ids,
-            "segment_ids": tf.zeros_like(token_ids),
             "padding_mask": tf.cast(column < lengths[:, None], tf.int32),
             "position_ids": tf.zeros_like(token_ids) + column,
             "mask_positions": positions.to_tensor(0),

@@ -1,4 +1,4 @@
-"""What a new masked language model begins with: a tokenizer trained on the corpus, and the sizes of a BERT."""
+"""What a new masked language model begins with: a tokenizer trained on the corpus, and the net's sizes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 
 from kerasft.data.prepared import PreparedDataset, Split
 from kerasft.errors import DataError
-from kerasft.files import write_json
+from kerasft.models.text.new_nets import write_net_config
 from kerasft.progress import Progress
 from kerasft.text.tokenizers.training import train_tokenizer
 from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 _READ_AT_ONCE = 32
-_DROPOUT = 0.1
-"""What the net has when it is fine-tuned."""
 
 
 def write_start(config: Any, dataset: PreparedDataset, folder: Path, progress: Progress) -> None:
@@ -34,21 +32,14 @@ def write_start(config: Any, dataset: PreparedDataset, folder: Path, progress: P
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
     train_tokenizer(config.tokenizer, _Texts(dataset.split("train")), folder, progress)
     size = config.model.size
-    write_json(
-        folder / "config.json",
-        {
-            "model_type": "bert",
-            "vocab_size": load_vocabulary(folder).size,
-            "num_hidden_layers": size.layers,
-            "num_attention_heads": size.heads,
-            "hidden_size": size.width,
-            "intermediate_size": size.feedforward or 4 * size.width,
-            "max_position_embeddings": config.model.max_length,
-            "type_vocab_size": 2,
-            "hidden_act": "gelu_pytorch_tanh",
-            "hidden_dropout_prob": _DROPOUT,
-            "attention_probs_dropout_prob": _DROPOUT,
-        },
+    write_net_config(
+        folder,
+        vocabulary_size=load_vocabulary(folder).size,
+        layers=size.layers,
+        width=size.width,
+        heads=size.heads,
+        feedforward=size.feedforward or 4 * size.width,
+        max_length=config.model.max_length,
     )
 
 
