@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kerasft.data.prepare.fingerprint import resolve_sources
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.catalogue import list_presets
 from kerasft.models.image_nets import find_architecture
+from kerasft.samples.article_folder import write_articles
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
@@ -65,6 +67,19 @@ def test_a_config_of_entities_loads_and_names_a_preset_that_exists(path):
     assert config.task.type == "token_classification"
     assert config.train.monitor == "f1"
     assert config.model.preset in {row.name for row in list_presets()}
+
+
+def test_the_quickstart_of_raw_text_reads_the_articles_where_its_header_writes_them(tmp_path):
+    quickstart = CONFIGS / "lm" / "quickstart.yaml"
+    assert "kerasft samples articles --to runs/articles\n" in quickstart.read_text()
+    folder = tmp_path / "configs" / "lm"
+    folder.mkdir(parents=True)
+    shutil.copy(quickstart, folder)
+    write_articles(tmp_path / "runs" / "articles")
+
+    config = load_config(ExperimentConfig, folder / "quickstart.yaml").config
+    sources = resolve_sources(config.data, folder)
+    assert len(sources["train"]) > 60
 
 
 def test_the_sample_entities_are_there():
