@@ -19,6 +19,7 @@ from kerasft.models.hubs.folders import read_json
 from kerasft.models.text.encoder import PACKED_INPUTS, text_inputs
 from kerasft.models.text.encoder_part import EncoderPart
 from kerasft.models.text.families import family_of, find_family
+from kerasft.models.text.heads import find_encoder
 from kerasft.models.text.hugging_face import check_tensors, read_tensor_headers, read_tensors
 from kerasft.models.text.operations import exact_gelu
 from kerasft.models.text.sizes import FETCH, is_hub_form
@@ -134,8 +135,7 @@ def build_fast_masked_lm(
 
 def publish_masked_lm(fast: keras.Model, hub: Any) -> None:
     """Gives keras-hub's model the fast one's weights."""
-    encoder = next(layer for layer in fast.layers if isinstance(layer, keras.Model))
-    family_of(hub.backbone).copy_to_backbone(encoder, hub.backbone)
+    family_of(hub.backbone).copy_to_backbone(find_encoder(fast), hub.backbone)
     for mine, theirs in _pair_head(fast, hub):
         theirs.assign(mine.value)
 

@@ -20,6 +20,7 @@ from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.forward import make_forward
 from kerasft.models.hubs.folders import check_preset_folder
 from kerasft.models.text import masked_heads
+from kerasft.models.text.heads import find_encoder
 from kerasft.models.text.presets import (
     build_text_backbone,
     check_max_length,
@@ -220,19 +221,14 @@ class MaskedLm(TextEncoderTask):
         yield from super().open_phases(model, train, open_packed, seed=seed, matmul_dtype=matmul_dtype)
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
-        encoder = next(layer for layer in model.layers if isinstance(layer, keras.Model))
-        depths = self.family.compute_depths(encoder)
+        depths = self.family.compute_depths(find_encoder(model))
         head = max(depths.values()) + 1
         return {**depths, **{weight.path: head for weight in model.get_layer(masked_heads.HEAD).weights}}
 
     def build_step(self, model: Any, *, published: bool = True) -> Any:
         forward = make_forward(model)
-        guesser = Guesser(self.tokenizer.vocabulary_size, self.unsaid)
-
-        sizes = (
-            tf.TensorSpec((None, None, self.tokenizer.vocabulary_size)),
-            tf.TensorSpec((None, None), tf.int32),
-        )
+        guesser = self._make_guesser(model)
+        sizes = tf.TensorSpec((None, None, model.output_shape[-1])), tf.TensorSpec((None, None), tf.int32)
 
         @tf.function(input_signature=sizes, autograph=False)
         def reduce(logits: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -253,8 +249,14 @@ class MaskedLm(TextEncoderTask):
 
         return step
 
+    def _make_guesser(self, model: Any) -> Guesser:
+        """What picks a model's words: some nets have more embeddings than the tokenizer has tokens."""
+        size = int(model.output_shape[-1])
+        return Guesser(size, (*self.unsaid, *range(self.tokenizer.vocabulary_size, size)))
+
     def publish(self, model: keras.Model, folder: Path) -> None:
-        hub = self._build_hub(random_weights=True, seed=0)
+        # a preset's pooler, which takes no part in the training, is handed on as it came
+        hub = self._build_hub(random_weights=self._is_new, seed=0)
         masked_heads.publish_masked_lm(model, hub)
         with recorded_file(folder, folder / "model.keras") as path:
             hub.save(path)
@@ -304,8 +306,9 @@ class MaskedLm(TextEncoderTask):
 
     def serve(self, model: Any) -> Served:
         fast = masked_heads.build_fast_masked_lm(model, dropout=0.0, seed=0)
-        guesser = Guesser(self.tokenizer.vocabulary_size, self.unsaid)
-        module = MaskedLmModule(fast, self.encoder, guesser, list(self.tokenizer.vocabulary.pieces))
+        module = MaskedLmModule(
+            fast, self.encoder, self._make_guesser(fast), list(self.tokenizer.vocabulary.pieces)
+        )
         return Served(
             module=module,
             takes=f"`serving_default` takes `text`, a batch of raw UTF-8 strings with {self.mask} where words are "

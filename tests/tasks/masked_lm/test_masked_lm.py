@@ -15,8 +15,11 @@ import kerasft
 from kerasft.config.loading import load_config
 from kerasft.data.feed import BatchMoment
 from kerasft.data.prepared import load_prepared_dataset
+from kerasft.data.streams import collect_outputs
 from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
+from kerasft.models.text.masked_heads import build_hub_masked_lm
+from kerasft.models.text.presets import load_text_backbone
 from kerasft.progress import Silent
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder, split_text
 from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed
@@ -138,6 +141,26 @@ def test_predict_fills_masks_and_tells_how_well_it_knows_a_text(tiny_masked_run)
     assert told["masks"] == []
     assert told["filled"] == "the film was good"
     assert told["log_loss"] > 0
+
+
+def test_embeddings_without_a_token_are_never_answered(trained: Trained) -> None:
+    """As in presets whose table was made longer, to a round number."""
+    hub = build_hub_masked_lm(tiny_bert.build_backbone(vocabulary_size=len(PIECES) + 13))
+    hub.masked_lm_head._bias.assign(np.where(np.arange(len(PIECES) + 13) < len(PIECES), 0.0, 50.0))
+    task = trained.task
+    feed = task.make_feed([{"text": "the film was [MASK]"}])
+    (output,) = collect_outputs(feed, task.build_step(hub))
+    assert output["ids"].max() < len(PIECES)
+    (answer,) = task.decode([output])
+    assert len(answer["masks"][0]["words"]) == 5
+
+
+def test_a_presets_pooler_is_handed_on(trained: Trained, tiny_preset: Path) -> None:
+    given, published = load_text_backbone(tiny_preset), load_text_backbone(trained.run.preset)
+    for mine, theirs in zip(
+        given.get_layer("pooled_dense").weights, published.get_layer("pooled_dense").weights, strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_too_many_masks_are_refused(trained: Trained) -> None:
