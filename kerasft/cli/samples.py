@@ -15,8 +15,8 @@ from kerasft.cli.progress import open_progress
 from kerasft.cli.signals import ending_in_order
 
 samples_app = typer.Typer(
-    help="Writes sample data: drawn scenes with classes, boxes and masks, sentences with entities, or articles "
-    "without labels.",
+    help="Writes sample data: drawn scenes with classes, boxes and masks, sentences with entities, articles without "
+    "labels, or prompts with the texts that answer them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -170,6 +170,36 @@ def articles_command(
     with open_progress(quiet) as progress, ending_in_order():
         if not write_articles(to):
             progress.note(f"{to} already contains exactly these articles; nothing was written.")
+    print(to)
+
+
+@samples_app.command(
+    "shop-texts",
+    epilog="""\b
+Examples:
+  kerasft samples shop-texts --to runs/shop_texts
+
+\b
+What is written:
+  runs/shop_texts/train.jsonl        one text a line: prompt (a clerk's note) and completion (the text for the shop)
+  runs/shop_texts/validation.jsonl
+  runs/shop_texts/test.jsonl""",
+)
+@guarded
+def shop_texts_command(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.")],
+    quiet: QuietOption = False,
+) -> None:
+    """Writes short product texts of one style, each with the note that it is made of.
+
+    They are the ones that come with kerasft: to teach a language model a style, and as a pattern for your own prompts
+    and completions.
+    """
+    from kerasft.samples.shop_folder import write_shop_texts
+
+    with open_progress(quiet) as progress, ending_in_order():
+        if not write_shop_texts(to):
+            progress.note(f"{to} already contains exactly these shop texts; nothing was written.")
     print(to)
 
 
