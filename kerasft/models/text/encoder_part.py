@@ -1,8 +1,9 @@
-"""What the layers of a fast text encoder share: variables, dropout, and products beside dense layers."""
+"""What the layers of a fast text encoder or decoder share: variables, dropout, and products beside dense layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,7 +16,7 @@ _ALL = slice(None)
 
 
 class EncoderPart(keras.layers.Layer):
-    """What the encoder's layers share: float32 variables, a matmul dtype, dropout from one seed generator.
+    """What the layers share: float32 variables, a matmul dtype, dropout from one seed generator.
 
     A layer that is frozen as a whole (`trainable = False`) has no dropout: it gives what it gives where nothing is
     learned, as Keras' own batch normalisation does.
@@ -46,15 +47,16 @@ class EncoderPart(keras.layers.Layer):
     def _linear(
         self, x: tf.Tensor, dense: str, training: bool | None = None, columns: slice = _ALL
     ) -> tf.Tensor:
-        kernel, bias = (variable.value for variable in self._dense[dense])
+        kernel, bias = self._dense[dense]
+        kernel, bias = kernel.value, None if bias is None else bias.value
         if columns is not _ALL:
-            kernel, bias = kernel[:, columns], bias[columns]
+            kernel, bias = kernel[:, columns], None if bias is None else bias[columns]
         y = matrix_product(x, kernel, self.matmul_dtype)
         product = self.low_rank.get(dense)
         if product is not None:
             seed = self.seed_generator.next() if training and product.dropout else None
             y += product.compute(x, columns, self.matmul_dtype, seed)
-        return tf.nn.bias_add(y, bias)
+        return y if bias is None else tf.nn.bias_add(y, bias)
 
     def add_low_rank(
         self,
@@ -93,11 +95,14 @@ class EncoderPart(keras.layers.Layer):
         gamma, beta = self._norms[norm]
         return layer_norm(x, gamma.value, beta.value, self.layer_norm_epsilon)
 
-    def _add_dense(self, name: str, inputs: int, outputs: int) -> None:
-        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=self.seed)
+    def _add_dense(
+        self, name: str, inputs: int, outputs: int, *, initializer: Any = None, bias: bool = True
+    ) -> None:
+        if initializer is None:
+            initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=self.seed)
         self._dense[name] = (
             self.add_weight(shape=(inputs, outputs), initializer=initializer, name=f"{name}_kernel"),
-            self.add_weight(shape=(outputs,), initializer="zeros", name=f"{name}_bias"),
+            self.add_weight(shape=(outputs,), initializer="zeros", name=f"{name}_bias") if bias else None,
         )
 
     def _add_norm(self, name: str, size: int) -> None:
