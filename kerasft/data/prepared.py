@@ -31,9 +31,31 @@ FORMAT = 2
 _DAMAGED = "Prepare it again: kerasft prepare CONFIG.yaml"
 
 
+class _Profile(pydantic.BaseModel):
+    documents: int
+    bytes: int
+    characters: int
+    words: int
+    lengths: dict[Literal["min", "p5", "p25", "median", "p75", "p95", "max"], int]
+    scripts: dict[str, float]
+
+
 class _SplitEntry(pydantic.BaseModel):
     rows: int = pydantic.Field(ge=0)
     labels: dict[str, int]
+    profile: dict[str, _Profile] = {}
+
+
+class _Protected(pydantic.BaseModel):
+    config: str
+    compared: int
+    too_short: int
+
+
+class _Decontamination(pydantic.BaseModel):
+    against: list[_Protected]
+    dropped: int
+    found: int
 
 
 class _SourceEntry(pydantic.BaseModel):
@@ -56,6 +78,7 @@ class _Manifest(pydantic.BaseModel):
     fields: list[_FieldEntry] = pydantic.Field(min_length=1)
     splits: dict[str, _SplitEntry]
     sources: list[_SourceEntry]
+    decontamination: _Decontamination | None = None
 
     @pydantic.model_validator(mode="after")
     def _check_agreement(self) -> _Manifest:

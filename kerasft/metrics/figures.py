@@ -25,6 +25,7 @@ class FigureKind:
             for those that nothing is known of.
         place: `headline` figures stand large in the report; `table` ones also on the terminal and in the model card;
             `report` ones in the report alone.
+        from_0_to_1: whether a number lies there, as a share does: it is then drawn on that scale, beside others.
     """
 
     name: str
@@ -33,6 +34,12 @@ class FigureKind:
     higher_is_better: bool = True
     form: Form = "share"
     place: Literal["headline", "table", "report"] = "table"
+    from_0_to_1: bool = False
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it lies from 0 to 1."""
+        return self.form == "share" or self.from_0_to_1
 
 
 class FigureKinds:
@@ -83,6 +90,7 @@ _ROC_AUC = FigureKind(
     "area under the ROC curve; 0.5 is chance, 1 is perfect",
     form="number",
     place="headline",
+    from_0_to_1=True,
 )
 _EXAMPLES = FigureKind("examples", "Examples", "measured", form="count")
 _PER_CLASS = ("precision", "recall", "f1")
@@ -98,12 +106,21 @@ CLASSIFICATION = FigureKinds(
         ),
         FigureKind("weighted_f1", "Weighted F1", "macro F1 weighted by the labels' frequency"),
         FigureKind(
-            "mcc", "Matthews correlation", "0 is chance, 1 is perfect; also suits rare labels", form="number"
+            "mcc",
+            "Matthews correlation",
+            "0 is chance, 1 is perfect; also suits rare labels",
+            form="number",
+            from_0_to_1=True,
         ),
         _ROC_AUC,
         _LOG_LOSS,
         FigureKind(
-            "brier", "Brier score", "squared error of the probabilities; lower is better", False, "number"
+            "brier",
+            "Brier score",
+            "squared error of the probabilities; lower is better",
+            False,
+            "number",
+            from_0_to_1=True,
         ),
         FigureKind(
             "ece",
@@ -151,6 +168,7 @@ MULTI_LABEL = FigureKinds(
             "how well each label's examples rank above the others; 1 is perfect",
             form="number",
             place="headline",
+            from_0_to_1=True,
         ),
         _ROC_AUC,
         _LOG_LOSS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,18 +67,30 @@ def select_series(history: Sequence[Mapping[str, Any]], key: str) -> tuple[np.nd
     return steps, values
 
 
-def _list_validation_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
+def _list_validation_figures(
+    history: Sequence[Mapping[str, Any]], unbounded: Collection[str] = ()
+) -> list[str]:
     names = {key: None for row in history for key in row if key.startswith(_VALIDATION)}
     first = [f"{_VALIDATION}{name}" for name in _FIRST]
     ordered = sorted(names, key=lambda name: first.index(name) if name in first else len(first))
-    return [name for name in ordered if name not in _LOSSES and len(select_series(history, name)[0])]
+    apart = {*_LOSSES, *(f"{_VALIDATION}{name}" for name in unbounded)}
+    return [name for name in ordered if name not in apart and len(select_series(history, name)[0])]
 
 
-def list_learning_curve_panels(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Which of the panels `loss`, `validation` and `learning_rate` the history has data for."""
+def list_learning_curve_panels(
+    history: Sequence[Mapping[str, Any]], unbounded: Sequence[str] = ()
+) -> list[str]:
+    """Which panels the history has data for: `loss`, `validation`, one for each of `unbounded`, `learning_rate`.
+
+    Args:
+        history: rows as in `select_series`.
+        unbounded: validation figures without a scale from 0 to 1; losses, which stand beside the training loss, aside.
+    """
+    own = [name for name in unbounded if f"{_VALIDATION}{name}" not in _LOSSES]
     found = {
         "loss": any(len(select_series(history, key)[0]) for key in ("loss", *_LOSSES)),
-        "validation": bool(_list_validation_figures(history)),
+        "validation": bool(_list_validation_figures(history, unbounded)),
+        **{name: len(select_series(history, f"{_VALIDATION}{name}")[0]) > 0 for name in own},
         "learning_rate": len(select_series(history, "learning_rate")[0]) > 0,
     }
     return [name for name, present in found.items() if present]
@@ -89,6 +101,7 @@ def build_learning_curves_figure(
     history: Sequence[Mapping[str, Any]],
     *,
     panels: Sequence[str] | None = None,
+    unbounded: Sequence[str] = (),
     best_step: float | None = None,
     phase_ends: Sequence[float] = (),
 ) -> Figure:
@@ -97,15 +110,23 @@ def build_learning_curves_figure(
     Args:
         history: rows as in `select_series`; keys used are `loss`, `learning_rate` and `validation_*`.
         panels: which panels to draw; by default those of `list_learning_curve_panels`.
+        unbounded: validation figures that each have a panel of their own.
         best_step: where the chosen weights were reached; marked where given.
         phase_ends: the last step of each part of the training but the last part; these are on shaded ground.
     """
-    panels = list_learning_curve_panels(history) if panels is None else panels
+    panels = list_learning_curve_panels(history, unbounded) if panels is None else panels
     figure = new_figure(3.7 * max(len(panels), 1), 3.5)
-    draw = {"loss": _draw_loss, "validation": _draw_validation, "learning_rate": _draw_learning_rate}
     for position, name in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), position + 1)
-        draw[name](axes, history)
+        if name == "loss":
+            _draw_loss(axes, history)
+        elif name == "learning_rate":
+            _draw_learning_rate(axes, history)
+        elif name == "validation":
+            _draw_validation(axes, history, "Validation", _list_validation_figures(history, unbounded))
+        else:
+            title = name.replace("_", " ").capitalize()
+            _draw_validation(axes, history, title, [f"{_VALIDATION}{name}"])
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         draw_grid(axes)
@@ -152,9 +173,11 @@ def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylim(bottom=0.0 if axes.get_ylim()[0] >= 0 else None)
 
 
-def _draw_validation(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
-    axes.set_title("Validation")
-    for position, name in enumerate(_list_validation_figures(history)[: len(PALETTE)]):
+def _draw_validation(
+    axes: Axes, history: Sequence[Mapping[str, Any]], title: str, names: Sequence[str]
+) -> None:
+    axes.set_title(title)
+    for position, name in enumerate(names[: len(PALETTE)]):
         steps, values = select_series(history, name)
         label = shorten_label(name.removeprefix(_VALIDATION).replace("_", " "))
         axes.plot(steps, values, "o-", color=PALETTE[position], markersize=5, label=label)

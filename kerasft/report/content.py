@@ -29,7 +29,7 @@ class ReportContent:
 
     Attributes:
         title: the experiment's name.
-        task: what was learned, `text_classification`.
+        task: what was learned, for people: `text classification`.
         label_names: the classes, in the order of the probabilities.
         figures: split → figures, as `compute_classification_figures` gives them.
         kinds: of figures that the task has.

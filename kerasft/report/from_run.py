@@ -53,7 +53,7 @@ def write_run_report(run: RunFolder, dataset: PreparedDataset | None = None) -> 
     config_text = read_text(run.config, error=ConfigError) if run.config.exists() else None
     content = ReportContent(
         title=run.path.resolve().name,
-        task=facts["task"]["type"],
+        task=task.title,
         label_names=names,
         figures=figures,
         kinds=task.figure_kinds,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kerasft.data.kinds.text_profile import describe_lengths, describe_scripts
+from kerasft.metrics.figures import FigureKind
 from kerasft.plots.distributions import build_label_balance_figure
 from kerasft.plots.style import figure_to_svg
 from kerasft.plots.wording import format_figure, format_interval, place_bar
@@ -24,7 +26,7 @@ def build_verdict_section(content: ReportContent, split: str) -> Section | None:
             "value": format_figure(kind, float(figures[kind.name]["value"])),
             "interval": format_interval(kind, figures[kind.name]),
             "about": kind.about,
-            "bar": place_bar(figures[kind.name], 0.0, 1.0),
+            "bar": place_bar(figures[kind.name], 0.0, 1.0) if kind.is_bounded else None,
         }
         for kind in content.kinds
         if kind.place == "headline" and kind.name in figures
@@ -47,9 +49,7 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
     rows = []
     for kind in kinds:
         found = [content.figures[split].get(kind.name) for split in splits]
-        start, stop = _choose_scale([figure for figure in found if figure is not None])
-        if start == 0.0 and found[0] is not None and found[0].get("high", 0.0) > 1.0:
-            stop = start  # a loss has no scale of its own
+        start, stop = _choose_scale(kind, [figure for figure in found if figure is not None])
         cells = [
             None
             if figure is None
@@ -68,9 +68,9 @@ def build_figures_section(content: ReportContent, split: str) -> Section | None:
     return Section(heading="Figures", template="section_figures.html", data=data)
 
 
-def _choose_scale(figures: list[Mapping[str, float]]) -> tuple[float, float]:
+def _choose_scale(kind: FigureKind, figures: list[Mapping[str, float]]) -> tuple[float, float]:
     if len(figures) == 1:
-        return 0.0, 1.0
+        return 0.0, float(kind.is_bounded)  # a loss has no scale of its own
     ends = [float(figure[end]) for figure in figures for end in ("low", "high", "value") if end in figure]
     margin = 0.15 * (max(ends) - min(ends))
     return min(ends) - margin, max(ends) + margin
@@ -91,6 +91,9 @@ def build_data_section(content: ReportContent, split: str) -> Section | None:
         "leak_examples": [
             (key, example) for key, leak in leaks.items() for example in (leak.get("examples") or [])[:3]
         ],
+        "dropped": {name: _count_dropped(entry.get("duplicates") or {}) for name, entry in splits.items()},
+        "decontamination": manifest.get("decontamination"),
+        "profiles": _list_profiles(splits),
         "notes": {name: entry.get("notes") or {} for name, entry in splits.items()},
         "sources": manifest.get("sources") or [],
         "fingerprint": manifest.get("fingerprint"),
@@ -99,6 +102,24 @@ def build_data_section(content: ReportContent, split: str) -> Section | None:
         else None,
     }
     return Section(heading="Data checks", template="section_data.html", data=data)
+
+
+def _count_dropped(duplicates: Mapping[str, Any]) -> int:
+    return duplicates.get("dropped_exact", 0) + duplicates.get("dropped_near", 0)
+
+
+def _list_profiles(splits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each split of a corpus holds."""
+    return [
+        {
+            "split": name,
+            "counts": [profile[key] for key in ("documents", "bytes", "characters", "words")],
+            "lengths": describe_lengths(profile["lengths"]),
+            "scripts": describe_scripts(profile["scripts"]),
+        }
+        for name, entry in splits.items()
+        for profile in (entry.get("profile") or {}).values()
+    ]
 
 
 def build_settings_section(content: ReportContent, split: str) -> Section | None:

@@ -14,6 +14,7 @@ from kerasft.tasks.display import Section
 _FACTS = {
     "seconds": "Time",
     "examples_per_second": "Examples a second",
+    "tokens_per_second": "Tokens a second",
     "padding_share": "Padding among tokens",
     "learning_share": "Parameters that learn",
     "best_epoch": "Kept epoch",
@@ -28,19 +29,24 @@ def build_training_section(content: ReportContent, split: str) -> Section | None
     """Learning curves, what training took, and the pictures as it saw them."""
     phases = _list_phases(content)
     ends = _find_ends(content, phases)
+    unbounded = [kind.name for kind in content.kinds if kind.form != "count" and not kind.is_bounded]
     curves = [
         figure_to_svg(
             build_learning_curves_figure(
-                content.history, panels=[panel], best_step=content.best_step, phase_ends=ends
+                content.history,
+                panels=[panel],
+                unbounded=unbounded,
+                best_step=content.best_step,
+                phase_ends=ends,
             )
         )
-        for panel in list_learning_curve_panels(content.history)
+        for panel in list_learning_curve_panels(content.history, unbounded)
     ]
     shown_elsewhere = {
         f"{name}_{figure}" for name in _PHASES for figure in ("epochs", "examples_per_second", "seconds")
     }
     shown_elsewhere |= {"epochs", "examples_per_second"} if phases else set()
-    shown_elsewhere |= set() if content.display.has_lengths else {"padding_share"}
+    shown_elsewhere |= set() if content.display.has_lengths else {"padding_share", "tokens_per_second"}
     facts = [
         (
             _FACTS.get(name, name.replace("_", " ").capitalize()),
@@ -131,4 +137,6 @@ def _format_fact(name: str, value: float) -> str:
         return format_percent(value)
     if name == "peak_memory_mb":
         return f"{value:,.0f} MB"
+    if name == "tokens_per_second":
+        return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else format_number(value)

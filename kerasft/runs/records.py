@@ -182,6 +182,7 @@ class _Result(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid")
 
     examples_per_second: Number
+    tokens_per_example: Number = 0.0
     padding_share: Number
     best_epoch: Count | None
     best_value: float | None

@@ -27,6 +27,11 @@ class TaskConfig(Config, abc.ABC):
     type: str
 
     @property
+    def title(self) -> str:
+        """The task's name for people."""
+        return self.type.replace("_", " ")
+
+    @property
     @abc.abstractmethod
     def fields(self) -> tuple[Field, ...]:
         """What an example must hold."""

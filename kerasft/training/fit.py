@@ -275,6 +275,8 @@ def _conclude(
     phase: Phase,
 ) -> None:
     result.examples_per_second = parts.throughput.examples_per_second
+    lengths = phase.train.lengths
+    result.tokens_per_example = float(lengths.mean()) if lengths.max() > 1 else 0.0
     result.epochs, result.steps = parts.counter.epochs, checkpointer.step
     result.logs = parts.read_logs()
     shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]

@@ -73,6 +73,8 @@ def write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, Tra
         "peak_memory_mb": measure_peak_memory_mb(),
         "epochs": result.epochs,
     }
+    if result.tokens_per_example:
+        figures["tokens_per_second"] = result.examples_per_second * result.tokens_per_example
     if result.best_epoch is not None:
         figures["best_epoch"] = result.best_epoch + 1
     for name, phase in earlier.items():

@@ -29,8 +29,8 @@ OVER = "{}.over"
 _BEST = "best/"
 """In that folder, what the names of the best epoch's weights begin with, where the last epoch's are there as well."""
 _KEPT = (
-    "examples_per_second", "padding_share", "best_epoch", "best_value", "best_step", "epochs", "steps",
-    "seconds", "logs", "exhausted",
+    "examples_per_second", "tokens_per_example", "padding_share", "best_epoch", "best_value", "best_step", "epochs",
+    "steps", "seconds", "logs", "exhausted",
 )  # fmt: skip
 
 

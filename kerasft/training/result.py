@@ -16,6 +16,7 @@ class TrainingResult:
     Attributes:
         model: with the best epoch's weights, or the last good ones where it was cut short.
         examples_per_second: of training steps, the first left out.
+        tokens_per_example: mean of the training examples, padding left out; 0.0 where they are no sequences.
         padding_share: padded positions of the training batches, all epochs.
         learning_share: the part of the model's parameters that learned; with several parts, in the last.
         best_epoch: from 0, over all phases; None without validation.
@@ -33,6 +34,7 @@ class TrainingResult:
 
     model: keras.Model
     examples_per_second: float = 0.0
+    tokens_per_example: float = 0.0
     padding_share: float = 0.0
     learning_share: float = 1.0
     best_epoch: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kerasft.data.store import Payloads
 
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 _BATCH_BYTES = 1 << 18
+_SHOWN_SCRIPTS, _LEAST_SHARE = 4, 0.0005
 _SCRIPTS = {
     "LATIN": "Latin",
     "CJK": "Han",
@@ -94,6 +96,19 @@ def profile_texts(payloads: Payloads, rows: np.ndarray) -> dict[str, Any]:
         "lengths": dict(zip(QUANTILES, map(int, quantiles), strict=False)),
         "scripts": dict(sorted(shares.items(), key=lambda item: -item[1])),
     }
+
+
+def describe_lengths(lengths: Mapping[str, int]) -> str:
+    """A profile's lengths for people; empty where there are no documents."""
+    if not lengths:
+        return ""
+    return f"{lengths['median']:,} (p5 {lengths['p5']:,}, p95 {lengths['p95']:,}, max {lengths['max']:,})"
+
+
+def describe_scripts(scripts: Mapping[str, float]) -> str:
+    """A profile's most frequent scripts for people, with their shares of the letters."""
+    shown = [(name, share) for name, share in scripts.items() if share >= _LEAST_SHARE][:_SHOWN_SCRIPTS]
+    return "  ".join(f"{name} {share:.1%}" for name, share in shown)
 
 
 def _count_words(kinds: np.ndarray) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.data.duplicates.exact import DROPPED, Duplicates, Leaks
+from kerasft.data.kinds.text_profile import describe_lengths, describe_scripts
 from kerasft.data.prepare.contradictions import count_contradictions, find_swapped, sample_rows
 from kerasft.data.prepare.reading import SplitCounts
 from kerasft.errors import DataError
@@ -17,7 +18,6 @@ from kerasft.progress import Progress
 EXAMPLES = 10
 """How many cases of a kind are listed."""
 _QUOTED_CHARACTERS = 60
-_SHOWN_SCRIPTS, _LEAST_SHARE = 4, 0.0005
 
 Describe = Callable[[int], tuple[str, str]]
 """Row → (file:row, text)."""
@@ -268,20 +268,8 @@ def _report_profiles(splits: dict[str, dict[str, Any]], progress: Progress) -> N
     rows = []
     for name, split in splits.items():
         for profile in split.get("profile", {}).values():
-            lengths = profile["lengths"]
-            scripts = [item for item in profile["scripts"].items() if item[1] >= _LEAST_SHARE][
-                :_SHOWN_SCRIPTS
-            ]
-            rows.append(
-                [
-                    name,
-                    *(profile[key] for key in ("documents", "bytes", "characters", "words")),
-                    f"{lengths['median']:,} (p5 {lengths['p5']:,}, p95 {lengths['p95']:,}, max {lengths['max']:,})"
-                    if lengths
-                    else "",
-                    "  ".join(f"{script} {share:.1%}" for script, share in scripts),
-                ]
-            )
+            counts = [profile[key] for key in ("documents", "bytes", "characters", "words")]
+            rows.append([name, *counts, describe_lengths(profile["lengths"]), describe_scripts(profile["scripts"])])
     if rows:
         columns = ("split", "documents", "bytes", "characters", "words", "characters a document", "scripts")
         progress.table("Corpus", columns, rows)

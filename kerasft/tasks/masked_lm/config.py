@@ -33,6 +33,11 @@ class MaskedLmConfig(TaskConfig):
     """Whether [CLS] and [SEP] stand around each piece of a document, as they stand around texts in fine-tuning."""
 
     @property
+    def title(self) -> str:
+        """The task's name for people."""
+        return "masked language model"
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """What an example contains."""
         return (Field("text", "text"),)

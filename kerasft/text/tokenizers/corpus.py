@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kerasft.errors import ConfigError, DataError
+from kerasft.progress import Progress
 from kerasft.text.tokenizers.config import TokenizerConfig
 
 PART_CHARACTERS = 16_384
@@ -21,27 +22,32 @@ class Corpus:
     Args:
         texts: if they can be read only once, as a generator's, they are copied to a file while they are read first.
         copy: where that file may stand; it is removed by `close`.
-        advance: called with the number of texts read since it was called last.
+        progress: each reading has a bar of its own there.
     """
 
-    def __init__(self, texts: Iterable[str], copy: Path, advance: Callable[[int], object]):
+    def __init__(self, texts: Iterable[str], copy: Path, progress: Progress):
         self._texts = texts
         self._copy = copy if iter(texts) is texts else None
         self._copied = False
-        self._advance = advance
+        self._progress = progress
         self.has_text = False
         """Whether some text that was read is not empty."""
 
-    def read(self) -> Iterator[str]:
-        """The texts' parts. One reading must reach the end before the next begins."""
+    def read(self, purpose: str = "Training the tokenizer") -> Iterator[str]:
+        """The texts' parts. One reading must reach the end before the next begins.
+
+        Args:
+            purpose: what the bar says that it is for.
+        """
         count = 0
-        for text in self._read_texts():
-            yield from split_text(text)
-            self.has_text = self.has_text or bool(text)
-            count += 1
-            if count % _BATCH == 0:
-                self._advance(_BATCH)
-        self._advance(count % _BATCH)
+        with self._progress.bar(purpose, None, "documents") as bar:
+            for text in self._read_texts():
+                yield from split_text(text)
+                self.has_text = self.has_text or bool(text)
+                count += 1
+                if count % _BATCH == 0:
+                    bar.advance(_BATCH)
+            bar.advance(count % _BATCH)
 
     def _read_texts(self) -> Iterator[str]:
         if self._copy is None:
@@ -68,7 +74,7 @@ class Corpus:
             DataError: there are none.
         """
         counts: Counter[str] = Counter()
-        for part in self.read():
+        for part in self.read("Counting characters"):
             counts.update(normalise(part))
         found = sorted((c for c in counts if spaces or not c.isspace()), key=lambda c: (-counts[c], c))
         if not found:

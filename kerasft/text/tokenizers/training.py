@@ -43,8 +43,8 @@ def train_tokenizer(
     progress = Silent() if progress is None else progress
     if config.type not in _TRAINERS:
         raise ValueError(f"A tokenizer of type {config.type!r} is not trained.")
-    with whole_folder(folder) as temporary, progress.bar("Training the tokenizer", None, "documents") as bar:
-        corpus = Corpus(texts, temporary / "corpus.jsonl", bar.advance)
+    with whole_folder(folder) as temporary:
+        corpus = Corpus(texts, temporary / "corpus.jsonl", progress)
         try:
             size = _TRAINERS[config.type](config, corpus, temporary)
         finally:

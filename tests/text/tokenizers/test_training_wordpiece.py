@@ -11,6 +11,7 @@ from tokenizer_oracle import encode_with_reference
 from tokenizers import Tokenizer
 
 from kerasft.errors import ConfigError, DataError
+from kerasft.progress import Silent, SilentBar
 from kerasft.text.tokenizers.config import TokenizerConfig
 from kerasft.text.tokenizers.corpus import PART_CHARACTERS, Corpus, split_text
 from kerasft.text.tokenizers.training import WORDPIECE_SPECIALS, train_tokenizer
@@ -115,11 +116,27 @@ def test_long_texts_are_split_before_white_space_and_nothing_is_lost() -> None:
     assert list(split_text("a\ud800b")) == ["a?b"]
 
 
+class Bars(Silent):
+    """Counts what each bar was told."""
+
+    def __init__(self) -> None:
+        self.counted: dict[str, int] = {}
+
+    def bar(self, description: str, total: int | None, unit: str = "rows") -> SilentBar:
+        counted = self.counted
+
+        class Counting(SilentBar):
+            def advance(self, amount: int = 1, **figures: float | str) -> None:
+                counted[description] = counted.get(description, 0) + amount
+
+        return Counting()
+
+
 def test_texts_that_can_be_read_once_are_read_again_from_a_copy(tmp_path) -> None:
-    counted: list[int] = []
     texts = ["a\nb", "\u2028", "", "é" * 3] * 100
-    corpus = Corpus(iter(texts), tmp_path / "copy", counted.append)
-    assert list(corpus.read()) == list(corpus.read()) == texts
-    assert sum(counted) == 2 * len(texts)
+    bars = Bars()
+    corpus = Corpus(iter(texts), tmp_path / "copy", bars)
+    assert list(corpus.read("Counting")) == list(corpus.read()) == texts
+    assert bars.counted == {"Counting": len(texts), "Training the tokenizer": len(texts)}
     corpus.close()
     assert not list(tmp_path.iterdir())
