@@ -269,7 +269,9 @@ def _report_profiles(splits: dict[str, dict[str, Any]], progress: Progress) -> N
     for name, split in splits.items():
         for profile in split.get("profile", {}).values():
             counts = [profile[key] for key in ("documents", "bytes", "characters", "words")]
-            rows.append([name, *counts, describe_lengths(profile["lengths"]), describe_scripts(profile["scripts"])])
+            rows.append(
+                [name, *counts, describe_lengths(profile["lengths"]), describe_scripts(profile["scripts"])]
+            )
     if rows:
         columns = ("split", "documents", "bytes", "characters", "words", "characters a document", "scripts")
         progress.table("Corpus", columns, rows)
