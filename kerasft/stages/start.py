@@ -9,21 +9,23 @@ from kerasft.damage import check_folder
 from kerasft.data.prepared import PreparedDataset
 from kerasft.errors import DataError
 from kerasft.experiment import ExperimentConfig
-from kerasft.files import compute_fingerprint, whole_folder
+from kerasft.files import compute_fingerprint, compute_sha256, whole_folder
 from kerasft.foreign import check_replaceable
 from kerasft.integrity import write_hashes
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress
 from kerasft.runs.folder import RunFolder
 from kerasft.runs.stage import Stage
-from kerasft.tasks import load_start_writer
+from kerasft.tasks import load_start
 
 
 def compute_start_fingerprint(config: ExperimentConfig, dataset: PreparedDataset) -> str:
     """Changes when what a new net begins with could."""
     sections = [config.model.model_dump(mode="json")]
     sections.extend({name: own.model_dump(mode="json")} for name, own in config.own_sections.items())
-    return compute_fingerprint([dataset.fingerprint, sections, __version__])
+    _, find_files = load_start(config.task.type)
+    files = [compute_sha256(path) for path in find_files(config)]
+    return compute_fingerprint([dataset.fingerprint, sections, *([files] if files else []), __version__])
 
 
 def open_stage(
@@ -39,11 +41,13 @@ def open_stage(
     """
     fingerprint = compute_start_fingerprint(config, dataset)
 
+    write_start, _ = load_start(config.task.type)
+
     def write() -> ModelSource:
         run.mark_begun("start")
         check_replaceable(run.start)
         with whole_folder(run.start) as temporary:
-            load_start_writer(config.task.type)(config, dataset, temporary, progress)
+            write_start(config, dataset, temporary, progress)
             write_hashes(temporary)
         run.mark_done("start", fingerprint)
         return ModelSource(run.start)

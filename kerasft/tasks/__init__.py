@@ -92,20 +92,23 @@ def load_display(name: str) -> Any:
     return import_name(name, module, "DisplayClass")
 
 
-def load_start_writer(name: str) -> Any:
-    """(experiment, prepared dataset, empty folder, progress) → None: writes what a task's new net begins with.
+def load_start(name: str) -> tuple[Any, Any]:
+    """What a task's new net begins with: `write_start` and `find_start_files` of its module `start`.
 
     Args:
         name: of a task whose `model` section has `starts_from_data`, loaded before.
+
+    Returns:
+        (experiment, prepared dataset, empty folder, progress) → None, which writes it; and experiment → the files,
+        besides the data, that it is made of.
 
     Raises:
         ConfigError: as `load_sections`.
     """
     from kerasft.tasks.installed import import_name
 
-    return import_name(
-        name, f"{TASKS[name] if name in TASKS else _find_module(name, False)}.start", "write_start"
-    )
+    module = f"{TASKS[name] if name in TASKS else _find_module(name, False)}.start"
+    return import_name(name, module, "write_start"), import_name(name, module, "find_start_files")
 
 
 def _find_module(name: str, is_asked_for: bool) -> str:

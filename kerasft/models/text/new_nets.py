@@ -5,26 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from kerasft.files import write_json
+from kerasft.text.tokenizers.config import TokenizerConfig
 
-TOKENIZER = "wordpiece"
-"""The kind of tokenizer that a BERT has."""
+TOKENIZERS = ("wordpiece",)
+"""The kinds of tokenizer that a BERT can have."""
 _DROPOUT = 0.1
 """What the net has when it is fine-tuned."""
 
 
-def check_tokenizer(kind: str) -> None:
+def check_tokenizer(config: TokenizerConfig) -> None:
     """Refuses a tokenizer that a new net cannot have.
 
     Args:
-        kind: as `tokenizer.type` of a config.
+        config: the `tokenizer` section.
 
     Raises:
-        ValueError: it is another kind than a BERT's.
+        ValueError: it is another kind than a BERT's, or there is none.
     """
-    if kind != TOKENIZER:
+    if config.preset is None and config.type not in TOKENIZERS:
         raise ValueError(
-            "a new net of BERT's shape needs a WordPiece tokenizer, which is trained on the corpus: set tokenizer: "
-            f"{{type: {TOKENIZER}, vocabulary_size: 8192}}"
+            "a new net of BERT's shape needs a WordPiece tokenizer. Train one on the corpus, tokenizer: {type: "
+            "wordpiece, vocabulary_size: 8192}, or take a preset's, tokenizer: {type: preset, preset: NAME}"
         )
 
 

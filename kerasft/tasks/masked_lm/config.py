@@ -44,10 +44,11 @@ class MaskedLmConfig(TaskConfig):
 
     def check_sections(self, model: ModelConfig, own: Mapping[str, Config]) -> None:
         """See `TaskConfig.check_sections`."""
-        kind = own["tokenizer"].type  # type: ignore[attr-defined]
+        tokenizer = own["tokenizer"]
+        assert isinstance(tokenizer, TokenizerConfig)
         if model.starts_from_data:
-            check_tokenizer(kind)
-        elif kind != "preset":
+            check_tokenizer(tokenizer)
+        elif tokenizer != TokenizerConfig():
             raise ValueError(
                 "a preset has its own tokenizer: leave the section tokenizer out, or set model.size in place of preset"
             )

@@ -1,4 +1,4 @@
-"""What a new masked language model begins with: a tokenizer trained on the corpus, and the net's sizes."""
+"""What a new masked language model begins with: a tokenizer, and the net's sizes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from kerasft.data.prepared import PreparedDataset, Split
 from kerasft.errors import DataError
-from kerasft.models.text.new_nets import write_net_config
+from kerasft.models.text.new_nets import TOKENIZERS, write_net_config
+from kerasft.models.text.start_tokenizer import find_tokenizer_files, write_tokenizer
 from kerasft.progress import Progress
-from kerasft.text.tokenizers.training import train_tokenizer
 from kerasft.text.tokenizers.vocabulary import load_vocabulary
 
 _READ_AT_ONCE = 32
@@ -21,7 +21,7 @@ def write_start(config: Any, dataset: PreparedDataset, folder: Path, progress: P
 
     Args:
         config: the experiment.
-        dataset: whose training split the tokenizer is trained on.
+        dataset: on training split a new tokenizer is trained.
         folder: an empty one.
         progress: where to report.
 
@@ -30,7 +30,7 @@ def write_start(config: Any, dataset: PreparedDataset, folder: Path, progress: P
     """
     if "train" not in dataset.splits:
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
-    train_tokenizer(config.tokenizer, _Texts(dataset.split("train")), folder, progress)
+    write_tokenizer(config.tokenizer, TOKENIZERS, _Texts(dataset.split("train")), folder, progress)
     size = config.model.size
     write_net_config(
         folder,
@@ -41,6 +41,11 @@ def write_start(config: Any, dataset: PreparedDataset, folder: Path, progress: P
         feedforward=size.feedforward or 4 * size.width,
         max_length=config.model.max_length,
     )
+
+
+def find_start_files(config: Any) -> list[Path]:
+    """The files besides the data that `write_start` reads."""
+    return find_tokenizer_files(config.tokenizer)
 
 
 class _Texts:

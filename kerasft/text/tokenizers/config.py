@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
-from kerasft.config.base import Config
+from kerasft.config.base import Config, PathField
 
 _KEYS: dict[str, frozenset[str]] = {
-    "preset": frozenset(),
+    "preset": frozenset({"preset"}),
     "wordpiece": frozenset({"vocabulary_size", "lowercase", "min_frequency", "max_characters"}),
     "byte_bpe": frozenset({"vocabulary_size", "pattern", "min_frequency"}),
     "unigram": frozenset({"vocabulary_size", "lowercase", "max_characters"}),
@@ -24,9 +24,12 @@ class TokenizerConfig(Config):
     """How text becomes tokens: by the preset's tokenizer, or by one that is trained on the training split's texts."""
 
     type: Literal["preset", "wordpiece", "byte_bpe", "unigram", "characters"] = "preset"
-    """`preset`: the tokenizer of `model.preset`. The others are trained: `wordpiece` as BERT's; `byte_bpe`, byte-level
-    byte pair encoding as GPT-2's and Llama 3's, which gives every text back exactly; `unigram` as SentencePiece's for
-    T5 and XLM-R; `characters`, one token a character."""
+    """`preset`: the tokenizer of `model.preset`, or for a new net that of `preset` here. The others are trained:
+    `wordpiece` as BERT's; `byte_bpe`, byte-level byte pair encoding as GPT-2's and Llama 3's, which gives every text
+    back exactly; `unigram` as SentencePiece's for T5 and XLM-R; `characters`, one token a character."""
+    preset: Annotated[str | None, PathField(may_be_name=True)] = None
+    """The preset whose tokenizer a new net gets, named as in `model.preset`; of its weights nothing is used. Only for
+    `preset`."""
     vocabulary_size: int = pydantic.Field(8192, ge=16)
     """Number of tokens, special tokens included. A small corpus may give fewer. Not for `characters`."""
     lowercase: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from kerasft.errors import ConfigError, DataError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.text.masked_heads import build_hub_masked_lm
 from kerasft.models.text.presets import load_text_backbone
+from kerasft.models.text.start_tokenizer import write_tokenizer
 from kerasft.progress import Silent
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder, split_text
 from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed
 from kerasft.tasks.masked_lm.serving import fill
-from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary
+from kerasft.text.tokenizers.config import TokenizerConfig
+from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary
 from kerasft.text.tokenizers.wordpiece import WordPiece
 from kerasft.training.trained import Trained, load_trained, open_feed
 
@@ -241,3 +244,35 @@ def test_another_tokenizer_makes_the_start_anew_and_an_equal_one_does_not(tmp_pa
             prepare(config, run)
         sizes.append((run.start / "vocab.txt").stat().st_mtime_ns)
     assert sizes[0] == sizes[1] < sizes[2]
+
+
+def test_a_new_net_takes_the_tokenizer_of_another_preset(tmp_path: Path, tiny_preset: Path) -> None:
+    from kerasft.runs.folder import RunFolder
+    from kerasft.stages.pipeline import prepare
+
+    path = tiny_masked.write_experiment(tmp_path / "experiment", None)
+    theirs = tmp_path / "preset"
+    shutil.copytree(tiny_preset, theirs)
+    run = RunFolder(tmp_path / "run")
+    tokenizer = json.dumps({"type": "preset", "preset": str(theirs)})
+    config = load_config(ExperimentConfig, path, [f"tokenizer={tokenizer}"]).config
+    times = []
+    for text in (None, None, "another"):
+        if text:
+            (theirs / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}), "utf-8")
+        with run.owned():
+            prepare(config, run)
+        times.append((run.start / "config.json").stat().st_mtime_ns)
+    assert load_vocabulary(run.start) == load_vocabulary(theirs)
+    sizes = json.loads((run.start / "config.json").read_text(encoding="utf-8"))
+    assert sizes["vocab_size"] == load_vocabulary(tiny_preset).size
+    # the preset's files are looked at, not its name
+    assert times[0] == times[1] < times[2]
+
+
+def test_a_tokenizer_that_the_net_cannot_have_is_refused(tmp_path: Path, tiny_preset: Path) -> None:
+    with pytest.raises(ConfigError, match="of the kind wordpiece; this net can have unigram"):
+        write_tokenizer(
+            TokenizerConfig(preset=str(tiny_preset)), ("unigram",), (), tmp_path / "start", Silent()
+        )
+    assert not (tmp_path / "start").exists()
