@@ -1,13 +1,16 @@
-"""kerasft's masked language model against another program's: tokens a second, and the loss at the same masks.
+"""kerasft's language models against another program's: tokens a second, and the loss on the same blocks.
 
 usage: pretraining.py TRAIN.txt VALID.txt [--pairs 3] [--steps 600] [--block 128] [--layers 4] [--width 256] …
            --against "peer/bin/python hf_lm.py mlm {train} {valid} {tokenizer} 128 4 256 4 16 600 1e-3"
+       pretraining.py TRAIN.txt VALID.txt --task causal_lm --tokenizer byte_bpe --vocabulary 4096 …
+           --against "peer/bin/python hf_lm.py clm {train} {valid} {tokenizer} 128 4 256 4 16 600 1e-3"
 
-A WordPiece tokenizer is trained on TRAIN.txt and given to both. Both cut each file into blocks of the same tokens and
-train a net of the same size for as many steps. The other program prints its `tokens_per_second` and
-`valid_nats_per_token` as JSON in its last line, and writes its masks, bool (blocks, block), to eval_masks.npy in
-its working folder: kerasft's model is measured at those. Pairs of whole processes, in turns; without --against kerasft
-alone is measured, at masks of 15 %.
+A tokenizer is trained on TRAIN.txt and given to both (`--tokenizer characters`: the other program's command says how it
+takes characters). Both cut each file into blocks of the same tokens and train a net of the same size for as many steps.
+The other program prints its `tokens_per_second` and `valid_nats_per_token` as JSON in its last line. A masked model's
+masks, bool (blocks, block), it writes to eval_masks.npy in its working folder: kerasft's model is measured at those. A
+causal model is measured on each block's tokens but the first. Pairs of whole processes, in turns; without --against
+kerasft alone is measured, at masks of 15 %.
 """
 
 from __future__ import annotations
@@ -29,19 +32,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def write_config(folder: Path, options: argparse.Namespace) -> Path:
     """The experiment, as JSON (which is YAML)."""
     source = {"format": "text", "document": "file"}
+    size = {"layers": options.layers, "width": options.width, "heads": options.heads}
+    tokenizer: dict[str, Any] = {"type": options.tokenizer}
+    if options.tokenizer != "characters":
+        tokenizer["vocabulary_size"] = options.vocabulary
+    causal = options.task == "causal_lm"
     config = {
         "name": "pretraining",
-        "task": {"type": "masked_lm", "special_tokens": False},
+        "task": {"type": options.task} | ({} if causal else {"special_tokens": False}),
         "data": {
             "train": {**source, "path": str(options.train.absolute())},
             "validation": {**source, "path": str(options.valid.absolute())},
             "test_share": 0,
         },
-        "tokenizer": {"type": "wordpiece", "vocabulary_size": options.vocabulary},
-        "model": {
-            "size": {"layers": options.layers, "width": options.width, "heads": options.heads},
-            "max_length": options.block,
-        },
+        "tokenizer": tokenizer,
+        "model": {"family": "gpt2", "size": size, "context": options.block, "dropout": 0}
+        if causal
+        else {"size": size, "max_length": options.block},
         "train": {
             "max_steps": options.steps,
             "epochs": 1000,
@@ -73,16 +80,47 @@ def call(command: list[str], folder: Path) -> str:
 
 
 def measure_loss(folder: Path, valid: Path, masks: Path | None) -> float:
-    """The loss of a run's model over the blocks of a file, nats a masked token."""
-    import numpy as np
-    import tensorflow as tf
-
+    """The loss of a run's model over the blocks of a file, nats a predicted token."""
     from kerasft.runs.folder import RunFolder
     from kerasft.training.trained import load_trained
 
     trained = load_trained(RunFolder(folder))
+    text = valid.read_text(encoding="utf-8")
+    if trained.task.config.type == "causal_lm":
+        return measure_causal(trained, text)
+    return measure_masked(trained, text, masks)
+
+
+def measure_causal(trained: Any, text: str) -> float:
+    """Of each block's tokens but the first."""
+    import numpy as np
+    import tensorflow as tf
+
     task, model = trained.task, trained.model
-    (ids,) = task.encoder.tokenize([valid.read_text(encoding="utf-8")])
+    ids = task.tokenizer.tokenize(tf.constant([text])).values.numpy()
+    block = task.model_config.context
+    rows = ids[: len(ids) // block * block].reshape(-1, block).astype(np.int32)
+    total = 0.0
+    for start in range(0, len(rows), 16):
+        token_ids = rows[start : start + 16]
+        inputs = {
+            "token_ids": token_ids,
+            "text_ids": np.ones_like(token_ids),
+            "position_ids": np.broadcast_to(np.arange(block, dtype=np.int32), token_ids.shape),
+            "targets": np.pad(token_ids[:, 1:], ((0, 0), (0, 1)), constant_values=-1),
+        }
+        answers = model({name: tf.constant(value) for name, value in inputs.items()}, training=False)
+        total += float(answers.numpy()[..., 0].sum(dtype=np.float64))
+    return total / (len(rows) * (block - 1))
+
+
+def measure_masked(trained: Any, text: str, masks: Path | None) -> float:
+    """At some masks."""
+    import numpy as np
+    import tensorflow as tf
+
+    task, model = trained.task, trained.model
+    (ids,) = task.encoder.tokenize([text])
     block = task.model_config.max_length
     rows = ids[: len(ids) // block * block].reshape(-1, block)
     hidden = np.load(masks) if masks else np.random.default_rng(0).random(rows.shape) < 0.15
@@ -113,6 +151,8 @@ def main() -> None:
     parser.add_argument("valid", type=Path)
     parser.add_argument("--against", help="the other command, as one string")
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--task", choices=("masked_lm", "causal_lm"), default="masked_lm")
+    parser.add_argument("--tokenizer", default="wordpiece")
     for name, value in {
         "block": 128,
         "layers": 4,
