@@ -170,6 +170,19 @@ def test_log_loss_stands_beside_the_training_loss():
     assert validation.get_legend_handles_labels()[1] == ["accuracy"]
 
 
+def test_figures_without_a_scale_have_a_panel_of_their_own():
+    row = {"epoch": 2, "validation_log_loss": 3.0, "validation_perplexity": 20.1, "validation_accuracy": 0.4}
+    history = [*HISTORY[:3], row]
+    unbounded = ["perplexity", "log_loss", "bits_per_byte"]
+    panels = curves.list_learning_curve_panels(history, unbounded)
+    assert panels == ["loss", "validation", "perplexity", "learning_rate"]
+    _, validation, perplexity, _ = curves.build_learning_curves_figure(history, unbounded=unbounded).axes
+    assert validation.get_legend_handles_labels()[1] == ["accuracy"]
+    assert perplexity.get_title("left") == "Perplexity"
+    assert perplexity.get_legend_handles_labels()[1] == ["perplexity"]
+    assert perplexity.lines[0].get_ydata().tolist() == [20.1]
+
+
 def test_earlier_phases_lie_on_shaded_ground():
     for axes in curves.build_learning_curves_figure(HISTORY, phase_ends=[7]).axes:
         (shade,) = axes.patches

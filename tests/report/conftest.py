@@ -105,7 +105,7 @@ def build_content(predict):
         }
         everything = {
             "title": "example",
-            "task": "text_classification",
+            "task": "text classification",
             "label_names": label_names,
             "figures": figures,
             "kinds": CLASSIFICATION,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasft.metrics.classification import compute_classification_figures
+from kerasft.metrics.figures import LANGUAGE
 from kerasft.report import page
 from kerasft.report.content import ReportContent
 from kerasft.tasks.display import Section, Shown
@@ -130,7 +131,7 @@ def test_control_characters_are_shown_and_not_sent(build_content):
 def test_only_the_first_four_fields_are_needed():
     content = ReportContent(
         title="bare",
-        task="text_classification",
+        task="text classification",
         label_names=["a", "b"],
         figures={"test": {"accuracy": {"value": 0.5}}},
     )
@@ -139,7 +140,7 @@ def test_only_the_first_four_fields_are_needed():
 
 
 def test_no_figures_at_all_says_so():
-    content = ReportContent(title="none", task="text_classification", label_names=["a", "b"], figures={})
+    content = ReportContent(title="none", task="text classification", label_names=["a", "b"], figures={})
     assert "There is nothing to report" in page.render_report(content)
 
 
@@ -190,7 +191,7 @@ def test_sections_of_a_task_stand_before_the_data_checks(build_content, tmp_path
 
 def test_a_task_without_a_display_is_shown_by_its_figures():
     content = ReportContent(
-        title="x", task="two_texts", label_names=(), figures={"test": {"error": {"value": 0.25}}}
+        title="x", task="two texts", label_names=(), figures={"test": {"error": {"value": 0.25}}}
     )
     html = page.render_report(content)
     assert "two texts" in html
@@ -214,7 +215,51 @@ def test_figures_without_intervals_render(predict):
         found.probabilities, found.labels, ["a", "b"], bootstrap_samples=0
     )
     content = ReportContent(
-        title="x", task="text_classification", label_names=["a", "b"], figures={"test": figures}
+        title="x", task="text classification", label_names=["a", "b"], figures={"test": figures}
     )
     html = page.render_report(content)
     assert "95" not in html.split("</nav>")[1].split("Figures")[0]
+
+
+def test_only_figures_from_0_to_1_are_drawn_as_bars():
+    figure = {"value": 0.4, "low": 0.3, "high": 0.5}
+    for name, drawn in (("bits_per_byte", False), ("accuracy", True)):
+        html = page.render_report(
+            ReportContent(
+                title="x", task="texts", label_names=(), figures={"test": {name: figure}}, kinds=LANGUAGE
+            )
+        )
+        assert ('class="bar"' in html) == drawn
+
+
+def test_a_corpus_is_described_and_what_was_dropped_is_counted():
+    profile = {
+        "documents": 1234,
+        "bytes": 56789,
+        "characters": 45678,
+        "words": 3456,
+        "lengths": {"min": 1, "p5": 2, "p25": 3, "median": 40, "p75": 50, "p95": 60, "max": 700},
+        "scripts": {"Latin": 0.9, "Han": 0.0996, "Thai": 0.0004},
+    }
+    duplicates = {"exact": 0, "near": 0, "dropped_exact": 3, "dropped_near": 4}
+    manifest = {
+        "splits": {"train": {"rows": 1234, "profile": {"text": profile}, "duplicates": duplicates}},
+        "decontamination": {
+            "against": [{"config": "<b>.yaml", "compared": 99, "too_short": 5}], "dropped": 17, "found": 16
+        },
+    }  # fmt: skip
+    html = page.render_report(
+        ReportContent(
+            title="x",
+            task="texts",
+            label_names=(),
+            figures={"test": {"accuracy": {"value": 0.4}}},
+            manifest=manifest,
+        )
+    )
+    for shown in ("56,789", "40 (p5 2, p95 60, max 700)", "Latin 90.0%  Han 10.0%", "&lt;b&gt;.yaml"):
+        assert shown in html
+    assert '<td class="number">7</td>' in html
+    assert "17 examples of train shared a passage with 16" in html
+    assert "Thai" not in html
+    assert "with another label" not in html
