@@ -27,17 +27,17 @@ A row of the table:
   figure     first  second  difference  95 % interval     second is
   accuracy  0.9220  0.9083  -0.0137     -0.0236, -0.0044  worse
 
-The difference is the second run's figure minus the first's. Its interval comes from the paired bootstrap: examples are
-drawn again and again, and both runs are measured on each draw, so that what is hard for both cancels. The last column
-says `better` or `worse` where the interval does not contain 0, and otherwise `no difference shown`: the examples are
-too few to tell, or the runs are alike.
+The difference is the second run's figure minus the first's. Its interval comes from the paired bootstrap: both runs are
+measured on the same resamples of the examples, so an example that is hard for both does not count as a difference. The
+last column says `better` or `worse` if the interval does not contain 0, and otherwise `no difference shown`: the
+examples are too few to tell, or the runs are alike.
 
 Both runs must have measured the same examples, in the same order. The command reads their saved predictions
-(predictions/<split>.jsonl), loads no model and writes nothing. Figures that need more than the predictions hold are
-named below the table. For other test data (kerasft evaluate RUN data.test.path=...), --split takes the name that
-evaluate gave them.
+(predictions/<split>.jsonl), loads no model and writes nothing. Figures that cannot be computed from these files are
+named below the table. To compare on other test data, run `kerasft evaluate RUN data.test.path=...` for both runs; then
+--split takes the name under which evaluate saved the figures.
 
-A task of another package must be named: kerasft compare RUN RUN task.type=NAME.
+If the runs' task comes from another package, name it: kerasft compare RUN RUN task.type=NAME.
 
 Exit codes: 0 compared, whatever the difference is; 2 arguments, or runs of different tasks or labels; 3 different
 examples; 9 a damaged file."""
@@ -49,7 +49,8 @@ _TASK = "task.type="
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of an evaluated run.")],
     second: Annotated[
-        Path, typer.Argument(metavar="RUN", help="That of another, which measured the same examples.")
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of another run, which measured the same examples."),
     ],
     task: Annotated[
         str | None,

@@ -44,7 +44,7 @@ _HELP = """From raw data to a served model, in Keras.
 One YAML file describes an experiment, one run folder contains all its results, and each step is a command.
 
 \b
-  kerasft pretrain corpus.yaml                   a net that has read raw text, as a preset
+  kerasft pretrain corpus.yaml                   a net that has learned from raw text, written as a preset
   kerasft run sst2.yaml                          all stages that the config asks for; skips finished ones
   kerasft run sst2.yaml train.epochs=1           the same, with one value changed
   kerasft predict runs/sst2 "What a film."       a label and its probabilities
@@ -153,11 +153,12 @@ _add_stage(
 )
 _add_training(
     "pretrain",
-    """Learns from raw text, without labels, and writes a preset that other runs fine-tune.
+    """Trains a net on raw text, without labels, and writes it as a preset that other runs fine-tune.
 
-    The config names a task that has no labels, such as masked_lm, and a net: a new one of some size, with a tokenizer
-    that is trained on the same texts, or a preset that goes on learning. The preset is in the run folder: name it
-    under model.preset of another config. `kerasft run` does the same, and measures and exports the model too.
+    The config names a task without labels, such as masked_lm, and a net: model.size makes a new net, with a tokenizer
+    that is trained on the same texts; model.preset continues with a pre-trained one. The result is the folder preset/
+    in the run folder: set model.preset to it in another config. `kerasft run` does the same, then also measures the
+    model, and exports it if the config says so.
     """,
     "kerasft pretrain corpus.yaml",
     "kerasft pretrain corpus.yaml train.max_steps=2000 model.size='{layers: 6, width: 384, heads: 6}'",

@@ -67,11 +67,11 @@ has the same name as a key of the answer, it becomes input_NAME.
 In CSV, text that a spreadsheet would read as a formula (=, +, -, @ first) begins with an apostrophe; numbers and JSON
 lines stay as they are.
 
-Name pictures by their files; a folder means all files in it and its subfolders. Paths in a list start
-from the folder of the list.
+Name pictures by their files; a folder means all files in it and its subfolders. In a list of paths, relative paths
+start from the folder of the list.
 
 As with the other commands, an argument such as task.type=NAME changes the config; keys that cannot change a trained
-model, such as seed=2, are refused. To predict such a text, put it into a file and use --input."""
+model, such as seed=2, are refused. To predict a text that looks like KEY=VALUE, put it into a file and use --input."""
 
 
 _BATCHES_READ_AHEAD = 16
@@ -93,8 +93,8 @@ def predict(
             "--input",
             "-i",
             metavar="FILE",
-            help="One text or path a line (several inputs: one JSON object), or a .csv, .tsv or .jsonl file; - is "
-            "standard input, which is read by default if it is a pipe.",
+            help="A file with one text or path a line (for a model with several inputs: one JSON object a line), or a "
+            ".csv, .tsv or .jsonl file. - is standard input, which is the default if it is a pipe.",
         ),
     ] = None,
     columns: Annotated[
