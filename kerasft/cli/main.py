@@ -155,10 +155,10 @@ _add_training(
     "pretrain",
     """Trains a net on raw text, without labels, and writes it as a preset that other runs fine-tune.
 
-    The config names a task without labels, such as masked_lm, and a net: model.size makes a new net, with a tokenizer
-    that is trained on the same texts; model.preset continues with a pre-trained one. The result is the folder preset/
-    in the run folder: set model.preset to it in another config. `kerasft run` does the same, then also measures the
-    model, and exports it if the config says so.
+    The config names a task without labels, such as masked_lm, and a net: model.size makes a new net, whose tokenizer is
+    trained on the same texts or comes from a preset; model.preset continues with a pre-trained net. The result is the
+    folder preset/ in the run folder: set model.preset to it in another config. `kerasft run` does the same, then also
+    measures the model, and exports it if the config says so.
     """,
     "kerasft pretrain corpus.yaml",
     "kerasft pretrain corpus.yaml train.max_steps=2000 model.size='{layers: 6, width: 384, heads: 6}'",
