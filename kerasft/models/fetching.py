@@ -29,7 +29,7 @@ from kerasft.models.hubs.folders import (
     list_preset_files,
 )
 from kerasft.models.hubs.hub_presets import HubPreset, parse_hub_preset
-from kerasft.models.hubs.packages import find_package_folder, list_licence_files
+from kerasft.models.hubs.packages import ONE_FILE, find_package_folder, list_licence_files
 from kerasft.models.image_nets import find_architecture
 from kerasft.models.text.families import name_families
 from kerasft.network import find_why_unreachable
@@ -54,6 +54,7 @@ def resolve_preset(
     base: Path | None = None,
     *,
     needs_weights: bool = True,
+    may_be_file: bool = False,
     network_seconds: float = _RESOLVE_SECONDS,
 ) -> Path:
     """The local folder of a preset, fetched into its hub's cache where it is not there yet.
@@ -65,11 +66,12 @@ def resolve_preset(
         name: one of `PRESET_SCHEMES`.
         base: what a relative folder is relative to; the current folder by default.
         needs_weights: False accepts a folder without weights, for a model that starts from random ones.
+        may_be_file: whether a GGUF file is accepted too.
         network_seconds: how long to wait for a sign of the network before giving up.
 
     Returns:
         An absolute path to a folder with config.json, weights and vocabulary; its files were looked at by
-        name and length, its weights were not read.
+        name and length, its weights were not read. Or to a GGUF file, which was not looked at.
 
     Raises:
         PresetError: unknown, malformed, unreachable, incomplete or unsafe; the message says what to do.
@@ -83,6 +85,14 @@ def resolve_preset(
         folder = find_package_folder(name)
     else:
         folder = _find_local_folder(name, base)
+    if folder.is_file():
+        if may_be_file:
+            return folder
+        raise PresetError(
+            "is a file: encoders, and `presets fetch`, take a preset's folder.",
+            where=f"preset {name!r}",
+            fix="A GGUF file holds a decoder: name it in a task that generates text.",
+        )
     check_preset_folder(folder, needs_weights=needs_weights, may_link_within=_find_cache_root(folder))
     return folder
 
@@ -261,6 +271,8 @@ def _find_local_folder(name: str, base: Path | None) -> Path:
         folder = (base or Path.cwd()) / Path(name).expanduser()
         if not folder.exists():
             raise _build_unknown_error(name, folder)
+        if folder.is_file() and folder.suffix.lower() == ONE_FILE:
+            return folder.resolve()
         if not folder.is_dir():
             raise PresetError("is a file, not a preset's folder.", where=str(folder), fix=_explain_schemes())
         if not (folder / "config.json").exists() and (folder / "preset").is_dir():

@@ -57,6 +57,19 @@ def resolve_plain_model(config: ModelConfig) -> ModelSource:
     return ModelSource(resolve_preset(config.preset))
 
 
+def resolve_decoder(preset: str, *, random_weights: bool = False) -> ModelSource:
+    """A decoder's preset: a folder, or a GGUF file.
+
+    Args:
+        preset: as `model.preset`.
+        random_weights: whether its weights are not needed.
+
+    Raises:
+        PresetError: it is not there, and cannot be had.
+    """
+    return ModelSource(resolve_preset(preset, needs_weights=not random_weights, may_be_file=True))
+
+
 def resolve_text_model(config: TextModelConfig) -> ModelSource:
     """What a text encoder's `model` section names.
 

@@ -29,6 +29,7 @@ VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
     "assets/tokenizer/vocabulary.json",
     "assets/tokenizer/vocabulary.spm",
+    "characters.json",
 )
 PRESET_PATTERNS = (
     *WEIGHT_PATTERNS,
@@ -46,6 +47,8 @@ PRESET_PATTERNS = (
     "merges.txt",
     "tokenizer.model",
     "sentencepiece.bpe.model",
+    "characters.json",
+    "chat_template.jinja",
     "assets/*",
     "1_Pooling/config.json",
 )

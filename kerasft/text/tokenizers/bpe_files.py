@@ -1,4 +1,4 @@
-"""Reads byte-level BPE from Hugging Face's files: tokenizer.json, or vocab.json and merges.txt."""
+"""Reads byte-level BPE from tokenizer.json, or from vocab.json (keras-hub: vocabulary.json) and merges.txt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_byte_bpe(folder: Path) -> ByteBpeVocabulary:
         pieces = order_pieces(ids)
         special = frozenset(added.values())
         return ByteBpeVocabulary(
-            tokens=tuple(_read_token(piece, place in special) for place, piece in enumerate(pieces)),
+            tokens=tuple(read_token(piece, place in special) for place, piece in enumerate(pieces)),
             merges=tuple(_read_merge(merge, model["vocab"]) for merge in model["merges"]),
             special=special,
             pattern=find_pattern(whole.get("pre_tokenizer") or {}),
@@ -54,7 +54,7 @@ def read_byte_bpe(folder: Path) -> ByteBpeVocabulary:
 
 def _read_two_files(folder: Path) -> dict[str, Any]:
     """What a tokenizer.json of GPT-2's kind would say."""
-    vocabulary = read_json(folder / "vocab.json")
+    vocabulary = read_json(folder / "vocab.json") or read_json(folder / "vocabulary.json")
     if not vocabulary or not (folder / "merges.txt").exists():
         raise PresetError(
             "The folder contains no byte-level BPE.",
@@ -129,7 +129,12 @@ def find_pattern(pre_tokenizer: dict[str, Any]) -> PatternName:
 _BYTE_OF = {character: byte for byte, character in map_bytes().items()}
 
 
-def _read_token(piece: str, special: bool) -> bytes:
+def read_token(piece: str, special: bool) -> bytes:
+    """The bytes of a token that is spelled as in tokenizer.json; special tokens are spelled out.
+
+    Raises:
+        PresetError: a character stands for no byte.
+    """
     if special:
         return piece.encode("utf-8")
     try:
