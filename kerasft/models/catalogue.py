@@ -18,6 +18,7 @@ from kerasft.models.hubs.hub_presets import HuggingFacePreset, parse_hub_preset
 from kerasft.models.hubs.packages import MINILM, find_package_licence
 from kerasft.models.image.imagenet_files import name_imagenet_file
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
+from kerasft.models.text.decoders.families import list_families as list_decoder_families
 from kerasft.models.text.families import list_families, recognise_family
 from kerasft.packages import find_module_folders
 
@@ -28,6 +29,7 @@ kaggle://owner/model/keras/variation    a model on Kaggle; add /version for a fi
 modelscope://owner/name[@revision]      a model on ModelScope (needs the package modelscope)
 package:module/folder                   weights inside an installed Python package
 ./folder, /path/to/folder               a folder in keras-hub's or Hugging Face's form; another run's folder
+./file.gguf, package:module/file.gguf   a GGUF file, for tasks that generate text (needs the package gguf)
 """
 """The forms that `model.preset` can take, one a line."""
 
@@ -69,10 +71,12 @@ def read_keras_hub_presets() -> dict[str, dict[str, Any]]:
     a file is not as expected, keras_hub is imported and asked.
     """
     found: dict[str, dict[str, Any]] = {}
-    for family in list_families():
-        table = _read_literal_presets(family.hub_module)
+    families = [(family.hub_module, family.hub_class) for family in list_families()]
+    families += [(each.hub_module, each.hub_class) for each in list_decoder_families() if each.hub_class]
+    for module, hub_class in families:
+        table = _read_literal_presets(module)
         if table is None:
-            table = getattr(importlib.import_module("keras_hub").models, family.hub_class).presets
+            table = getattr(importlib.import_module("keras_hub").models, hub_class).presets
         found |= table
     return found
 

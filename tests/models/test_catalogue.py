@@ -14,8 +14,11 @@ from kerasft.models.catalogue import list_presets, read_keras_hub_presets
 def test_the_table_read_from_keras_hub_is_its_public_registry() -> None:
     import keras_hub
 
-    models = keras_hub.models
-    assert read_keras_hub_presets() == models.BertBackbone.presets | models.DistilBertBackbone.presets
+    models, found = keras_hub.models, read_keras_hub_presets()
+    whole = models.BertBackbone.presets | models.DistilBertBackbone.presets | models.GPT2Backbone.presets
+    known = whole | models.LlamaBackbone.presets  # which has those of later Llamas too
+    assert found == {name: known[name] for name in found}
+    assert set(whole) < set(found)
 
 
 def test_bert_base_is_listed_with_its_size_and_licence() -> None:
@@ -30,6 +33,12 @@ def test_distilberts_are_listed() -> None:
     rows = {row.name: row for row in list_presets("text")}
     assert rows["distil_bert_base_en_uncased"].parameters == 66_362_880
     assert {"distil_bert_base_en", "distil_bert_base_multi"} < set(rows)
+
+
+def test_decoders_are_listed() -> None:
+    rows = {row.name: row for row in list_presets("text")}
+    assert rows["gpt2_base_en"].parameters == 124_439_808
+    assert "llama2_7b_en" in rows
 
 
 def test_minilm_is_listed_from_its_package() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kerasft.errors import PresetError
 from kerasft.models.hubs.folders import read_json
@@ -44,6 +44,13 @@ class EncoderSizes:
         hidden, wide = self.hidden_dim, self.intermediate_dim
         layer = 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
         return (self.vocabulary_size + self.max_sequence_length + 2) * hidden + self.num_layers * layer
+
+
+class Counted(Protocol):
+    """Sizes of any net."""
+
+    def count_parameters(self) -> int:
+        """How many weights such a net has."""
 
 
 def is_hub_form(folder: Path) -> bool:
@@ -99,7 +106,7 @@ def read_sizes(
     return sizes
 
 
-def check_holds_parameters(sizes: EncoderSizes, weights_bytes: int, where: Path) -> None:
+def check_holds_parameters(sizes: Counted, weights_bytes: int, where: Path) -> None:
     """Refuses sizes that files of so many bytes cannot hold the weights of, at a byte a weight.
 
     Raises:
