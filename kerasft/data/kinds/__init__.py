@@ -16,6 +16,7 @@ KINDS = {
     "number": "kerasft.data.kinds.number",
     "boxes": "kerasft.data.kinds.boxes",
     "mask": "kerasft.data.kinds.mask",
+    "chat": "kerasft.data.kinds.chat",
 }
 """A field's kind → the module whose `KindClass` handles it, imported when it is first needed."""
 

@@ -28,7 +28,8 @@ class Field:
         kind: a name in `kerasft.data.kinds.KINDS`: `text` is a string with something visible in it; `image` a
             picture's file; `tagged_text` a text with entities in it; `label` the name of a class; `labels` those of
             any number of classes; `number` a finite number; `boxes` are boxes in a picture; `mask` is a class for each
-            of its pixels. (`part` is a part of a tagged text, as it stands in a file: no example has such a field.)
+            of its pixels; `chat` a conversation. (`part` is a part of a tagged text, as it stands in a file: no example
+            has such a field.)
         role: whether the model is given it, or learns it.
         parts: the columns it is made of, where these are several.
         of: the field that it is read from, where it has no column of its own: the types of a text's entities.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasft.metrics.language import LanguageMeasure
+from kerasft.tasks.language_tally import count_document
 from kerasft.tasks.masked_lm.serving import GUESSES, fill
-from kerasft.tasks.masked_lm.tally import count_document
 
 _SHOWN_MASKS = 3
 _SHOWN_TOKENS = 12

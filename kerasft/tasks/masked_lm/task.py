@@ -31,6 +31,7 @@ from kerasft.models.text.presets import (
 from kerasft.models.weights.saved_models import load_model_weights, measure_weights
 from kerasft.progress import Progress
 from kerasft.tasks.base import Phase
+from kerasft.tasks.language_tally import LanguageTally
 from kerasft.tasks.masked_lm.answers import MaskedAnswers
 from kerasft.tasks.masked_lm.config import MaskedLmConfig, MaskedModelConfig
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder
@@ -42,7 +43,6 @@ from kerasft.tasks.masked_lm.serving import (
     describe_refusal,
     list_probes,
 )
-from kerasft.tasks.masked_lm.tally import LanguageTally
 from kerasft.tasks.served import Served
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_losses import TokenAccuracy, TokenCrossentropy

@@ -45,18 +45,53 @@ class TokenizerConfig(Config):
     """Number of different characters that get a token, the most frequent first; others become the unknown token.
     Null: a quarter of `vocabulary_size`; with `characters`, all. Not for `byte_bpe`, which knows every byte."""
 
+    @property
+    def kind(self) -> str:
+        """The type that is meant."""
+        return self.type
+
     @pydantic.model_validator(mode="after")
     def _has_only_its_keys(self) -> TokenizerConfig:
         for name, field in type(self).model_fields.items():
-            if name != "type" and name not in _KEYS[self.type] and getattr(self, name) != field.default:
+            if name != "type" and name not in _KEYS[self.kind] and getattr(self, name) != field.default:
                 takes = [f"`{kind}`" for kind, keys in _KEYS.items() if name in keys]
                 raise ValueError(
-                    f"{name} is only for type {' and '.join(takes)}, not for `{self.type}`: remove it, or choose "
+                    f"{name} is only for type {' and '.join(takes)}, not for `{self.kind}`: remove it, or choose "
                     "another type"
                 )
-        if self.type == "byte_bpe" and self.vocabulary_size < _BYTE_BPE_MINIMUM:
+        if self.kind == "byte_bpe" and self.vocabulary_size < _BYTE_BPE_MINIMUM:
             raise ValueError(
                 f"vocabulary_size must be at least {_BYTE_BPE_MINIMUM} for `byte_bpe`: each of the 256 bytes is a "
                 "token, and so is the end of a text"
             )
         return self
+
+
+class WritingTokenizerConfig(TokenizerConfig):
+    """How text becomes tokens for a net that writes: by the preset's tokenizer, or by one that is trained on the
+    training split's texts."""
+
+    type: Literal["preset", "byte_bpe", "unigram", "characters"] | None = None  # type: ignore[assignment]
+    """`preset`: the tokenizer of `model.preset`, or for a new net that of `preset` here. The others are trained:
+    `byte_bpe`, byte-level byte pair encoding as GPT-2's and Llama 3's, which gives every text back exactly; `unigram`
+    as SentencePiece's for T5 and XLM-R, which normalises text; `characters`, one token a character. Null: the preset's,
+    or for a new net `byte_bpe`."""
+
+    @pydantic.field_validator("type", mode="before")
+    @classmethod
+    def _writes_text(cls, value: object) -> object:
+        if value == "wordpiece":
+            raise ValueError(
+                "WordPiece tokens cannot be written back as text, because they do not contain its spaces: choose "
+                "byte_bpe, unigram or characters"
+            )
+        return value
+
+    @property
+    def kind(self) -> str:
+        """The type that is meant, of a new net's tokenizer."""
+        return self.type or ("byte_bpe" if self.preset is None else "preset")
+
+    def settle(self) -> TokenizerConfig:
+        """The section of a new net's tokenizer."""
+        return TokenizerConfig.model_validate({**self.model_dump(), "type": self.kind})

@@ -23,9 +23,10 @@ from kerasft.models.text.masked_heads import build_hub_masked_lm
 from kerasft.models.text.presets import load_text_backbone
 from kerasft.models.text.start_tokenizer import write_tokenizer
 from kerasft.progress import Silent
-from kerasft.tasks.masked_lm.encoding import MaskedEncoder, split_text
+from kerasft.tasks.masked_lm.encoding import MaskedEncoder
 from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed
 from kerasft.tasks.masked_lm.serving import fill
+from kerasft.text.long_texts import split_text
 from kerasft.text.tokenizers.config import TokenizerConfig
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary
 from kerasft.text.tokenizers.wordpiece import WordPiece

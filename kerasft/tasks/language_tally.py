@@ -1,4 +1,4 @@
-"""Collects what a masked language model said of a split's documents."""
+"""Collects how well a language model predicts the tokens of a split's documents."""
 
 from __future__ import annotations
 
