@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tiny_bert
+import tiny_causal
 import tiny_distilbert
 import tiny_entities
 import tiny_images
@@ -166,6 +167,41 @@ def tiny_new_masked_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
         tmp_path_factory, "new-masked-experiment", lambda folder: tiny_masked.write_experiment(folder, None)
     )
     return run_all(tmp_path_factory, "tiny-new-masked", make_loader(folder / "experiment.yaml")())
+
+
+@pytest.fixture(scope="session")
+def load_causal_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of the tiny experiment that learns to write; its files are the same for all."""
+    folder = build_once(tmp_path_factory, "causal-experiment", tiny_causal.write_experiment)
+    return make_loader(folder / "experiment.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny_causal_run(
+    tmp_path_factory: pytest.TempPathFactory, load_causal_experiment: Callable[..., Any]
+) -> Any:
+    """The run folder of the tiny experiment that learns to write, all stages done. To be read only: copy it to change
+    it."""
+    return run_all(tmp_path_factory, "tiny-causal", load_causal_experiment())
+
+
+@pytest.fixture(scope="session")
+def tiny_completion_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same on prompts and completions, with another new net and tokenizer. To be read only: copy it to change
+    it."""
+    folder = build_once(
+        tmp_path_factory,
+        "completion-experiment",
+        lambda folder: tiny_causal.write_experiment(folder, "completion"),
+    )
+    return run_all(tmp_path_factory, "tiny-completions", make_loader(folder / "experiment.yaml")())
+
+
+@pytest.fixture(scope="session")
+def load_chat_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of the same on conversations, with a preset that has a chat template."""
+    folder = build_once(tmp_path_factory, "chat-experiment", tiny_causal.write_chat_experiment)
+    return make_loader(folder / "experiment.yaml")
 
 
 @pytest.fixture(scope="session")

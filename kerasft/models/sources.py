@@ -13,6 +13,7 @@ from kerasft.models.hubs.folders import compute_preset_fingerprint
 
 if TYPE_CHECKING:
     from kerasft.models.config import ImageModelConfig, ModelConfig, TextModelConfig
+    from kerasft.models.text.decoders.config import DecoderModelConfig
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ModelSource:
         """The part of it that is without the adapter."""
         if self.path is None:
             return compute_fingerprint([self.name])
-        if self.path.is_dir():
+        if self.path.is_dir() or not self.name:
             return compute_preset_fingerprint(self.path)
         return compute_fingerprint([self.name, compute_sha256(self.path)])
 
@@ -57,27 +58,22 @@ def resolve_plain_model(config: ModelConfig) -> ModelSource:
     return ModelSource(resolve_preset(config.preset))
 
 
-def resolve_decoder(preset: str, *, random_weights: bool = False) -> ModelSource:
-    """A decoder's preset: a folder, or a GGUF file.
+def resolve_text_model(
+    config: TextModelConfig | DecoderModelConfig, *, may_be_file: bool = False
+) -> ModelSource:
+    """What the `model` section of a text net names: a preset, with an adapter on it where one is named.
 
     Args:
-        preset: as `model.preset`.
-        random_weights: whether its weights are not needed.
-
-    Raises:
-        PresetError: it is not there, and cannot be had.
-    """
-    return ModelSource(resolve_preset(preset, needs_weights=not random_weights, may_be_file=True))
-
-
-def resolve_text_model(config: TextModelConfig) -> ModelSource:
-    """What a text encoder's `model` section names.
+        config: the section.
+        may_be_file: whether the preset may be a GGUF file.
 
     Raises:
         PresetError: it is not there, and cannot be had.
         ConfigError: `adapter` is of another preset.
     """
-    source = ModelSource(resolve_preset(config.preset, needs_weights=not config.random_weights))
+    assert config.preset is not None
+    needs_weights = not config.random_weights
+    source = ModelSource(resolve_preset(config.preset, needs_weights=needs_weights, may_be_file=may_be_file))
     if config.adapter is None:
         return source
     from kerasft.models.adaptation.adapters import find_adapter

@@ -222,5 +222,5 @@ def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _hyperparameters_of(model: Any) -> dict[str, Any]:
-    names = ("max_length", "image_size_px", "dropout")
+    names = ("max_length", "context", "image_size_px", "dropout")
     return {name: value for name in names if (value := getattr(model, name, None)) is not None}

@@ -18,6 +18,7 @@ TASKS = {
     "token_classification": "kerasft.tasks.token_classification",
     "image_classification": "kerasft.tasks.image_classification",
     "masked_lm": "kerasft.tasks.masked_lm",
+    "causal_lm": "kerasft.tasks.causal_lm",
 }
 """A config's `task.type` → its package. The package's `config` module names its `SECTIONS`, its `task` module its class
 `TaskClass`."""
@@ -28,6 +29,7 @@ ALIASES = {
         ("image", "images", "picture", "pictures", "photos", "vision"), ("image_classification",)
     ),
     **dict.fromkeys(("mlm", "masked_language_model", "fill_mask", "pretraining"), ("masked_lm",)),
+    **dict.fromkeys(("clm", "causal", "language_model", "text_generation", "generation"), ("causal_lm",)),
 }
 """What is often written for a task's name: the names, of which the first known one is meant."""
 

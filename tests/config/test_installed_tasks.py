@@ -154,8 +154,9 @@ def test_a_config_may_name_the_task_of_an_installed_package(essays: Path, tmp_pa
             "halves"),
         ("epochs: 2", "monitor: accuracy", "essays.yaml:6: train.monitor: grading has no figure 'accuracy' to choose "
             "the best epoch by; it has error"),
-        ("type: grading", "type: gradign", "essays.yaml:2: task.type: expected one of grading, image_classification, "
-            'masked_lm, text_classification, token_classification; got "gradign"; did you mean grading?'),
+        ("type: grading", "type: gradign", "essays.yaml:2: task.type: expected one of causal_lm, grading, "
+            'image_classification, masked_lm, text_classification, token_classification; got "gradign"; '
+            'did you mean grading?'),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(essays: Path, old: str, new: str, told: str):
@@ -229,7 +230,7 @@ def test_a_package_that_the_program_has_imported_needs_no_naming(foreign_run: Pa
 def test_a_module_that_is_no_task_is_never_imported(foreign_run: Path):
     (foreign_run.parent / "site.yaml").write_text(CONFIG.replace("type: grading", "type: graders.config"))
     (told,) = find_mistakes(foreign_run.parent / "site.yaml")
-    assert "expected one of grading" in told
+    assert "expected one of causal_lm, grading" in told
     assert "graders" not in sys.modules
 
 

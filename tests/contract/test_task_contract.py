@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ EXPERIMENTS = {
     "image_classification": "tiny_image_run",
     "masked_lm": "tiny_masked_run",
     "masked_lm, new net": "tiny_new_masked_run",
+    "causal_lm": "tiny_causal_run",
+    "causal_lm, completions": "tiny_completion_run",
     "text_classification, DistilBERT": "tiny_distilbert_run",
     "token_classification, DistilBERT": "tiny_distilbert_entity_run",
 }
@@ -57,6 +60,7 @@ VARIANTS = {
     "text_classification, gradual": ("load_experiment", "model.adaptation=gradual", TWO, NO_EXPORT),
     "token_classification, free decoding": ("load_entity_experiment", "task.constrained=false"),
     "image_classification, several labels": ("load_spot_experiment", NO_EXPORT),
+    "causal_lm, LoRA on conversations": ("load_chat_experiment", "model.adaptation=lora"),
 }
 """A variant of a task → the fixture that loads an experiment, and what is overridden in it.
 
@@ -64,9 +68,19 @@ However a net was adapted, what is published is a net of one shape: its export i
 several labels is, in tests/tasks/image_classification/.)
 """
 
-SUMS = {"text_classification": 16, "token_classification": 16, "image_classification": 54, "masked_lm": 18}
+SUMS = {
+    "text_classification": 16,
+    "token_classification": 16,
+    "image_classification": 54,
+    "masked_lm": 18,
+    "causal_lm": 18,
+}
 """How many sums follow one another from input to logits: BERT of 2 layers has 7 a layer, MobileNet 27 convolutions,
 each with its normalisation."""
+
+
+RATES = {"causal_lm": 1e-2}
+"""The learning rate at which a whole net learns one batch, where that is not 3e-4: of every token of a text, say."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -249,15 +263,31 @@ def test_it_overfits_one_batch(trained: Trained, feed: Feed, tmp_path) -> None:
     *_, phase = task.open_phases(model, config.train, open_split, seed=0)
     assert phase.final
     # a head alone learns on kept features, and has farther to go
-    taken, rate = (feed, 3e-4) if phase.model is phase.whole_model else (phase.train, 1e-2)
+    whole_rate = RATES.get(config.task.type, 3e-4)
+    taken, rate = (feed, whole_rate) if phase.model is phase.whole_model else (phase.train, 1e-2)
     # on a batch that does not change there is nothing to adapt to but its own statistics
     phase.model.compile(keras.optimizers.Adam(rate), task.loss(), metrics=task.metrics(), jit_compile=False)
     inputs, labels = next(iter(make_stream(taken, 8, shuffle=True).dataset()))
     first = phase.model.evaluate(inputs, labels, verbose=0, return_dict=True)
     phase.model.fit(tf.data.Dataset.from_tensors((inputs, labels)).repeat(200), verbose=0)
     last = phase.model.evaluate(inputs, labels, verbose=0, return_dict=True)
-    assert last["accuracy"] == 1.0
+    assert last["accuracy"] >= find_reach(inputs, labels.numpy())
     assert last["loss"] < 0.5 * first["loss"]
+
+
+def find_reach(inputs: Any, labels: np.ndarray) -> float:
+    """The share of a batch's labels that can be told: all, unless a token is told from those before it in its text
+    alone, after which several may follow."""
+    if not isinstance(inputs, dict) or "text_ids" not in inputs:
+        return 1.0
+    told: dict[tuple[int, ...], Counter[int]] = {}
+    columns = (inputs[name].numpy() for name in ("token_ids", "text_ids"))
+    for tokens, texts, targets in zip(*columns, labels, strict=True):
+        for place in np.flatnonzero(targets >= 0):
+            before = tokens[: place + 1][texts[: place + 1] == texts[place]]
+            told.setdefault(tuple(before.tolist()), Counter())[int(targets[place])] += 1
+    best = sum(max(counts.values()) for counts in told.values())
+    return best / sum(counts.total() for counts in told.values())
 
 
 def test_depths_cover_the_model_from_0_up(trained: Trained, other) -> None:
@@ -368,7 +398,7 @@ def test_what_is_decoded_is_json(trained: Trained, examples, outputs) -> None:
 
 def test_labels_are_the_likeliest_and_probabilities_sum_up(trained: Trained, outputs) -> None:
     if not isinstance(outputs[0], dict) or "logits" not in outputs[0]:
-        pytest.skip("neither entities nor masked words have such probabilities")
+        pytest.skip("neither entities nor single words have such probabilities")
     names = trained.task.label_names
     for row, output in zip(trained.task.decode(outputs), outputs, strict=True):
         if "labels" in row:

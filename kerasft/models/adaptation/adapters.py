@@ -22,6 +22,7 @@ from kerasft.untrusted import load_json
 
 if TYPE_CHECKING:
     from kerasft.models.config import TextModelConfig
+    from kerasft.models.text.decoders.config import DecoderModelConfig
 
 WEIGHTS, DESCRIPTION = "adapter.safetensors", "adapter.json"
 """The files in an adapter's folder."""
@@ -85,7 +86,7 @@ def begin_adapters(
         merge_lora(model)
 
 
-def find_adapter(config: TextModelConfig, preset: str) -> Adapter:
+def find_adapter(config: TextModelConfig | DecoderModelConfig, preset: str) -> Adapter:
     """The adapter that `model.adapter` names, whatever can be told of it without a model looked at.
 
     Args:

@@ -97,11 +97,13 @@ def compute_preset_fingerprint(folder: Path) -> str:
     """SHA-256, as 64 hexadecimal digits, over the names and contents of the files that make up the preset.
 
     README and licence files do not count, nor does what else lies in the folder: a copy has its original's
-    fingerprint.
+    fingerprint. Of a preset that is one file it is that of its contents.
 
     Raises:
         DamagedError: a file is not as kerasft wrote it.
     """
+    if folder.is_file():
+        return compute_sha256(folder)
     check_folder(folder, _DAMAGED, follow_links=True)
     digest = hashlib.sha256()
     for name in list_preset_files(folder):

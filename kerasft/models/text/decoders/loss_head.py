@@ -69,7 +69,8 @@ def _answer(hidden: tf.Tensor, table: tf.Tensor, targets: tf.Tensor, size: int, 
             logits = multiply(hidden[start:end], table, transpose_b=True)
             norm = tf.reduce_logsumexp(logits, -1)
             right = tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets[start:end])
-            loss = norm - tf.gather(logits, targets[start:end], batch_dims=1)
+            # TensorFlow before 2.2 gathers by batches only where indices have a dimension more
+            loss = norm - tf.gather(logits, targets[start:end, None], batch_dims=1)[:, 0]
             return tf.stack([loss, tf.cast(right, tf.float32)], -1), norm
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
