@@ -34,6 +34,7 @@ class Run:
         self.folder = RunFolder(path)
         self.folder.read_task()
         self._predictor: Any = None
+        self._writer: Any = None
 
     def __repr__(self) -> str:
         return f"kerasft.Run({str(self.folder.path)!r})"
@@ -90,6 +91,54 @@ class Run:
                 )
         answers = list(predictor.predict([{key: _read_value(row[key]) for key in row} for row in rows]))
         return answers[0] if single else answers
+
+    @worded_for_python()
+    def generate(self, prompts: Any, *, batch_size: int = 8, **options: Any) -> Any:
+        """Texts that go on from prompts, in their order; of a single prompt, its text alone. For language models.
+
+            run.generate("ROMEO:", temperature=0, max_new_tokens=100)["continuation"]
+
+        Args:
+            prompts: strings: a list, an array or whatever else yields them, or a single one.
+            batch_size: prompts that are written on at once.
+            options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `repetition_penalty`, `stop` (strings, or a
+                single one), `seed`; those that are not given are the run's own, `task.generation` of its config.
+
+        Returns:
+            Dicts with `prompt`, `continuation`, `tokens` and `ended`; with a `note` where a prompt was too long, and
+            with `error` alone beside the prompt where it cannot be used.
+
+        Raises:
+            ConfigError: an option is none, or has no such value; or the model writes nothing.
+        """
+        single = isinstance(prompts, str)
+        given = [prompts] if single else list_values(prompts, "prompts", "kerasft.Run.generate")
+        writer = self._open_writer()
+        config = _change(writer.defaults, options, "kerasft.Run.generate")
+        rows = ({"prompt": make_plain(prompt)} for prompt in given)
+        answers = list(writer.write(rows, config, batch_size=batch_size))
+        return answers[0] if single else answers
+
+    @worded_for_python()
+    def stream(self, prompt: str, **options: Any) -> Any:
+        """The text of `generate` for a single prompt, piece by piece: an iterator over strings.
+
+            for piece in run.stream("ROMEO:"):
+                print(piece, end="", flush=True)
+
+        Raises:
+            ConfigError: as `generate`.
+            DataError: the prompt cannot be used.
+        """
+        writer = self._open_writer()
+        return writer.stream(prompt, _change(writer.defaults, options, "kerasft.Run.stream"))
+
+    def _open_writer(self) -> Any:
+        if self._writer is None:
+            from kerasft.stages.generate import Writer
+
+            self._writer = Writer(self.folder)
+        return self._writer
 
     @worded_for_python()
     def evaluate(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -319,6 +368,13 @@ def _write_inputs(
     for name, text in files.items():
         write_recorded_text(run.path, folder / name, text)
     return folder / "config.yaml"
+
+
+def _change(defaults: Any, options: Mapping[str, Any], where: str) -> Any:
+    """The options of writing, as they were given: a single stop string may stand for a list of one."""
+    stop = options.get("stop")
+    given = {**options, "stop": (stop,) if isinstance(stop, str) else stop}
+    return defaults.change({name: make_plain(value) for name, value in given.items()}, where)
 
 
 def _read_value(value: Any) -> Any:

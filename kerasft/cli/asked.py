@@ -69,7 +69,7 @@ class Asked:
                 f"Further {name_inputs(self._kinds)} that cannot be used are reported in the answers only."
             )
 
-    def raise_refusals(self) -> None:
+    def raise_refusals(self, command: str = "predict") -> None:
         """Raises `RefusedInputs` where some rows have no answer."""
         if not self.refused:
             return
@@ -82,6 +82,6 @@ class Asked:
         raise RefusedInputs(
             f"{some} could not be used"
             + ("; all others were answered." if self.refused < self.count else "."),
-            where="predict",
+            where=command,
             fix=left,
         )

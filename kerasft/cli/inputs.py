@@ -1,4 +1,4 @@
-"""Reads the inputs of `kerasft predict`: texts, picture files, folders, globs, and lists of them in files and pipes."""
+"""Reads the inputs of `kerasft predict` and `generate`: texts, picture files, folders, globs, and lists of them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ from kerasft.cli.input_tables import check_encoding, make_row, read_table
 from kerasft.errors import ConfigError, DataError
 
 
-def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
+def choose_rows(words: list[str], source: Source, kinds: Kinds, command: str = "predict") -> Rows:
     """The rows; those of files are read while they are consumed.
+
+    Args:
+        words: the command's arguments.
+        source: what its options name.
+        kinds: of the inputs.
+        command: its name, for messages.
 
     Raises:
         ConfigError: there are none, or they come from two places.
@@ -35,7 +41,7 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
     if words and source.path is not None:
         raise ConfigError(
             f"{inputs.capitalize()} are given both on the command line and by --input.",
-            where="predict",
+            where=command,
             fix="Give them one way or the other.",
         )
     if source.columns and not source.is_table:
@@ -52,7 +58,7 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds) -> Rows:
     if source.path is None and sys.stdin.isatty():
         raise ConfigError(
             f"There are no {inputs}.",
-            where="predict",
+            where=command,
             fix=f"Give them {_describe_words(kinds)}, by --input FILE, or through a pipe.",
         )
     rows, folder = _open_source(source, kinds)

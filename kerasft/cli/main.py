@@ -19,6 +19,8 @@ from kerasft.cli.checking import check
 from kerasft.cli.comparing import EPILOG as COMPARE_EPILOG
 from kerasft.cli.comparing import compare
 from kerasft.cli.failures import INTERRUPTED, SHOW_TRACEBACKS, TERMINATED, end_with, guarded
+from kerasft.cli.generating import EPILOG as GENERATE_EPILOG
+from kerasft.cli.generating import generate
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
@@ -48,6 +50,7 @@ One YAML file describes an experiment, one run folder contains all its results, 
   kerasft run sst2.yaml                          all stages that the config asks for; skips finished ones
   kerasft run sst2.yaml train.epochs=1           the same, with one value changed
   kerasft predict runs/sst2 "What a film."       a label and its probabilities
+  kerasft generate runs/books "Once upon a time" a text that a language model writes
   kerasft export sst2.yaml --to served/1         a SavedModel that takes texts or image files
 """
 _EPILOG = """\b
@@ -66,7 +69,7 @@ KEY=VALUE changes it on the command line:
   train.optimizer='{type: gradient_descent, learning_rate: 0.05, momentum: 0.9}'
 
 Exit codes: 0 done, 2 config or arguments, 3 data, 4 preset, 5 training, 6 export, 7 storage, 8 run folder in use,
-9 a damaged file, 10 predict: some inputs could not be used, 70 a bug in kerasft, 130 stopped by Ctrl-C,
+9 a damaged file, 10 predict, generate: some inputs could not be used, 70 a bug in kerasft, 130 stopped by Ctrl-C,
 141 the output was closed, 143 stopped by SIGTERM."""
 
 app = typer.Typer(
@@ -268,6 +271,7 @@ def verify_resume(
 
 
 app.command(epilog=PREDICT_EPILOG)(guarded(predict))
+app.command(epilog=GENERATE_EPILOG)(guarded(generate))
 app.command(epilog=COMPARE_EPILOG)(guarded(compare))
 app.command(epilog=CHECK_EPILOG)(guarded(check))
 app.command(epilog=SCHEMA_EPILOG)(guarded(schema))

@@ -159,7 +159,7 @@ def predict(
     """
     from kerasft.data.kinds import load_kind
 
-    overrides, words, experiment = _load(config, inputs or [], output)
+    overrides, words, experiment = load_trained_experiment(config, inputs or [], output)
     _check_options(experiment, format, draw, highlight)
     kinds = {field.name: load_kind(field) for field in experiment.task.inputs}
     given = Source(source, columns or (), header, encoding)
@@ -206,10 +206,14 @@ def predict(
     asked.raise_refusals()
 
 
-def _load(
+def load_trained_experiment(
     config: Path, words: list[str], output: Path | None
 ) -> tuple[list[str], list[str], ExperimentConfig]:
-    """(arguments that change the config, those that are inputs, the config)."""
+    """(arguments that change the config, those that are inputs, the config) of a model that is trained.
+
+    Raises:
+        ConfigError: an argument changes what the trained model does not depend on.
+    """
     from kerasft.experiment import ExperimentConfig
 
     overrides, words = split_overrides(words, ExperimentConfig.model_fields)

@@ -66,7 +66,10 @@ def _describe_served(served: Served, label_names: Sequence[str]) -> list[str]:
     lines = [served.takes, "", *served.returns, ""]
     if label_names:
         lines.append(f"Classes, in the order of the outputs: {', '.join(map(_quote, label_names))}.")
-    return [*lines, served.limits]
+    lines.append(served.limits)
+    for signature in served.further:
+        lines += ["", f"## The signature `{signature.name}`", "", signature.takes, "", *signature.returns]
+    return lines
 
 
 def _list_figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]], kinds: FigureKinds) -> list[str]:

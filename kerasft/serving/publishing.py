@@ -19,7 +19,7 @@ from kerasft.errors import ExportError
 from kerasft.files import whole_folder, write_json, write_text
 from kerasft.integrity import write_hashes
 from kerasft.serving.graphs import widen_compatibility
-from kerasft.tasks.served import Measure, Raw, RawInputs
+from kerasft.tasks.served import Call, FurtherSignature, Measure, Raw, RawInputs
 
 
 def check_destination(destination: Path) -> None:
@@ -45,6 +45,7 @@ def publish_saved_model(
     measure: Measure,
     tolerance: float,
     documents: Mapping[str, str],
+    further: Sequence[FurtherSignature] = (),
 ) -> dict[str, Any]:
     """Writes, loads back in a clean process, compares, and only then puts the version in place.
 
@@ -58,6 +59,7 @@ def publish_saved_model(
         measure: how far the export's answers are from what was expected.
         tolerance: the largest difference.
         documents: further files by name, under `assets.extra/`, which TF Serving leaves alone.
+        further: signatures besides `serving_default`, which are asked too.
 
     Returns:
         What `parity.json` holds.
@@ -83,6 +85,8 @@ def publish_saved_model(
         parity = _compare_accepted(answers, inputs, good, expected, tolerance, measure)
         _check_difference(parity, inputs, destination)
         parity["user_examples"], parity["probes"] = len(examples), len(probes)
+        if further:
+            parity["further"] = {one.name: _check_further(folder, one, tolerance) for one in further}
         write_json(folder / "parity.json", parity)
         for name, text in documents.items():
             write_text(folder / "assets.extra" / name, text)
@@ -158,6 +162,39 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         raise
 
 
+def _check_further(folder: Path, signature: FurtherSignature, tolerance: float) -> dict[str, Any]:
+    """Compares a further signature's answers with the model's own; returns what `parity.json` says of it.
+
+    Raises:
+        ExportError: they differ.
+    """
+    largest = 0.0
+    for call, answers in zip(
+        signature.calls, replay_calls(folder, signature.name, signature.calls), strict=True
+    ):
+        expected = signature.answer(call)
+        for name in sorted({*answers, *expected}):
+            difference = _measure_arrays(answers.get(name), expected.get(name))
+            if not difference <= tolerance:
+                raise ExportError(
+                    f"the export's signature {signature.name} answers with another {name} than the model; nothing was "
+                    "published",
+                    where=show_inputs({key: str(value) for key, value in call.items()}, 100),
+                    fix="This is a bug in kerasft: please report it, with the inputs.",
+                )
+            largest = max(largest, difference)
+    return {"calls": len(signature.calls), "largest_difference": largest}
+
+
+def _measure_arrays(answer: np.ndarray | None, expected: np.ndarray | None) -> float:
+    """By how much numbers differ at most; infinity where anything else is not the same."""
+    if answer is None or expected is None or answer.shape != expected.shape:
+        return np.inf
+    if expected.dtype.kind == "f" and expected.size:
+        return float(np.abs(answer - expected).max())
+    return 0.0 if np.array_equal(answer, expected) else np.inf
+
+
 def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarray]:
     """The answers of a SavedModel in a process of its own that knows TensorFlow alone.
 
@@ -168,12 +205,40 @@ def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarr
     Raises:
         ExportError: the process failed.
     """
+    return _replay(saved_model, encode_inputs(inputs))
+
+
+def replay_calls(saved_model: Path, name: str, calls: Sequence[Call]) -> list[dict[str, np.ndarray]]:
+    """The same of a signature that is called with all of its inputs: its answers to each call.
+
+    Args:
+        saved_model: the version's folder.
+        name: the signature's.
+        calls: what it is asked.
+
+    Raises:
+        ExportError: the process failed.
+    """
+    arrays = _replay(saved_model, encode_calls(calls), name)
+    answers: list[dict[str, np.ndarray]] = [{} for _ in calls]
+    for key, array in arrays.items():
+        number, _, output = key.partition(".")
+        if output:
+            answers[int(number)][output] = array
+    return answers
+
+
+def _replay(saved_model: Path, questions: str, *signature: str) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as scratch:
         examples, answers = Path(scratch, "examples.json"), Path(scratch, "answers.npz")
-        examples.write_text(encode_inputs(inputs), encoding="utf-8")
+        examples.write_text(questions, encoding="utf-8")
         script = Path(__file__).with_name("replay.py")
         done = subprocess.run(
-            [sys.executable, "-I", str(script), str(saved_model.resolve()), str(examples), str(answers)],
+            [
+                *(sys.executable, "-I", str(script)),
+                *(str(saved_model.resolve()), str(examples), str(answers)),
+                *signature,
+            ],
             capture_output=True,
             text=True,
             cwd=scratch,
@@ -192,14 +257,27 @@ def replay(saved_model: Path, inputs: Sequence[RawInputs]) -> dict[str, np.ndarr
 
 def encode_inputs(inputs: Sequence[RawInputs]) -> str:
     """Raw inputs as `replay.py` reads them: JSON by input's name, texts and files in base64, numbers as they are."""
+    return json.dumps({name: [_encode(one[name]) for one in inputs] for name in inputs[0]})
 
-    def encode(value: Raw) -> str | float:
-        if isinstance(value, str):
-            # what a lone surrogate stands for cannot be UTF-8
-            value = value.encode("utf-8", "replace")
-        return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
-    return json.dumps({name: [encode(one[name]) for one in inputs] for name in inputs[0]})
+def encode_calls(calls: Sequence[Call]) -> str:
+    """The same of whole calls: a JSON object for each."""
+    return json.dumps(
+        [
+            {
+                name: list(map(_encode, value)) if isinstance(value, list) else _encode(value)
+                for name, value in call.items()
+            }
+            for call in calls
+        ]
+    )
+
+
+def _encode(value: Raw) -> str | float:
+    if isinstance(value, str):
+        # what a lone surrogate stands for cannot be UTF-8
+        value = value.encode("utf-8", "replace")
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
 
 def compare(

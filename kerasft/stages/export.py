@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ from kerasft.tasks.served import RawInputs, Served
 
 if TYPE_CHECKING:
     from kerasft.training.trained import Trained
+
+_PROMPTS = 4
+"""Examples on whose beginnings a model that writes goes on, before it is published."""
 
 
 def compute_export_fingerprint(config: ExperimentConfig, trained: str) -> str:
@@ -89,7 +92,7 @@ def _publish(
 
     examples = sample_inputs(dataset, task.make_question, settings.replay_examples)
     progress.note(f"Exporting to {folder}; a clean process then runs {len(examples):,} examples")
-    served = task.serve(trained.model)
+    served = _serve(trained, examples)
     return publish_saved_model(
         served.module,
         folder,
@@ -100,7 +103,19 @@ def _publish(
         measure=served.measure,
         tolerance=settings.tolerance,
         documents={**served.files, "model_card.md": _write_card(config, trained, dataset, served)},
+        further=served.further,
     )
+
+
+def _serve(trained: Trained, examples: Sequence[RawInputs]) -> Served:
+    """What the task exports; of a model that writes, with a signature for that."""
+    served, generator = trained.task.serve(trained.model), trained.task.open_generator(trained.model)
+    if generator is None:
+        return served
+    from kerasft.tasks.writing import add_writing
+
+    texts = [value for one in examples[:_PROMPTS] for value in one.values() if isinstance(value, str)]
+    return add_writing(served, generator, texts)
 
 
 def _write_card(config: ExperimentConfig, trained: Trained, dataset: PreparedDataset, served: Served) -> str:

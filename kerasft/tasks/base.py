@@ -243,6 +243,13 @@ class Task(abc.ABC):
     def serve(self, model: Any) -> Served:
         """What is exported of a model that `load_published` gave."""
 
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def open_generator(self, model: Any) -> Any:
+        """A `kerasft.text.generation.generator.Generator` of a model that `load_published` gave, where the `task`
+        section has `writing`; None, the default: its models write nothing."""
+        return None
+
 
 def make_phase(
     stage: Any,

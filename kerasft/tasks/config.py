@@ -11,7 +11,11 @@ from kerasft.config.base import Config
 from kerasft.data.kinds.fields import Field
 from kerasft.metrics.figures import FigureKinds
 from kerasft.models.config import ModelConfig
+from kerasft.text.generation.config import GenerationConfig
 from kerasft.training.config import TrainConfig
+
+PROMPTS = (Field("prompt", "text"),)
+"""What a model that writes is given, whatever its task learns from."""
 
 
 class TaskConfig(Config, abc.ABC):
@@ -56,6 +60,11 @@ class TaskConfig(Config, abc.ABC):
         Raises:
             ValueError: they do.
         """
+
+    @property
+    def writing(self) -> GenerationConfig | None:
+        """How its models write where nothing else is asked for; None: they write nothing."""
+        return None
 
     @property
     def inputs(self) -> tuple[Field, ...]:

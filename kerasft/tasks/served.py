@@ -19,6 +19,29 @@ Measure = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, np.ndarray
 """(an export's answers by name, (examples, …); the model's outputs on the same examples) → by how much each answer
 differs, float (examples,), and whether it comes to the same, bool (examples,)."""
 
+Call = Mapping[str, Raw | list[Raw]]
+"""One call of a signature, by its inputs' names: numbers and strings, alone or in lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherSignature:
+    """What an exported model can do besides `serving_default`.
+
+    Attributes:
+        name: among the module's `signatures`.
+        takes: for the model card, what it does and takes: Markdown that leads to what is returned.
+        returns: the outputs by name, as Markdown list items.
+        calls: what it is asked before an export is published.
+        answer: a call → the model's own outputs by name. The export must give the same strings and whole numbers; other
+            numbers may differ by the tolerance of the export.
+    """
+
+    name: str
+    takes: str
+    returns: Sequence[str]
+    calls: Sequence[Call]
+    answer: Callable[[Call], Mapping[str, np.ndarray]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
@@ -33,6 +56,7 @@ class Served:
         probes: odd inputs, which the export must answer as the model does, or refuse as `Task.read_served` does.
         measure: how far its answers are from the model's.
         files: further documents that travel with it, by name.
+        further: signatures besides `serving_default`.
     """
 
     module: Any
@@ -42,6 +66,7 @@ class Served:
     probes: Sequence[RawInputs]
     measure: Measure
     files: Mapping[str, str] = field(default_factory=dict)
+    further: Sequence[FurtherSignature] = ()
 
 
 STATUS_LINE = (

@@ -15,7 +15,7 @@ from kerasft.cli.main import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 VERBS = [
-    *("prepare", "finetune", "evaluate", "predict", "compare", "export", "run", "verify-resume"),
+    *("prepare", "finetune", "evaluate", "predict", "generate", "compare", "export", "run", "verify-resume"),
     *("schema", "presets"),
 ]
 THREE_MISTAKES = """name: x

@@ -1,0 +1,125 @@
+"""generate: writes texts that go on from prompts, in order, with the saved Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from kerasft.errors import ConfigError, DataError
+from kerasft.experiment import ExperimentConfig
+from kerasft.runs.folder import RunFolder
+from kerasft.tasks.config import TaskConfig
+from kerasft.text.generation.config import GenerationConfig
+
+if TYPE_CHECKING:
+    from kerasft.text.generation.writer import TextStream, Written
+
+KEYS = ("continuation", "tokens", "ended", "left_out", "note", "error")
+"""The keys that an answer may have besides its prompt."""
+_LEFT_OUT = "the prompt is longer than the model's context: its beginning was left out"
+
+
+def check_writes(task: TaskConfig) -> GenerationConfig:
+    """How a task's models write where nothing else is asked for.
+
+    Raises:
+        ConfigError: they write nothing.
+    """
+    if task.writing is None:
+        raise ConfigError(
+            f"a model of the task {task.type} writes no texts",
+            where="generate",
+            fix="Use kerasft predict, with the same run folder.",
+        )
+    return task.writing
+
+
+class Writer:
+    """A run's trained model, loaded once, as it writes.
+
+    Args:
+        run: the run folder.
+        config: what is asked for; None: as it was trained.
+
+    Raises:
+        ConfigError: nothing was trained there, or otherwise than the config says; or its models write nothing.
+    """
+
+    def __init__(self, run: RunFolder, config: ExperimentConfig | None = None):
+        run.read_task()  # whether anything was trained is known before TensorFlow is loaded
+        from kerasft.training.trained import load_trained
+
+        trained = load_trained(run, config)
+        check_writes(trained.task.config)
+        generator = trained.task.open_generator(trained.model)
+        from kerasft.text.generation.writer import TextWriter
+
+        self._writer = TextWriter(generator)
+
+    @property
+    def defaults(self) -> GenerationConfig:
+        """The options where none are given."""
+        return self._writer.defaults
+
+    def warm_up(self, *, streams: bool = False) -> None:
+        """Prepares the model's functions, so that the first text does not wait for them.
+
+        Args:
+            streams: those of `stream`, not those of `write`.
+        """
+        self._writer.warm_up(streams=streams)
+
+    def write(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        options: GenerationConfig | None = None,
+        *,
+        batch_size: int = 8,
+    ) -> Iterator[dict[str, Any]]:
+        """Answers as they are ready: each row with `continuation`, `tokens` and `ended`.
+
+        Args:
+            rows: each with a text under `prompt`.
+            options: how to write; None: as `defaults` says.
+            batch_size: prompts that are written on at once; no text depends on it.
+
+        A row that cannot be used has an `error` instead; one whose beginning was left out has a `note`, and `left_out`
+        says how many tokens that were.
+        """
+        rows, first_row = iter(rows), 0
+        while chunk := list(islice(rows, batch_size)):
+            prompts = [row["prompt"] if isinstance(row["prompt"], str) else "" for row in chunk]
+            texts = self._writer.write(prompts, options, first_row=first_row)
+            for row, written in zip(chunk, texts, strict=True):
+                yield {**row, **_answer(row["prompt"], written)}
+            first_row += len(chunk)
+
+    def stream(self, prompt: str, options: GenerationConfig | None = None, *, row: int = 0) -> TextStream:
+        """The text that `write` gives for the prompt of a row, piece by piece.
+
+        Raises:
+            DataError: the prompt cannot be used.
+        """
+        if not isinstance(prompt, str):
+            raise DataError(describe_no_text(prompt))
+        return self._writer.stream(prompt, options, row=row)
+
+
+def _answer(prompt: Any, written: Written) -> dict[str, Any]:
+    if not isinstance(prompt, str):
+        return {"error": describe_no_text(prompt)}
+    if written.status:
+        return {"error": written.status}
+    answer = {"continuation": written.continuation, "tokens": written.tokens, "ended": written.ended}
+    return {**answer, **tell_left_out(written.left_out)}
+
+
+def describe_no_text(prompt: Any) -> str:
+    """Why something is no prompt."""
+    return f"the prompt is no text but {prompt!r:.60}"
+
+
+def tell_left_out(tokens: int) -> dict[str, Any]:
+    """What an answer says of so many tokens of its prompt that were left out; nothing where none were."""
+    return {"left_out": tokens, "note": _LEFT_OUT} if tokens else {}
