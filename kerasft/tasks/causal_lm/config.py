@@ -12,6 +12,7 @@ from kerasft.models.config import ModelConfig
 from kerasft.models.text.decoders.config import DecoderModelConfig
 from kerasft.optimizers.config import AdamWConfig, OptimizerConfig, ScheduleConfig
 from kerasft.tasks.config import Sections, TaskConfig
+from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.tokenizers.config import WritingTokenizerConfig
 from kerasft.training.config import TrainConfig
 
@@ -27,12 +28,21 @@ class CausalLmConfig(TaskConfig):
     """Learning to predict each token from those before it: a model that writes."""
 
     cuts_examples: ClassVar[bool] = True
+    after_training: ClassVar[tuple[str, ...]] = ("generation",)
 
     type: Literal["causal_lm"]
     input: Literal["text", "completion", "chat"] = "text"
     """What an example is. `text`: a document, of which every token is learned. `completion`: a `prompt` and its
     `completion`, of which only the completion is learned. `chat`: `messages`, a list of objects with `role` and
     `content`, which the preset's chat template puts together; only what the assistant says is learned."""
+
+    generation: GenerationConfig = GenerationConfig()
+    """How the model writes where `kerasft generate` is not told otherwise."""
+
+    @property
+    def writing(self) -> GenerationConfig:
+        """How the model writes."""
+        return self.generation
 
     @property
     def fields(self) -> tuple[Field, ...]:

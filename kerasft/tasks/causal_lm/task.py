@@ -17,6 +17,7 @@ from kerasft.errors import DataError, PresetError
 from kerasft.files import compute_fingerprint
 from kerasft.models.forward import make_forward
 from kerasft.models.text.decoders.build import compute_depths
+from kerasft.models.text.decoders.cached import CachedDecoder
 from kerasft.models.text.decoders.config import DecoderModelConfig
 from kerasft.models.text.decoders.presets import load_decoder, read_decoder_sizes
 from kerasft.models.text.decoders.publishing import load_published_decoder, publish_decoder
@@ -27,12 +28,14 @@ from kerasft.tasks.causal_lm.answers import ScoredTexts
 from kerasft.tasks.causal_lm.config import CausalLmConfig
 from kerasft.tasks.causal_lm.encoding import EncodedText, Encoder
 from kerasft.tasks.causal_lm.feed import DocumentFeed, PackedFeed, Reference
+from kerasft.tasks.causal_lm.prompts import find_ends, find_frame
 from kerasft.tasks.causal_lm.serving import make_served
 from kerasft.tasks.language_tally import LanguageTally
 from kerasft.tasks.served import Served
 from kerasft.tasks.token_losses import NextTokenAccuracy, NextTokenCrossentropy
 from kerasft.text.chat_frames import SEPARATOR, join_turns, split_turns
 from kerasft.text.chat_templates import ChatTemplate
+from kerasft.text.generation.generator import Generator
 from kerasft.text.tokenizers.config import WritingTokenizerConfig
 from kerasft.text.tokenizers.special import list_special_tokens, name_special_tokens
 
@@ -278,6 +281,17 @@ class CausalLm(Task):
 
     def serve(self, model: Any) -> Served:
         return make_served(model, self.encoder, self.answers.measure)
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def open_generator(self, model: Any) -> Generator:
+        return Generator(
+            CachedDecoder(model),
+            self.tokenizer,
+            frame=find_frame(self.encoder),
+            end_ids=find_ends(self.encoder),
+            defaults=self.config.generation,
+        )
 
 
 TaskClass = CausalLm
