@@ -28,6 +28,7 @@ from kerasft.models.text.decoders.presets import find_decoder_family, load_decod
 from kerasft.models.text.decoders.publishing import load_published_decoder, publish_decoder
 from kerasft.models.text.decoders.tokenizer_files import load_chat_template
 from kerasft.models.text.decoders.weights import compute_values, list_variables
+from kerasft.text.tokenizers.bpe_vocabulary import map_bytes
 from kerasft.text.tokenizers.config import TokenizerConfig
 from kerasft.text.tokenizers.training import train_tokenizer
 
@@ -210,6 +211,21 @@ def test_a_published_model_opens_without_kerasft(name: str, needs: str, tmp_path
     command = [sys.executable, "-c", _SCRIPT, str(path), str(tmp_path / "ids.npy"), needs]
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     np.testing.assert_allclose(np.load(f"{path}.npy"), compute_logits(model), atol=1e-4)
+
+
+def test_a_preset_of_keras_hub_is_read_with_its_tokenizer(tmp_path: Path) -> None:
+    pieces = ["<|endoftext|>", *map_bytes().values(), "th", "the"]
+    ids, merges = {piece: place for place, piece in enumerate(pieces)}, ["t h", "th e"]
+    backbone = keras_hub.models.GPT2Backbone(len(pieces), 2, 2, 16, 24, max_sequence_length=16)
+    for variable in backbone.weights:
+        variable.assign(draw(variable.path, tuple(variable.shape)))
+    backbone.save_to_preset(str(tmp_path))
+    keras_hub.models.GPT2Tokenizer(ids, merges).save_to_preset(str(tmp_path))
+    hub = keras_hub.models.GPT2CausalLM(backbone, preprocessor=None)
+    np.testing.assert_allclose(compute_logits(load_decoder(tmp_path)), ask_public(hub), atol=1e-4)
+    tokenizer = find_decoder_family(tmp_path).load_tokenizer(tmp_path)
+    assert tokenizer.tokenize(tf.constant(["the"])).to_list() == [[ids["the"]]]
+    assert tokenizer.special_ids.end == 0
 
 
 def test_a_family_says_what_keras_hub_has() -> None:

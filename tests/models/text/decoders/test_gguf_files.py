@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import tokenizers
 from gguf import GGMLQuantizationType, GGUFWriter, dequantize, quantize
 from needs import lacks
 
@@ -151,6 +152,11 @@ def test_what_is_published_has_the_files_tokenizer_and_template(tmp_path: Path) 
     preset = tmp_path / "preset"
     assert find_decoder_family(preset).load_tokenizer(preset).fingerprint == tokenizer.fingerprint
     assert load_chat_template(preset) == TEMPLATE
+    texts = ["the 12", "<|im_end|> thé\n 👍"]
+    theirs = tokenizers.Tokenizer.from_file(str(preset / "tokenizer.json"))
+    for text, ids in zip(texts, tokenizer.tokenize(tf.constant(texts)).to_list(), strict=True):
+        plain = text.replace("<|im_end|>", "")  # which theirs takes for the special token
+        assert theirs.encode(plain).ids == ids[len(ids) - len(theirs.encode(plain).ids) :]
     again = dict(compute_values(load_published_decoder(tmp_path)))
     for key, value in compute_values(model):
         np.testing.assert_array_equal(value, again[key])
