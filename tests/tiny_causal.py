@@ -72,6 +72,8 @@ def write_experiment(folder: Path, kind: str = "text", **sections: Any) -> Path:
 def write_preset(folder: Path) -> Path:
     """A preset of 2 layers of 32 with random weights, byte-level tokens, special ones among them, and a chat template;
     its folder."""
+    import numpy as np
+
     from kerasft.models.text.decoders.new_nets import write_decoder_config
     from kerasft.models.text.decoders.presets import load_decoder
     from kerasft.models.text.decoders.publishing import publish_decoder
@@ -93,6 +95,9 @@ def write_preset(folder: Path) -> Path:
     sizes = {"vocabulary_size": 302, "layers": 2, "width": 32, "heads": 4, "kv_heads": 2, "context": 64}
     write_decoder_config(start, family="llama", **sizes)
     model = load_decoder(start, random_weights=True, seed=0)
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # with embeddings of 0.02 no token could become likely
+        variable.assign(variable + 0.2 * generator.standard_normal(variable.shape).astype(np.float32))
     publish_decoder(model, start, load_decoder_tokenizer(start), folder)
     return folder / "preset"
 
