@@ -1,7 +1,8 @@
 """Finds long passages that texts share with protected ones, such as the test examples of a benchmark.
 
-Of every protected text some short runs of characters are indexed, so far apart that each passage of `PASSAGE_WEIGHT`
-has one of them whole in it. Where a text has one, both are compared character by character around it.
+Of every protected text some short runs of characters, its anchors, are indexed. They begin so close to one another that
+each passage of `PASSAGE_WEIGHT` has one of them whole in it. Where a text has one, both are compared character by character
+around it.
 
 Source: Brown et al. 2020, arXiv:2005.14165, section C (13 words); OpenAI 2023, arXiv:2303.08774, appendix C (50
 characters), for how long a passage is.
@@ -16,13 +17,22 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasft.data.duplicates.grams import iterate_windows
-from kerasft.data.duplicates.normalization import NormalizedTexts, normalize_texts
+from kerasft.data.duplicates.normalization import (
+    ALPHABETIC,
+    IDEOGRAPHIC,
+    NormalizedTexts,
+    normalize_texts,
+)
 
 PASSAGE_WEIGHT = 50
 """A passage is a run of normalised text of this weight: 50 letters, some ten words; or 17 ideographs."""
 ANCHOR_WEIGHT = 30
 """Of the runs that are indexed. A protected text of less is not looked for, and one between the two as a whole."""
 _REACH = PASSAGE_WEIGHT - ANCHOR_WEIGHT
+"""Weight from a passage's begin to that of an anchor, at most: then the anchor ends where the passage does, or before."""
+_APART, _APART_IF_MIXED = _REACH + 1, _REACH + 1 - (IDEOGRAPHIC - ALPHABETIC)
+"""Weight between anchors in texts whose characters weigh all the same, and in others: there an anchor begins up to two
+later than it should, since the character before it may weigh three."""
 _MOST_ALIKE = 16
 """With how many protected texts that have the same run a text is compared."""
 _LARGEST_TABLE_BITS = 24
@@ -62,13 +72,15 @@ class PassageIndex:
         """Adds protected texts; none is empty."""
         normalized = normalize_texts(texts)
         starts = normalized.starts
-        weights = np.add.reduceat(normalized.kinds, starts[:-1], dtype=np.int64)
-        self.too_short += int((weights < ANCHOR_WEIGHT).sum())
+        before = np.concatenate(([0], np.cumsum(normalized.kinds, dtype=np.int64)))
+        self.too_short += int((np.diff(before[starts]) < ANCHOR_WEIGHT).sum())
+        lightest, heaviest = (ufunc.reduceat(normalized.kinds, starts[:-1]) for ufunc in (np.minimum, np.maximum))
+        apart = np.where(lightest == heaviest, _APART, _APART_IF_MIXED)
         for windows in iterate_windows(normalized, ANCHOR_WEIGHT):
             own = np.searchsorted(starts, windows.begins, side="right") - 1
-            # an ideograph weighs three times a letter: what is reached with letters is reached with them sooner
-            apart = np.where(normalized.kinds[windows.begins] == 1, _REACH + 1, _REACH // 3 + 1)
-            taken = (windows.begins - starts[own]) % apart == 0
+            # before an anchor stands the smallest weight that is not below some multiple of the distance
+            begins = windows.begins
+            taken = (before[begins] - before[starts[own]]) % apart[own] < normalized.kinds[begins - 1]
             self._hashes.append(windows.hashes[taken])
             self._places.append(windows.begins[taken] + self._size)
         normalized.codes.tofile(self._file)

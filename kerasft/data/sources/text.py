@@ -15,14 +15,16 @@ from kerasft.text.raw import MAX_TEXT_BYTES
 
 CUT = f"part of a document of more than {MAX_TEXT_BYTES >> 20} MiB"
 """The note about documents that were cut."""
+BLANK = "file without any text, left out"
+"""The note about files that are empty, or hold nothing visible."""
 
 
 def read_rows(file: SourceFile, source: TextSource, fields: Sequence[Field]) -> Iterator[RawBatch]:
     """Streams the file's documents, numbered by their first line.
 
-    The text of a file stands as it is; those of paragraphs and lines are without the line ends after them, and blank
-    ones are skipped. A document with a line that cannot be decoded is rejected as a whole, or the part of it where it
-    is cut.
+    The text of a file stands as it is; those of paragraphs and lines are without the line ends after them. Blank ones
+    are skipped, and so are blank parts of a document that is cut; of a file without any text there is a note. A
+    document with a line that cannot be decoded is rejected as a whole, or the part of it where it is cut.
 
     Args:
         file: which.
@@ -46,7 +48,7 @@ def read_rows(file: SourceFile, source: TextSource, fields: Sequence[Field]) -> 
             reader.add(line)
         if reader.batch.rows or reader.batch.rejects:
             yield reader.take_batch()
-    reader.finish()
+    reader.end()
     yield reader.take_batch()
 
 
@@ -63,9 +65,9 @@ class _DocumentReader:
         self._unit, self._fields = unit, fields
         self._lines: list[Line] = []
         self._size_bytes = 0
-        self._last_blank = 0
-        """How many of the lines end with the last paragraph's end among them."""
-        self._is_cut = False
+        self._last_blank = self._last_blank_bytes = 0
+        """How many of the lines, and of their bytes, end with the last paragraph's end among them."""
+        self._is_cut = self._has_documents = False
 
     def add(self, line: Line) -> None:
         """Takes the file's next line."""
@@ -73,42 +75,51 @@ class _DocumentReader:
         if self._unit == "paragraph" and blank:
             self.finish()
             return
-        # a decoded line cannot be longer in characters than in bytes; most lines are ASCII
-        size = len(line.text) if line.text.isascii() else len(line.text.encode("utf-8", "surrogatepass"))
-        if self._size_bytes + size > MAX_TEXT_BYTES:
-            self._cut()
-        self._lines.append(line)
-        self._size_bytes += size
+        size = _measure(line.text)
+        for piece in [line] if size <= MAX_TEXT_BYTES else _split(line):
+            self._append(piece, size if piece is line else _measure(piece.text))
         if blank:
-            self._last_blank = len(self._lines)
+            self._last_blank, self._last_blank_bytes = len(self._lines), self._size_bytes
         if self._unit == "line" and line.text.endswith("\n"):
             self.finish()
 
+    def _append(self, line: Line, size_bytes: int) -> None:
+        while self._lines and self._size_bytes + size_bytes > MAX_TEXT_BYTES:
+            self._cut()
+        self._lines.append(line)
+        self._size_bytes += size_bytes
+
     def _cut(self) -> None:
-        """Ends a part of a document: at the end of a paragraph where half of the part or more is before it."""
+        """Ends a part of a document: at the end of a paragraph where half of the part's bytes or more are before it."""
         self._is_cut = True
-        place = self._last_blank if 2 * self._last_blank >= len(self._lines) else len(self._lines)
+        place, rest_bytes = len(self._lines), 0
+        if self._last_blank and 2 * self._last_blank_bytes >= self._size_bytes:
+            place, rest_bytes = self._last_blank, self._size_bytes - self._last_blank_bytes
         rest = self._lines[place:]
         del self._lines[place:]
         self._emit()
-        self._lines = rest
-        self._size_bytes = sum(len(line.text.encode("utf-8", "surrogatepass")) for line in rest)
+        self._lines, self._size_bytes = rest, rest_bytes
 
     def finish(self) -> None:
         """Ends a document."""
         self._emit()
         self._is_cut = False
 
+    def end(self) -> None:
+        """Ends the file."""
+        self.finish()
+        if not self._has_documents:
+            self.batch.notes[BLANK] += 1
+
     def _emit(self) -> None:
         lines, self._lines = self._lines, []
-        self._size_bytes = self._last_blank = 0
-        if not lines:
-            return
+        self._size_bytes = self._last_blank = self._last_blank_bytes = 0
         text = "".join(line.text for line in lines)
+        if not text.strip(INVISIBLE):
+            return
+        self._has_documents = True
         if self._unit != "file":
             text = text.rstrip("\r\n")
-            if not text.strip(INVISIBLE):
-                return
         bad = next((line for line in lines if line.reason), None)
         if bad is not None:
             self.batch.rejects.append(Reject(bad.number, bad.reason, bad.detail, shorten(bad.text)))
@@ -126,3 +137,19 @@ class _DocumentReader:
         """What is finished since this was last called."""
         batch, self.batch = self.batch, RawBatch()
         return batch
+
+
+def _measure(text: str) -> int:
+    """Bytes of a text in UTF-8. Most lines are ASCII."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _split(line: Line) -> Iterator[Line]:
+    """A line that is too long in UTF-8, though not in its file's own encoding, in pieces that end after a space, or
+    else after any character."""
+    text, longest = line.text, MAX_TEXT_BYTES // 4  # a character has at most 4 bytes
+    while len(text) > longest:
+        place = text.rfind(" ", longest // 2, longest) + 1 or longest
+        yield line._replace(text=text[:place])
+        text = text[place:]
+    yield line._replace(text=text)

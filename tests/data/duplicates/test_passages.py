@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from data_makers import WORDS, sentences
 
@@ -87,6 +88,37 @@ def test_chinese_passages_are_seventeen_characters(find):
     texts = [f"{other}{protected[i : i + 17]}{other}" for i in range(180)]
     assert set(find([protected], texts)) == set(range(180))
     assert not find([protected], [f"{other}{protected[i : i + 9]}{other}" for i in range(180)])
+
+
+@pytest.mark.parametrize("scripts", ["aあ", "a字", "あ字", "aあ字"])
+@pytest.mark.parametrize("share", [1 / 6, 1 / 3])
+def test_passages_in_mixed_scripts_are_all_found_from_a_weight_of_fifty(find, scripts, share):
+    random_ = random.Random(5)
+    alphabets = {
+        "a": "abcdefghijklmnopqrstuvwxyz",
+        "あ": [chr(code) for code in range(0xAC00, 0xD7A0)],
+        "字": [chr(code) for code in range(0x4E00, 0x9FA5)],
+    }
+    first, *others = scripts
+
+    def draw(count):
+        kinds = [random_.choice(others) if random_.random() < share else first for _ in range(count)]
+        return "".join(random_.choice(alphabets[kind]) for kind in kinds)
+
+    protected = draw(400)
+    weights = np.concatenate(([0], np.cumsum(normalize_texts([protected]).kinds, dtype=np.int64)))
+    stops = np.searchsorted(weights, weights[:300] + PASSAGE_WEIGHT)
+    passages = [protected[start:stop] for start, stop in enumerate(stops)]
+    around = draw(40)
+    assert set(find([protected], [f"{around}{passage}{around}" for passage in passages])) == set(range(300))
+
+
+def test_anchors_of_letters_alone_stand_as_far_apart_as_passages_allow(tmp_path):
+    index = PassageIndex(tmp_path / "passages")
+    index.add(["ab" * 210 + "c", "字" * 147])
+    index.close()
+    places = sorted(index._sorted_places.tolist())
+    assert places == [*range(0, 421 - 30 + 1, 21), *range(421, 421 + 147 - 10 + 1, 7)]
 
 
 def test_texts_that_are_too_short_are_counted(tmp_path):

@@ -5,8 +5,9 @@ import gzip
 import pytest
 from data_makers import FIELDS, collect
 
-from kerasft.data.config import TextSource
+from kerasft.data.config import DataConfig, TextSource
 from kerasft.data.kinds.fields import Field
+from kerasft.data.prepare.dataset import prepare_dataset
 from kerasft.data.sources import count_skipped, lines, note_skipped_files, read_rows, resolve_source, text
 from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import DataError
@@ -49,6 +50,25 @@ def test_lines_are_without_their_ends_and_blank_ones_are_skipped(read):
 @pytest.mark.parametrize("document", ["file", "paragraph", "line"])
 def test_an_empty_file_has_no_documents(read, document):
     assert read("", document) == ([], [])
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \t\n\n\u200b"])
+@pytest.mark.parametrize("document", ["file", "paragraph", "line"])
+def test_of_a_file_without_text_there_is_a_note(tmp_path, content, document):
+    assert notes(tmp_path, content, document) == ([], 1)
+
+
+def test_files_without_text_do_not_count_as_rejects(tmp_path, progress):
+    for number in range(40):
+        (tmp_path / f"{number}.txt").write_text(f"The text of file {number}." if number % 4 else "\n" * (number % 8))
+    data = {"train": {"format": "text", "path": "*.txt"}, "validation_share": 0, "test_share": 0}
+    dataset = prepare_dataset(
+        DataConfig.model_validate(data), TEXT, tmp_path / "out", base=tmp_path, seed=0, progress=progress
+    )
+    split = dataset.manifest["splits"]["train"]
+    assert len(dataset.split("train")) == 30
+    assert split["rejected"] == {}
+    assert split["notes"] == {text.BLANK: 10}
 
 
 def test_a_byte_order_mark_is_no_text(read):
@@ -117,6 +137,27 @@ class TestLongDocuments:
         parts, _ = notes(tmp_path, content)
         assert "".join(parts) == content
         assert all(len(part.encode()) <= 100 for part in parts)
+
+    @pytest.mark.parametrize("before", [8, 50, 90])
+    def test_of_lines_of_all_lengths_are_cut_until_each_part_fits(self, tmp_path, before):
+        """Short lines, the end of their paragraph, and lines of which a few fill a part."""
+        content = "a\n" * (before // 2) + "\n" + ("字" * 7 + "long\n") * 12
+        parts, cut = notes(tmp_path, content)
+        assert "".join(parts) == content
+        assert cut == len(parts)
+        sizes = [len(part.encode()) for part in parts]
+        assert max(sizes) <= 100
+        # no line more would have fitted, or the part ends with its paragraph
+        assert all(size + 26 > 100 for size, part in zip(sizes[:-1], parts, strict=False) if "\n\n" not in part)
+
+    def test_of_one_line_that_grows_in_utf_8_are_cut_by_its_bytes_there(self, read, monkeypatch):
+        """A Thai letter is one byte in its own encoding, and three in UTF-8."""
+        monkeypatch.setattr(lines, "MAX_LINE_BYTES", 60)
+        for content in ("ก" * 130 + "\n", "กขค " * 40):
+            rows, rejects = read(content.encode("tis-620"), encoding="tis-620")
+            assert not rejects
+            assert "".join(part for _, part in rows) == content
+            assert max(len(part.encode()) for _, part in rows) <= 100
 
     def test_lose_only_the_part_with_the_damage(self, read):
         content = b"".join(b"line %d of a list\n" % number for number in range(30)).replace(
