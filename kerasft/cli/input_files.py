@@ -19,7 +19,7 @@ def find_files(words: Iterable[str]) -> list[str]:
     own answer to say.
 
     Raises:
-        DataError: a folder holds no files, a glob matches none, or none of the files is there.
+        DataError: a folder holds no files, a glob matches none, none of the files is there, or a folder cannot be read.
     """
     found: dict[str, None] = {}
     for word in words:
@@ -27,7 +27,7 @@ def find_files(words: Iterable[str]) -> list[str]:
             matches = _list_files(word)
             problem = "It contains no files."
         elif glob.has_magic(word) and not os.path.lexists(word):
-            expanded = sorted(glob.glob(word, recursive=True))
+            expanded = _expand(word)
             matches = [
                 path for name in expanded for path in (_list_files(name) if os.path.isdir(name) else [name])
             ]
@@ -45,6 +45,14 @@ def find_files(words: Iterable[str]) -> list[str]:
             fix=_FIX,
         )
     return list(found)
+
+
+def _expand(word: str) -> list[str]:
+    from kerasft.data.sources.readable import check_globbed, refusing_unreadable
+
+    with refusing_unreadable(Path(word)):
+        check_globbed(Path(word))
+        return sorted(glob.glob(word, recursive=True))
 
 
 def _list_files(folder: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 
 import numpy as np
 
@@ -67,6 +68,10 @@ class BatchStream:
     def plan(self) -> BatchPlan:
         """The plan of `epoch`."""
         return self._plan
+
+    def compute_padding_share(self, epochs: int) -> float:
+        """Padded positions as a share of all positions, in [0, 1): the mean over the first epochs."""
+        return fmean(self.plan_of(epoch).padding_share for epoch in range(epochs))
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of one step of the current epoch."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasft.data.feed import Feed
@@ -279,8 +278,7 @@ def _conclude(
     result.tokens_per_example = float(lengths.mean()) if lengths.max() > 1 else 0.0
     result.epochs, result.steps = parts.counter.epochs, checkpointer.step
     result.logs = parts.read_logs()
-    shares = [stream.plan_of(epoch) for epoch in range(max(result.epochs, 1))]
-    result.padding_share = float(np.mean([plan.padding_share for plan in shares]))
+    result.padding_share = stream.compute_padding_share(max(result.epochs, 1))
     done = checkpointer.step >= count_steps(config, len(stream))
     result.exhausted = config.max_steps is not None and checkpointer.step >= config.max_steps
     if config.early_stopping and result.stopped is None and not done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ def test_files_and_globs_stand_in_the_order_given(photos: Path) -> None:
     assert find("photos/b.jpg", "photos/*.png", "photos/b.jpg") == ["photos/b.jpg", "photos/a.png"]
     assert find("photos/**/[cd].jpg") == ["photos/sub/c.jpg", "photos/sub/deep/d.jpg"]
     assert find("photos/s*") == ["photos/sub/c.jpg", "photos/sub/deep/d.jpg"]
+
+
+@pytest.mark.parametrize("word", ["photos", "photos/**/*.jpg", "photos/*/*.jpg"])
+def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(photos: Path, word: str) -> None:
+    locked, user = photos / "photos" / "locked", os.geteuid()
+    locked.mkdir(mode=0)
+    photos.chmod(0o755)
+    if user == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(DataError, match=r"photos/locked/?: It cannot be read: Permission denied"):
+            find(word)
+    finally:
+        os.seteuid(user)
 
 
 def test_a_name_with_brackets_is_a_file_where_it_is_there(photos: Path) -> None:

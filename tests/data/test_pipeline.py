@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 
 import keras
 import numpy as np
@@ -50,6 +51,25 @@ def test_the_dataset_is_as_wide_as_planned_and_says_its_length() -> None:
     assert dataset.cardinality().numpy() == len(stream) == 10
     assert [mask.shape[1] for mask, _ in dataset] == stream.plan.widths.tolist()
     assert dataset.element_spec[0].shape.as_list() == [None, None]
+
+
+def test_the_padding_share_is_the_mean_over_epochs_and_no_two_plans_are_kept() -> None:
+    made: list[weakref.ref] = []
+    alive = []
+
+    def plan(epoch):
+        alive.append(sum(other() is not None for other in made))
+        planned = plan_batches(LENGTHS, 4, seed=1, epoch=epoch, group_lengths=False)
+        made.append(weakref.ref(planned))
+        return planned
+
+    shares = [plan(epoch).padding_share for epoch in range(6)]
+    assert len(set(shares)) > 1
+    alive.clear()
+    share = BatchStream(plan, dict, {}, dict).compute_padding_share(6)
+    assert share == pytest.approx(np.mean(shares), rel=1e-12)
+    # the stream holds the first epoch's
+    assert max(alive) <= 2
 
 
 def test_each_pass_goes_through_the_plan_of_the_epoch_that_was_set() -> None:

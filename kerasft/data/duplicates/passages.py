@@ -1,8 +1,8 @@
 """Finds long passages that texts share with protected ones, such as the test examples of a benchmark.
 
-Of every protected text some short runs of characters, its anchors, are indexed. They begin so close to one another that
-each passage of `PASSAGE_WEIGHT` has one of them whole in it. Where a text has one, both are compared character by character
-around it.
+Of every protected text some short runs of characters are indexed: its anchors. They begin so close to one another that
+each passage of `PASSAGE_WEIGHT` has one of them whole in it. Where a text has one, both are compared character by
+character around it.
 
 Source: Brown et al. 2020, arXiv:2005.14165, section C (13 words); OpenAI 2023, arXiv:2303.08774, appendix C (50
 characters), for how long a passage is.
@@ -29,7 +29,7 @@ PASSAGE_WEIGHT = 50
 ANCHOR_WEIGHT = 30
 """Of the runs that are indexed. A protected text of less is not looked for, and one between the two as a whole."""
 _REACH = PASSAGE_WEIGHT - ANCHOR_WEIGHT
-"""Weight from a passage's begin to that of an anchor, at most: then the anchor ends where the passage does, or before."""
+"""Weight from the begin of a passage to that of an anchor, at most: so the anchor does not end after the passage."""
 _APART, _APART_IF_MIXED = _REACH + 1, _REACH + 1 - (IDEOGRAPHIC - ALPHABETIC)
 """Weight between anchors in texts whose characters weigh all the same, and in others: there an anchor begins up to two
 later than it should, since the character before it may weigh three."""
@@ -74,7 +74,9 @@ class PassageIndex:
         starts = normalized.starts
         before = np.concatenate(([0], np.cumsum(normalized.kinds, dtype=np.int64)))
         self.too_short += int((np.diff(before[starts]) < ANCHOR_WEIGHT).sum())
-        lightest, heaviest = (ufunc.reduceat(normalized.kinds, starts[:-1]) for ufunc in (np.minimum, np.maximum))
+        lightest, heaviest = (
+            ufunc.reduceat(normalized.kinds, starts[:-1]) for ufunc in (np.minimum, np.maximum)
+        )
         apart = np.where(lightest == heaviest, _APART, _APART_IF_MIXED)
         for windows in iterate_windows(normalized, ANCHOR_WEIGHT):
             own = np.searchsorted(starts, windows.begins, side="right") - 1

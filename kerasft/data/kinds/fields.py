@@ -110,6 +110,9 @@ def parse_text(value: Any) -> str:
         raise InvalidValue(
             "text too long", f"{len(value):,} characters; at most {MAX_TEXT_BYTES:,} bytes are read"
         )
+    # only so long a text can have too many bytes, at most four a character
+    if 4 * len(value) > MAX_TEXT_BYTES and (size := len(value.encode("utf-8", "replace"))) > MAX_TEXT_BYTES:
+        raise InvalidValue("text too long", f"{size:,} bytes; at most {MAX_TEXT_BYTES:,} are read")
     if "\0" in value:
         raise InvalidValue("NUL character", f"at character {value.index(chr(0))} of the text")
     if not value.isascii():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import hashlib
 import os
 import re
@@ -12,6 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kerasft.data.sources.readable import (
+    check_file,
+    check_folder_links,
+    check_link,
+    describe_path,
+    match_glob,
+    raise_error,
+    refusing_unreadable,
+)
 from kerasft.errors import DataError
 from kerasft.files import compute_sha256, is_left_out
 from kerasft.packages import find_module_folders
@@ -29,7 +37,6 @@ class SourceFile(NamedTuple):
 
 MAX_LINKS = 10_000
 """To folders, below one: links to folders of links can multiply without end."""
-_NAME_OF_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
 
 
 def strip_path(text: str) -> str:
@@ -41,27 +48,12 @@ def list_folders(folder: Path) -> list[Path]:
     """The folders in a folder, links to folders among them, sorted; hidden ones are left out.
 
     Raises:
-        DataError: a link leads nowhere, and its name is not that of a file.
+        DataError: a link leads nowhere, and its name is not that of a file; or the folder cannot be read.
     """
-    inside = [path for path in folder.iterdir() if not is_left_out(path.name)]
-    for path in inside:
-        if not _NAME_OF_A_FILE.search(path.name):
-            check_link(path)
-    return sorted(path for path in inside if path.is_dir())
-
-
-def check_link(path: Path) -> None:
-    """Looks whether a path is a link that leads nowhere.
-
-    Raises:
-        DataError: it is.
-    """
-    if path.is_symlink() and not path.exists():
-        raise DataError(
-            f"{path.name} is a link to {os.readlink(path)}, which is not there.",
-            where=str(path),
-            fix="Make its target available, or remove the link.",
-        )
+    with refusing_unreadable(folder):
+        inside = [path for path in folder.iterdir() if not is_left_out(path.name)]
+        check_folder_links(inside)
+        return sorted(path for path in inside if path.is_dir())
 
 
 def list_members(file: SourceFile) -> list[Path]:
@@ -70,11 +62,16 @@ def list_members(file: SourceFile) -> list[Path]:
     Hidden files and folders are left out, and what file browsers leave, such as Thumbs.db.
 
     Raises:
-        DataError: a link leads to a folder that contains it, or there are too many.
+        DataError: a link leads to a folder that contains it, there are too many, or a folder cannot be read.
     """
+    with refusing_unreadable(file.path):
+        return _walk(file.path)
+
+
+def _walk(top: Path) -> list[Path]:
     found = []
     links = 0
-    for folder, folders, names in os.walk(file.path, followlinks=True):
+    for folder, folders, names in os.walk(top, onerror=raise_error, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_left_out(name))
         for name in folders:
             path = Path(folder, name)
@@ -122,37 +119,44 @@ def resolve_files(
         endings: where folders mean the files below them whose names end so, in small or capital letters.
 
     Raises:
-        DataError: there is none, or nothing matches one of them.
+        DataError: there is none, nothing matches one of them, or something in the way cannot be read.
     """
     if not patterns:
         raise DataError("No file is named.", where="data", fix="Name at least one under `path`.")
     found: dict[Path, SourceFile] = {}
     resolved_base = base.resolve()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        if pattern.startswith(PACKAGE):
-            root, relative = _locate_package(pattern)
-        else:
-            root, relative = base, pattern
-        if folders:
-            paths = _match_folders(root, relative, pattern)
-        elif endings and (root / relative).is_dir():
-            paths = _list_files(root / relative, endings)
-        else:
-            paths = _match(root, relative, pattern)
+        with refusing_unreadable(base):
+            paths = _find_paths(pattern, base, folders, endings)
         for path in paths:
             resolved = path.resolve()
             found.setdefault(resolved, SourceFile(path, _compute_name(path, resolved, resolved_base)))
     return list(found.values())
 
 
+def _find_paths(pattern: str, base: Path, folders: bool, endings: Sequence[str]) -> list[Path]:
+    if pattern.startswith(PACKAGE):
+        root, relative = _locate_package(pattern)
+    else:
+        root, relative = base, pattern
+    if folders:
+        return _match_folders(root, relative, pattern)
+    if endings and (root / relative).is_dir():
+        return _list_files(root / relative, endings)
+    return _match(root, relative, pattern)
+
+
 def _list_files(folder: Path, endings: Sequence[str]) -> list[Path]:
     """The files below a folder whose names end so, sorted.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none; or a link that may be one of them, or a folder of them, leads nowhere.
     """
     members = list_members(SourceFile(folder, str(folder)))
-    found = [path for path in members if has_ending(path, endings) and path.is_file()]
+    check_folder_links(members)
+    found = [path for path in members if has_ending(path, endings)]
+    for path in found:
+        check_file(path)
     if not found:
         holds = f"; it holds {', '.join(path.name for path in members[:5])}" if members else ""
         raise DataError(
@@ -182,20 +186,13 @@ def has_ending(path: Path, endings: Sequence[str]) -> bool:
 def _match_folders(root: Path, relative: str, pattern: str) -> list[Path]:
     path = root / relative
     check_link(path)
-    matches = [path] if path.exists() else sorted(Path(m) for m in glob.glob(str(path), recursive=True))
-    for match in matches:
-        check_link(match)
+    matches = [path] if path.exists() else match_glob(path)
     found = [match for match in matches if match.is_dir()]
     if not found:
         what = "is a file, not a folder" if matches else "matches no folder"
         fix = "Name the folder that holds a folder for each class." if matches else _suggest(path)
-        raise DataError(_describe(pattern, path, what), where=str(path), fix=fix)
+        raise DataError(describe_path(pattern, path, what), where=str(path), fix=fix)
     return found
-
-
-def _describe(pattern: str, path: Path, what: str) -> str:
-    """What is wrong with a path, which is not named again where the place of the error is just it."""
-    return f"{what}." if pattern == str(path) else f"{pattern} {what}."
 
 
 def _match(root: Path, relative: str, pattern: str) -> list[Path]:
@@ -205,20 +202,15 @@ def _match(root: Path, relative: str, pattern: str) -> list[Path]:
     check_link(path)
     if path.is_dir():
         raise DataError(
-            _describe(pattern, path, "is a folder"),
+            describe_path(pattern, path, "is a folder"),
             where=str(path),
             fix=f"Name its files, for example {pattern.rstrip('/')}/*.csv",
         )
     if path.exists():
-        raise DataError(
-            _describe(pattern, path, "is neither a file nor a folder, but a pipe or a device"),
-            where=str(path),
-            fix=f"The data is read more than once: write it to a file first, for example cat {path} > data.jsonl",
-        )
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-    for match in matches:
-        check_link(match)
-    files = [match for match in matches if match.is_file()]
+        check_file(path, pattern)
+    files = [match for match in match_glob(path) if not match.is_dir()]
+    for match in files:
+        check_file(match)
     if not files:
         named = "it" if pattern == str(path) else pattern
         raise DataError(f"No file matches {named}.", where=str(path), fix=_suggest(path))

@@ -169,7 +169,7 @@ class PackedFeed(_MaskedFeed):
         self._padding_id = feed._padding_id
         self._piece_lengths = feed.lengths
         self._rows = pack_best_fit(self._piece_lengths, capacity)
-        self._lengths = np.array([self._piece_lengths[row].sum() for row in self._rows], np.int64)
+        self._lengths = self._rows.add_up(self._piece_lengths)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -1,11 +1,13 @@
 """From patterns to files."""
 
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from kerasft.data.sources.paths import resolve_files
+from kerasft.data.sources.paths import SourceFile, list_folders, list_members, resolve_files
 from kerasft.errors import DataError
 
 
@@ -100,6 +102,70 @@ def test_a_file_that_is_a_link_to_nowhere_is_told_and_not_passed_over(folder):
     for pattern in ("gone.csv", "*.csv"):
         with pytest.raises(DataError, match=r"gone.csv is a link to /nonexistent.csv, which is not there"):
             resolve_files(pattern, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("d.txt", ["parts/c.txt"]), ("old", ["parts/c.txt"]), ("picture.png", ["parts/c.txt"])],
+)
+def test_a_link_to_nowhere_below_a_folder_is_told_where_it_might_be_meant(folder, name, found):
+    assert names(resolve_files("parts", folder, endings=[".txt"])) == found
+    (folder / "parts" / name).symlink_to("/nonexistent")
+    if name == "picture.png":
+        assert names(resolve_files("parts", folder, endings=[".txt"])) == found
+        return
+    with pytest.raises(DataError, match=rf"{name} is a link to /nonexistent, which is not there"):
+        resolve_files("parts", folder, endings=[".txt"])
+
+
+@pytest.mark.parametrize("pattern", ["parts", "parts/*.txt", "**/*.txt"])
+def test_a_pipe_among_files_is_told(folder, pattern):
+    os.mkfifo(folder / "parts" / "d.txt")
+    with pytest.raises(DataError, match=r"d.txt is neither a file nor a folder, but a pipe or a device"):
+        resolve_files(pattern, folder, endings=[".txt"])
+
+
+def test_a_folder_that_is_called_as_a_file_is_passed_over_by_globs(folder):
+    (folder / "parts" / "d.txt").mkdir()
+    assert names(resolve_files("parts/*.txt", folder)) == ["parts/c.txt"]
+
+
+@pytest.fixture
+def locked(folder, monkeypatch):
+    """Where this process stands, `parts/locked` may not be read; root has no more rights than others meanwhile."""
+    (folder / "parts" / "locked").mkdir(mode=0)
+    folder.chmod(0o755)
+    monkeypatch.chdir(folder)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    (folder / "parts" / "locked").chmod(0o700)
+
+
+@pytest.mark.usefixtures("locked")
+@pytest.mark.parametrize(
+    "pattern", ["parts", "**/*.txt", "parts/**/*.txt", "parts/*/*.txt", "parts/locked/*.txt"]
+)
+def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(pattern):
+    with pytest.raises(DataError, match=r"parts/locked(/|/\*.txt)?: It cannot be read: Permission denied"):
+        resolve_files(pattern, Path(), endings=[".txt"])
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_folder_that_no_pattern_looks_into_may_be_unreadable():
+    assert names(resolve_files("parts/*.txt", Path())) == ["parts/c.txt"]
+
+
+@pytest.mark.usefixtures("locked")
+def test_members_and_folders_of_a_folder_that_may_not_be_read_are_told():
+    for look in (
+        lambda: list_members(SourceFile(Path("parts"), "parts")),
+        lambda: list_folders(Path("parts/locked")),
+    ):
+        with pytest.raises(DataError, match="parts/locked: It cannot be read"):
+            look()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_of_a_file_without_text_there_is_a_note(tmp_path, content, document):
 
 def test_files_without_text_do_not_count_as_rejects(tmp_path, progress):
     for number in range(40):
-        (tmp_path / f"{number}.txt").write_text(f"The text of file {number}." if number % 4 else "\n" * (number % 8))
+        (tmp_path / f"{number}.txt").write_text(
+            f"The text of file {number}." if number % 4 else "\n" * (number % 8)
+        )
     data = {"train": {"format": "text", "path": "*.txt"}, "validation_share": 0, "test_share": 0}
     dataset = prepare_dataset(
         DataConfig.model_validate(data), TEXT, tmp_path / "out", base=tmp_path, seed=0, progress=progress
@@ -148,7 +150,9 @@ class TestLongDocuments:
         sizes = [len(part.encode()) for part in parts]
         assert max(sizes) <= 100
         # no line more would have fitted, or the part ends with its paragraph
-        assert all(size + 26 > 100 for size, part in zip(sizes[:-1], parts, strict=False) if "\n\n" not in part)
+        assert all(
+            size + 26 > 100 for size, part in zip(sizes[:-1], parts, strict=False) if "\n\n" not in part
+        )
 
     def test_of_one_line_that_grows_in_utf_8_are_cut_by_its_bytes_there(self, read, monkeypatch):
         """A Thai letter is one byte in its own encoding, and three in UTF-8."""
