@@ -170,7 +170,7 @@ class PackedFeed(_TokenFeed):
                 fix="Check the warnings above: are all examples too long for model.context?",
             )
         self._rows = pack_best_fit(self._cuts.lengths, context)
-        self._lengths = np.array([self._cuts.lengths[row].sum() for row in self._rows], np.int64)
+        self._lengths = self._rows.add_up(self._cuts.lengths)
 
     def __len__(self) -> int:
         return len(self._rows)

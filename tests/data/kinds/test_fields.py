@@ -12,6 +12,14 @@ def test_a_text_is_kept_as_it_is(text):
     assert parse_text(text) == text
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "字", "😀"])
+def test_the_longest_text_is_measured_in_bytes(letter):
+    most = (8 << 20) // len(letter.encode())
+    assert len(parse_text(letter * most)) == most
+    with pytest.raises(InvalidValue, match="text too long"):
+        parse_text(letter * (most + 1))
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
