@@ -1,10 +1,10 @@
 """Pictures a second that are decoded and varied for training, policy by policy: the rounds alternate, the best counts.
 
-    python benchmarks/image_pipeline.py [FOLDER] [--sides 224 128] [--workers 2] [--rounds 3]
+    python benchmarks/image_pipeline.py FOLDER [--sides 224 128] [--workers 2] [--rounds 3]
 
-FOLDER has JPEG files, at any depth; without one it is ../shared/data/flowers/train. `none` is decoding and resizing
-alone, which evaluation does in one piece as `decode_image`. Files are in memory: reading them is not measured. The
-processor's time a picture, of all threads together, tells more than the rate where the machine does something else.
+FOLDER has JPEG files, at any depth. `none` is decoding and resizing alone, which evaluation does in one piece as
+`decode_image`. Files are in memory: reading them is not measured. The processor's time a picture, of all threads
+together, tells more than the rate where the machine does something else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-FLOWERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "flowers" / "train"
 POLICIES = ("none", "light", "medium", "strong")
 BATCH_SIZE = 32
 
@@ -76,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", nargs="?", type=Path, default=FLOWERS)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--sides", type=int, nargs="+", default=[224, 128])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,11 +1,10 @@
 """Texts a second of kerasft's tokenizers and of the libraries that they follow, on the same texts in one run.
 
-    python benchmarks/tokenizer.py [TEXTS] [--kinds wordpiece …] [--vocabulary FOLDER_OR_VOCAB_TXT] [--rounds 5]
+    python benchmarks/tokenizer.py TEXTS [--kinds wordpiece …] [--vocabulary FOLDER_OR_VOCAB_TXT] [--rounds 5]
 
 TEXTS has one text a line; what follows a tab is left out. Tokenizers of 8192 tokens are trained on these texts first,
 except that WordPiece takes a vocabulary if one is named. The rounds of the tokenizers alternate, so that whatever else
-the machine does meets all of them, and each one's best round counts: ratios matter, not the figures. Without TEXTS they
-are SST-2's sentences, from ../shared/data.
+the machine does meets all of them, and each one's best round counts: ratios matter, not the figures.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BATCH_SIZES = (1, 32, 1000)
 KINDS = {
     "wordpiece": {"type": "wordpiece", "lowercase": True},
@@ -104,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("texts", nargs="?", type=Path, default=DATA / "sst2" / "train.tsv")
+    parser.add_argument("texts", type=Path)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
     parser.add_argument("--vocabulary", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

@@ -59,7 +59,7 @@ def plan_batches(
         group_lengths: False pads each batch to the longest of a random lot.
         keep_near: without shuffling, sorts by length inside pools alone: examples that follow one another are never
             further apart than two pools.
-        width_multiple: widths are rounded up to a multiple of this.
+        width_multiple: widths are rounded up to a multiple of this, but not beyond the longest example.
 
     Raises:
         ValueError: there are no examples, or `batch_size` or `width_multiple` is below 1.
@@ -83,6 +83,8 @@ def plan_batches(
     if shuffle:
         batches = [batches[index] for index in generator.permutation(len(batches))]
     longest = np.array([lengths[batch].max() for batch in batches])
-    widths = np.maximum(-(-longest // width_multiple) * width_multiple, 1)
+    # a model may have no more positions than its longest row
+    rounded = np.minimum(-(-longest // width_multiple) * width_multiple, lengths.max())
+    widths = np.maximum(rounded, 1)
     positions = int(sum(width * len(batch) for width, batch in zip(widths, batches, strict=True)))
     return BatchPlan(tuple(batches), widths, 1.0 - float(lengths.sum()) / positions)

@@ -18,25 +18,37 @@ there are; and how many tokens and UTF-8 bytes the document has."""
 class LanguageMeasure(Measure):
     """Figures of documents, and of resamples of them.
 
-    With the sums over documents L = Σ log_loss, n = Σ scored, r = Σ right, t = Σ tokens, b = Σ bytes:
+    Of a document's t tokens n are scored. Each of these stands for t / n tokens, so that a short document, of which at
+    least one token is scored, does not weigh more than its tokens. With log_loss and right the sums over a document's
+    scored tokens, b its bytes, and Σ over documents:
 
-        log_loss = L / n          perplexity = exp(log_loss)
-        accuracy = r / n          bits_per_byte = log_loss / ln 2 · t / b
+        log_loss = Σ (t / n) log_loss / Σ t      perplexity = exp(log_loss)
+        accuracy = Σ (t / n) right / Σ t         bits_per_byte = log_loss / ln 2 · Σ t / Σ b
 
-    A model that tells masked tokens alone is so measured as if it told all tokens as well as those: the figure is
-    comparable between tokenizers, and not with that of a model that reads from left to right.
+    Documents without a scored token count in the bytes, and in the tokens, of the last alone.
+
+    A model that predicts masked tokens alone is so measured as if it predicted all tokens as well as those: the figure
+    is comparable between tokenizers that lose nothing of the text, and not with that of a model that reads from left to
+    right.
 
     Args:
         counts: float64 (documents, 5), the columns `COUNTS`.
     """
 
     def __init__(self, counts: np.ndarray):
-        self._counts = np.asarray(counts, np.float64).reshape(-1, len(COUNTS))
+        self._counts = _weigh(np.asarray(counts, np.float64).reshape(-1, len(COUNTS)))
         self.order = np.arange(len(self._counts))
         self.values = {name: values[0] for name, values in _compute(self._counts.sum(0)[None]).items()}
 
     def resample(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         return _compute(counts @ self._counts)
+
+
+def _weigh(counts: np.ndarray) -> np.ndarray:
+    """Each document's sums as they would be if all its tokens were scored, float64 (documents, 5)."""
+    loss, right, scored, tokens, size = counts.T
+    weights = np.divide(tokens, scored, out=np.zeros_like(tokens), where=scored > 0)
+    return np.stack([loss * weights, right * weights, scored * weights, tokens, size], -1)
 
 
 def _compute(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -53,7 +53,8 @@ def build_schedule(
         )
     decay_steps = max(round(config.decay * total_steps), 1) if config.type == "wsd" else None
     if decay_steps is not None and decay_steps > total_steps - warmup_steps:
-        if decay_steps > total_steps - warmup_steps + 1:  # both were rounded
+        were_rounded = config.warmup_steps is None and decay_steps == total_steps - warmup_steps + 1
+        if not were_rounded or decay_steps == 1:
             raise ConfigError(
                 f"warmup_steps is {warmup_steps}, and {decay_steps} of the {total_steps} steps are for the decay",
                 where="train.schedule",

@@ -148,9 +148,10 @@ def _train(
         identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
         run.write_config(config)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
+    note = f" ({task.start_note})" if task.start_note else ""
     progress.note(
-        f"{model.count_params():,} weights from {config.model.start}; {len(dataset.split('train')):,} examples, "
-        f"{config.train.epochs} epochs in batches of {config.train.batch_size}"
+        f"{model.count_params():,} weights from {config.model.start}{note}; {len(dataset.split('train')):,} examples, "
+        f"{_describe_length(config)} in batches of {config.train.batch_size}"
     )
     context = TrainingContext(
         task,
@@ -204,7 +205,16 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
 
     train = config.train
     if train.epochs and not config.task.cuts_examples and not needs_probe(train):
-        check_accumulation(train.optimizer, count_steps(train, count_batches(examples, train.batch_size)))
+        per_epoch = count_batches(examples, train.batch_size)
+        steps = count_steps(train, per_epoch) if train.max_steps is None else train.max_steps
+        check_accumulation(train.optimizer, steps)
+
+
+def _describe_length(config: ExperimentConfig) -> str:
+    steps, epochs = config.train.max_steps, config.train.epochs
+    if steps is not None and config.model.adaptation.type != "gradual":
+        return f"{steps:,} step{'s' * (steps != 1)}"
+    return f"{epochs} epoch{'s' * (epochs != 1)}"
 
 
 def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:

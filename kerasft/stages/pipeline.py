@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def prepare(
     """
     dataset = _prepare(config, run, progress)
     if config.model.starts_from_data:
-        start_stage.open_stage(config, run, progress, dataset).complete(run)
+        _start(config, run, progress, dataset)
 
 
 def _prepare_start(
@@ -177,7 +178,20 @@ def _prepare_start(
     # a preset is looked for first: data may take long, and a wrong name should not wait for it
     source = None if config.model.starts_from_data else config.model.resolve()
     dataset = _prepare(config, run, progress, restart)
-    return dataset, source or start_stage.open_stage(config, run, progress, dataset).complete(run)
+    return dataset, source or _start(config, run, progress, dataset, restart)
+
+
+def _start(
+    config: ExperimentConfig,
+    run: RunFolder,
+    progress: Progress,
+    dataset: PreparedDataset,
+    restart: bool = False,
+) -> ModelSource:
+    stage = start_stage.open_stage(config, run, progress, dataset)
+    if run.stage_record("start") and not stage.is_done(run) and not restart:
+        _refuse_changes(config, run, ("model", *config.own_sections))
+    return stage.complete(run)
 
 
 def _prepare(
@@ -185,15 +199,28 @@ def _prepare(
 ) -> PreparedDataset:
     stage = prepare_stage.open_stage(config, run, progress)
     if run.stage_record("prepare") and not stage.is_done(run) and not restart:
-        _refuse_other_data(config, run)
+        _refuse_changes(
+            config,
+            run,
+            ("seed", "task", "data"),
+            "data: the files have changed (or kerasft is a different version)",
+        )
     return stage.complete(run)
 
 
-def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
-    """Before a dataset is replaced that a training hangs on.
+def _refuse_changes(
+    config: ExperimentConfig, run: RunFolder, sections: Sequence[str], otherwise: str = ""
+) -> None:
+    """Before something is replaced that a training hangs on.
+
+    Args:
+        config: the new one.
+        run: the folder.
+        sections: of the config, from which it is made.
+        otherwise: what has changed where these sections have not; empty: nothing that matters.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: a training hangs on it, and it would be another.
     """
     _, before, stands = find_beginning(run)
     if before is None:
@@ -201,11 +228,11 @@ def _refuse_other_data(config: ExperimentConfig, run: RunFolder) -> None:
     now = {**config.model_dump(mode="json"), "data": config.data.describe()}
     changes = [
         f"{key}: {old} → {new}"
-        for name in ("seed", "task", "data")
-        for key, old, new in compare_values(before["config"][name], now[name], name)
+        for name in sections
+        for key, old, new in compare_values(before["config"].get(name), now.get(name), name)
     ]
-    change = "data: the files have changed (or kerasft is a different version)"
-    raise refuse_changes(run, changes or [change], stands)
+    if changes or otherwise:
+        raise refuse_changes(run, changes or [otherwise], stands)
 
 
 def _open_export(config: ExperimentConfig, run: RunFolder, trained: str, progress: Progress) -> Stage[Path]:

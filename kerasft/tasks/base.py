@@ -104,6 +104,11 @@ class Task(abc.ABC):
 
     # --- model ------------------------------------------------------------------------------------------------
 
+    @property
+    def start_note(self) -> str:
+        """What is to be known of the weights that the training begins with, in brackets behind their number."""
+        return ""
+
     @abc.abstractmethod
     def build_model(self, *, seed: int, matmul_dtype: str) -> Any:
         """The functional `keras.Model` that learns, with the preset's weights."""

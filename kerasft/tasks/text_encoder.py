@@ -58,7 +58,12 @@ class TextEncoderTask(Task):
         """Of the head."""
 
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
-        backbone = load_text_backbone(self.preset, random_weights=self.model_config.random_weights, seed=seed)
+        backbone = load_text_backbone(
+            self.preset,
+            random_weights=self.model_config.random_weights,
+            seed=seed,
+            needs_pooler=self.pooling == "cls",
+        )
         check_max_length(backbone, self.model_config.max_length)
         check_vocabulary(backbone, self.tokenizer, self.preset)
         return heads.build_fast_classifier(
@@ -78,7 +83,7 @@ class TextEncoderTask(Task):
     def publish(self, model: keras.Model, folder: Path) -> None:
         # a pooler that took no part in training is handed on as it came
         unpooled = self.pooling != "cls" and not self.model_config.random_weights
-        backbone = load_text_backbone(self.preset, random_weights=not unpooled)
+        backbone = load_text_backbone(self.preset, random_weights=not unpooled, needs_pooler=False)
         public = heads.publish_classifier(
             model, backbone, pooling=self.pooling, dropout=self.model_config.dropout
         )

@@ -73,6 +73,7 @@ class Masker:
         rate: float,
         generator: np.random.Generator,
         replacement: Replacement,
+        starts: np.ndarray | None = None,
     ) -> Masked:
         """Masks a row.
 
@@ -81,6 +82,7 @@ class Masker:
             rate: share of the tokens that are masked, in (0, 1].
             generator: what is drawn from.
             replacement: what takes their place.
+            starts: int (texts,), where texts begin that stand in the row: no word goes on there. None: there is one.
 
         Returns:
             At least one masked token, unless all are special ones; with whole words at most as many as without, but
@@ -91,7 +93,7 @@ class Masker:
         if self._continuations is None:
             positions = np.sort(generator.permutation(candidates)[:count])
         else:
-            positions = self._choose_words(token_ids, candidates, count, generator)
+            positions = self._choose_words(token_ids, candidates, count, generator, starts)
         targets = token_ids[positions]
         shares = generator.random(len(positions))
         others = self._plain[generator.integers(len(self._plain), size=len(positions))]
@@ -102,7 +104,12 @@ class Masker:
         return Masked(masked, positions.astype(np.int32), targets.astype(np.int32))
 
     def _choose_words(
-        self, token_ids: np.ndarray, candidates: np.ndarray, count: int, generator: np.random.Generator
+        self,
+        token_ids: np.ndarray,
+        candidates: np.ndarray,
+        count: int,
+        generator: np.random.Generator,
+        starts: np.ndarray | None,
     ) -> np.ndarray:
         """Words in random order, as many as fit into `count` tokens."""
         assert self._continuations is not None
@@ -110,6 +117,8 @@ class Masker:
             return candidates
         # a word goes on at the place after its last one alone: special tokens part words
         goes_on = self._continuations[token_ids[candidates]] & (np.diff(candidates, prepend=-2) == 1)
+        if starts is not None:
+            goes_on &= ~np.isin(candidates, starts)
         words = np.split(candidates, np.flatnonzero(~goes_on)[1:])
         chosen: list[np.ndarray] = []
         left = count

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasft.config.loading import load_config
-from kerasft.errors import KerasftError
+from kerasft.errors import ConfigError, KerasftError
 from kerasft.experiment import ExperimentConfig
 from kerasft.runs.folder import RunFolder
 from kerasft.training.config import TrainConfig, count_budget_steps
@@ -24,9 +24,22 @@ def needs_probe(train: TrainConfig) -> bool:
 
 
 def settle_steps(config: ExperimentConfig, steps_per_second: float, steps_per_epoch: int) -> ExperimentConfig:
-    """A config with the steps of its budget, and as many epochs as they need."""
-    assert config.train.budget_minutes is not None
-    steps = count_budget_steps(config.train.budget_minutes, steps_per_second)
+    """A config with the steps of its budget, and as many epochs as they need.
+
+    Raises:
+        ConfigError: they are too few for one update.
+    """
+    minutes = config.train.budget_minutes
+    assert minutes is not None
+    steps = count_budget_steps(minutes, steps_per_second)
+    accumulated = getattr(config.train.optimizer, "gradient_accumulation_steps", None) or 1
+    if steps < accumulated:
+        raise ConfigError(
+            f"the budget of {minutes:g} minutes comes to {steps} steps on this machine, and one update takes "
+            f"{accumulated} (train.optimizer.gradient_accumulation_steps)",
+            where="train.budget_minutes",
+            fix="Give more minutes, or accumulate fewer batches.",
+        )
     epochs = math.ceil(steps / steps_per_epoch)
     return _put_in(
         config, {"epochs": epochs, "max_steps": steps, "budget_steps_per_second": steps_per_second}

@@ -72,8 +72,8 @@ class TrainConfig(Config):
     epochs: int = pydantic.Field(3, ge=1)
     """Passes over the training split. The head's own phase is not counted."""
     max_steps: int | None = pydantic.Field(None, ge=1)
-    """Stops after this many steps, whatever `epochs` says; the schedule covers exactly these steps. Null: all
-    epochs."""
+    """Length of the training in steps, whatever `epochs` says; the schedule covers exactly these steps. With
+    `adaptation: gradual`, which goes by epochs, it can only end the training earlier. Null: all epochs."""
     budget_minutes: float | None = pydantic.Field(None, gt=0.0)
     """Length of the training in minutes, instead of `epochs` and `max_steps`. How many steps fit into them on this
     machine is measured once, before the first step, and written to the run's config.yaml as `max_steps`. Validation,

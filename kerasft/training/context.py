@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -51,6 +52,14 @@ class TrainingContext:
             facts={**self.facts, **facts},
             started=started,
         )
+
+    def reach_max_steps(self, phase: Phase, steps_per_epoch: int) -> TrainingContext:
+        """The same with as many epochs as `max_steps` needs, in a phase that is not part of a longer training."""
+        steps = self.config.max_steps
+        if steps is None or phase.total_epochs is not None:
+            return self
+        epochs = max(self.config.epochs, math.ceil(steps / steps_per_epoch))
+        return replace(self, config=self.config.model_copy(update={"epochs": epochs}))
 
     def count_steps_left(self, phase: Phase, steps_per_epoch: int) -> TrainingContext:
         """The same with those of `max_steps` that a phase which is part of a longer training has left."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -56,6 +56,7 @@ def train(
         DamagedError: the dataset's files are not as they were written.
     """
     stream = make_train_stream(phase.train, context.config, context.seed, phase.first_epoch)
+    context = context.reach_max_steps(phase, len(stream))
     result = TrainingResult(phase.model, learning_share=_prepare_model(context, phase, stream))
     context = context.count_steps_left(phase, len(stream))
     with StopRequest() as stop:
@@ -101,7 +102,9 @@ def _prepare_model(context: TrainingContext, phase: Phase, stream: BatchStream) 
         The share of all parameters that learns.
     """
     compile_model(context.task, phase, context.config, len(stream), context.precision)
-    build_all(phase.model, *first_example(phase.train, stream))
+    inputs, labels = first_example(phase.train, stream)
+    check_inputs(phase.model, inputs)
+    build_all(phase.model, inputs, labels)
     check_groups(phase, context.config)
     return show_learning(phase, context.config, context.progress)
 
@@ -263,6 +266,17 @@ def show_learning(phase: Phase, config: TrainConfig, progress: Progress) -> floa
 def first_example(feed: Feed, stream: BatchStream) -> tuple[Any, Any]:
     """(inputs, labels) of one example, as tensors."""
     return feed.unpack({name: tf.constant(array[:1]) for name, array in stream.batch(0).items()})
+
+
+def check_inputs(model: keras.Model, inputs: Any) -> None:
+    """Makes sure that a model is given what it takes: Keras pairs inputs by the order of their names, not by name.
+
+    Raises:
+        TypeError: one too many, or too few.
+    """
+    takes = getattr(model, "input", None)
+    if isinstance(takes, Mapping) and isinstance(inputs, Mapping) and set(takes) != set(inputs):
+        raise TypeError(f"the feed gives {sorted(inputs)}, and the model takes {sorted(takes)}")
 
 
 def _conclude(

@@ -16,11 +16,12 @@ TWO = np.array([[3.0, 1, 2, 10, 40], [5.0, 2, 2, 20, 60]])
 
 def test_figures_worked_by_hand() -> None:
     figures = measure_language(TWO)
-    assert figures["log_loss"]["value"] == pytest.approx(8 / 4)
-    assert figures["perplexity"]["value"] == pytest.approx(math.exp(2))
-    assert figures["accuracy"]["value"] == pytest.approx(3 / 4)
-    # 2 nats a token, 30 tokens in 100 bytes
-    assert figures["bits_per_byte"]["value"] == pytest.approx(2 / math.log(2) * 0.3)
+    # a scored token of the first stands for 5 tokens, one of the second for 10
+    assert figures["log_loss"]["value"] == pytest.approx((5 * 3 + 10 * 5) / 30)
+    assert figures["perplexity"]["value"] == pytest.approx(math.exp(65 / 30))
+    assert figures["accuracy"]["value"] == pytest.approx((5 * 1 + 10 * 2) / 30)
+    # 65 / 30 nats a token, 30 tokens in 100 bytes
+    assert figures["bits_per_byte"]["value"] == pytest.approx(65 / 30 / math.log(2) * 0.3)
     assert [figures[name]["value"] for name in ("examples", "tokens", "predicted_tokens")] == [2, 30, 4]
 
 
@@ -29,6 +30,14 @@ def test_a_uniform_guess_over_bytes_has_8_bits_per_byte() -> None:
     figures = measure_language(counts)
     assert figures["bits_per_byte"]["value"] == pytest.approx(8)
     assert figures["perplexity"]["value"] == pytest.approx(256)
+
+
+def test_short_documents_do_not_weigh_more_than_their_tokens() -> None:
+    short = np.tile([10.0, 0, 1, 1, 4], (100, 1))
+    long = np.array([[15 * 2.0, 15, 15, 100, 400]])
+    figures = measure_language(np.concatenate([short, long]))
+    assert figures["log_loss"]["value"] == pytest.approx((100 * 10 + 100 * 2) / 200)
+    assert figures["accuracy"]["value"] == pytest.approx(0.5)
 
 
 def test_documents_without_tokens_count_and_change_nothing() -> None:

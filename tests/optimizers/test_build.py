@@ -80,6 +80,10 @@ def test_the_decay_of_wsd_is_a_share_of_all_steps():
     assert build_schedule(ScheduleConfig(type="wsd", decay=0.01), 1.0, 10).decay_steps == 1
     with pytest.raises(ConfigError, match="8 of the 10 steps are for the decay"):
         build_schedule(ScheduleConfig(type="wsd", warmup_steps=4, decay=0.8), 1.0, 10)
+    # a warm-up in steps is not rounded, and one step cannot be given up
+    for settings, steps in (({"warmup_steps": 8, "decay": 0.3}, 10), ({"warmup": 0.6, "decay": 0.4}, 1)):
+        with pytest.raises(ConfigError, match=f"of the {steps} steps are for the decay"):
+            build_schedule(ScheduleConfig(type="wsd", **settings), 1.0, steps)
     with pytest.raises(pydantic.ValidationError, match="come to more than 1"):
         ScheduleConfig(type="wsd", warmup=0.5, decay=0.6)
 

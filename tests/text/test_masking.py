@@ -72,6 +72,24 @@ def test_a_special_token_between_two_words_parts_them() -> None:
     assert found == {(1,), (4,)}
 
 
+def test_no_word_goes_on_where_another_text_begins() -> None:
+    token_ids = np.array([10, 11, 45, 46, 12], np.int32)
+    masker = make_masker(GOES_ON)
+
+    def find(starts: np.ndarray | None) -> set[tuple[int, ...]]:
+        return {
+            tuple(
+                masker.mask(
+                    token_ids, 0.2, np.random.default_rng(seed), Replacement(), starts
+                ).positions.tolist()
+            )
+            for seed in range(40)
+        }
+
+    assert find(None) == {(0,), (1, 2, 3), (4,)}
+    assert find(np.array([0, 2])) == {(0,), (1,), (2, 3), (4,)}
+
+
 def test_masks_follow_from_seed_epoch_and_row() -> None:
     token_ids = np.arange(4, 44, dtype=np.int32)
 

@@ -181,3 +181,9 @@ def test_steps_of_a_probe_are_of_all_widths_in_their_shares() -> None:
 def test_a_budget_is_one_step_at_least_and_whole_steps() -> None:
     assert count_budget_steps(30, 0.69) == 1242
     assert count_budget_steps(0.001, 0.001) == 1
+
+
+def test_a_budget_that_is_too_short_for_one_update_is_refused(experiment) -> None:
+    accumulating = "train.optimizer={type: adamw, learning_rate: 0.001, gradient_accumulation_steps: 40}"
+    with pytest.raises(ConfigError, match="comes to 30 steps on this machine, and one update takes 40"):
+        settle_steps(load(experiment, accumulating, "train.budget_minutes=0.5"), 1.0, 8)

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from tolerances import needs_bfloat16
@@ -20,6 +21,7 @@ from kerasft.errors import ConfigError, TrainingError
 from kerasft.runs.folder import RunFolder
 from kerasft.stages.finetune import finetune
 from kerasft.stages.predict import Predictor
+from kerasft.training.fit import check_inputs
 
 CONSTANT = "train.schedule={type: constant}"
 
@@ -220,3 +222,21 @@ def test_ctrl_c_ends_with_130_and_a_usable_model(tmp_path: Path, tiny_preset: Pa
     assert run.read_metrics()["finetune"]["train"]["epochs"]["value"] >= 3
     answer = next(iter(Predictor(run).predict([{"text": "the film was good"}])))
     assert answer["label"] == "liked"
+
+
+def test_max_steps_is_reached_whatever_the_epochs_are(fit_tiny) -> None:
+    result, _, _, feeds = fit_tiny("train.epochs=1", "train.max_steps=9", "train.batch_size=16")
+    per_epoch = -(-len(feeds["train"]) // 16)
+    assert per_epoch < 9
+    assert (result.steps, result.epochs) == (9, -(-9 // per_epoch))
+    assert result.exhausted
+
+
+def test_a_feed_that_gives_what_the_model_does_not_take_is_a_defect() -> None:
+    inputs = {name: keras.Input((2,), name=name) for name in "ab"}
+    model = keras.Model(inputs, keras.layers.Add()(list(inputs.values())))
+    check_inputs(model, dict.fromkeys("ab"))
+    with pytest.raises(
+        TypeError, match=r"the feed gives \['a', 'b', 'c'\], and the model takes \['a', 'b'\]"
+    ):
+        check_inputs(model, dict.fromkeys("abc"))

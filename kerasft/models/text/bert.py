@@ -58,6 +58,7 @@ class BertFamily(EncoderFamily):
         dense="cls.predictions.transform.dense",
         layer_norm="cls.predictions.transform.LayerNorm",
         bias="cls.predictions.bias",
+        decoder="cls.predictions.decoder.weight",
     )
     has_pooler = True
     activation_name = "hidden_act"

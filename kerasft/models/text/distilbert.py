@@ -44,7 +44,10 @@ class DistilBertFamily(EncoderFamily):
         feedforward_layer_norm="output_layer_norm",
     )
     masked_head_names = MaskedHeadNames(
-        dense="vocab_transform", layer_norm="vocab_layer_norm", bias="vocab_projector.bias"
+        dense="vocab_transform",
+        layer_norm="vocab_layer_norm",
+        bias="vocab_projector.bias",
+        decoder="vocab_projector.weight",
     )
     has_pooler = False
     activation_name = "activation"

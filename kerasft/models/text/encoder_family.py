@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from kerasft.errors import PresetError
 from kerasft.models.hubs.folders import list_weight_files, read_json
 from kerasft.models.text.families import TextFamily
@@ -19,6 +21,8 @@ from kerasft.models.text.sizes import FETCH, EncoderSizes, check_holds_parameter
 from kerasft.models.weights.files import Tensor, check_h5_file
 from kerasft.text.tokenizers.base import Tokenizer, UnitTokenizer
 
+_POOLER_STDDEV = 0.02
+"""Of a pooler that a preset lacks."""
 _EMBEDDINGS = {
     "token": "word_embeddings",
     "position": "position_embeddings",
@@ -109,23 +113,25 @@ class EncoderFamily(TextFamily):
             dropout_name=self.dropout_name,
         )
 
-    def check_weights(self, folder: Path, sizes: EncoderSizes) -> None:
+    def check_weights(self, folder: Path, sizes: EncoderSizes, *, needs_pooler: bool) -> None:
         paths = [folder / name for name in list_weight_files(folder)]
         check_holds_parameters(sizes, sum(path.stat().st_size for path in paths), folder / "config.json")
         if is_hub_form(folder):  # in which Keras itself compares each weight's shape when it is read
             _check_h5_files([path for path in paths if path.suffix == ".h5"])
             return
         tensors = read_tensor_headers(folder)
-        check_tensors(
-            folder, tensors, {each.name: each.shape for each in self.list_stored(sizes, tensors).values()}
-        )
+        stored = self.list_stored(sizes, tensors, needs_pooler=needs_pooler).values()
+        check_tensors(folder, tensors, {each.name: each.shape for each in stored})
 
-    def list_stored(self, sizes: EncoderSizes, tensors: dict[str, Tensor]) -> dict[str, Stored]:
+    def list_stored(
+        self, sizes: EncoderSizes, tensors: dict[str, Tensor], *, needs_pooler: bool = False
+    ) -> dict[str, Stored]:
         """Each weight's key → what Hugging Face stores of it.
 
         Args:
             sizes: the encoder's.
             tensors: what is there: normalisations' weights are named in one of two ways.
+            needs_pooler: whether the pooler is listed where it is not there, too.
         """
         hidden, wide = sizes.hidden_dim, sizes.intermediate_dim
         old = any(name.endswith("embeddings.LayerNorm.gamma") for name in tensors)
@@ -140,7 +146,9 @@ class EncoderFamily(TextFamily):
             if count
         }
         norms, dense = {"embeddings/norm": "embeddings.LayerNorm"}, {}
-        if self.has_pooler:
+        if self.has_pooler and (
+            needs_pooler or any(name.endswith("pooler.dense.weight") for name in tensors)
+        ):
             dense["pooler"] = ("pooler.dense", (hidden, hidden))
         for index in range(sizes.num_layers):
             for part, name in asdict(self.layer_names).items():
@@ -172,6 +180,11 @@ class EncoderFamily(TextFamily):
         for name, value in read_tensors(folder, list(keys)):
             variable = variables[keys[name]]
             variable.assign((value.T if stored[keys[name]].transposed else value).reshape(variable.shape))
+        if self.has_pooler and "pooler/kernel" not in stored:
+            # whoever publishes it twice, or after an interruption, must find the same
+            kernel = variables["pooler/kernel"]
+            kernel.assign(_POOLER_STDDEV * np.random.default_rng(0).standard_normal(kernel.shape, np.float32))
+            variables["pooler/bias"].assign(np.zeros(variables["pooler/bias"].shape, np.float32))
 
     def save_preset(self, model: Any, tokenizer: Any, folder: Path) -> None:
         import keras_hub

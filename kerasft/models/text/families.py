@@ -26,11 +26,16 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class MaskedHeadNames:
-    """Hugging Face's names of the head that predicts masked tokens."""
+    """Hugging Face's names of the head that predicts masked tokens.
+
+    Attributes:
+        decoder: of the matrix in the place of the table of token embeddings, where a file has it besides.
+    """
 
     dense: str
     layer_norm: str
     bias: str
+    decoder: str
 
 
 class TextFamily(abc.ABC):
@@ -91,8 +96,14 @@ class TextFamily(abc.ABC):
         """
 
     @abc.abstractmethod
-    def check_weights(self, folder: Path, sizes: EncoderSizes) -> None:
+    def check_weights(self, folder: Path, sizes: EncoderSizes, *, needs_pooler: bool) -> None:
         """Makes sure that a preset's weights are there, in the sizes asked for, before memory is taken for them.
+
+        Args:
+            folder: the preset's.
+            sizes: the encoder's.
+            needs_pooler: False accepts a folder in Hugging Face's form without the pooler, which masked language models
+                are saved without.
 
         Raises:
             PresetError: a tensor is missing, has another shape or no floating point type, or a file lies about itself.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasft.errors import PresetError
@@ -166,16 +167,31 @@ def load_head(hub: Any, folder: Path) -> bool:
     Raises:
         PresetError: there is one, and it cannot be loaded.
     """
-    found = _load_hub_head(hub, folder) if is_hub_form(folder) else _load_hugging_face_head(hub, folder)
+    found = has_head(folder)
     if found:
+        load = _load_hub_head if is_hub_form(folder) else _load_hugging_face_head
+        load(hub, folder)
         check_finite(hub, folder)
     return found
 
 
-def _load_hub_head(hub: Any, folder: Path) -> bool:
+def has_head(folder: Path) -> bool:
+    """Whether a preset's folder has the head that it was pre-trained with.
+
+    Raises:
+        PresetError: the folder cannot be read.
+    """
+    family = find_family(folder)
+    if is_hub_form(folder):
+        if not (folder / _TASK_WEIGHTS).is_file():
+            return False
+        return bool(read_json(folder / _TASK_CONFIG).get("class_name") == family.hub_masked_lm)
+    dense = f"{family.masked_head_names.dense}.weight"
+    return any(name.endswith(dense) for name in read_tensor_headers(folder))
+
+
+def _load_hub_head(hub: Any, folder: Path) -> None:
     path = folder / _TASK_WEIGHTS
-    if not path.is_file() or read_json(folder / _TASK_CONFIG).get("class_name") != type(hub).__name__:
-        return False
     try:
         check_h5_file(path)
         hub.load_task_weights(str(path))
@@ -183,14 +199,10 @@ def _load_hub_head(hub: Any, folder: Path) -> bool:
         raise PresetError(
             f"The head's weights cannot be loaded: {str(error)[:300]}", where=str(path), fix=FETCH
         ) from error
-    return True
 
 
-def _load_hugging_face_head(hub: Any, folder: Path) -> bool:
-    family, tensors = find_family(folder), read_tensor_headers(folder)
-    names = family.masked_head_names
-    if not any(name.endswith(f"{names.dense}.weight") for name in tensors):
-        return False
+def _load_hugging_face_head(hub: Any, folder: Path) -> None:
+    names, tensors = find_family(folder).masked_head_names, read_tensor_headers(folder)
     old = any(name.endswith(f"{names.layer_norm}.gamma") for name in tensors)
     hidden = hub.backbone.hidden_dim
     theirs = hub.masked_lm_head
@@ -203,6 +215,24 @@ def _load_hugging_face_head(hub: Any, folder: Path) -> bool:
         names.bias: theirs._bias,
     }
     check_tensors(folder, tensors, {name: tuple(variable.shape) for name, variable in variables.items()})
+    if any(name.endswith(names.decoder) for name in tensors):
+        _check_tied(hub, folder, names.decoder)
     for name, value in read_tensors(folder, list(variables)):
         variables[name].assign(value.T if value.shape == (hidden, hidden) else value)
-    return True
+
+
+def _check_tied(hub: Any, folder: Path, name: str) -> None:
+    """Refuses a head with a matrix of its own in the place of the table of token embeddings.
+
+    Raises:
+        PresetError: it differs from the table.
+    """
+    table = hub.backbone.token_embedding.embeddings.numpy()
+    for _, value in read_tensors(folder, [name]):
+        if not np.array_equal(value, table):
+            raise PresetError(
+                "The head has a matrix of its own in the place of the table of token embeddings; kerasft computes "
+                "masked language models with the table alone.",
+                where=str(folder),
+                fix="Choose a preset with tied word embeddings (tie_word_embeddings: true in its config.json).",
+            )

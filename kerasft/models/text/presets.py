@@ -35,13 +35,16 @@ def build_text_backbone(folder: Path, *, weights_bytes: int | None = None) -> An
     return family.build_backbone(sizes)
 
 
-def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int = 0) -> Any:
+def load_text_backbone(
+    folder: Path, *, random_weights: bool = False, seed: int = 0, needs_pooler: bool = True
+) -> Any:
     """The backbone of a local preset folder, keras-hub's or Hugging Face's format.
 
     Args:
         folder: holds config.json and weights.
         random_weights: the architecture only, with fresh weights.
         seed: of those.
+        needs_pooler: False accepts a folder without the pooler's weights; they are then random, the same each time.
 
     Returns:
         A keras-hub backbone in float32.
@@ -56,7 +59,7 @@ def load_text_backbone(folder: Path, *, random_weights: bool = False, seed: int 
         keras.utils.set_random_seed(seed)
         return build_text_backbone(folder)
     family = find_family(folder)
-    family.check_weights(folder, family.read_sizes(folder))
+    family.check_weights(folder, family.read_sizes(folder), needs_pooler=needs_pooler)
     try:
         backbone = build_text_backbone(folder)
         if is_hub_form(folder):

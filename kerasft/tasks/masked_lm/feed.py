@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.cache import Columns
 from kerasft.data.feed import BatchMoment, Feed
+from kerasft.errors import DataError
 from kerasft.text import encoding
 from kerasft.text.masking import (
     NONE,
@@ -20,7 +21,7 @@ from kerasft.text.masking import (
     seed_by_content,
     seed_by_place,
 )
-from kerasft.text.packing import pack_best_fit
+from kerasft.text.packing import PackedRows, pack_best_fit
 
 MEASURED_SHARE = 0.15
 """Share of the tokens that models are measured at: the same for all, whatever they were trained with."""
@@ -40,12 +41,16 @@ class Reference(NamedTuple):
 class _MaskedFeed(Feed):
     """Rows of tokens with masks, padded to the longest; and as many masked places in each, filled up with `NONE`."""
 
+    _inputs: Sequence[str]
+    """What the model takes, of `INPUTS`: Keras pairs what it is given with its inputs by their order, not by name."""
+    _padding_id: int
+
     @property
     def signature(self) -> dict[str, Any]:
-        return {name: tf.TensorSpec((None, None), tf.int32) for name in (*INPUTS, TARGETS)}
+        return {name: tf.TensorSpec((None, None), tf.int32) for name in (*self._inputs, TARGETS)}
 
     def unpack(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        return {name: batch[name] for name in INPUTS}, batch[TARGETS]
+        return {name: batch[name] for name in self._inputs}, batch[TARGETS]
 
     def collate(self, rows: np.ndarray, width: int, moment: BatchMoment) -> dict[str, np.ndarray]:
         found = [self._load(int(row), moment.epoch) for row in rows]
@@ -63,9 +68,7 @@ class _MaskedFeed(Feed):
             batch["position_ids"][place, :tokens] = np.concatenate([np.arange(length) for length in lengths])
             batch["mask_positions"][place, :count] = masked.positions
             targets[place, :count] = masked.targets
-        return {**batch, TARGETS: targets}
-
-    _padding_id: int
+        return {**{name: batch[name] for name in self._inputs}, TARGETS: targets}
 
     def _load(self, row: int, epoch: int) -> tuple[Masked, Sequence[int]]:
         """A row with its masks, and the lengths of the pieces that it is made of."""
@@ -81,6 +84,7 @@ class DocumentFeed(_MaskedFeed):
         documents: columns `tokens` and `bytes`, a row a document.
         windows: columns `token_ids` (ragged) and `documents`, a row a window.
         masker: draws masks.
+        inputs: of the model, some of `INPUTS`.
         padding_id: of the tokenizer.
         mask_id: where it stands in a window it is what is asked for.
         in_memory: whether these are a few texts.
@@ -92,11 +96,13 @@ class DocumentFeed(_MaskedFeed):
         windows: Columns,
         masker: Masker,
         *,
+        inputs: Sequence[str],
         padding_id: int,
         mask_id: int,
         in_memory: bool = False,
     ):
         self._counts, self.windows, self._masker = documents, windows, masker
+        self._inputs = tuple(inputs)
         self._padding_id, self._mask_id, self.in_memory = padding_id, mask_id, in_memory
         self._documents = np.asarray(windows.column("documents"))
         self._firsts = np.searchsorted(self._documents, np.arange(len(documents) + 1))
@@ -156,19 +162,31 @@ class DocumentFeed(_MaskedFeed):
 class PackedFeed(_MaskedFeed):
     """Rows of several documents' windows, which do not see each other; each epoch has other masks.
 
+    Windows without a token of their document are left out: a document of invisible characters has such.
+
     Args:
         feed: of the documents.
         capacity: tokens of a row.
+        frame: special tokens that each window has.
         masker: draws masks.
         seed: of the masks.
         share: of the tokens that are masked.
     """
 
-    def __init__(self, feed: DocumentFeed, capacity: int, masker: Masker, *, seed: int, share: float):
+    def __init__(
+        self, feed: DocumentFeed, capacity: int, masker: Masker, *, frame: int, seed: int, share: float
+    ):
         self._feed, self._masker, self._seed, self._share = feed, masker, seed, share
-        self._padding_id = feed._padding_id
+        self._inputs, self._padding_id = feed._inputs, feed._padding_id
         self._piece_lengths = feed.lengths
-        self._rows = pack_best_fit(self._piece_lengths, capacity)
+        pieces = np.flatnonzero(self._piece_lengths > frame)
+        if not len(pieces):
+            raise DataError(
+                "the training texts contain nothing that the tokenizer has tokens for", where="data.train",
+                fix="Name other files, or train the tokenizer on these.",
+            )  # fmt: skip
+        rows = pack_best_fit(self._piece_lengths[pieces], capacity)
+        self._rows = PackedRows(pieces[rows.pieces], rows.splits)
         self._lengths = self._rows.add_up(self._piece_lengths)
 
     def __len__(self) -> int:
@@ -183,8 +201,8 @@ class PackedFeed(_MaskedFeed):
 
     def _load(self, row: int, epoch: int) -> tuple[Masked, Sequence[int]]:
         pieces = self._rows[row]
+        lengths = self._piece_lengths[pieces]
         token_ids = np.concatenate([self._feed.windows.row("token_ids", int(piece)) for piece in pieces])
         generator = seed_by_place(self._seed, epoch, row)
-        return self._masker.mask(token_ids, self._share, generator, Replacement()), self._piece_lengths[
-            pieces
-        ]
+        starts = np.cumsum(lengths) - lengths
+        return self._masker.mask(token_ids, self._share, generator, Replacement(), starts), lengths

@@ -20,6 +20,7 @@ from kerasft.integrity import recorded_file, write_hashes
 from kerasft.models.forward import make_forward
 from kerasft.models.hubs.folders import check_preset_folder
 from kerasft.models.text import masked_heads
+from kerasft.models.text.encoder import PACKED_INPUTS
 from kerasft.models.text.heads import find_encoder
 from kerasft.models.text.presets import (
     build_text_backbone,
@@ -83,13 +84,15 @@ class MaskedLm(TextEncoderTask):
         self.encoder = MaskedEncoder(
             self.tokenizer, model_config.max_length, self.mask, special_tokens=config.special_tokens
         )
-        unmasked = (ids.cls, ids.separator, ids.padding, ids.mask)
+        # what the vocabulary cannot spell is not asked: it would be the easiest token of all
+        unmasked = (ids.cls, ids.separator, ids.padding, ids.mask, ids.unknown)
         make_masker = functools.partial(Masker, vocabulary.size, unmasked, ids.mask)
         goes_on = np.array([piece.startswith(vocabulary.continuation) for piece in vocabulary.pieces])
         self.measuring_masker = make_masker()
         self.training_masker = make_masker(goes_on if config.whole_words else None)
-        self.unsaid = (*unmasked, ids.unknown)
-        self.answers = MaskedAnswers(vocabulary.pieces, self.mask, ids.mask, unmasked)
+        self.unsaid = unmasked
+        framing = (ids.cls, ids.separator, ids.padding, ids.mask)
+        self.answers = MaskedAnswers(vocabulary.pieces, self.mask, ids.mask, framing)
 
     # --- data -------------------------------------------------------------------------------------------------
 
@@ -165,6 +168,7 @@ class MaskedLm(TextEncoderTask):
             documents,
             windows,
             self.measuring_masker,
+            inputs=(*self.family.inputs, *PACKED_INPUTS),
             padding_id=ids.padding,
             mask_id=ids.mask,
             in_memory=in_memory,
@@ -173,7 +177,9 @@ class MaskedLm(TextEncoderTask):
     # --- model ------------------------------------------------------------------------------------------------
 
     def _build_hub(self, *, random_weights: bool, seed: int) -> Any:
-        backbone = load_text_backbone(self.preset, random_weights=random_weights, seed=seed)
+        backbone = load_text_backbone(
+            self.preset, random_weights=random_weights, seed=seed, needs_pooler=False
+        )
         check_max_length(backbone, self.model_config.max_length)
         check_vocabulary(backbone, self.tokenizer, self.preset)
         keras.utils.set_random_seed(seed)  # the head's weights follow from it too
@@ -185,6 +191,12 @@ class MaskedLm(TextEncoderTask):
     @property
     def _is_new(self) -> bool:
         return self.model_config.size is not None or self.model_config.random_weights
+
+    @property
+    def start_note(self) -> str:
+        if self._is_new or masked_heads.has_head(self.preset):
+            return ""
+        return "the preset has no head for masked tokens: a random one learns it"
 
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         return masked_heads.build_fast_masked_lm(
@@ -214,6 +226,7 @@ class MaskedLm(TextEncoderTask):
                 feed,
                 self.model_config.max_length,
                 self.training_masker,
+                frame=2 * self.config.special_tokens,
                 seed=seed,
                 share=self.config.mask_share,
             )
@@ -293,7 +306,8 @@ class MaskedLm(TextEncoderTask):
         return LanguageTally()
 
     def make_right_output(self, reference: Reference) -> dict[str, Any]:
-        right = {"log_loss": np.zeros(1, np.float32), "right": np.ones(1, bool)}
+        scored = min(reference.tokens, 1)
+        right = {"log_loss": np.zeros(scored, np.float32), "right": np.ones(scored, bool)}
         return {**right, **reference._asdict()}
 
     def record(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:

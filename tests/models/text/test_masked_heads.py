@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 import tiny_bert
 import tiny_distilbert
+from safetensors.numpy import save_file
 from tolerances import TINY_BERT
 
 from kerasft.errors import PresetError
@@ -22,6 +24,7 @@ from kerasft.models.text.masked_heads import (
     load_head,
     publish_masked_lm,
 )
+from kerasft.models.text.presets import load_text_backbone
 from kerasft.models.weights.saved_models import load_model_weights
 
 FAMILIES = ("bert", "distilbert")
@@ -181,3 +184,56 @@ def test_a_damaged_head_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(PresetError, match="head's weights cannot be loaded"):
         load_head(build_hub_masked_lm(tiny_bert.build_backbone()), tmp_path / "preset")
+
+
+def write_hugging_face_masked_lm(folder: Path, *, ties: bool = True, has_pooler: bool = False) -> Any:
+    """A tiny BERT as `BertForMaskedLM` is saved, from keras-hub's model, which is returned."""
+    hub = build_hub("bert")
+    family, sizes = family_of(hub.backbone), hub.backbone.get_config()
+    folder.mkdir()
+    config = {theirs: sizes[ours] for ours, theirs in family.size_names.items()}
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", **config}), encoding="utf-8")
+    variables = family.find_hub_variables(hub.backbone)
+    stored = family.list_stored(family.read_sizes(folder), {}, needs_pooler=has_pooler)
+    tensors = {}
+    for key, each in stored.items():
+        value = variables[key].numpy()
+        tensors[f"bert.{each.name}"] = (
+            value.reshape(each.shape[::-1]).T if each.transposed else value.reshape(each.shape)
+        )
+    head, names = hub.masked_lm_head, family.masked_head_names
+    tensors[f"{names.dense}.weight"] = head._intermediate_dense.kernel.numpy().T
+    tensors[f"{names.dense}.bias"] = head._intermediate_dense.bias.numpy()
+    tensors[f"{names.layer_norm}.weight"] = head._intermediate_layer_norm.gamma.numpy()
+    tensors[f"{names.layer_norm}.bias"] = head._intermediate_layer_norm.beta.numpy()
+    tensors[names.bias] = head._bias.numpy()
+    tensors[names.decoder] = hub.backbone.token_embedding.embeddings.numpy() + (0.0 if ties else 0.1)
+    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return hub
+
+
+def test_a_head_in_hugging_faces_form_is_found_without_a_pooler(tmp_path: Path) -> None:
+    hub = write_hugging_face_masked_lm(tmp_path / "preset")
+    found = build_hub_masked_lm(load_text_backbone(tmp_path / "preset", needs_pooler=False))
+    assert load_head(found, tmp_path / "preset")
+    batch = make_batch()
+    inputs = {name: batch[name] for name in hub.input}
+    np.testing.assert_allclose(found(inputs), hub(inputs), atol=1e-5)
+    # the pooler that is not there is the same whenever the preset is loaded
+    again = load_text_backbone(tmp_path / "preset", needs_pooler=False)
+    for one, other in zip(found.backbone.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_pooler_that_is_needed_and_not_there_is_told(tmp_path: Path) -> None:
+    write_hugging_face_masked_lm(tmp_path / "preset")
+    with pytest.raises(PresetError, match=r"pooler\.dense\.weight is missing"):
+        load_text_backbone(tmp_path / "preset")
+
+
+def test_a_head_with_a_table_of_its_own_is_refused(tmp_path: Path) -> None:
+    write_hugging_face_masked_lm(tmp_path / "preset", ties=False)
+    hub = build_hub_masked_lm(load_text_backbone(tmp_path / "preset", needs_pooler=False))
+    with pytest.raises(PresetError, match="matrix of its own"):
+        load_head(hub, tmp_path / "preset")

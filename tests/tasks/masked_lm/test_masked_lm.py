@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_bert
+import tiny_distilbert
 import tiny_masked
 
 import kerasft
@@ -24,13 +26,14 @@ from kerasft.models.text.presets import load_text_backbone
 from kerasft.models.text.start_tokenizer import write_tokenizer
 from kerasft.progress import Silent
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder
-from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed
+from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed, Reference
 from kerasft.tasks.masked_lm.serving import fill
 from kerasft.text.long_texts import split_text
+from kerasft.text.masking import Replacement
 from kerasft.text.tokenizers.config import TokenizerConfig
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary
 from kerasft.text.tokenizers.wordpiece import WordPiece
-from kerasft.training.trained import Trained, load_trained, open_feed
+from kerasft.training.trained import Trained, build_task, load_trained, open_feed
 
 PIECES = tiny_bert.PIECES
 
@@ -103,7 +106,7 @@ def test_packed_rows_hold_each_window_once_with_other_masks_in_each_epoch(
 ) -> None:
     dataset = load_prepared_dataset(trained.run.dataset)
     feed: Any = open_feed(trained.task, dataset, "train", tmp_path, Silent())
-    packed = PackedFeed(feed, 32, trained.task.training_masker, seed=5, share=0.3)
+    packed = PackedFeed(feed, 32, trained.task.training_masker, frame=2, seed=5, share=0.3)
     assert packed.lengths.sum() == feed.lengths.sum()
     assert len(packed) < len(feed)
     rows = np.arange(len(packed))
@@ -277,3 +280,73 @@ def test_a_tokenizer_that_the_net_cannot_have_is_refused(tmp_path: Path, tiny_pr
             TokenizerConfig(preset=str(tiny_preset)), ("unigram",), (), tmp_path / "start", Silent()
         )
     assert not (tmp_path / "start").exists()
+
+
+def open_task(tmp_path: Path, preset: Path, **sections: Any) -> Any:
+    path = tiny_masked.write_experiment(tmp_path / "experiment", preset, **sections)
+    config = load_config(ExperimentConfig, path).config
+    return build_task(config, (), preset)
+
+
+def test_a_net_without_segments_is_given_what_it_takes(tmp_path: Path) -> None:
+    preset = tiny_distilbert.write_preset(tmp_path / "preset")
+    task = open_task(tmp_path, preset)
+    model = task.build_model(seed=0, matmul_dtype="float32")
+    feed = task.make_feed([{"text": "the film was good and the food was bad"}, {"text": "good"}])
+    packed = PackedFeed(feed, 32, task.training_masker, frame=2, seed=0, share=0.3)
+    for each in (feed, packed):
+        batch = each.collate(np.arange(len(each)), 32, BatchMoment(0, 0))
+        inputs, _ = each.unpack({name: tf.constant(array) for name, array in batch.items()})
+        assert set(inputs) == set(model.input) == set(each.signature) - {"targets"}
+        others = {**inputs, "token_ids": inputs["token_ids"] * 0 + PIECES.index("bad")}
+        assert np.abs(model(inputs) - model(others)).max() > 1e-3
+
+
+def test_what_the_vocabulary_cannot_spell_is_not_asked(tmp_path: Path, tiny_preset: Path) -> None:
+    task = open_task(tmp_path, tiny_preset)
+    unknown, word = task.tokenizer.special_ids.unknown, PIECES.index("good")
+    token_ids = np.array([unknown, word, unknown, unknown], np.int32)
+    for masker in (task.measuring_masker, task.training_masker):
+        for seed in range(5):
+            masked = masker.mask(token_ids, 0.99, np.random.default_rng(seed), Replacement())
+            assert masked.positions.tolist() == [1]
+            assert unknown not in masked.token_ids[1:2]
+
+
+def test_documents_without_a_token_are_left_out_of_training(tmp_path: Path, tiny_preset: Path) -> None:
+    task = open_task(tmp_path, tiny_preset, task={"type": "masked_lm", "special_tokens": False})
+    feed = task.make_feed([{"text": "good film"}, {"text": "\x07"}, {"text": "bad food"}])
+    packed = PackedFeed(feed, 32, task.training_masker, frame=0, seed=0, share=0.3)
+    # one document has no window in the row
+    assert packed.lengths.tolist() == [sum(feed.lengths[[0, 2]])]
+    assert feed.lengths[1] == 0
+    with pytest.raises(DataError, match="nothing that the tokenizer has tokens for"):
+        PackedFeed(task.make_feed([{"text": "\x07"}]), 32, task.training_masker, frame=0, seed=0, share=0.3)
+
+
+def test_a_document_without_a_token_has_no_right_output_to_measure(trained: Trained) -> None:
+    right = trained.task.make_right_output(Reference(tokens=0, bytes=1))
+    assert len(right["log_loss"]) == 0
+    tally = trained.task.open_tally()
+    tally.add([0], [right], [None])
+    assert "log_loss" not in tally.compute_figures()
+
+
+def test_a_head_that_begins_at_random_is_said(tmp_path: Path, tiny_preset: Path, trained: Trained) -> None:
+    assert "no head for masked tokens" in open_task(tmp_path, tiny_preset).start_note
+    assert open_task(tmp_path, trained.run.preset).start_note == ""
+
+
+def test_a_change_that_is_refused_leaves_the_start_as_it_was(
+    tiny_new_masked_run: Any, tmp_path: Path
+) -> None:
+    from kerasft.runs.folder import RunFolder
+    from kerasft.stages.pipeline import prepare
+
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(tiny_new_masked_run.path, run.path)
+    before = {path: path.read_bytes() for path in run.start.iterdir()}
+    config = load_config(ExperimentConfig, run.config, ["tokenizer.vocabulary_size=140"]).config
+    with run.owned(), pytest.raises(ConfigError, match=r"tokenizer\.vocabulary_size: 160 → 140"):
+        prepare(config, run)
+    assert {path: path.read_bytes() for path in run.start.iterdir()} == before
