@@ -29,14 +29,14 @@ def find_decoder_family(preset: Path) -> DecoderFamily:
     if is_gguf(preset):
         name = str(open_gguf(preset).metadata.get("general.architecture"))
         family = next((each for each in list_families() if name in each.architectures), None)
-        known = " or ".join(name for each in list_families() for name in each.architectures)
+        known = ", ".join(name for each in list_families() for name in each.architectures)
     else:
         config = read_json(preset / "config.json")
         name = str(config.get("class_name") or config.get("registered_name") or config.get("model_type"))
         family, known = recognise_family(config), name_families()
     if family is None:
         raise PresetError(
-            f"The preset is a {name[:60]}; generation from such a file or folder needs {known}.",
+            f"The preset is a {name[:60]}; language models are read of these: {known}.",
             where=str(preset),
             fix="See `kerasft presets list` for what can be named.",
         )
