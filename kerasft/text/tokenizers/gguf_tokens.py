@@ -51,7 +51,9 @@ def read_gguf_tokens(metadata: Mapping[str, Any]) -> ByteBpeVocabulary:
         padding=_read_id(metadata, "padding"),
         unknown=_read_id(metadata, "unknown"),
         mask=_read_id(metadata, "mask"),
-        adds_begin=bool(metadata.get(f"{_PREFIX}add_bos_token", False)),
+        # llama.cpp does these two for Llama 3, whatever else the file says
+        adds_begin=bool(metadata.get(f"{_PREFIX}add_bos_token", _PATTERNS[pattern] == "llama3")),
+        ignores_merges=_PATTERNS[pattern] == "llama3",
         adds_end=bool(metadata.get(f"{_PREFIX}add_eos_token", False)),
     )
 

