@@ -117,6 +117,6 @@ def _find_gaps(template: ChatTemplate, words: Sequence[str]) -> list[list[Part]]
 def _refuse() -> DataError:
     return DataError(
         "the chat template does not put the same around each message: a conversation cannot be put together without it",
-        where="export.formats",
-        fix="Train without an export: export: {formats: []}.",
+        where="export",
+        fix="Leave the section export out: the model answers kerasft predict and kerasft generate.",
     )
