@@ -81,6 +81,26 @@ def find_stop(texts: tf.Tensor, stops: tf.Tensor) -> tf.Tensor:
         return tf.where(first < _ALL, first, -1)
 
 
+def count_cut_bytes_of(text: bytes) -> int:
+    """`count_cut_bytes` of one text, in Python."""
+    for length, lead in enumerate(_LEADS, 1):
+        end = text[-length:]
+        if len(end) < length:
+            break
+        if lead <= end[0] <= _LAST_LEAD and all(_CONTINUATION <= byte < 0xC0 for byte in end[1:]):
+            return length
+    return 0
+
+
+def decode_text(text: bytes) -> str:
+    """`replace_invalid` of one text, as a string."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        replaced: bytes = replace_invalid(tf.constant([text])).numpy()[0]
+        return replaced.decode("utf-8")
+
+
 def count_held_bytes(text: bytes, stops: Iterable[bytes]) -> int:
     """How many bytes at a text's end may be the beginning of a stop string."""
     lengths = (

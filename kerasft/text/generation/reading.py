@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -74,6 +74,8 @@ class WindowReader:
         start = tf.function(decoder.start, autograph=False).get_concrete_function(count, count)
         self._cache = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in start.outputs)
         self._axes = [_find_capacity(spec.shape) for spec in self._cache]
+        # each is traced once, however many graphs call it: a deep net takes seconds
+        self._extend_by_one, self._extend_by_many = (self._compile_extend(n) for n in (1, None))
 
     @property
     def specs(self) -> Window:
@@ -108,10 +110,15 @@ class WindowReader:
         window = self._make_room(window, is_live)
         # a row that has ended writes over its own last column, or beyond it
         columns = tf.minimum(window.lengths, tf.shape(window.token_ids)[1] - 1)
-        hidden, cache = self._extend(token_ids[:, None], columns[:, None], window.cache)
+        hidden, cache = self._extend_by_one(token_ids[:, None], columns[:, None], window.cache)
         places = tf.stack([tf.range(tf.size(columns)), columns], 1)
         known = tf.tensor_scatter_nd_update(window.token_ids, places, token_ids)
         return hidden[:, 0], Window(cache, known, window.lengths + tf.cast(is_live, tf.int32))
+
+    def _compile_extend(self, tokens: int | None) -> Any:
+        """`Decoder.extend` by a number of tokens, or by any number."""
+        ids = tf.TensorSpec((None, tokens), tf.int32)
+        return tf.function(self._extend, input_signature=[ids, ids, self._cache], autograph=False)
 
     def _extend(self, token_ids: tf.Tensor, positions: tf.Tensor, cache: Cache) -> tuple[tf.Tensor, Cache]:
         hidden, cache = self._decoder.extend(token_ids, positions, cache)
@@ -129,7 +136,7 @@ class WindowReader:
         def read(start: tf.Tensor, hidden: tf.Tensor, *cache: tf.Tensor) -> tuple[tf.Tensor, ...]:
             block = token_ids[:, start : start + _READ_AT_ONCE]
             columns = tf.zeros_like(block) + tf.range(start, start + tf.shape(block)[1])
-            computed, cache = self._extend(block, columns, cache)
+            computed, cache = self._extend_by_many(block, columns, cache)
             place = last - start
             is_here = (place >= 0) & (place < tf.shape(block)[1])
             chosen = tf.gather(computed, tf.where(is_here, place, 0)[:, None], axis=1, batch_dims=1)[:, 0]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.errors import DataError
-from kerasft.text.generation.characters import count_cut_bytes, count_held_bytes, replace_invalid
+from kerasft.text.generation.characters import count_cut_bytes_of, count_held_bytes, decode_text
 from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.generation.generator import PROMPT_SPEC, Generator
 from kerasft.text.generation.options import OPTION_SPECS, Options, encode_stops, make_options
@@ -161,15 +161,15 @@ class TextStream:
         waiting = b""
         while True:
             waiting += self._texts.piece.numpy()[0]
-            self.tokens = int(self._texts.tokens[0])
-            self.ended = ENDINGS[int(self._texts.state[0])]
+            self.tokens = int(self._texts.tokens.numpy()[0])
+            self.ended = ENDINGS[self._texts.state.numpy()[0]]
             shown = len(waiting) - (0 if self.ended else count_held_bytes(waiting, self._stops))
             # bytes of the whole text, of which the last ones wait
-            before = int(self._texts.size[0]) - len(waiting)
-            shown = min(shown, int(self._texts.cut[0]) - before)
-            shown -= int(count_cut_bytes(tf.constant([waiting[:shown]]))[0])
+            before = int(self._texts.size.numpy()[0]) - len(waiting)
+            shown = min(shown, int(self._texts.cut.numpy()[0]) - before)
+            shown -= count_cut_bytes_of(waiting[:shown])
             if shown > 0:
-                yield replace_invalid(tf.constant([waiting[:shown]])).numpy()[0].decode("utf-8")
+                yield decode_text(waiting[:shown])
                 waiting = waiting[shown:]
             if self.ended:
                 return
