@@ -94,3 +94,17 @@ def test_a_dataset_of_conversations(tmp_path: Path, format_: str):
         "split": "train", "file": f"train.{format_}", "row": 9, "reason": "no message of the assistant",
         "detail": "there are user", "content": "",
     }  # fmt: skip
+
+
+def test_what_was_prepared_can_be_read_again_as_a_tfds_dataset(tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text(
+        "".join(json.dumps({"messages": TURNS[:1] * n + TURNS}) + "\n" for n in (0, 1))
+    )
+    shares = {"validation_share": 0.0, "test_share": 0.0, "near_duplicates": False}
+    for source, folder in (
+        ({"format": "jsonl", "path": "train.jsonl"}, "one"),
+        ({"format": "tfds", "path": "one", "split": "train"}, "two"),
+    ):
+        config = DataConfig.model_validate({"train": source, **shares})
+        split = prepare_dataset(config, (FIELD,), tmp_path / folder, base=tmp_path, seed=0).split("train")
+    assert [example["messages"] for example in split.take(range(len(split)))] == [READ, [READ[0], *READ]]

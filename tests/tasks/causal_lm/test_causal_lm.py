@@ -20,12 +20,20 @@ from kerasft.errors import ConfigError, DataError
 from kerasft.progress import Silent
 from kerasft.tasks.causal_lm.encoding import Encoder
 from kerasft.tasks.causal_lm.feed import INPUTS, DocumentFeed, PackedFeed
+from kerasft.tasks.token_losses import (
+    NextTokenAccuracy,
+    NextTokenCrossentropy,
+    TokenAccuracy,
+    TokenCrossentropy,
+)
 from kerasft.text.chat_templates import ChatTemplate
 from kerasft.text.long_texts import LongTexts, split_text
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary
 from kerasft.text.tokenizers.byte_bpe import ByteBpe
 from kerasft.text.tokenizers.characters import Characters, CharacterVocabulary
 from kerasft.text.tokenizers.special import list_special_tokens, name_special_tokens
+from kerasft.text.tokenizers.unigram import Unigram
+from kerasft.text.tokenizers.unigram_vocabulary import SPACE, UnigramVocabulary
 from kerasft.training.trained import Trained, load_trained, open_feed
 
 END = 0
@@ -122,7 +130,10 @@ def test_long_texts_have_the_tokens_of_the_whole(tokenizer: ByteBpe) -> None:
     parts = split_text(text, 100)
     assert len(parts) > 30
     characters = Characters(CharacterVocabulary(tuple(sorted({*text}))))
-    for each in (tokenizer, characters):
+    pieces = ("<unk>", SPACE, *sorted({*text} - {" ", "\n"}), f"{SPACE}the", f"{SPACE}film", "ing")
+    scores = tuple(-float(len(pieces) - place) for place in range(len(pieces)))
+    unigram = Unigram(UnigramVocabulary(pieces, scores, frozenset({0}), unknown=0, splits_words=True))
+    for each in (tokenizer, characters, unigram):
         (whole,) = LongTexts(each).tokenize([text])
         np.testing.assert_array_equal(np.concatenate(list(LongTexts(each).tokenize(parts))), whole)
 
@@ -131,6 +142,26 @@ def test_names_of_special_tokens(tokenizer: ByteBpe) -> None:
     assert list_special_tokens(tokenizer) == {token: place for place, token in enumerate(SPECIALS)}
     named = name_special_tokens(tokenizer)
     assert (named["bos_token"], named["eos_token"]) == ("<|endoftext|>", "<|endoftext|>")
+
+
+def test_loss_and_accuracy_are_those_of_the_logits() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(3, 5, 7)).astype(np.float32)
+    labels = generator.integers(-1, 7, (3, 5)).astype(np.int32)
+    told = np.take_along_axis(logits, np.maximum(labels, 0)[..., None], -1)[..., 0]
+    losses = np.log(np.exp(logits).sum(-1)) - told
+    right = (logits.argmax(-1) == labels).astype(np.float32)
+    outputs = np.where(labels[..., None] >= 0, np.stack([losses, right], -1), 0)
+    assert 0 < (labels < 0).sum() < 15
+    assert right.sum() > 0
+    np.testing.assert_allclose(
+        NextTokenCrossentropy()(labels, outputs), TokenCrossentropy()(labels, logits), rtol=1e-6
+    )
+    shares = []
+    for metric, predicted in ((NextTokenAccuracy(), outputs), (TokenAccuracy(), logits)):
+        metric.update_state(labels, predicted)
+        shares.append(float(metric.result()))
+    assert shares[0] == shares[1] == pytest.approx(right[labels >= 0].mean())
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
