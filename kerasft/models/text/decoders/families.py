@@ -37,6 +37,7 @@ class DecoderFamily(abc.ABC):
         model_types: what config.json says under `model_type` in Hugging Face's form.
         hub_class: of keras-hub's backbone, in `keras_hub.models`; empty where keras-hub has no such net.
         hub_module: of keras-hub that lists the family's presets, in `keras_hub.src.models`; empty where there is none.
+        hub_keys: of keras-hub's backbone's config.
         architectures: what a GGUF file says under `general.architecture`.
     """
 
@@ -45,6 +46,7 @@ class DecoderFamily(abc.ABC):
     model_types: ClassVar[tuple[str, ...]]
     hub_class: ClassVar[str] = ""
     hub_module: ClassVar[str] = ""
+    hub_keys: ClassVar[tuple[str, ...]] = ()
     architectures: ClassVar[tuple[str, ...]] = ()
 
     def knows(self, config: Mapping[str, Any]) -> bool:
@@ -94,6 +96,9 @@ class DecoderFamily(abc.ABC):
                 inner = config.get("config")
                 if not isinstance(inner, dict):
                     raise ValueError("holds no sizes under `config`")
+                unknown = sorted(set(inner) - {*self.hub_keys, *_KEYS_OF_ANY})
+                if unknown:
+                    raise ValueError(f"contains keys that are not known: {', '.join(unknown)[:200]}")
                 return self.read_hub_sizes({**inner, **_list_ours(config)})
             return self.read_hugging_face_sizes(read_json(path))
         except KeyError as error:
@@ -186,6 +191,8 @@ def split_width(width: int, heads: int) -> int:
     return width // heads
 
 
+_KEYS_OF_ANY = ("name", "trainable", "dtype", "dropout")
+"""Of any keras-hub backbone's config, and of no size."""
 CONTEXT_KEY = "kerasft_context"
 """Stands beside a keras-hub backbone's config where that has no place for the context's length."""
 

@@ -25,6 +25,14 @@ class Gpt2Family(DecoderFamily):
     name, title = "gpt2", "GPT-2"
     model_types = ("gpt2",)
     hub_class, hub_module = "GPT2Backbone", "gpt2"
+    hub_keys = (
+        "vocabulary_size",
+        "num_layers",
+        "num_heads",
+        "hidden_dim",
+        "intermediate_dim",
+        "max_sequence_length",
+    )
 
     def make_sizes(
         self,

@@ -44,6 +44,19 @@ class LlamaFamily(DecoderFamily):
     name, title = "llama", "Llama"
     model_types = ("llama",)
     hub_class, hub_module = "LlamaBackbone", "llama"
+    hub_keys = (
+        "vocabulary_size",
+        "num_layers",
+        "num_query_heads",
+        "num_key_value_heads",
+        "hidden_dim",
+        "intermediate_dim",
+        "rope_max_wavelength",
+        "rope_position_scaling_factor",
+        *_HUB_SCALING.values(),
+        "layer_norm_epsilon",
+        "tie_word_embeddings",
+    )
     architectures = ("llama",)
 
     def make_sizes(

@@ -294,6 +294,33 @@ def test_a_bad_config_is_refused_by_name(name: str, changes: dict, message: str,
         load_decoder(folder)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sliding_window": 4}, "keys that are not known: sliding_window"),
+        ({"num_layers": 0}, "layers is 0"),
+        ({"rope_position_scaling_factor": 2.0}, "rope_position_scaling_factor is 2.0"),
+    ],
+)
+def test_a_bad_config_of_keras_hub_is_refused_by_name(changes: dict, message: str, tmp_path: Path) -> None:
+    inner = {
+        "vocabulary_size": 40,
+        "num_layers": 2,
+        "num_query_heads": 4,
+        "num_key_value_heads": 2,
+        "hidden_dim": 16,
+        "intermediate_dim": 24,
+        "rope_max_wavelength": 10000,
+        "layer_norm_epsilon": 1e-5,
+    }
+    config = {"registered_name": "keras_hub>LlamaBackbone", "config": {**inner, **changes}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(PresetError, match=message):
+        load_decoder(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "config": inner}))
+    assert find_sizes(load_decoder(tmp_path, random_weights=True)).layers == 2
+
+
 def test_a_config_that_lacks_a_size_is_refused(tmp_path: Path) -> None:
     folder = write_new(tmp_path, "llama")
     config = json.loads((folder / "config.json").read_text())
