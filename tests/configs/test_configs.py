@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_config_of_texts_loads_and_names_data_and_a_preset_that_exist(path):
 def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name == path.stem
+    assert config.name.startswith(path.stem)
     assert config.task.type == "image_classification"
     assert find_architecture(config.model.preset) is not None
 
@@ -53,10 +54,15 @@ def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
 def test_a_config_of_raw_texts_loads_and_begins_with_a_new_net_or_a_preset_that_exists(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name == path.stem
+    assert config.name.startswith(path.stem)
     assert not [field for field in config.task.fields if field.role == "target"]
-    if not config.model.starts_from_data:
-        assert config.model.preset in {row.name for row in list_presets()}
+    preset = config.model.preset
+    if not config.model.starts_from_data and preset not in {row.name for row in list_presets()}:
+        # a file in a wheel, which a file of constraints names
+        wheel, _, file = preset.removeprefix("package:").partition("/")
+        assert file.endswith(".gguf")
+        pins = [path.read_text() for path in (CONFIGS.parent / "constraints").glob("*.txt")]
+        assert any(re.search(rf"^{wheel.replace('_', '-')}==", pin, re.MULTILINE) for pin in pins)
 
 
 @pytest.mark.parametrize("path", ENTITIES, ids=lambda path: path.stem)
@@ -67,6 +73,11 @@ def test_a_config_of_entities_loads_and_names_a_preset_that_exists(path):
     assert config.task.type == "token_classification"
     assert config.train.monitor == "f1"
     assert config.model.preset in {row.name for row in list_presets()}
+
+
+def test_no_two_configs_write_into_one_run_folder():
+    names = [load_config(ExperimentConfig, path).config.name for path in PATHS]
+    assert len(set(names)) == len(names)
 
 
 def test_the_quickstart_of_raw_text_reads_the_articles_where_its_header_writes_them(tmp_path):
