@@ -26,7 +26,8 @@ class MaskedLmConfig(TaskConfig):
     type: Literal["masked_lm"]
     mask_share: float = pydantic.Field(0.15, gt=0.0, lt=1.0)
     """Share of the tokens that are masked in training. 0.15 suits going on from a preset; from random weights 0.25 to
-    0.3 is often better. Models are always measured at masks of 15 %, which follow from the text alone."""
+    0.3 is often better. Models are always measured at masks of 15 %, which follow from the tokens of each
+    piece: the same for all models with one tokenizer, `model.max_length` and `special_tokens`."""
     whole_words: bool = False
     """Whether words are masked whole, and not token by token."""
     special_tokens: bool = True
