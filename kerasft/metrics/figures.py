@@ -224,7 +224,7 @@ LANGUAGE = FigureKinds(
         FigureKind(
             "bits_per_byte",
             "Bits per byte",
-            "the loss by the text's length in UTF-8; comparable between tokenizers that keep all of it; lower is better",
+            "the loss by the text's length in UTF-8; comparable between tokenizers that lose nothing; lower is better",
             False,
             "number",
             place="headline",

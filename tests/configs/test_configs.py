@@ -25,6 +25,16 @@ def test_there_are_configs():
     }
 
 
+def is_named_after(config: ExperimentConfig, path: Path) -> bool:
+    """Whether the run folder's name says which config it is of."""
+    return config.name == path.stem or config.name.startswith(f"{path.stem}-")
+
+
+def test_no_two_configs_share_a_run_folder():
+    names = [load_config(ExperimentConfig, path).config.name for path in PATHS]
+    assert len(set(names)) == len(names)
+
+
 SAMPLES_OF_ENTITIES = CONFIGS / "ner" / "sample_entities.yaml"
 ENTITIES = [path for path in PATHS if "ner" in path.parts]
 CORPORA = [path for path in PATHS if "lm" in path.parts]
@@ -36,7 +46,7 @@ PICTURES = [path for path in PATHS if "vision" in path.parts]
 def test_a_config_of_texts_loads_and_names_data_and_a_preset_that_exist(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name == path.stem
+    assert is_named_after(config, path)
     assert set(resolve_sources(config.data, path.parent)) == {"train", "validation", "test"}
     assert config.model.preset in {row.name for row in list_presets()}
 
@@ -45,7 +55,7 @@ def test_a_config_of_texts_loads_and_names_data_and_a_preset_that_exist(path):
 def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name.startswith(path.stem)
+    assert is_named_after(config, path)
     assert config.task.type == "image_classification"
     assert find_architecture(config.model.preset) is not None
 
@@ -54,7 +64,7 @@ def test_a_config_of_pictures_loads_and_names_a_net_that_is_known(path):
 def test_a_config_of_raw_texts_loads_and_begins_with_a_new_net_or_a_preset_that_exists(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name.startswith(path.stem)
+    assert is_named_after(config, path)
     assert not [field for field in config.task.fields if field.role == "target"]
     preset = config.model.preset
     if not config.model.starts_from_data and preset not in {row.name for row in list_presets()}:
@@ -69,7 +79,7 @@ def test_a_config_of_raw_texts_loads_and_begins_with_a_new_net_or_a_preset_that_
 def test_a_config_of_entities_loads_and_names_a_preset_that_exists(path):
     config = load_config(ExperimentConfig, path).config
 
-    assert config.name == path.stem
+    assert is_named_after(config, path)
     assert config.task.type == "token_classification"
     assert config.train.monitor == "f1"
     assert config.model.preset in {row.name for row in list_presets()}
