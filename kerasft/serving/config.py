@@ -18,3 +18,10 @@ class ExportConfig(Config):
     """Number of raw examples that a clean process runs through the export before it is published."""
     tolerance: float = pydantic.Field(1e-4, gt=0.0)
     """The largest difference in probability that is allowed between the export and the trained model."""
+
+    @pydantic.field_validator("formats")
+    @classmethod
+    def _names_a_format(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no format: to export nothing, set the whole section to null (export: null)")
+        return value

@@ -128,6 +128,8 @@ MISTAKES = [
         "sst2.yaml:8: model.max_length: expected a whole number ≥ 8 and ≤ 8192, got 4"),
     ("[saved_model]", "saved_model",
         'sst2.yaml:14: export.formats: expected a list ("saved_model"), got "saved_model"'),
+    ("[saved_model]", "[]", "sst2.yaml:14: export.formats: names no format: to export nothing, set the whole "
+        "section to null (export: null)"),
     ("type: text_classification", "type: text_clasification", 'sst2.yaml:3: task.type: expected one of '
         'causal_lm, image_classification, masked_lm, text_classification, token_classification; got '
         '"text_clasification"; did you mean text_classification?'),
