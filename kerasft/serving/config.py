@@ -23,5 +23,7 @@ class ExportConfig(Config):
     @classmethod
     def _names_a_format(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError("names no format: to export nothing, set the whole section to null (export: null)")
+            raise ValueError(
+                "names no format: to export nothing, set the whole section to null (export: null)"
+            )
         return value
