@@ -9,8 +9,8 @@ import kerasft
 from kerasft.data.config import DataConfig
 from kerasft.data.kinds.base import Kind
 from kerasft.data.kinds.label import LabelKind
+from kerasft.data.manifest import FORMAT
 from kerasft.data.prepare.reading import SplitCounts
-from kerasft.data.prepared import FORMAT
 from kerasft.data.sources import SourceFile, compute_source_sha256, measure
 from kerasft.files import compute_fingerprint
 

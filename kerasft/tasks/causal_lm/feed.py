@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 from kerasft.data.cache import Columns
 from kerasft.data.feed import BatchMoment, Feed
 from kerasft.errors import DataError
+from kerasft.tasks.joined_windows import Windows, concatenate_windows, join_windows
 from kerasft.tasks.token_losses import UNTAGGED
 from kerasft.text.cuts import EpochCuts, count_windows
 from kerasft.text.packing import pack_best_fit
@@ -131,21 +131,10 @@ class DocumentFeed(_TokenFeed):
         self, batches: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
     ) -> Iterator[list[tuple[int, dict[str, Any]]]]:
         """What the model says of each predicted token of an example, in order, as soon as its last window is there."""
-        waiting = defaultdict[int, dict[int, dict[str, np.ndarray]]](dict)
-        for rows, kept in batches:
-            found = []
-            for place, row in enumerate(rows.tolist()):
-                example = self.find_example(row)
-                told = kept["targets"][place] != UNTAGGED
-                waiting[example][row] = {name: values[place][told] for name, values in kept.items()}
-                if len(waiting[example]) == self._firsts[example + 1] - self._firsts[example]:
-                    found.append((example, self._put_together(example, waiting.pop(example))))
-            yield found
+        return join_windows(batches, self._firsts, self.find_example, self._put_together)
 
-    def _put_together(self, example: int, windows: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, Any]:
-        rows = sorted(windows)
-        columns = {name: np.concatenate([windows[row][name] for row in rows]) for name in windows[rows[0]]}
-        return {**columns, **self.get_reference(example)._asdict()}
+    def _put_together(self, example: int, windows: Windows) -> dict[str, Any]:
+        return {**concatenate_windows(windows), **self.get_reference(example)._asdict()}
 
 
 class PackedFeed(_TokenFeed):

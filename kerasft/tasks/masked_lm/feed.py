@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 from kerasft.data.cache import Columns
 from kerasft.data.feed import BatchMoment, Feed
 from kerasft.errors import DataError
+from kerasft.tasks.joined_windows import TARGETS, Windows, concatenate_windows, join_windows
 from kerasft.text import encoding
 from kerasft.text.masking import (
     NONE,
@@ -28,7 +28,6 @@ MEASURED_SHARE = 0.15
 _HIDDEN = Replacement(mask=1.0, random=0.0)
 """What models are measured with."""
 INPUTS = (*encoding.INPUTS, "position_ids", "mask_positions")
-TARGETS = "targets"
 
 
 class Reference(NamedTuple):
@@ -136,23 +135,13 @@ class DocumentFeed(_MaskedFeed):
         self, batches: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
     ) -> Iterator[list[tuple[int, dict[str, Any]]]]:
         """What the model says at each mask of a document, in their order, as soon as its last window is there."""
-        waiting = defaultdict[int, dict[int, dict[str, np.ndarray]]](dict)
-        for rows, kept in batches:
-            found = []
-            for place, row in enumerate(rows.tolist()):
-                document = self.find_example(row)
-                told = kept[TARGETS][place] != NONE
-                waiting[document][row] = {name: values[place][told] for name, values in kept.items()}
-                if len(waiting[document]) == self._firsts[document + 1] - self._firsts[document]:
-                    found.append((document, self._put_together(document, waiting.pop(document))))
-            yield found
+        return join_windows(batches, self._firsts, self.find_example, self._put_together)
 
-    def _put_together(self, document: int, windows: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, Any]:
+    def _put_together(self, document: int, windows: Windows) -> dict[str, Any]:
         rows = sorted(windows)
-        columns = {name: np.concatenate([windows[row][name] for row in rows]) for name in windows[rows[0]]}
         counts = [len(windows[row][TARGETS]) for row in rows]
         return {
-            **columns,
+            **concatenate_windows(windows),
             "windows": np.repeat(np.arange(len(rows)), counts),
             "first_window": self.windows.row("token_ids", rows[0]),
             **self.get_reference(document)._asdict(),
