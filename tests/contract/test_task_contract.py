@@ -47,7 +47,7 @@ EXPERIMENTS = {
 }
 """A task, and a variant of it behind a comma → the fixture that gives a run folder of it, all stages done."""
 
-ONE, TWO, NO_EXPORT = "train.epochs=1", "train.epochs=2", "export.formats=[]"
+ONE, TWO, NO_EXPORT = "train.epochs=1", "train.epochs=2", "export=null"
 VARIANTS = {
     "text_classification, no validation split": (
         "load_experiment",
