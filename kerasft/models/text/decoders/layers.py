@@ -240,13 +240,15 @@ class DecoderLayer(DecoderPart):
         merged = self._linear(self._norm(flat, "attention_layer_norm"), "query_key_value", training)
         merged = tf.reshape(merged, tf.stack([batch, -1, heads + 2 * kv_heads, size]))
         merged = tf.transpose(merged, (2, 0, 1, 3))
-        turned, value = merged[: heads + kv_heads], merged[heads + kv_heads :]
+        # a split's gradient is one joining; that of slices would be a sum of parts filled up with zeros
+        turned, value = tf.split(merged, [heads + kv_heads, kv_heads])
         if rotary is not None:
             turned = rotate(turned, rotary)
         if sizes.qk_norm:
             turned = rms_norm(turned, None, sizes.norm_epsilon)
-        query = tf.cast(turned[:heads] * size**-0.5, self.matmul_dtype)
-        key, value = (tf.cast(part, self.matmul_dtype)[:, None] for part in (turned[heads:], value))
+        query, key = tf.split(turned, [heads, kv_heads])
+        query = tf.cast(query * size**-0.5, self.matmul_dtype)
+        key, value = (tf.expand_dims(tf.cast(part, self.matmul_dtype), 1) for part in (key, value))
         tokens = tf.shape(query)[2]
         return tf.reshape(query, tf.stack([kv_heads, heads // kv_heads, batch, tokens, size])), key, value
 
