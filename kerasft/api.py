@@ -97,31 +97,35 @@ class Run:
         """Texts that go on from prompts, in their order; of a single prompt, its text alone. For language models.
 
             run.generate("ROMEO:", temperature=0, max_new_tokens=100)["continuation"]
+            run.generate([{"role": "user", "content": "Are you open?"}])["continuation"]
 
         Args:
-            prompts: strings: a list, an array or whatever else yields them, or a single one.
+            prompts: strings: a list, an array or whatever else yields them, or a single one. A model that was trained
+                on conversations takes these too, each a list of messages, of which it answers the last.
             batch_size: prompts that are written on at once.
             options: `max_new_tokens`, `temperature`, `top_k`, `top_p`, `repetition_penalty`, `stop` (strings, or a
                 single one), `seed`; those that are not given are the run's own, `task.generation` of its config.
 
         Returns:
-            Dicts with `prompt`, `continuation`, `tokens` and `ended`; with a `note` where a prompt was too long, and
-            with `error` alone beside the prompt where it cannot be used.
+            Dicts with `prompt` (of a conversation `messages`), `continuation`, `tokens` and `ended`; with a `note`
+            where a prompt was too long, and with `error` alone beside the prompt where it cannot be used.
 
         Raises:
             ConfigError: an option is none, or has no such value; or the model writes nothing.
         """
-        single = isinstance(prompts, str)
+        from kerasft.stages.generate import is_conversation, make_row
+
+        single = isinstance(prompts, str) or is_conversation(prompts)
         given = [prompts] if single else list_values(prompts, "prompts", "kerasft.Run.generate")
         writer = self._open_writer()
         config = _change(writer.defaults, options, "kerasft.Run.generate")
-        rows = ({"prompt": make_plain(prompt)} for prompt in given)
+        rows = (make_row(make_plain(prompt)) for prompt in given)
         answers = list(writer.write(rows, config, batch_size=batch_size))
         return answers[0] if single else answers
 
     @worded_for_python()
-    def stream(self, prompt: str, **options: Any) -> Any:
-        """The text of `generate` for a single prompt, piece by piece: an iterator over strings.
+    def stream(self, prompt: Any, **options: Any) -> Any:
+        """The text of `generate` for a single prompt or conversation, piece by piece: an iterator over strings.
 
             for piece in run.stream("ROMEO:"):
                 print(piece, end="", flush=True)
@@ -130,8 +134,12 @@ class Run:
             ConfigError: as `generate`.
             DataError: the prompt cannot be used.
         """
+        from kerasft.stages.generate import make_row
+
         writer = self._open_writer()
-        return writer.stream(prompt, _change(writer.defaults, options, "kerasft.Run.stream"))
+        return writer.stream(
+            make_row(make_plain(prompt)), _change(writer.defaults, options, "kerasft.Run.stream")
+        )
 
     def _open_writer(self) -> Any:
         if self._writer is None:

@@ -1,10 +1,10 @@
-"""`kerasft generate`: writes on from prompts, to a terminal as it writes, or as JSON lines."""
+"""`kerasft generate`: writes on from prompts and conversations, to a terminal as it writes, or as JSON lines."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +12,17 @@ import typer
 
 from kerasft.cli.answers import JsonLinesWriter, open_output
 from kerasft.cli.asked import Asked
-from kerasft.cli.input_rows import Source
+from kerasft.cli.conversations import read_conversations
+from kerasft.cli.input_rows import Kinds, Rows, Source
 from kerasft.cli.inputs import choose_rows
 from kerasft.cli.options import ConfigArgument, OutputOption, QuietOption, open_work
 from kerasft.cli.predicting import load_trained_experiment
 from kerasft.cli.progress import format_rate, format_seconds
-from kerasft.errors import DataError
+from kerasft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from kerasft.stages.generate import Writer
+    from kerasft.tasks.config import TaskConfig
     from kerasft.text.generation.config import GenerationConfig
 
 EPILOG = """\b
@@ -31,10 +33,17 @@ Examples:
   kerasft generate runs/shakespeare --input prompts.txt --to written.jsonl
   kerasft generate runs/shakespeare --input table.csv --column opening > written.jsonl
   echo "ROMEO:" | kerasft generate runs/shakespeare --quiet
+  kerasft generate runs/shop_chat "Are you open on Sundays?"
+  kerasft generate runs/shop_chat --messages conversation.json
 
 \b
 A line of output, where it does not go to a terminal:
   {"prompt": "ROMEO:", "continuation": " What say you?", "tokens": 14, "ended": "stop string"}
+
+--messages is for models that were trained on conversations (task.input: chat). It takes a JSON list of messages, which
+the assistant is to answer, and answers with the same list under `messages`:
+  [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi."},
+   {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Are you open?"}]
 
 A text ends at the model's end token, before a stop string, or after --max-new-tokens (`ended` says which). The model
 looks at its last tokens only, as many as its context: of a longer prompt the beginning is left out, with a `note`, and
@@ -76,6 +85,14 @@ def generate(
             metavar="FILE",
             help="One prompt a line, or a .csv, .tsv or .jsonl file; - is standard input, which is read by default if "
             "it is a pipe.",
+        ),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option(
+            "--messages",
+            metavar="FILE",
+            help="A conversation to answer, as a JSON list of messages, or one on each line; - is standard input.",
         ),
     ] = None,
     columns: Annotated[
@@ -146,10 +163,8 @@ def generate(
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Writes texts that go on from prompts, with a trained language model."""
-    from kerasft.data.kinds import load_kind
+    """Writes texts that go on from prompts, or answer conversations, with a trained language model."""
     from kerasft.stages.generate import check_writes
-    from kerasft.tasks.config import PROMPTS
 
     overrides, words, experiment = load_trained_experiment(config, prompts or [], output)
     asked = {
@@ -162,9 +177,10 @@ def generate(
         "seed": seed,
     }
     check_writes(experiment.task).change(asked, "generate", _SPELLING)
-    kinds = {field.name: load_kind(field) for field in PROMPTS}
-    rows = choose_rows(words, Source(source, columns or (), header, encoding), kinds, command="generate")
-    if not words and source in (None, "-") and sys.stdin.isatty():
+    kinds, rows = _choose_prompts(
+        words, Source(source, columns or (), header, encoding), messages, experiment.task
+    )
+    if not words and messages is None and source in (None, "-") and sys.stdin.isatty():
         batch_size = 1
     if stream is None:
         stream = to is None and sys.stdout.isatty()
@@ -178,7 +194,8 @@ def generate(
         pace = Pace()
         with open_output(to) as place:
             if stream:
-                answers = _stream(writer, waiting, options, place)
+                is_chat = experiment.task.answers_conversations
+                answers = _stream(writer, waiting, options, place, is_chat)
                 for _ in waiting.collect(pace.watch(answers)):
                     pass
             else:
@@ -189,20 +206,44 @@ def generate(
     waiting.raise_refusals(command="generate")
 
 
+def _choose_prompts(
+    words: list[str], source: Source, messages: str | None, task: TaskConfig
+) -> tuple[Kinds, Rows]:
+    """What is asked, and the rows of it.
+
+    Raises:
+        ConfigError: nothing is, or in two ways; or the model takes no messages.
+    """
+    from kerasft.data.kinds import load_kind
+    from kerasft.stages.generate import check_answers
+    from kerasft.tasks.config import CONVERSATIONS, PROMPTS
+
+    if messages is None:
+        kinds = {field.name: load_kind(field) for field in PROMPTS}
+        return kinds, choose_rows(words, source, kinds, command="generate")
+    if words or source.path is not None or source.columns:
+        raise ConfigError(
+            "Conversations and texts are given.", where="--messages", fix="Give one or the other."
+        )
+    check_answers(task)
+    return {field.name: load_kind(field) for field in CONVERSATIONS}, read_conversations(messages)
+
+
 def _stream(
-    writer: Writer, waiting: Asked, options: GenerationConfig, place: Any
+    writer: Writer, waiting: Asked, options: GenerationConfig, place: Any, is_chat: bool
 ) -> Iterator[dict[str, Any]]:
-    """Shows each prompt and its text while it is written; yields what `Writer.write` would."""
+    """Shows each prompt and its text while it is written; yields what `Writer.write` would. An answer stands below what
+    it answers."""
     from kerasft.stages.generate import tell_left_out
 
     for number, row in enumerate(waiting.feed()):
         place.write("\n" * (number > 0))
         try:
-            text = writer.stream(row["prompt"], options, row=number)
+            text = writer.stream(row, options, number=number)
         except DataError as error:
             yield {**row, "error": error.what}
             continue
-        place.write(row["prompt"])
+        place.write(_show_prompt(row) + "\n" * is_chat)
         place.flush()
         for piece in text:
             place.write(piece)
@@ -210,6 +251,16 @@ def _stream(
         place.write("\n")
         place.flush()
         yield {**row, "tokens": text.tokens, "ended": text.ended, **tell_left_out(text.left_out)}
+
+
+def _show_prompt(row: Mapping[str, Any]) -> str:
+    """A row's text, or the last message of its conversation."""
+    from kerasft.data.kinds.chat import parse_messages
+
+    prompt: str = (
+        parse_messages(row["messages"], is_answered=False)[-1][1] if "messages" in row else row["prompt"]
+    )
+    return prompt
 
 
 class Pace:

@@ -1,4 +1,4 @@
-"""generate: writes texts that go on from prompts, in order, with the saved Keras model."""
+"""generate: writes texts that go on from prompts, or answer conversations, in order, with the saved Keras model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kerasft.tasks.config import TaskConfig
 from kerasft.text.generation.config import GenerationConfig
 
 if TYPE_CHECKING:
+    from kerasft.text.generation.prompts import Prompt
     from kerasft.text.generation.writer import TextStream, Written
 
 KEYS = ("continuation", "tokens", "ended", "left_out", "note", "error")
@@ -33,6 +34,20 @@ def check_writes(task: TaskConfig) -> GenerationConfig:
             fix="Use kerasft predict, with the same run folder.",
         )
     return task.writing
+
+
+def check_answers(task: TaskConfig) -> None:
+    """Refuses a task whose models cannot be given conversations.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if not task.answers_conversations:
+        raise ConfigError(
+            "the model has not learned from conversations, and takes no messages",
+            where="generate",
+            fix="Give it texts; or train a model with task: {type: causal_lm, input: chat}.",
+        )
 
 
 class Writer:
@@ -80,44 +95,75 @@ class Writer:
         """Answers as they are ready: each row with `continuation`, `tokens` and `ended`.
 
         Args:
-            rows: each with a text under `prompt`.
+            rows: each with a text under `prompt`, or with a conversation under `messages`, the last of which the model
+                answers: `[{"role": "user", "content": …}]`.
             options: how to write; None: as `defaults` says.
             batch_size: prompts that are written on at once; no text depends on it.
 
         A row that cannot be used has an `error` instead; one whose beginning was left out has a `note`, and `left_out`
         says how many tokens that were.
         """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}", where="generate", fix="Give 1 or more.")
         rows, first_row = iter(rows), 0
         while chunk := list(islice(rows, batch_size)):
-            prompts = [row["prompt"] if isinstance(row["prompt"], str) else "" for row in chunk]
+            problems = [find_problem(row) for row in chunk]
+            prompts = [
+                "" if problem else find_prompt(row) for problem, row in zip(problems, chunk, strict=True)
+            ]
             texts = self._writer.write(prompts, options, first_row=first_row)
-            for row, written in zip(chunk, texts, strict=True):
-                yield {**row, **_answer(row["prompt"], written)}
+            for row, problem, written in zip(chunk, problems, texts, strict=True):
+                yield {**row, **({"error": problem} if problem else _answer(written))}
             first_row += len(chunk)
 
-    def stream(self, prompt: str, options: GenerationConfig | None = None, *, row: int = 0) -> TextStream:
-        """The text that `write` gives for the prompt of a row, piece by piece.
+    def stream(
+        self, row: Mapping[str, Any], options: GenerationConfig | None = None, *, number: int = 0
+    ) -> TextStream:
+        """The text that `write` gives for a row, piece by piece.
+
+        Args:
+            row: of `write`.
+            options: how to write; None: as `defaults` says.
+            number: which row of all it is, from 0.
 
         Raises:
             DataError: the prompt cannot be used.
         """
-        if not isinstance(prompt, str):
-            raise DataError(describe_no_text(prompt))
-        return self._writer.stream(prompt, options, row=row)
+        if problem := find_problem(row):
+            raise DataError(problem)
+        return self._writer.stream(find_prompt(row), options, row=number)
 
 
-def _answer(prompt: Any, written: Written) -> dict[str, Any]:
-    if not isinstance(prompt, str):
-        return {"error": describe_no_text(prompt)}
+def _answer(written: Written) -> dict[str, Any]:
     if written.status:
         return {"error": written.status}
     answer = {"continuation": written.continuation, "tokens": written.tokens, "ended": written.ended}
     return {**answer, **tell_left_out(written.left_out)}
 
 
-def describe_no_text(prompt: Any) -> str:
-    """Why something is no prompt."""
-    return f"the prompt is no text but {prompt!r:.60}"
+def is_conversation(value: Any) -> bool:
+    """Whether a value is one conversation: messages, and not texts or conversations."""
+    return (
+        isinstance(value, list | tuple) and bool(value) and all(isinstance(each, Mapping) for each in value)
+    )
+
+
+def make_row(prompt: Any) -> dict[str, Any]:
+    """A row of `Writer.write` from a text or a conversation."""
+    return {"messages" if isinstance(prompt, list | tuple) else "prompt": prompt}
+
+
+def find_prompt(row: Mapping[str, Any]) -> Prompt:
+    """A row's text, or its conversation."""
+    prompt: Prompt = row["messages"] if "messages" in row else row["prompt"]
+    return prompt
+
+
+def find_problem(row: Mapping[str, Any]) -> str:
+    """Why a row holds no prompt; empty where it does. What a conversation must be is known where it is read."""
+    if "messages" in row or isinstance(row["prompt"], str):
+        return ""
+    return f"the prompt is no text but {row['prompt']!r:.60}"
 
 
 def tell_left_out(tokens: int) -> dict[str, Any]:

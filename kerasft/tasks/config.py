@@ -15,7 +15,9 @@ from kerasft.text.generation.config import GenerationConfig
 from kerasft.training.config import TrainConfig
 
 PROMPTS = (Field("prompt", "text"),)
-"""What a model that writes is given, whatever its task learns from."""
+CONVERSATIONS = (Field("messages", "chat"),)
+"""What a model that writes is given, whatever its task learns from: texts; or if it has learned to, it answers
+conversations."""
 
 
 class TaskConfig(Config, abc.ABC):
@@ -65,6 +67,11 @@ class TaskConfig(Config, abc.ABC):
     def writing(self) -> GenerationConfig | None:
         """How its models write where nothing else is asked for; None: they write nothing."""
         return None
+
+    @property
+    def answers_conversations(self) -> bool:
+        """Whether what its models write are answers to conversations, and a prompt is a message of the user."""
+        return False
 
     @property
     def inputs(self) -> tuple[Field, ...]:

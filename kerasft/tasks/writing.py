@@ -17,17 +17,6 @@ from kerasft.text.generation.options import OPTION_SPECS, Options
 from kerasft.text.generation.writer import TextWriter
 
 _TOKENS = 24
-_PROMPT_CHARACTERS = 60
-_PROBES: tuple[str | bytes, ...] = (
-    "",
-    " ",
-    "这部电影",
-    "👩‍👩‍👧‍👦 👍🏽",
-    "control\x00 and\u200bzero width\ufeff",
-    "<|endoftext|> </s> <end>",
-    "word " * 700,
-    b"no \xff\xfe UTF-8",
-)
 RETURNS = (
     "- `continuation`: string (batch,), the text that follows each prompt;",
     "- `tokens`: int32 (batch,), how many tokens were written;",
@@ -57,18 +46,18 @@ def add_writing(served: Served, generator: Generator, examples: Sequence[str]) -
         name="generate",
         takes=_describe(generator),
         returns=RETURNS,
-        calls=list_calls(generator.defaults, [text[:_PROMPT_CHARACTERS] for text in examples]),
+        calls=list_calls(generator, [generator.prompts.make_prompt(text) for text in examples]),
         answer=answer,
     )
     module = _Joined(served.module, generator)
     return dataclasses.replace(served, module=module, further=(*served.further, further))
 
 
-def list_calls(defaults: GenerationConfig, prompts: Sequence[str]) -> tuple[Call, ...]:
+def list_calls(generator: Generator, prompts: Sequence[str]) -> tuple[Call, ...]:
     """What an export is asked: the likeliest tokens, drawn ones, other prompts, none, and options that it refuses."""
     greedy = {"max_new_tokens": _TOKENS, "temperature": 0.0, "repetition_penalty": 1.0}
     drawn = {"max_new_tokens": _TOKENS, "temperature": 0.9, "top_k": 50, "top_p": 0.9, "seed": 7}
-    given, probes = list(prompts), list(_PROBES)
+    defaults, given, probes = generator.defaults, list(prompts), list(generator.prompts.probes)
     return (
         _make_call(defaults, given, greedy),
         _make_call(defaults, given, {**drawn, "repetition_penalty": 1.2, "stop": ["\n\n", "e"]}),
@@ -104,15 +93,15 @@ def _describe(generator: Generator) -> str:
     }
     return "\n".join(
         [
-            "`generate` writes on from `prompt`, a batch of raw UTF-8 strings. All other inputs are scalars, `stop` "
-            "aside, which is a list of strings and may be empty; none may be left out. A request to TensorFlow "
-            "Serving, with the options that the model was trained with as its defaults:",
+            f"`generate` writes on from {generator.prompts.takes}. All other inputs are scalars, `stop` aside, which "
+            "is a list of strings and may be empty; none may be left out. A request to TensorFlow Serving, with the "
+            "options that the model was trained with as its defaults:",
             "",
             f"    {json.dumps(example, ensure_ascii=False)}",
             "",
-            f"The model looks at {generator.context} tokens. A longer prompt loses its beginning; a longer text goes "
-            "on from its newer half. `temperature` 0 gives the likeliest tokens; otherwise the same `seed` gives the "
-            "same texts. It returns",
+            f"The model looks at {generator.context} tokens. {generator.prompts.limits}; a longer text goes on from "
+            "its newer half. `temperature` 0 gives the likeliest tokens; otherwise the same `seed` gives the same "
+            "texts. It returns",
         ]
     )
 

@@ -74,13 +74,36 @@ class ChatTemplate:
             DataError: the template refuses the conversation, or renders its beginning otherwise than the whole.
         """
         whole = self.render(messages)
-        edges = [0]
+        return self._split_at(whole, self._find_answers(messages, whole))
+
+    def build_prompt(self, messages: Sequence[Message]) -> list[Part]:
+        """The parts of a conversation that the assistant is to continue; its earlier answers are what `build` makes of
+        them, where that can tell them from the rest.
+
+        Raises:
+            DataError: the template refuses the conversation.
+        """
+        whole = self.render(messages, add_generation_prompt=True)
+        try:
+            edges = self._find_answers(messages, whole)
+        except DataError:
+            edges = []
+        return self._split_at(whole, edges)
+
+    def _find_answers(self, messages: Sequence[Message], whole: str) -> list[int]:
+        """Where in a rendered conversation each of the assistant's turns begins and ends.
+
+        Raises:
+            DataError: the template renders the beginning otherwise than the whole, or refuses it.
+        """
+        edges: list[int] = []
         for number, (role, content) in enumerate(messages):
             if role != ASSISTANT or not content:
                 continue
             before = self.render(messages[:number], add_generation_prompt=True)
             after = self.render(messages[: number + 1])
-            if not (whole.startswith(after) and after.startswith(before) and len(before) >= edges[-1]):
+            is_whole = whole.startswith(after) and after.startswith(before)
+            if not is_whole or len(before) < (edges[-1] if edges else 0):
                 raise DataError(
                     "the chat template renders the beginning of a conversation otherwise than the whole: what the "
                     f"assistant says in message {number + 1} cannot be told from the rest",
@@ -88,16 +111,15 @@ class ChatTemplate:
                     "(task: {input: completion}).",
                 )
             edges += [len(before), self._find_end(whole, len(before), len(after))]
-        edges.append(len(whole))
+        return edges
+
+    def _split_at(self, whole: str, edges: Sequence[int]) -> list[Part]:
+        """The parts of a rendered conversation: between the edges lies in turn what others and the assistant say."""
         return [
             part
-            for place, (start, stop) in enumerate(itertools.pairwise(edges))
+            for place, (start, stop) in enumerate(itertools.pairwise([0, *edges, len(whole)]))
             for part in self._split(whole[start:stop], place % 2 == 1)
         ]
-
-    def build_prompt(self, messages: Sequence[Message]) -> list[Part]:
-        """The parts of a conversation that the assistant is to continue."""
-        return self._split(self.render(messages, add_generation_prompt=True), False)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """A conversation as one text, special tokens spelled out; those that a message spells hold a mark.

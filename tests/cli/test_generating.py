@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,9 @@ import tensorflow as tf
 from small_decoders import make_table
 
 from kerasft.cli.main import main
+from kerasft.tasks.causal_lm.encoding import Encoder
+from kerasft.tasks.causal_lm.prompts import ConversationPrompts
+from kerasft.text.chat_templates import ChatTemplate
 from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.generation.generator import Generator
 from kerasft.text.generation.writer import TextWriter
@@ -42,18 +46,40 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: Generato
     """The working folder, with a config `c.yaml` whose model that is."""
     from kerasft.tasks.masked_lm.config import MaskedLmConfig
 
-    task = SimpleNamespace(
-        config=SimpleNamespace(type="masked_lm", writing=generator.defaults),
-        open_generator=lambda model: generator,
-    )
-    found = SimpleNamespace(task=task, model=None)
     monkeypatch.setattr(MaskedLmConfig, "writing", generator.defaults)
-    monkeypatch.setattr("kerasft.training.trained.load_trained", lambda run, config: found)
+    give(monkeypatch, generator)
     monkeypatch.setattr("kerasft.text.generation.writer.TextWriter", make_writer)
     monkeypatch.setattr("kerasft.runs.folder.RunFolder.read_task", lambda self: {})
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.yaml").write_text(CONFIG)
     return tmp_path
+
+
+def give(monkeypatch: pytest.MonkeyPatch, generator: Generator) -> None:
+    """What the run's model writes with."""
+    task = SimpleNamespace(
+        config=SimpleNamespace(type="masked_lm", writing=generator.defaults),
+        open_generator=lambda model: generator,
+    )
+    found = SimpleNamespace(task=task, model=None)
+    monkeypatch.setattr("kerasft.training.trained.load_trained", lambda run, config: found)
+
+
+@pytest.fixture(scope="module")
+def chat_generator(generator: Generator) -> Generator:
+    """Begins its answer to the first message with b, to the third with d, …"""
+    source = "{% for m in messages %}{{ m.content }} {% endfor %}{{ 'abcdefgh'[messages | length] }}"
+    encoder = Encoder(generator._tokenizer, "chat", 64, ChatTemplate(source, {}, {}))
+    prompts = ConversationPrompts(encoder)
+    return Generator(generator._decoder, generator._tokenizer, prompts=prompts, defaults=generator.defaults)
+
+
+@pytest.fixture
+def chat(trained: Path, chat_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`trained` on conversations."""
+    monkeypatch.setattr("kerasft.tasks.config.TaskConfig.answers_conversations", True)
+    give(monkeypatch, chat_generator)
+    return trained
 
 
 @functools.cache
@@ -155,3 +181,67 @@ def test_a_terminal_is_shown_plain_text(
     assert capsys.readouterr().out == "abcdef\n"
     assert main(["generate", "c.yaml", "ab", "-q", "--no-stream"]) == 0
     assert read(capsys.readouterr().out)[0]["continuation"] == "cdef"
+
+
+TURNS = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "content": "yes"},
+    {"role": "user", "content": "and so"},
+]
+
+
+def test_a_conversation_of_several_messages_is_answered(
+    chat: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (chat / "turns.json").write_text(json.dumps(TURNS, indent=2))
+    assert main(["generate", "c.yaml", "--messages", "turns.json", "-q"]) == 0
+    assert read(capsys.readouterr().out) == [
+        {"messages": TURNS, "continuation": "efgh", "tokens": 4, "ended": "length"}
+    ]
+    assert main(["generate", "c.yaml", "hi", "-q"]) == 0
+    assert read(capsys.readouterr().out)[0]["continuation"] == "cdef"
+    assert main(["generate", "c.yaml", "--messages", "turns.json", "-q", "--stream"]) == 0
+    assert capsys.readouterr().out == "and so\nefgh\n"
+
+
+def test_conversations_are_read_line_by_line_from_standard_input(
+    chat: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.dumps({"id": 7, "messages": TURNS[:1]}), json.dumps(TURNS), "", "[{", json.dumps(TURNS[:2])]
+    data = "\n".join(lines).encode()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False))
+    assert main(["generate", "c.yaml", "--messages", "-"]) == 10
+    shown = capsys.readouterr()
+    first, second, third, fourth = read(shown.out)
+    assert (first["id"], first["continuation"], second["continuation"]) == (7, "cdef", "efgh")
+    assert third["error"].startswith("not JSON: ")
+    assert fourth["error"] == "nothing to answer: the last message is the assistant's"
+    assert "standard input:4: not JSON" in shown.err
+    assert "2 of 4 conversations could not be used" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[\n  {'role': 'user'}\n]", "The file is not JSON: "),
+        ("[" * 100_000, "The file is not JSON: "),
+        ("", "The file is not JSON: "),
+        (None, "The file cannot be read: No such file or directory."),
+    ],
+)
+def test_a_file_without_a_conversation_is_told(
+    chat: Path, capsys: pytest.CaptureFixture[str], text: str | None, message: str
+) -> None:
+    if text is not None:
+        (chat / "turns.json").write_text(text)
+    assert main(["generate", "c.yaml", "--messages", "turns.json"]) == 3
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "turns.json" in shown
+
+
+def test_a_model_of_texts_takes_no_messages(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "c.yaml", "--messages", "turns.json"]) == 2
+    assert "has not learned from conversations" in capsys.readouterr().err
+    assert main(["generate", "c.yaml", "hi", "--messages", "turns.json"]) == 2
+    assert "Give one or the other" in capsys.readouterr().err

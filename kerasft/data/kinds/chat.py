@@ -25,14 +25,15 @@ _FIX = (
 )
 
 
-def parse_messages(value: Any) -> list[tuple[str, str]]:
+def parse_messages(value: Any, *, is_answered: bool = True) -> list[tuple[str, str]]:
     """(role, content) of each message of a conversation; keys besides these two are left out.
 
     Args:
         value: a list of objects, or lists side by side in one object, as Hugging Face keeps them; or either as JSON.
+        is_answered: whether the assistant says something in it, or is to answer the last message.
 
     Raises:
-        InvalidValue: it is no such thing, or the assistant says nothing in it.
+        InvalidValue: it is no such thing, the assistant says nothing in it, or there is nothing to answer.
     """
     if isinstance(value, str):
         value = _read_json(value)
@@ -42,12 +43,25 @@ def parse_messages(value: Any) -> list[tuple[str, str]]:
         reason = "missing messages" if value is None else "messages are not a list"
         raise InvalidValue(reason, f"found {describe_value(value)}")
     messages = [_parse_message(item, number) for number, item in enumerate(value, 1)]
-    if not any(role == ASSISTANT and content for role, content in messages):
+    if is_answered and not any(role == ASSISTANT and content for role, content in messages):
         roles = ", ".join(dict.fromkeys(role for role, _ in messages))
         raise InvalidValue("no message of the assistant", f"there are {roles}" if roles else "there are none")
+    if not is_answered:
+        _check_question(messages)
     if sum(len(content) for _, content in messages) > MAX_TEXT_BYTES:
         raise InvalidValue("text too long", f"at most {MAX_TEXT_BYTES:,} bytes are read")
     return messages
+
+
+def _check_question(messages: Sequence[tuple[str, str]]) -> None:
+    """Refuses a conversation of which the assistant cannot answer the last message."""
+    if not messages:
+        raise InvalidValue("no messages", "the list is empty")
+    for number, (_, content) in enumerate(messages, 1):
+        if not content:
+            raise InvalidValue("message without content", f"message {number} is empty")
+    if messages[-1][0] == ASSISTANT:
+        raise InvalidValue("nothing to answer", "the last message is the assistant's")
 
 
 def _read_json(value: str) -> Any:

@@ -45,6 +45,11 @@ class CausalLmConfig(TaskConfig):
         return self.generation
 
     @property
+    def answers_conversations(self) -> bool:
+        """Whether the model has learned to answer conversations."""
+        return self.input == "chat"
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """What an example contains."""
         return _FIELDS[self.input]

@@ -11,7 +11,7 @@ from kerasft.tasks.causal_lm.encoding import Encoder
 from kerasft.tasks.causal_lm.reading import Reader, make_reader
 from kerasft.tasks.served import STATUS_LINE, Measure, Served
 from kerasft.tasks.token_losses import UNTAGGED
-from kerasft.text.chat_frames import SEPARATOR
+from kerasft.text.chat_frames import SEPARATOR, SYSTEM_END
 
 LINES = (
     STATUS_LINE,
@@ -24,7 +24,8 @@ _TAKES = {
     "text": "`text`, a batch of raw UTF-8 strings",
     "completion": "`prompt` and `completion`, batches of raw UTF-8 strings",
     "chat": "`messages`, a batch of conversations, each one raw UTF-8 string: the user's message, the assistant's "
-    "answer, and so on, separated by the character U+001E",
+    "answer, and so on, separated by the character U+001E; a system message may stand before the first of them, with "
+    "the character U+001D behind it",
 }
 _PREDICTED = {"text": "each", "completion": "each completion", "chat": "the answers"}
 """What is taken, and what is scored, by `task.input`."""
@@ -65,6 +66,9 @@ def list_chat_probes() -> tuple[dict[str, Any], ...]:
         *(["Why?", text] for text in said),
         *([text, "good."] for text in said if text.strip()),
         ["Hi.", "Hello!", "Who are you?", "A test."],
+        [f"Be brief.{SYSTEM_END}Hi.", f"Hello{SYSTEM_END}!"],
+        ["\u00a0 Hi.\u3000", "\u2003Hello! \x85", "Who?\n", " A test.\t"],
+        [f" {SYSTEM_END}Hi.", "Hello!"],
         ["no answer"],
         ["a\0b", "c"],
     ]

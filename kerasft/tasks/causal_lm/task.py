@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from kerasft.tasks.causal_lm.answers import ScoredTexts
 from kerasft.tasks.causal_lm.config import CausalLmConfig
 from kerasft.tasks.causal_lm.encoding import EncodedText, Encoder
 from kerasft.tasks.causal_lm.feed import DocumentFeed, PackedFeed, Reference
-from kerasft.tasks.causal_lm.prompts import find_ends, find_frame
+from kerasft.tasks.causal_lm.prompts import find_ends, make_prompt_reader
 from kerasft.tasks.causal_lm.serving import make_served
 from kerasft.tasks.language_tally import LanguageTally
 from kerasft.tasks.served import Served
 from kerasft.tasks.token_losses import NextTokenAccuracy, NextTokenCrossentropy
-from kerasft.text.chat_frames import SEPARATOR, join_turns, split_turns
+from kerasft.text.chat_frames import SEPARATOR, join_turns, split_turns, takes_system
 from kerasft.text.chat_templates import ChatTemplate
 from kerasft.text.generation.generator import Generator
 from kerasft.text.tokenizers.config import WritingTokenizerConfig
@@ -103,7 +104,8 @@ class CausalLm(Task):
     def read_served(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         example = super().read_served(inputs)
         if self.config.input == "chat":
-            example = {"messages": split_turns(example["messages"])}
+            turns = split_turns(example["messages"], takes_system=self._takes_system)
+            example = {"messages": turns}
         self.encoder.check(example)
         return example
 
@@ -117,9 +119,16 @@ class CausalLm(Task):
                 **super().make_question(example),
                 "completion": self._shorten(example["completion"], example),
             }
-        turns = split_turns(join_turns(example["messages"]) or SEPARATOR.join(("?", "!")))
+        joined = join_turns(example["messages"], takes_system=self._takes_system)
+        turns = split_turns(joined or SEPARATOR.join(("?", "!")))
         *before, (_, answer) = turns
         return {"messages": join_turns([*before, ("assistant", self._shorten(answer, {"messages": turns}))])}
+
+    @cached_property
+    def _takes_system(self) -> bool:
+        """Whether a served model of conversations takes a system message."""
+        assert self.encoder.template is not None
+        return takes_system(self.encoder.template)
 
     def _shorten(self, said: str, example: Mapping[str, Any]) -> str:
         """What is predicted of an example, or where that is too long as many characters as always fit."""
@@ -288,7 +297,7 @@ class CausalLm(Task):
         return Generator(
             CachedDecoder(model),
             self.tokenizer,
-            frame=find_frame(self.encoder),
+            prompts=make_prompt_reader(self.encoder),
             end_ids=find_ends(self.encoder),
             defaults=self.config.generation,
         )

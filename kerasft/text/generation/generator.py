@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.generation.options import OPTION_SPECS, Options, make_safe, refuse_options
-from kerasft.text.generation.prompts import Frame, PromptReader
+from kerasft.text.generation.prompts import PROMPT_SPEC, REFUSED, PromptReader, Prompts
 from kerasft.text.generation.reading import Decoder, WindowReader
 from kerasft.text.generation.sampling import choose_tokens, draw_uniform, penalize_repetition
 from kerasft.text.generation.texts import (
@@ -25,8 +25,6 @@ from kerasft.text.generation.texts import (
 )
 from kerasft.text.tokenizers.base import ABSENT, Tokenizer
 
-PROMPT_SPEC = tf.TensorSpec((None,), tf.string, "prompt")
-
 
 class Generator(tf.Module):
     """A decoder and its tokenizer: prompts in, texts that go on from them out.
@@ -37,12 +35,9 @@ class Generator(tf.Module):
     Args:
         decoder: the model; a `tf.Module` for whose variables an export has a place.
         tokenizer: of the model.
-        frame: what stands around each prompt; by default before it what the tokenizer puts before a text.
+        prompts: reads them; by default as texts, with the token before them that the tokenizer puts before a text.
         end_ids: tokens at which a text ends; by default the tokenizer's end token, if it has one.
         defaults: the options where none are given.
-
-    Raises:
-        ConfigError: the frame leaves a prompt no room.
     """
 
     def __init__(
@@ -50,20 +45,20 @@ class Generator(tf.Module):
         decoder: Decoder,
         tokenizer: Tokenizer,
         *,
-        frame: Frame | None = None,
+        prompts: PromptReader | None = None,
         end_ids: Sequence[int] | None = None,
         defaults: GenerationConfig = GenerationConfig(),  # noqa: B008 (frozen)
     ):
         super().__init__(name="generator")
         special = tokenizer.special_ids
-        if frame is None:
-            frame = Frame(before=(special.cls,) if special.cls != ABSENT else ())
+        if prompts is None:
+            prompts = PromptReader(tokenizer, decoder.context, [special.cls] if special.cls != ABSENT else [])
         if end_ids is None:
             end_ids = [special.end] if special.end != ABSENT else []
         self.defaults = defaults
         self._decoder, self._tokenizer = decoder, tokenizer
-        self._prompts = PromptReader(tokenizer, decoder.context, frame)
-        self._reader = WindowReader(decoder, len(frame.before))
+        self.prompts = prompts
+        self._reader = WindowReader(decoder)
         self._ends, self._is_said = _sort_tokens(decoder.vocabulary_size, tokenizer, end_ids)
 
     @property
@@ -83,32 +78,33 @@ class Generator(tf.Module):
         seed: tf.Tensor,
         stop: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """`write` for an export: prompt string (batch,), and the options as `Options` has them."""
+        """`write` for an export: prompt string (batch,), UTF-8, and the options as `Options` has them."""
         options = Options(max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed, stop)
-        return self.write(prompt, options, tf.constant(0))
+        count = tf.size(prompt)
+        # a batch of none would meet reshapes that cannot tell their last size: one that is refused runs in its place
+        prompts = tf.concat([prompt, tf.fill([tf.cast(tf.equal(count, 0), tf.int32)], REFUSED)], 0)
+        answers = self.write(self.prompts.read(prompts), options, tf.constant(0))
+        return {name: answer[:count] for name, answer in answers.items()}
 
     @property
     def signatures(self) -> dict[str, Any]:
         """For `tf.saved_model.save`."""
         return {"generate": self.generate}
 
-    def write(self, prompt: tf.Tensor, options: Options, first_row: tf.Tensor) -> dict[str, tf.Tensor]:
+    def write(self, prompts: Prompts, options: Options, first_row: tf.Tensor) -> dict[str, tf.Tensor]:
         """Writes on from prompts until all texts have ended; what a text is does not depend on those beside it.
 
         Args:
-            prompt: string (batch,), UTF-8.
+            prompts: at least one, of a `PromptReader`.
             options: how.
             first_row: int32 scalar, the number of the first prompt among all that are written with this seed.
 
         Returns:
             `continuation`: string (batch,), UTF-8; `tokens`: int32 (batch,), how many were written, the end token and
             those of a stop string among them; `ended`: string (batch,), `end token`, `stop string` or `length`;
-            `left_out`: int32 (batch,), tokens of a prompt's beginning for which the context has no room; `status`:
-            string (batch,), why a prompt is refused: then its other outputs are empty, or 0.
+            `left_out`: int32 (batch,), tokens of a prompt for which the context has no room; `status`: string
+            (batch,), why a prompt is refused: then its other outputs are empty, or 0.
         """
-        count = tf.size(prompt)
-        # a batch of none would meet reshapes that cannot tell their last size: one that is refused runs in its place
-        prompts = tf.concat([prompt, tf.fill([tf.cast(tf.equal(count, 0), tf.int32)], b"\xff")], 0)
         texts, left_out, status = self.begin(prompts, options, first_row)
         options = make_safe(options)
         shapes = tf.nest.map_structure(lambda spec: spec.shape, self.specs)
@@ -133,14 +129,13 @@ class Generator(tf.Module):
             shape_invariants=(shapes, Ended(*[tf.TensorShape([None])] * len(Ended._fields))),
         )
         done = Ended(*(tf.gather(value, tf.argsort(done.row)) for value in done))
-        answers = {
+        return {
             "continuation": done.continuation,
             "tokens": done.tokens,
             "ended": done.ended,
             "left_out": left_out,
             "status": status,
         }
-        return {name: answer[:count] for name, answer in answers.items()}
 
     @property
     def specs(self) -> Texts:
@@ -148,20 +143,19 @@ class Generator(tf.Module):
         return make_specs(self._reader.specs)
 
     def begin(
-        self, prompts: tf.Tensor, options: Options, first_row: tf.Tensor
+        self, prompts: Prompts, options: Options, first_row: tf.Tensor
     ) -> tuple[Texts, tf.Tensor, tf.Tensor]:
         """Reads prompts, and writes the first token of each text.
 
         Returns:
             The texts; int32 (batch,), tokens of each prompt that were left out; string (batch,), the status.
         """
-        read = self._prompts.read(prompts)
         wrong = refuse_options(options)
-        status = tf.where(tf.equal(read.status, ""), wrong, read.status)
-        hidden, window = self._reader.open(read.token_ids, read.lengths)
-        row = first_row + tf.range(tf.size(prompts))
-        texts = begin_texts(row, window, read.starts_word, tf.not_equal(status, ""))
-        left_out = tf.where(tf.equal(status, ""), read.left_out, 0)
+        status = tf.where(tf.equal(prompts.status, ""), wrong, prompts.status)
+        hidden, window = self._reader.open(prompts.token_ids, prompts.lengths, prompts.kept)
+        row = first_row + tf.range(tf.size(prompts.lengths))
+        texts = begin_texts(row, window, prompts.starts_word, tf.not_equal(status, ""))
+        left_out = tf.where(tf.equal(status, ""), prompts.left_out, 0)
         return self._choose(texts, hidden, make_safe(options)), left_out, status
 
     def step(self, texts: Texts, options: Options) -> Texts:

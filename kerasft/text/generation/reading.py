@@ -47,11 +47,13 @@ class Window(NamedTuple):
         cache: what was computed of them, column by column.
         token_ids: int32 (batch, capacity).
         lengths: int32 (batch,), how many columns each row has.
+        kept: int32 (batch,), how many of its first tokens stay for ever.
     """
 
     cache: Cache
     token_ids: tf.Tensor
     lengths: tf.Tensor
+    kept: tf.Tensor
 
 
 class WindowReader:
@@ -62,14 +64,12 @@ class WindowReader:
 
     Args:
         decoder: the model.
-        first: how many tokens at a row's beginning stay for ever.
     """
 
-    def __init__(self, decoder: Decoder, first: int = 0):
+    def __init__(self, decoder: Decoder):
         self._decoder = decoder
         self.context = decoder.context
-        self._kept = max(self.context // 2, 1)
-        self._first = first if first < self._kept else 0
+        self._half = max(self.context // 2, 1)
         count = tf.TensorSpec([], tf.int32)
         start = tf.function(decoder.start, autograph=False).get_concrete_function(count, count)
         self._cache = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in start.outputs)
@@ -81,20 +81,28 @@ class WindowReader:
     def specs(self) -> Window:
         """The shapes and types of a window, whatever its batch and its capacity."""
         lengths = tf.TensorSpec((None,), tf.int32)
-        return Window(self._cache, tf.TensorSpec((None, None), tf.int32), lengths)  # type: ignore[arg-type]
+        return Window(
+            self._cache,  # type: ignore[arg-type]
+            tf.TensorSpec((None, None), tf.int32),
+            lengths,
+            lengths,
+        )
 
-    def open(self, token_ids: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, Window]:
+    def open(self, token_ids: tf.Tensor, lengths: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, Window]:
         """Reads prompts.
 
         Args:
             token_ids: int32 (batch, n), 0 < n ≤ context, padded on the right with any tokens.
             lengths: int32 (batch,), 1 to n.
+            kept: int32 (batch,), how many of a row's first tokens stay for ever; none do where these are half of the
+                context or more.
 
         Returns:
             float32 (batch, width), of each row's last token; and the window.
         """
         steps = (tf.shape(token_ids)[1] + CAPACITY_STEP - 1) // CAPACITY_STEP
-        return self._read(token_ids, lengths, tf.minimum(steps * CAPACITY_STEP, self.context))
+        kept = tf.where(kept < self._half, kept, 0)
+        return self._read(token_ids, lengths, kept, tf.minimum(steps * CAPACITY_STEP, self.context))
 
     def extend(self, window: Window, token_ids: tf.Tensor, is_live: tf.Tensor) -> tuple[tf.Tensor, Window]:
         """Reads one more token of each row, after making room for it.
@@ -113,7 +121,8 @@ class WindowReader:
         hidden, cache = self._extend_by_one(token_ids[:, None], columns[:, None], window.cache)
         places = tf.stack([tf.range(tf.size(columns)), columns], 1)
         known = tf.tensor_scatter_nd_update(window.token_ids, places, token_ids)
-        return hidden[:, 0], Window(cache, known, window.lengths + tf.cast(is_live, tf.int32))
+        lengths = window.lengths + tf.cast(is_live, tf.int32)
+        return hidden[:, 0], Window(cache, known, lengths, window.kept)
 
     def _compile_extend(self, tokens: int | None) -> Any:
         """`Decoder.extend` by a number of tokens, or by any number."""
@@ -127,7 +136,7 @@ class WindowReader:
         return hidden, tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in shaped)
 
     def _read(
-        self, token_ids: tf.Tensor, lengths: tf.Tensor, capacity: tf.Tensor
+        self, token_ids: tf.Tensor, lengths: tf.Tensor, kept: tf.Tensor, capacity: tf.Tensor
     ) -> tuple[tf.Tensor, Window]:
         """`open` with a capacity; a block of tokens after the other."""
         batch, count = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
@@ -149,7 +158,7 @@ class WindowReader:
             lambda start, *_: start < count, read, begin, shape_invariants=shapes
         )
         room = capacity - count
-        return hidden, Window(tuple(cache), tf.pad(token_ids, [[0, 0], [0, room]]), lengths)
+        return hidden, Window(tuple(cache), tf.pad(token_ids, [[0, 0], [0, room]]), lengths, kept)
 
     def _make_room(self, window: Window, is_live: tf.Tensor) -> Window:
         """A window in which each live row has a column left."""
@@ -166,16 +175,17 @@ class WindowReader:
             tf.pad(tensor, [[0, more if axis == capacity_axis else 0] for axis in range(tensor.shape.rank)])
             for tensor, capacity_axis in zip(window.cache, self._axes, strict=True)
         )
-        return Window(cache, tf.pad(window.token_ids, [[0, 0], [0, more]]), window.lengths)
+        return window._replace(cache=cache, token_ids=tf.pad(window.token_ids, [[0, 0], [0, more]]))
 
     def _empty(self, window: Window, is_full: tf.Tensor) -> Window:
         """Reads the tokens that stay of full rows anew."""
         rows = find_places(is_full)
-        known = tf.gather(window.token_ids, rows)
-        left_out = self.context - self._kept
-        stays = tf.concat([known[:, : self._first], known[:, self._first + left_out : self.context]], 1)
-        lengths = tf.fill([tf.size(rows)], self._kept)
-        _, read = self._read(stays, lengths, tf.shape(window.token_ids)[1])
+        known, kept = (tf.gather(each, rows) for each in (window.token_ids, window.kept))
+        column = tf.range(self._half)
+        places = column + tf.where(column < kept[:, None], 0, self.context - self._half)
+        lengths = tf.fill([tf.size(rows)], self._half)
+        stays = tf.gather(known, places, axis=1, batch_dims=1)
+        _, read = self._read(stays, lengths, kept, tf.shape(window.token_ids)[1])
         cache, token_ids = (
             tuple(
                 tf.tensor_scatter_nd_update(old, rows[:, None], new)
@@ -183,7 +193,8 @@ class WindowReader:
             )
             for olds, news in ((window.cache, read.cache), ((window.token_ids,), (read.token_ids,)))
         )
-        return Window(cache, token_ids[0], tf.where(is_full, self._kept, window.lengths))
+        lengths = tf.where(is_full, self._half, window.lengths)
+        return Window(cache, token_ids[0], lengths, window.kept)
 
 
 def _find_capacity(shape: tf.TensorShape) -> int:

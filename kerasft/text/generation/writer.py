@@ -11,12 +11,11 @@ import tensorflow as tf
 from kerasft.errors import DataError
 from kerasft.text.generation.characters import count_cut_bytes_of, count_held_bytes, decode_text
 from kerasft.text.generation.config import GenerationConfig
-from kerasft.text.generation.generator import PROMPT_SPEC, Generator
+from kerasft.text.generation.generator import Generator
 from kerasft.text.generation.options import OPTION_SPECS, Options, encode_stops, make_options
+from kerasft.text.generation.prompts import PROMPTS_SPECS, REFUSED, Prompt
 from kerasft.text.generation.texts import ENDINGS
 
-_REFUSED = b"\xff"
-"""A prompt on which nothing is written."""
 _ROW_SPEC = tf.TensorSpec((), tf.int32, "first_row")
 
 
@@ -27,7 +26,7 @@ class Written(NamedTuple):
         continuation: the text; empty where the prompt is refused.
         tokens: how many were written, the end token and those of a stop string among them.
         ended: why it ended: `end token`, `stop string` or `length`; empty where the prompt is refused.
-        left_out: tokens of the prompt's beginning for which the model's context has no room.
+        left_out: tokens of the prompt for which the model's context has no room.
         status: why the prompt is refused; empty where it is not.
     """
 
@@ -63,17 +62,18 @@ class TextWriter:
         def compile_function(function: Any, *signature: Any) -> Any:
             return tf.function(count(function), input_signature=signature, autograph=False)
 
-        self._write = compile_function(generator.write, PROMPT_SPEC, OPTION_SPECS, _ROW_SPEC)
-        self._begin = compile_function(generator.begin, PROMPT_SPEC, OPTION_SPECS, _ROW_SPEC)
+        self._prompts = generator.prompts
+        self._write = compile_function(generator.write, PROMPTS_SPECS, OPTION_SPECS, _ROW_SPEC)
+        self._begin = compile_function(generator.begin, PROMPTS_SPECS, OPTION_SPECS, _ROW_SPEC)
         self._step = compile_function(generator.step, generator.specs, OPTION_SPECS)
 
     def write(
-        self, prompts: Sequence[str | bytes], config: GenerationConfig | None = None, *, first_row: int = 0
+        self, prompts: Sequence[Prompt], config: GenerationConfig | None = None, *, first_row: int = 0
     ) -> list[Written]:
         """Writes on from prompts, all at once; in their order.
 
         Args:
-            prompts: texts, or UTF-8.
+            prompts: texts, UTF-8, or conversations.
             config: the options; by default the generator's.
             first_row: the number of the first prompt among all that are written with one seed: a prompt gets the same
                 text under the same number, whatever stands beside it.
@@ -90,20 +90,17 @@ class TextWriter:
             for row in range(len(prompts))
         ]
 
-    def ask(
-        self, prompts: Sequence[str | bytes], options: Options, first_row: int = 0
-    ) -> dict[str, np.ndarray]:
+    def ask(self, prompts: Sequence[Prompt], options: Options, first_row: int = 0) -> dict[str, np.ndarray]:
         """What `Generator.write` answers, by name."""
-        answers = self._write(_make_batch(prompts), options, tf.constant(first_row))
-        return {name: answer.numpy() for name, answer in answers.items()}
+        read = self._prompts.read_any(prompts or [REFUSED])
+        answers = self._write(read, options, tf.constant(first_row))
+        return {name: answer.numpy()[: len(prompts)] for name, answer in answers.items()}
 
-    def stream(
-        self, prompt: str | bytes, config: GenerationConfig | None = None, *, row: int = 0
-    ) -> TextStream:
+    def stream(self, prompt: Prompt, config: GenerationConfig | None = None, *, row: int = 0) -> TextStream:
         """Writes on from a prompt, token by token: an iterator over the pieces of the text that `write` gives.
 
         Args:
-            prompt: a text, or UTF-8.
+            prompt: a text, UTF-8, or a conversation.
             config: the options; by default the generator's.
             row: `first_row` of `write`.
 
@@ -112,7 +109,7 @@ class TextWriter:
         """
         config = config or self.defaults
         options, first_row = make_options(config), tf.constant(row)
-        texts, left_out, status = self._begin(_make_batch([prompt]), options, first_row)
+        texts, left_out, status = self._begin(self._prompts.read_any([prompt]), options, first_row)
         if status := status.numpy()[0].decode("utf-8"):
             raise DataError(status)
 
@@ -124,10 +121,10 @@ class TextWriter:
         """Traces the functions that `write` needs, or those that `stream` needs, so that no text waits for them."""
         options, first_row = make_options(self.defaults), tf.constant(0)
         if streams:
-            texts, *_ = self._begin(_make_batch([_REFUSED]), options, first_row)
+            texts, *_ = self._begin(self._prompts.read_any([REFUSED]), options, first_row)
             self._step(texts, options)
         else:
-            self._write(_make_batch([_REFUSED]), options, first_row)
+            self._write(self._prompts.read_any([REFUSED]), options, first_row)
 
 
 class TextStream:
@@ -139,7 +136,7 @@ class TextStream:
         texts: a text of which the first token is written.
         step: writes its next token.
         stops: strings at which it ends, UTF-8.
-        left_out: tokens of the prompt's beginning that were left out.
+        left_out: tokens of the prompt that were left out.
 
     Attributes:
         tokens: how many are written so far.
@@ -174,12 +171,3 @@ class TextStream:
             if self.ended:
                 return
             self._texts = self._step(self._texts)
-
-
-def _make_batch(prompts: Sequence[str | bytes]) -> tf.Tensor:
-    """string (batch,); half of a surrogate pair becomes a question mark, as everywhere."""
-    encoded = [
-        prompt if isinstance(prompt, bytes) else prompt.encode("utf-8", "replace") for prompt in prompts
-    ]
-    with tf.device("CPU:0"):
-        return tf.constant(encoded, tf.string, [len(encoded)])

@@ -14,9 +14,8 @@ import kerasft
 from kerasft.cli.main import main
 from kerasft.errors import ConfigError, DataError
 from kerasft.tasks.causal_lm.encoding import Encoder
-from kerasft.tasks.causal_lm.prompts import find_ends, find_frame
+from kerasft.tasks.causal_lm.prompts import ConversationPrompts, find_ends, make_prompt_reader
 from kerasft.text.chat_templates import ChatTemplate
-from kerasft.text.generation.prompts import Frame, PromptReader
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary
 from kerasft.text.tokenizers.byte_bpe import ByteBpe
 from kerasft.text.tokenizers.special import list_special_tokens
@@ -36,32 +35,123 @@ def make_encoder(tokenizer: ByteBpe, kind: str, source: str = tiny_causal.TEMPLA
     return Encoder(tokenizer, kind, 200, template)
 
 
-def test_a_prompt_stands_where_prompts_stood_in_the_training(tokenizer: ByteBpe) -> None:
-    assert find_frame(make_encoder(tokenizer, "text")) is None
-    assert find_frame(make_encoder(tokenizer, "completion")) == Frame(before=(0,))
-    encoder = make_encoder(tokenizer, "chat")
-    frame = find_frame(encoder)
-    assert frame is not None
-    for text in ("Hello", "", " <|end|> spelled "):
-        read = PromptReader(tokenizer, 200, frame).read(tf.constant([text]))
-        assert encoder.template is not None
-        expected, _ = encoder.encode_parts(encoder.template.build_prompt([("user", text)]))
-        assert read.token_ids.numpy()[0].tolist() == expected.tolist()
+LLAMA_2 = (
+    "{% if messages[0].role == 'system' %}{% set system = '<<SYS>>' + messages[0].content + '<</SYS>> ' %}"
+    "{% set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}{% for m in messages %}"
+    "{% if m.role == 'user' %}{{ '<|start|>[INST] ' + (system if loop.first else '') + m.content.strip() }} [/INST]"
+    "{% else %}{{ ' ' + m.content.rstrip() + ' <|end|>' }}{% endif %}{% endfor %}"
+)
+"""A system message and the user's first are one text."""
+CONVERSATIONS = [
+    [("user", "Hello")],
+    [("user", " <|end|> spelled ")],
+    [("user", "One?"), ("assistant", "Yes. \u3000"), ("user", "\xa0\x85Two?\u2003\n")],
+    [("system", "Be brief."), ("user", "One?")],
+    [("system", " Be brief."), ("user", "a\x1db"), ("assistant", "c\x1dd"), ("user", "e")],
+]
+
+
+def join(messages: list[tuple[str, str]]) -> str:
+    """The conversation as one text."""
+    first, *rest = messages
+    if first[0] == "system":
+        return f"{first[1]}\x1d{join(rest)}"
+    return "\x1e".join(content for _, content in messages)
+
+
+def list_ids(prompts: Any) -> list[list[int]]:
+    pairs = zip(prompts.token_ids.numpy().tolist(), prompts.lengths.numpy().tolist(), strict=True)
+    return [ids[:length] for ids, length in pairs]
+
+
+def test_a_completion_follows_the_token_with_which_a_text_begins(tokenizer: ByteBpe) -> None:
+    assert make_prompt_reader(make_encoder(tokenizer, "text")) is None
+    reader = make_prompt_reader(make_encoder(tokenizer, "completion"))
+    assert reader is not None
+    assert list_ids(reader.read_any(["a", ""])) == [[0, 3 + ord("a")], [0]]
+
+
+@pytest.mark.parametrize("source", [tiny_causal.TEMPLATE, LLAMA_2])
+def test_a_conversation_is_put_together_without_its_template_as_with_it(
+    tokenizer: ByteBpe, source: str
+) -> None:
+    encoder = make_encoder(tokenizer, "chat", source)
+    reader = make_prompt_reader(encoder)
+    assert isinstance(reader, ConversationPrompts)
+    assert encoder.template is not None
+    expected = [
+        encoder.encode_parts(encoder.template.build_prompt(messages))[0].tolist()
+        for messages in CONVERSATIONS
+    ]
+    texts = [join(messages) for messages in CONVERSATIONS]
+    lists = [[{"role": role, "content": content} for role, content in messages] for messages in CONVERSATIONS]
+    in_graph = reader.read(tf.constant(texts))
+    for read in (in_graph, reader.read_any(texts), reader.read_any(lists)):
+        assert list_ids(read) == expected
+        assert set(read.status.numpy().tolist()) == {b""}
+        assert read.kept.numpy().tolist() == in_graph.kept.numpy().tolist()
+    assert in_graph.kept.numpy().tolist()[3] > 0
     assert find_ends(encoder) == (0, 2)
-    assert find_ends(make_encoder(tokenizer, "text")) == (0,)
 
 
-def test_a_template_that_trims_messages_trims_prompts(tokenizer: ByteBpe) -> None:
-    source = tiny_causal.TEMPLATE.replace("message.content", "message.content.strip()")
-    frame = find_frame(make_encoder(tokenizer, "chat", source))
-    assert frame is not None
-    assert frame.trims
+def test_of_a_long_conversation_the_system_message_stays(tokenizer: ByteBpe) -> None:
+    reader = make_prompt_reader(make_encoder(tokenizer, "chat"))
+    assert reader is not None
+    system = [1, *(3 + byte for byte in b"system\nBe brief."), 2, 3 + ord("\n"), 1]
+    for read in (
+        reader.read(tf.constant(["Be brief.\x1d" + "word " * 90])),
+        reader.read_any(["Be brief.\x1d" + "word " * 90]),
+    ):
+        (ids,) = list_ids(read)
+        assert (len(ids), ids[: len(system)], int(read.kept[0])) == (200, system, len(system))
+        assert bytes(byte - 3 for byte in ids[len(system) : -13]).endswith(b"d word word ")
+        assert int(read.left_out[0]) == len(system) + len("user\n" + "word " * 90) + 13 - 200
 
 
-def test_a_template_that_repeats_messages_is_refused(tokenizer: ByteBpe) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "status"),
+    [
+        ("", "a message is empty"),
+        ("a\x1eb", "none to answer"),
+        ("a\0b", "NUL character"),
+        ("\x1da", "a message is empty"),
+        (b"\xff", "invalid UTF-8"),
+        ([], "the list is empty"),
+        ([{"role": "user"}], "message 1: no 'content'"),
+        ([{"role": "user", "content": " "}], "message 1 is empty"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "nothing to answer"),
+        (["a"], "message is not an object"),
+    ],
+)
+def test_what_cannot_be_answered_has_a_status(tokenizer: ByteBpe, prompt: Any, status: str) -> None:
+    reader = make_prompt_reader(make_encoder(tokenizer, "chat"))
+    assert reader is not None
+    read = reader.read_any(["Hi.", prompt])
+    first, second = (each.decode() for each in read.status.numpy())
+    assert first == ""
+    assert status in second
+    if isinstance(prompt, str | bytes):
+        data = prompt if isinstance(prompt, bytes) else prompt.encode()
+        assert reader.read(tf.constant([data])).status.numpy()[0].decode() == second
+
+
+def test_a_template_that_puts_no_system_message_first_takes_none_as_text(tokenizer: ByteBpe) -> None:
+    source = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('none') }}{% endif %}" + tiny_causal.TEMPLATE
+    )
+    reader = make_prompt_reader(make_encoder(tokenizer, "chat", source))
+    assert reader is not None
+    for read in (reader.read(tf.constant(["Be brief.\x1dHi."])), reader.read_any(["Be brief.\x1dHi."])):
+        assert b"takes no system message" in read.status.numpy()[0]
+
+
+def test_a_template_that_repeats_messages_is_asked_from_python_alone(tokenizer: ByteBpe) -> None:
     source = tiny_causal.TEMPLATE.replace("message.content", "message.content + message.content")
-    with pytest.raises(DataError, match="repeats a message"):
-        find_frame(make_encoder(tokenizer, "chat", source))
+    reader = make_prompt_reader(make_encoder(tokenizer, "chat", source))
+    assert reader is not None
+    assert reader.read_any(["Hi."]).status.numpy().tolist() == [b""]
+    with pytest.raises(DataError, match="does not put the same around each message"):
+        reader.read(tf.constant(["Hi."]))
 
 
 @pytest.mark.slow
@@ -102,6 +192,38 @@ def test_the_export_writes_what_the_run_writes(tiny_causal_run: Any) -> None:
     )
     written = kerasft.load_run(tiny_causal_run.path).generate(
         ["the film", "a meal"], seed=3, max_new_tokens=20
+    )
+    assert [text.decode() for text in answers["continuation"].numpy()] == [
+        text["continuation"] for text in written
+    ]
+
+
+@pytest.mark.slow
+def test_the_export_answers_conversations_as_the_run_does(run_once: Any, load_chat_experiment: Any) -> None:
+    # the contract's run
+    name = "causal_lm-LoRA-on-conversations"
+    path = run_once(name, load_chat_experiment("model.adaptation=lora")).path
+    run, serve = (
+        kerasft.load_run(path),
+        tf.saved_model.load(str(path / "export" / "1")).signatures["generate"],
+    )
+    turns = [
+        *(("system", "Be brief."), ("user", "the film was good")),
+        *(("assistant", "pos"), ("user", "a bad meal")),
+    ]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    options = {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "max_new_tokens": 8, "seed": 3}
+    written = run.generate([messages, "the film", messages[:2]], **options)
+    assert "".join(run.stream(messages, **options)) == written[0]["continuation"]
+    assert run.generate(messages, **options) == written[0]
+    assert (written[0]["messages"], written[1]["prompt"]) == (messages, "the film")
+    takes = serve.structured_input_signature[1]
+    options |= {"repetition_penalty": 1.0, "stop": [], "prompt": [join(turns), "the film", join(turns[:2])]}
+    answers = serve(
+        **{
+            name: tf.constant(value, takes[name].dtype, [len(value)] if isinstance(value, list) else [])
+            for name, value in options.items()
+        }
     )
     assert [text.decode() for text in answers["continuation"].numpy()] == [
         text["continuation"] for text in written

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 from small_decoders import MeanDecoder, make_table
 
-from kerasft.errors import ConfigError, DataError
+from kerasft.errors import DataError
 from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.generation.generator import Generator
 from kerasft.text.generation.options import OPTION_SPECS, Options
-from kerasft.text.generation.prompts import EMPTY, Frame, PromptReader
+from kerasft.text.generation.prompts import EMPTY, NO_MESSAGES, PromptReader
 from kerasft.text.generation.writer import TextWriter
 from kerasft.text.raw import INVALID
 from kerasft.text.tokenizers.base import ABSENT
@@ -204,7 +204,7 @@ def test_bytes_that_are_no_text_become_replacements(bytes_tokenizer: Any) -> Non
 def test_a_special_token_that_is_spelled_in_a_prompt_is_text(bytes_tokenizer: Any) -> None:
     end = bytes_tokenizer.special_ids.end
     spelled = bytes_tokenizer.vocabulary.tokens[end].decode()
-    read = Generator(MeanDecoder(257, 64), bytes_tokenizer)._prompts.read(tf.constant([spelled, ""]))
+    read = Generator(MeanDecoder(257, 64), bytes_tokenizer).prompts.read(tf.constant([spelled, ""]))
     assert read.lengths.numpy().tolist() == [len(spelled), 1]
     assert end not in read.token_ids[0].numpy()[: len(spelled)]
     assert read.token_ids[1, 0] == end
@@ -234,9 +234,9 @@ def test_tokens_that_say_nothing_are_never_written() -> None:
 def test_an_empty_prompt_begins_with_a_token_or_is_refused(writer: TextWriter) -> None:
     (written,) = writer.write([""], GREEDY)
     assert (written.status, written.tokens > 0) == ("", True)
-    reader = PromptReader(make_characters(ends=False), 64, Frame())
+    reader = PromptReader(make_characters(ends=False), 64)
     assert reader.read(tf.constant(["", "a"])).status.numpy().tolist() == [EMPTY.encode(), b""]
-    framed = PromptReader(make_characters(ends=False), 64, Frame(before=(5,)))
+    framed = PromptReader(make_characters(ends=False), 64, [5])
     assert framed.read(tf.constant([""])).status.numpy().tolist() == [b""]
 
 
@@ -259,26 +259,43 @@ def test_of_a_long_prompt_the_end_is_read(writer: TextWriter) -> None:
     assert ("".join(stream), stream.left_out) == (cut.continuation, 236)
 
 
-def read_ids(frame: Frame, prompt: str, context: int = 16) -> tuple[list[int], int]:
-    """A prompt's tokens, and how many were left out."""
-    read = PromptReader(make_characters(), context, frame).read(tf.constant([prompt, "abc"]))
-    return read.token_ids.numpy()[0, : int(read.lengths[0])].tolist(), int(read.left_out[0])
+def read_ids(before: list[int], prompt: str, context: int = 16) -> tuple[list[int], int, int]:
+    """A prompt's tokens, how many of them stay, and how many were left out."""
+    read = PromptReader(make_characters(), context, before).read(tf.constant([prompt, "abc"]))
+    ids = read.token_ids.numpy()[0, : int(read.lengths[0])].tolist()
+    return ids, int(read.kept[0]), int(read.left_out[0])
 
 
-def test_tokens_around_a_prompt_stay_where_it_is_cut() -> None:
-    frame = Frame(before=(4, 5), after=(6,))
-    assert read_ids(frame, "d") == ([4, 5, 7, 6], 0)
-    assert read_ids(frame, "") == ([4, 5, 6], 0)
-    assert read_ids(frame, "abcdefghijklmnopabc") == ([4, 5, *range(10, 20), 4, 5, 6, 6], 6)
-    with pytest.raises(ConfigError, match="fill the model's context of 8"):
-        PromptReader(make_characters(), 8, Frame(before=(4,) * 5, after=(5,) * 3))
+def test_tokens_before_a_prompt_stay_where_it_is_cut() -> None:
+    assert read_ids([4, 5], "d") == ([4, 5, 7], 2, 0)
+    assert read_ids([4, 5], "") == ([4, 5], 2, 0)
+    assert read_ids([4, 5], "abcdefghijklmnop") == ([4, 5, *range(6, 20)], 2, 2)
+    # as many as half of the context would leave too little of the text
+    assert read_ids([4] * 4, "abcdefgh", 8) == (list(range(4, 12)), 0, 4)
+    assert read_ids([4] * 3, "abcdefgh", 8) == ([4, 4, 4, *range(7, 12)], 3, 3)
 
 
-def test_text_around_a_prompt_is_read_with_it() -> None:
-    frame = Frame((4,), "ab", "c", (5, 6), trims=True)
-    assert read_ids(frame, "") == ([4, 4, 5, 6, 5, 6], 0)
-    assert read_ids(frame, " d d\n") == ([4, 4, 5, 7, 20, 7, 6, 5, 6], 0)
-    assert read_ids(frame._replace(trims=False), " d ") == ([4, 4, 5, 20, 7, 20, 6, 5, 6], 0)
+def test_tokens_before_a_prompt_stay_where_a_text_fills_the_context() -> None:
+    tokenizer = make_characters()
+    decoder = MeanDecoder(tokenizer.vocabulary_size, 24)
+    prompts = PromptReader(tokenizer, 24, [4, 5])
+    (written,) = TextWriter(Generator(decoder, tokenizer, prompts=prompts, end_ids=[])).write(
+        ["c"], GREEDY.change({"max_new_tokens": 60}, "")
+    )
+    ids, expected = [4, 5, 6], []
+    while len(expected) < 60:
+        scores = decoder.compute_without_cache(ids)
+        scores[[0, 1, 2, 3]] = -np.inf
+        expected.append(int(scores.argmax()))
+        # of 24 tokens the first 2 and the last 10 stay
+        ids = [*([*ids[:2], *ids[-10:]] if len(ids) == 24 else ids), expected[-1]]
+    assert written.continuation == tokenizer.decode([expected]).numpy()[0].decode()
+
+
+def test_a_model_of_texts_is_given_no_messages(writer: TextWriter) -> None:
+    texts = writer.write(["go", [{"role": "user", "content": "go"}]], GREEDY)
+    assert [text.status for text in texts] == ["", NO_MESSAGES]
+    assert texts[:1] == writer.write(["go"], GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +350,22 @@ def test_words_that_bring_their_space_follow_a_space_without_it(tmp_path: Path) 
         assert prompted[-1] not in cat
         (written,) = writer.write([prompt], config)
         assert written.continuation == "".join(writer.stream(prompt, config)) == text
+
+
+def test_what_is_a_text_of_its_own_begins_without_a_space(tmp_path: Path) -> None:
+    train_tokenizer(
+        TokenizerConfig(type="unigram", vocabulary_size=40), ["the cat sat", "a cat"] * 9, tmp_path
+    )
+    tokenizer = load_tokenizer(tmp_path)
+    cat = tokenizer.tokenize(tf.constant(["cat"])).to_list()[0]
+    decoder, config = (
+        make_table(cat, tokenizer.vocabulary_size),
+        GREEDY.change({"max_new_tokens": len(cat)}, ""),
+    )
+    prompts = PromptReader(tokenizer, 64, starts_text=True)
+    writer = TextWriter(Generator(decoder, tokenizer, prompts=prompts))
+    (written,) = writer.write(["the"], config)
+    assert written.continuation == "".join(writer.stream("the", config)) == "cat"
 
 
 def test_it_is_saved_and_loaded_with_tensorflow_alone(tmp_path: Path, writer: TextWriter) -> None:

@@ -12,10 +12,10 @@ from kerasft.text.generation.reading import WindowReader
 pytestmark = pytest.mark.numerical
 
 
-def pad(rows: list[list[int]]) -> tuple[tf.Tensor, tf.Tensor]:
+def pad(rows: list[list[int]], kept: int = 0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     longest = max(map(len, rows))
     padded = [row + [1] * (longest - len(row)) for row in rows]
-    return tf.constant(padded, tf.int32), tf.constant([len(row) for row in rows])
+    return tf.constant(padded, tf.int32), tf.constant([len(row) for row in rows]), tf.fill([len(rows)], kept)
 
 
 def draw(lengths: list[int], size: int) -> list[list[int]]:
@@ -39,8 +39,8 @@ def test_prompts_of_any_length_are_read_in_blocks() -> None:
 
 def test_a_window_grows_and_is_emptied_where_it_is_full() -> None:
     decoder = MeanDecoder(20, context=90)
-    reader, rows = WindowReader(decoder, first=2), draw([3, 60, 90], 20)
-    _, window = reader.open(*pad(rows))
+    reader, rows = WindowReader(decoder), draw([3, 60, 90], 20)
+    _, window = reader.open(*pad(rows)[:2], tf.constant([2, 0, 44]))
     random, live = np.random.default_rng(1), tf.constant([True, True, True])
     vectors = (tf.TensorSpec((None,), dtype) for dtype in (tf.int32, tf.bool))
     extend = tf.function(reader.extend, input_signature=[reader.specs, *vectors])
@@ -48,8 +48,11 @@ def test_a_window_grows_and_is_emptied_where_it_is_full() -> None:
     for _ in range(100):
         tokens = random.integers(0, 20, 3)
         hidden, window = extend(window, tf.constant(tokens, tf.int32), live)
-        # 90 tokens have no room for another: the first 2 and the last 43 stay
-        rows = [row[:2] + row[-43:] if len(row) == 90 else row for row in rows]
+        # 90 tokens have no room for another: 45 stay, each row's own number of the first ones among them
+        rows = [
+            row[:kept] + row[kept - 45 :] if len(row) == 90 else row
+            for kept, row in zip((2, 0, 44), rows, strict=True)
+        ]
         rows = [[*row, int(token)] for row, token in zip(rows, tokens, strict=True)]
         assert_like_uncached(decoder, hidden, rows)
         capacities.add(int(tf.shape(window.token_ids)[1]))
