@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
+
+from resident import begin_peak_mb, read_peak_mb
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -63,13 +64,12 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "mask_positions": positions.astype(np.int32),
     }
     data = tf.data.Dataset.from_tensors((inputs, targets.astype(np.int32))).repeat()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = begin_peak_mb()
     first = model.fit(data, steps_per_epoch=1, epochs=1, verbose=0).history["loss"][0]
     started = time.perf_counter()
     model.fit(data, steps_per_epoch=options.steps, epochs=1, verbose=0)
     seconds = (time.perf_counter() - started) / options.steps
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "megabytes": (after - before) / 1024, "loss": first}
+    return {"seconds": seconds, "megabytes": read_peak_mb() - before, "loss": first}
 
 
 def main() -> None:
@@ -98,9 +98,9 @@ def main() -> None:
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise SystemExit(done.stderr[-2000:])
-            told = json.loads(done.stdout.strip().splitlines()[-1])
+            found = json.loads(done.stdout.strip().splitlines()[-1])
             print(
-                f"{child:>8}  {told['seconds']:>8.3f}  {told['megabytes']:>6.0f}  {told['loss']:>10.5f}",
+                f"{child:>8}  {found['seconds']:>8.3f}  {found['megabytes']:>6.0f}  {found['loss']:>10.5f}",
                 flush=True,
             )
 

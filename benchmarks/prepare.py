@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from resident import begin_peak_mb, read_peak_mb
 
 VOCABULARY = 30_000
 BLOCK = 10_000
@@ -130,7 +131,7 @@ def prepare_corpus(folder: Path, target: Path) -> dict[str, float]:
         "test_share": 0.01,
     }
     config = DataConfig.model_validate(data)
-    before = read_peak_memory_mb()
+    before = begin_peak_mb()
     start, processor = time.perf_counter(), time.process_time()
     dataset = prepare_dataset(config, (Field("text", "text"),), target, base=folder, seed=0)
     splits = dataset.manifest["splits"]
@@ -138,7 +139,7 @@ def prepare_corpus(folder: Path, target: Path) -> dict[str, float]:
         "seconds": time.perf_counter() - start,
         "processor_seconds": time.process_time() - processor,
         "megabytes": sum(path.stat().st_size for path in folder.glob("*.jsonl")) / 1e6,
-        "peak_memory_mb": read_peak_memory_mb() - before,
+        "peak_memory_mb": read_peak_mb() - before,
         "dropped_exact": splits["train"]["duplicates"]["dropped_exact"],
         "dropped_near": splits["train"]["duplicates"]["dropped_near"],
     }
@@ -192,22 +193,11 @@ def prepare(path: Path, folder: Path) -> dict[str, float]:
     return {
         "seconds": seconds,
         "processor_seconds": time.process_time() - processor,
-        "peak_memory_mb": read_peak_memory_mb(),
+        "peak_memory_mb": read_peak_mb(),
         "kept": sum(split["rows"] for split in dataset.manifest["splits"].values()),
         "duplicates": train["duplicates"]["exact"],
         "near": train["duplicates"]["near"],
     }
-
-
-def read_peak_memory_mb() -> float:
-    """The largest resident size that this process has had, MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def measure(rows: int, seed: int) -> dict[str, float]:

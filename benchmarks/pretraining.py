@@ -9,8 +9,8 @@ A tokenizer is trained on TRAIN.txt and given to both (`--tokenizer characters`:
 takes characters). Both cut each file into blocks of the same tokens and train a net of the same size for as many steps.
 The other program prints its `tokens_per_second` and `valid_nats_per_token` as JSON in its last line. A masked model's
 masks, bool (blocks, block), it writes to eval_masks.npy in its working folder: kerasft's model is measured at those. A
-causal model is measured on each block's tokens but the first. Pairs of whole processes, in turns; without --against
-kerasft alone is measured, at masks of 15 %.
+causal model is measured on each block's tokens but the first. Pairs of whole processes; which of the two runs first
+alternates. Without --against kerasft alone is measured, at masks of 15 %.
 """
 
 from __future__ import annotations
@@ -139,8 +139,9 @@ def measure_masked(trained: Any, text: str, masks: Path | None) -> float:
         logits = model({name: tf.constant(inputs[name]) for name in model.input}, training=False)
         targets = np.take_along_axis(true, positions, 1)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits).numpy()
-        told = np.arange(width)[None, :] < masked.sum(1)[:, None]
-        total, count = total + float(losses[told].sum(dtype=np.float64)), count + int(told.sum())
+        is_scored = np.arange(width)[None, :] < masked.sum(1)[:, None]
+        total += float(losses[is_scored].sum(dtype=np.float64))
+        count += int(is_scored.sum())
     return total / count
 
 
@@ -182,16 +183,18 @@ def main() -> None:
             f"{'pair':>4}  {'kerasft tokens/s':>16}  {'loss':>7}  {'other tokens/s':>14}  {'loss':>7}  {'ratio':>6}"
         )
         for pair in range(1, options.pairs + 1):
-            told = json.loads(call(other, folder)) if other else {}
             tail = ["--output", str(run), "--quiet", "--restart", "--yes"]
-            call([*kerasft, "pretrain", str(config), *tail], folder)
+            ours = [*kerasft, "pretrain", str(config), *tail]
+            printed = {}
+            for command in (ours, other)[:: 1 if pair % 2 else -1]:
+                if command:
+                    printed[command is other] = call(command, folder)
+            peer = json.loads(printed[True]) if other else {}
             figures = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["finetune"]["train"]
             speed = figures["examples_per_second"]["value"] * options.block
             loss = measure_loss(run, options.valid, folder / "eval_masks.npy" if other else None)
-            theirs, their_loss = (
-                told.get("tokens_per_second", float("nan")),
-                told.get("valid_nats_per_token", 0),
-            )
+            theirs = peer.get("tokens_per_second", float("nan"))
+            their_loss = peer.get("valid_nats_per_token", float("nan"))
             ratios.append(speed / theirs)
             print(
                 f"{pair:>4}  {speed:>16.0f}  {loss:>7.4f}  {theirs:>14.0f}  {their_loss:>7.4f}  {ratios[-1]:>6.3f}",

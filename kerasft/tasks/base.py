@@ -109,6 +109,11 @@ class Task(abc.ABC):
         """What is to be known of the weights that the training begins with, in brackets behind their number."""
         return ""
 
+    @property
+    def has_new_head(self) -> bool:
+        """Whether the head begins at random, and so learns however the net is adapted."""
+        return True
+
     @abc.abstractmethod
     def build_model(self, *, seed: int, matmul_dtype: str) -> Any:
         """The functional `keras.Model` that learns, with the preset's weights."""
@@ -159,7 +164,7 @@ class Task(abc.ABC):
         begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
         depths = self.compute_depths(model)
         for stage in list_unfreezing_stages(adaptation, train.epochs, len(list_blocks(depths))):
-            adapt(model, adaptation, depths, stage.blocks)
+            adapt(model, adaptation, depths, stage.blocks, has_new_head=self.has_new_head)
             yield make_phase(stage, train, model, feed, validation, depths)
 
     @abc.abstractmethod
@@ -168,7 +173,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def load_published(self, folder: Path) -> Any:
-        """The Keras model of `model.keras`, built here and given its weights: what `predict` and `evaluate` ask."""
+        """The Keras model of `model.keras`, built here and given all of its weights: what `predict` and `evaluate` ask.
+
+        It is called where weights that would begin at random begin at 0; see `kerasft.models.blank`.
+        """
 
     @abc.abstractmethod
     def loss(self) -> Any:

@@ -56,7 +56,7 @@ def _write_adapter(
     depths = task.compute_depths(model)
     save_adapter(
         model,
-        [variable for variable in model.weights if is_head(variable.path, depths)],
+        [variable for variable in model.weights if task.has_new_head and is_head(variable.path, depths)],
         run.adapter,
         config.model.adaptation,
         preset=source.preset_fingerprint,

@@ -16,6 +16,7 @@ from kerasft.data.streams import Step, collect_outputs
 from kerasft.errors import READ_ONLY, ConfigError, StorageError
 from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
+from kerasft.models.blank import blank_weights
 from kerasft.progress import Progress
 from kerasft.runs.folder import RETRAIN, RunFolder
 from kerasft.tasks import load_sections, load_task_class
@@ -68,7 +69,8 @@ class Trained:
             DamagedError: the file is not as it was written.
         """
         check_file(self.run.model, RETRAIN)
-        return self.task.load_published(self.run.path)
+        with blank_weights():
+            return self.task.load_published(self.run.path)
 
     @cached_property
     def step(self) -> Step:

@@ -48,7 +48,7 @@ class LayerwiseConfig(Config):
 
 class LoraConfig(Config):
     """LoRA: the net is frozen; a product of two low-rank matrices is trained beside some of its dense layers (Hu et al.
-    2021)."""
+    2021), and a head that the preset does not have."""
 
     type: Literal["lora"]
     rank: int = pydantic.Field(8, ge=1)
@@ -69,7 +69,8 @@ class LoraConfig(Config):
 
 
 class BitfitConfig(Config):
-    """Only biases, those of normalisation layers included, and the head are trained (Ben Zaken et al. 2021)."""
+    """Only biases, those of normalisation layers included, are trained (Ben Zaken et al. 2021), and a head that the
+    preset does not have."""
 
     type: Literal["bitfit"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerasft.errors import ConfigError
 from kerasft.models.adaptation.config import Adaptation
 from kerasft.models.walking import walk_layers
 from kerasft.optimizers.groups import variable_kind
@@ -80,7 +81,12 @@ def list_unfreezing_stages(
 
 
 def choose_learning(
-    model: keras.Model, adaptation: Adaptation, depths: Mapping[str, int], blocks: int | None = None
+    model: keras.Model,
+    adaptation: Adaptation,
+    depths: Mapping[str, int],
+    blocks: int | None = None,
+    *,
+    has_new_head: bool = True,
 ) -> set[str]:
     """The paths of the variables that learn.
 
@@ -89,6 +95,8 @@ def choose_learning(
         adaptation: `model.adaptation`.
         depths: see `is_head`.
         blocks: with `gradual`: how many learn besides the head, from the top.
+        has_new_head: whether the head begins at random, and not with weights of the preset, which `lora` and `bitfit`
+            leave as they are.
     """
     paths = [variable.path for variable in model.weights]
     head = {path for path in paths if is_head(path, depths)}
@@ -97,10 +105,11 @@ def choose_learning(
     if adaptation.type == "gradual":
         known = list_blocks(depths)
         return head.union(*known[len(known) - min(blocks or 0, len(known)) :])
+    new = head if has_new_head else set()
     if adaptation.type == "lora":
-        return head | {path for path in paths if LORA_MARK in path}
+        return new | {path for path in paths if LORA_MARK in path}
     if adaptation.type == "bitfit":
-        return head | {variable.path for variable in model.weights if is_bias(variable)}
+        return new | {variable.path for variable in model.weights if is_bias(variable)}
     return set(paths)
 
 
@@ -128,18 +137,32 @@ def freeze_all_but(model: keras.Model, learning: Collection[str], *, whole_layer
 
 
 def adapt(
-    model: keras.Model, adaptation: Adaptation, depths: Mapping[str, int], blocks: int | None = None
+    model: keras.Model,
+    adaptation: Adaptation,
+    depths: Mapping[str, int],
+    blocks: int | None = None,
+    *,
+    has_new_head: bool = True,
 ) -> None:
     """Freezes what does not learn. A net that is frozen from the bottom up has no dropout where it is frozen.
 
     With `lora` the products must be there (`kerasft.models.adaptation.lora.add_lora`).
 
     Args:
-        model, adaptation, depths, blocks: see `choose_learning`.
+        model, adaptation, depths, blocks, has_new_head: see `choose_learning`.
+
+    Raises:
+        ConfigError: nothing would learn.
     """
     if adaptation.type in ("full", "layerwise"):
         return
-    learning = choose_learning(model, adaptation, depths, blocks)
+    learning = choose_learning(model, adaptation, depths, blocks, has_new_head=has_new_head)
+    if not learning:
+        raise ConfigError(
+            f"with adaptation: {adaptation.type} nothing would learn: the net has no biases",
+            where="model.adaptation",
+            fix="Set it to lora, or to full.",
+        )
     freeze_all_but(model, learning, whole_layers=adaptation.type in ("head", "gradual"))
 
 

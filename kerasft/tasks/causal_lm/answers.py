@@ -57,15 +57,15 @@ class ScoredTexts:
         spelled = self._tokenizer.spell(tf.constant(ids, tf.int32)).numpy() if len(ids) else ()
         losses, right = output["log_loss"].tolist(), output["right"].tolist()
         waiting, loss, all_right = b"", 0.0, True
-        for place, (number, text) in enumerate(zip(ids.tolist(), spelled, strict=True)):
-            waiting += text
+        for place, (number, piece) in enumerate(zip(ids.tolist(), spelled, strict=True)):
+            waiting += piece
             loss, all_right = loss + losses[place], all_right and right[place]
             if place + 1 < len(ids) and _is_unfinished(waiting):
                 continue
-            said = waiting.decode("utf-8", "replace")
-            is_special = not said and number in self._special
+            text = waiting.decode("utf-8", "replace")
+            is_special = not text and number in self._special
             yield {
-                "text": self._special[number] if is_special else said,
+                "text": self._special[number] if is_special else text,
                 "log_loss": loss,
                 "right": all_right,
                 "special": is_special,
@@ -96,13 +96,13 @@ class ScoredTexts:
         return before[-1] if before else "", "\n".join(contents)
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> str:
-        """Some examples as a Markdown table: how well each is predicted, and which tokens are told worst."""
+        """Some examples as a Markdown table: how well each is predicted, and which tokens are the hardest."""
         lines = ["| text | log-loss | bits per byte | hardest tokens |", "|---|---|---|---|"]
         for example, prediction in zip(examples, self.decode(outputs), strict=True):
             hardest = sorted(prediction["shown"], key=lambda token: -token["log_loss"])[:5]
-            told = ", ".join(f"{token['text']!r} {token['log_loss']:.1f}" for token in hardest)
+            shown = ", ".join(f"{token['text']!r} {token['log_loss']:.1f}" for token in hardest)
             figures = [_format(prediction[name]) for name in ("log_loss", "bits_per_byte")]
-            cells = [self._say(example)[1][:_CONTEXT_CHARACTERS], *figures, told]
+            cells = [self._say(example)[1][:_CONTEXT_CHARACTERS], *figures, shown]
             lines.append(
                 "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
             )

@@ -105,13 +105,13 @@ def _describe(figures: Figures, split: str) -> str:
     start = f"Of {int(figures['predicted_tokens']['value']):,} tokens in {where}"
     if "accuracy" not in figures:
         return f"{start} there is nothing to measure."
-    told = (
+    sentence = (
         f"{start} the model's first guess is right for {format_percent(figures['accuracy']['value'])}; it is as unsure "
         f"as between {figures['perplexity']['value']:,.1f} equally likely tokens"
     )
     if "bits_per_byte" not in figures:
-        return f"{told}."
-    return f"{told}, or {figures['bits_per_byte']['value']:.2f} bits per byte of text."
+        return f"{sentence}."
+    return f"{sentence}, or {figures['bits_per_byte']['value']:.2f} bits per byte of text."
 
 
 def _show(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _show(record: Mapping[str, Any]) -> dict[str, Any]:
             "text": token["text"],
             "special": token["special"],
             "share": _choose_share(token["log_loss"]),
-            "told": f"{token['log_loss'] / math.log(2):.1f} bits"
+            "cost": f"{token['log_loss'] / math.log(2):.1f} bits"
             + (", the first guess" if token["right"] else ""),
         }
         for token in record["shown"]

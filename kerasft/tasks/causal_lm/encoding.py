@@ -78,7 +78,7 @@ class Encoder:
         )
 
     @property
-    def said(self) -> str:
+    def predicted_noun(self) -> str:
         """What is predicted of an example, for messages."""
         return {"completion": "completion", "chat": "last answer"}.get(self.kind, "text")
 
@@ -107,7 +107,7 @@ class Encoder:
         (encoded,) = self.encode([example])
         if encoded.too_long:
             raise DataError(
-                describe_length(self.said, encoded.too_long, self.context),
+                describe_length(self.predicted_noun, encoded.too_long, self.context),
                 fix="Cut it into parts, or train a model of a larger model.context.",
             )
 
@@ -159,8 +159,8 @@ class Encoder:
 def _put_together(parts: Sequence[Part], texts: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The ids of parts, of which the texts' come one after the other, and which of them are said."""
     tokens = [next(texts) if part.token is None else np.array([part.token], np.int32) for part in parts]
-    said = [np.full(len(each), part.is_said) for part, each in zip(parts, tokens, strict=True)]
-    return np.concatenate([np.zeros(0, np.int32), *tokens]), np.concatenate([np.zeros(0, bool), *said])
+    flags = [np.full(len(each), part.is_said) for part, each in zip(parts, tokens, strict=True)]
+    return np.concatenate([np.zeros(0, np.int32), *tokens]), np.concatenate([np.zeros(0, bool), *flags])
 
 
 def _measure_last_run(asked: np.ndarray) -> int:

@@ -42,7 +42,7 @@ class Reader(abc.ABC):
 
     def __init__(self, encoder: Encoder):
         self.tokenizer, self._context = encoder.tokenizer, encoder.context
-        self._begin, self._end, self._said = encoder.begin, encoder.end, encoder.said
+        self._begin, self._end, self._noun = encoder.begin, encoder.end, encoder.predicted_noun
 
     @abc.abstractmethod
     def read(self, *inputs: tf.Tensor) -> ReadTexts:
@@ -68,7 +68,7 @@ class Reader(abc.ABC):
 
     def _refuse_long(self, status: tf.Tensor, tokens: tf.Tensor, is_long: tf.Tensor) -> tf.Tensor:
         """The status with what is said of examples of which more is predicted than a row has places."""
-        parts = [f"the {self._said} is too long: ", tf.strings.as_string(tokens), " tokens, its end included"]
+        parts = [f"the {self._noun} is too long: ", tf.strings.as_string(tokens), " tokens, its end included"]
         return tf.where((status == "") & is_long, tf.strings.join(parts), status)
 
 

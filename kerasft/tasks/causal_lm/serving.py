@@ -59,12 +59,12 @@ def list_probes(kind: str) -> tuple[dict[str, Any], ...]:
 
 def list_chat_probes() -> tuple[dict[str, Any], ...]:
     """The same of conversations."""
-    said = [
+    completions = [
         str(pair["completion"]) for pair in list_probes("completion") if isinstance(pair["completion"], str)
     ]
     turns = [
-        *(["Why?", text] for text in said),
-        *([text, "good."] for text in said if text.strip()),
+        *(["Why?", text] for text in completions),
+        *([text, "good."] for text in completions if text.strip()),
         ["Hi.", "Hello!", "Who are you?", "A test."],
         [f"Be brief.{SYSTEM_END}Hi.", f"Hello{SYSTEM_END}!"],
         ["\u00a0 Hi.\u3000", "\u2003Hello! \x85", "Who?\n", " A test.\t"],
@@ -168,12 +168,12 @@ class ScoringModule(tf.Module):
             inside = place < tf.gather(lengths, owner)[:, None] - 1
             source = tf.where(inside, tf.gather(firsts, owner)[:, None] + place, tf.size(flat) - 1)
             after = tf.minimum(source + 1, tf.size(flat) - 1)
-            told = inside & (tf.gather(flags, after) > 0)
+            is_predicted = inside & (tf.gather(flags, after) > 0)
             inputs = {
                 "token_ids": tf.gather(flat, source),
                 "text_ids": tf.cast(inside, tf.int32),
                 "position_ids": tf.where(inside, tf.zeros_like(place) + column, 0),
-                "targets": tf.where(told, tf.gather(flat, after), UNTAGGED),
+                "targets": tf.where(is_predicted, tf.gather(flat, after), UNTAGGED),
             }
             found = tf.reduce_sum(self._forward(inputs)[..., 0], 1)
             return start + at_once, sums + tf.math.unsorted_segment_sum(found, owner, count)

@@ -187,7 +187,7 @@ class CausalLm(Task):
         if long:
             progress.warn(
                 f"{split.name}: {len(long):,} of {len(split):,} examples are left out, because the "
-                f"{self.encoder.said} alone is longer than model.context ({self.context:,}); the first is "
+                f"{self.encoder.predicted_noun} alone is longer than model.context ({self.context:,}); the first is "
                 f"{split.origin(long[0])}."
             )
 
@@ -207,10 +207,14 @@ class CausalLm(Task):
 
     # --- model ------------------------------------------------------------------------------------------------
 
+    @property
+    def has_new_head(self) -> bool:
+        return self.model_config.starts_from_data or self.model_config.random_weights
+
     def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
         return load_decoder(
             self.preset,
-            random_weights=self.model_config.starts_from_data or self.model_config.random_weights,
+            random_weights=self.has_new_head,
             seed=seed,
             dropout=self.model_config.dropout,
             matmul_dtype=matmul_dtype,

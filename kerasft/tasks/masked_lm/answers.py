@@ -68,8 +68,8 @@ class MaskedAnswers:
             position = int(output["positions"][place])
 
             def say(part: np.ndarray) -> str:
-                said = [pieces[number] for number in part.tolist() if number not in self._special]
-                return " ".join(said).replace(" ##", "")
+                words = [pieces[number] for number in part.tolist() if number not in self._special]
+                return " ".join(words).replace(" ##", "")
 
             shown.append(
                 {

@@ -76,13 +76,13 @@ class Guesser:
     """
 
     def __init__(self, vocabulary_size: int, unsaid: tuple[int, ...]):
-        said = np.zeros(vocabulary_size, np.float32)
-        said[[number for number in unsaid if number >= 0]] = -np.inf
-        self._said = said
+        offsets = np.zeros(vocabulary_size, np.float32)
+        offsets[[number for number in unsaid if number >= 0]] = -np.inf
+        self._offsets = offsets
 
     def guess(self, logits: tf.Tensor, log_probabilities: tf.Tensor) -> Guesses:
         """logits and log-probabilities float32 (…, vocabulary) → the likeliest."""
-        ids = tf.math.top_k(logits + self._said, GUESSES).indices
+        ids = tf.math.top_k(logits + self._offsets, GUESSES).indices
         chosen = tf.gather(log_probabilities, ids, batch_dims=logits.shape.rank - 1)
         return Guesses(ids, tf.exp(chosen))
 

@@ -193,8 +193,12 @@ class MaskedLm(TextEncoderTask):
         return self.model_config.size is not None or self.model_config.random_weights
 
     @property
+    def has_new_head(self) -> bool:
+        return self._is_new or not masked_heads.has_head(self.preset)
+
+    @property
     def start_note(self) -> str:
-        if self._is_new or masked_heads.has_head(self.preset):
+        if self._is_new or not self.has_new_head:
             return ""
         return "the preset has no head for masked tokens: a random one learns it"
 
@@ -247,9 +251,9 @@ class MaskedLm(TextEncoderTask):
         def reduce(logits: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
             log_probabilities = tf.nn.log_softmax(logits)
             guesses = guesser.guess(logits, log_probabilities)
-            told = tf.gather(log_probabilities, tf.maximum(targets, 0), batch_dims=2)
+            chosen = tf.gather(log_probabilities, tf.maximum(targets, 0), batch_dims=2)
             return {
-                "log_loss": -told,
+                "log_loss": -chosen,
                 "right": tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets),
                 "ids": guesses.ids,
                 "probabilities": guesses.probabilities,

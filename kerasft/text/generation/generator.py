@@ -59,7 +59,7 @@ class Generator(tf.Module):
         self._decoder, self._tokenizer = decoder, tokenizer
         self.prompts = prompts
         self._reader = WindowReader(decoder)
-        self._ends, self._is_said = _sort_tokens(decoder.vocabulary_size, tokenizer, end_ids)
+        self._ends, self._can_be_written = _sort_tokens(decoder.vocabulary_size, tokenizer, end_ids)
 
     @property
     def context(self) -> int:
@@ -165,7 +165,7 @@ class Generator(tf.Module):
 
     def _choose(self, texts: Texts, hidden: tf.Tensor, options: Options) -> Texts:
         logits = tf.cast(self._decoder.compute_logits(hidden), tf.float32)
-        logits = tf.where(self._is_said, logits, -float("inf"))
+        logits = tf.where(self._can_be_written, logits, -float("inf"))
         logits = penalize_repetition(
             logits, texts.window.token_ids, texts.window.lengths, options.repetition_penalty
         )
@@ -178,10 +178,10 @@ def _sort_tokens(size: int, tokenizer: Tokenizer, end_ids: Sequence[int]) -> tup
     """int32 (ends,), the tokens at which a text ends; and bool (size,), which tokens are written at all."""
     known = min(size, tokenizer.vocabulary_size)
     spelled = np.asarray(tokenizer.spell(tf.range(known)))
-    is_said = np.zeros(size, bool)
-    is_said[:known] = spelled != b""
+    can_be_written = np.zeros(size, bool)
+    can_be_written[:known] = spelled != b""
     if tokenizer.special_ids.unknown != ABSENT:
-        is_said[tokenizer.special_ids.unknown] = False
+        can_be_written[tokenizer.special_ids.unknown] = False
     ends = np.array(end_ids, np.int32)
-    is_said[ends] = True
-    return ends, is_said
+    can_be_written[ends] = True
+    return ends, can_be_written

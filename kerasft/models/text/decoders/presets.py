@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import ConfigError, PresetError
+from kerasft.models.blank import blank_weights
 from kerasft.models.hubs.folders import list_weight_files, read_json
 from kerasft.models.text.decoders.families import (
     DecoderFamily,
@@ -145,7 +146,8 @@ def _fill(model: Any, preset: Path, family: DecoderFamily, sizes: DecoderSizes) 
             model, stored, open_gguf(preset).read([part.name for parts in stored.values() for part in parts])
         )
     elif is_hub_form(preset):
-        public = family.build_public(sizes)
+        with blank_weights():
+            public = family.build_public(sizes)
         whole = (preset / "model.weights.h5").exists()
         public.backbone.load_weights(preset / ("model.weights.h5" if whole else "model.weights.json"))
         fill_from_parts(model, family.list_public(public, sizes))

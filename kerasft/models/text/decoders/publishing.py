@@ -8,6 +8,7 @@ from typing import Any
 from kerasft.errors import PresetError
 from kerasft.files import whole_folder
 from kerasft.integrity import recorded_file, write_hashes
+from kerasft.models.blank import blank_weights
 from kerasft.models.hubs.folders import check_preset_folder
 from kerasft.models.text.decoders.build import build_causal_lm, find_sizes
 from kerasft.models.text.decoders.presets import find_decoder_family, read_decoder_sizes
@@ -41,7 +42,8 @@ def publish_decoder(model: Any, preset: Path, tokenizer: Tokenizer, folder: Path
             fix=FETCH,
         )
     family = find_decoder_family(preset)
-    public = family.build_public(sizes)
+    with blank_weights():
+        public = family.build_public(sizes)
     hand_to_parts(model, family.list_public(public, sizes))
     with recorded_file(folder, folder / _MODEL) as path:
         public.save(path)

@@ -11,7 +11,9 @@ import tensorflow as tf
 from tiny_decoders import SIZES, build_model, make_batch, make_row
 from tolerances import TINY_BERT, needs_bfloat16
 
-from kerasft.models.adaptation.config import LoraConfig
+from kerasft.errors import ConfigError
+from kerasft.models.adaptation.config import BitfitConfig, LoraConfig
+from kerasft.models.adaptation.learning import LORA_MARK, adapt, is_head
 from kerasft.models.adaptation.lora import add_lora, list_products, merge_lora
 from kerasft.models.text.decoders.build import build_causal_lm, compute_depths, find_sizes
 from kerasft.models.text.decoders.cached import CachedDecoder
@@ -267,3 +269,25 @@ def test_narrow_products_stay_near_float32(kind: str) -> None:
     exact = build_model(SIZES[kind])(batch).numpy()[..., 0]
     narrow = build_model(SIZES[kind], matmul_dtype="bfloat16")(batch).numpy()[..., 0]
     assert 0 < np.abs(exact - narrow).max() < 0.2
+
+
+@KINDS
+def test_lora_and_bitfit_leave_the_head_of_a_preset_as_it_is(kind: str) -> None:
+    lora = LoraConfig(type="lora", rank=2)
+    for has_new_head in (False, True):
+        model = build_causal_lm(SIZES[kind], dropout=0.0, seed=0)
+        add_lora(model, lora, seed=0)
+        depths = compute_depths(model)
+        adapt(model, lora, depths, has_new_head=has_new_head)
+        others = [variable.path for variable in model.trainable_variables if LORA_MARK not in variable.path]
+        assert len(model.trainable_variables) - len(others) == 4 * SIZES[kind].layers
+        head = {variable.path for variable in model.weights if is_head(variable.path, depths)}
+        assert set(others) == (head if has_new_head else set())
+    model, bitfit = build_causal_lm(SIZES[kind], dropout=0.0, seed=0), BitfitConfig(type="bitfit")
+    if SIZES[kind].biases:
+        adapt(model, bitfit, compute_depths(model), has_new_head=False)
+        assert {variable_kind(variable) for variable in model.trainable_variables} <= {"bias", "norm"}
+        assert not any("gamma" in variable.path for variable in model.trainable_variables)
+        return
+    with pytest.raises(ConfigError, match="the net has no biases"):
+        adapt(model, bitfit, compute_depths(model), has_new_head=False)
