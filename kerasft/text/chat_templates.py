@@ -1,16 +1,15 @@
 """Chat templates: from a conversation to a text with special tokens, and which of it the assistant says.
 
-A template is data of a preset: Jinja in a sandbox, bounded in length and output. It is given messages alone, neither
-the time nor tools.
+A template is data of a preset: Jinja in a sandbox, bounded in length, output and the texts that it makes on the way,
+though not in time. It is given messages alone, neither the time nor tools.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kerasft.errors import DataError, PresetError
 
@@ -53,11 +52,13 @@ class ChatTemplate:
     def __init__(self, source: str, tokens: Mapping[str, int], names: Mapping[str, str]):
         import jinja2
 
+        from kerasft.text.chat_sandbox import build_environment
+
         if len(source) > _MAX_TEMPLATE:
             raise PresetError(f"The chat template has {len(source):,} characters; at most {_MAX_TEMPLATE:,}.")
         self._tokens, self._names = dict(tokens), dict(names)
         try:
-            self._template = _build_environment().from_string(source)
+            self._template = build_environment().from_string(source)
         except jinja2.TemplateError as error:
             raise PresetError(f"The chat template cannot be read: {error}") from error
         # a token of one character cannot be told from text
@@ -129,6 +130,8 @@ class ChatTemplate:
         """
         import jinja2
 
+        from kerasft.text.chat_sandbox import RefusedConversation
+
         broken = [{"role": self._break(role), "content": self._break(content)} for role, content in messages]
         most = _MAX_ADDED + 4 * sum(len(message["content"]) for message in broken)
         rendered, size = [], 0
@@ -140,7 +143,7 @@ class ChatTemplate:
                 size += len(piece)
                 if size > most:
                     raise DataError(f"the chat template adds more than {_MAX_ADDED:,} characters")
-        except _Refused as error:
+        except RefusedConversation as error:
             raise DataError(f"the chat template refuses the conversation: {str(error)[:300]}") from error
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
             what = f"the chat template cannot render the conversation: {str(error)[:300]}"
@@ -169,39 +172,3 @@ class ChatTemplate:
             for part in parts
             if part.text or part.token is not None
         ]
-
-
-class _Refused(Exception):
-    """The template calls `raise_exception`."""
-
-
-def _build_environment() -> Any:
-    """As Hugging Face's libraries set it up, without the time.
-
-    Source: `transformers.utils.chat_template_utils`.
-    """
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Environment(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(["*", "**"])
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            sizes = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
-            counts = [abs(side) for side in (left, right) if isinstance(side, int | float)]
-            if operator == "**" or (sizes and max(counts, default=0) * sizes[0] > _MAX_ADDED):
-                raise SecurityError("it computes with numbers that are too large")
-            return super().call_binop(context, operator, left, right)
-
-    def refuse(message: Any) -> None:
-        raise _Refused(str(message))
-
-    def write_json(value: Any, **settings: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, **settings)
-
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], autoescape=False
-    )
-    environment.globals["raise_exception"] = refuse
-    environment.filters["tojson"] = write_json
-    return environment

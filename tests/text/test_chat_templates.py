@@ -17,6 +17,7 @@ MARKUP = r"""{% for message in messages %}
 {% if add_generation_prompt %}
     {{- '<|start|>assistant\n' }}
 {%- endif %}"""
+DOUBLING = "{{% set ns = namespace(x='xx') %}}{{% for i in range(60) %}}{{% set ns.x = {} %}}{{% endfor %}}"
 TURNS = [("user", "One?"), ("assistant", "Yes."), ("user", "Two?"), ("assistant", "No.")]
 
 
@@ -63,6 +64,17 @@ def test_special_tokens_that_a_message_spells_are_text(template: ChatTemplate) -
     assert [part.token for part in parts if part.token] == [1, 2, 1, 2, 1, 2]
 
 
+def test_what_templates_of_presets_use_is_there() -> None:
+    source = (
+        "{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + 1 %}"
+        "{{ loop.index0 % 2 }}{{ m['content'] | trim | replace('?', '!') ~ ns.n }}{{ '-' * 2 }}"
+        "{{ m.content.split('.')[-1].lstrip('\n') + ',' }}{{ [m.role, 'x'] | join('/') }}{{ {'a': 'é'} | tojson }}"
+        "{{ ' '.join(['a', 'b']) }}{{ '{}:{}'.format('k', 1) }}{{ 'a\nb' | indent(2) }}{% break %}{% endfor %}"
+    )
+    (part,) = ChatTemplate(source, {}, {}).build_prompt([("user", " Eh. Oh? ")])
+    assert part.text == '0Eh. Oh!1-- Oh? ,user/x{"a": "é"}a bk:1a\n  b'
+
+
 def test_names_of_special_tokens_can_be_used() -> None:
     parts = ChatTemplate(
         "{{ messages[0].content }}{{ eos_token }}", TOKENS, {"eos_token": "</s>"}
@@ -78,7 +90,21 @@ def test_names_of_special_tokens_can_be_used() -> None:
         ("{{ messages.__class__.__mro__ }}", "unsafe"),
         ("{{ messages.append(1) }}", "unsafe"),
         ("{{ 'x' * 1000000000 }}", "too large"),
-        ("{{ 9 ** 999999999 }}", "too large"),
+        ("{{ 9 ** 999999999 }}", r"computes with \*\*"),
+        ("{{ '%999999999s' % 'x' }}", "computes with %"),
+        ("{{ 'x'.ljust(999999999) }}", "too long"),
+        ("{{ ('x' * 99999).replace('x', 'y' * 9999) }}", "too long"),
+        ("{{ 'x'.translate({120: 'y' * 99999}).translate({121: 'z' * 99999}) }}", "too long"),
+        ("{{ '{:>999999999}'.format('x') }}", "too large"),
+        ("{{ '{:>{}}'.format('x', 999999999) }}", "too long"),
+        ("{{ range(99999) | map('string') | join('x' * 9999) }}", "too long"),
+        ("{{ ('x' * 9999).join(range(99999) | map('string')) }}", "too long"),
+        ("{{ 'x' | indent(999999999) }}", "too long"),
+        ("{{ ('x' * 99999) | replace('x', 'y' * 9999) }}", "too long"),
+        ("{{ [1] | tojson(indent=999999999) }}", "indents by too much"),
+        (DOUBLING.format("ns.x ~ ns.x"), "too long"),
+        (DOUBLING.format("ns.x + ns.x"), "too long"),
+        (DOUBLING.format("ns.x.join([ns.x, ns.x])"), "too long"),
         ("{% for i in range(99999) %}{{ 'twenty characters ---' }}{% endfor %}", "adds more than 1,048,576"),
         ("{{ messages[0].content }}{{ messages | length }}", "otherwise than the whole"),
     ],
@@ -90,7 +116,12 @@ def test_what_a_template_may_not_do_is_refused(source: str, message: str) -> Non
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("{% for %}", "cannot be read"), ("x" * 300_000, "300,000 characters"), ("{% include 'x' %}", None)],
+    [
+        ("{% for %}", "cannot be read"),
+        ("x" * 300_000, "300,000 characters"),
+        ("{{ 'x' | center(9) }}", "No filter named"),
+        ("{% include 'x' %}", None),
+    ],
 )
 def test_what_is_no_template_is_refused(source: str, message: str | None) -> None:
     if message is None:

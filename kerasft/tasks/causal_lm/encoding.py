@@ -125,13 +125,12 @@ class Encoder:
     def _cut(self, parts: Sequence[Part], ids: np.ndarray, asked: np.ndarray) -> EncodedText:
         """An example's tokens, as many of them as the model reads."""
         cut = 0
+        if self.kind != "text" and (last := _measure_last_run(asked)) > self.context:
+            return EncodedText(ids[:0], asked[:0], 0, too_long=last)
         if self.kind != "text" and len(ids) > self.context + 1:
             # what stands first, where that is the beginning of all texts, stays
             kept = int(self.kind == "completion" and self.begin != ABSENT)
             cut = len(ids) - (self.context + 1)
-            last = len(ids) - _measure_last_run(asked)
-            if last < cut + max(kept, 1):
-                return EncodedText(ids[:0], asked[:0], 0, too_long=len(ids) - last)
             ids = np.concatenate([ids[:kept], ids[kept + cut :]])
             asked = np.concatenate([asked[:kept], asked[kept + cut :]])
         num_bytes = self._count_bytes(parts, ids, asked)

@@ -59,25 +59,27 @@ def strip_space(texts: tf.Tensor) -> tf.Tensor:
         return tf.strings.substr(texts, starts, lengths - starts)
 
 
-def find_stop(texts: tf.Tensor, stops: tf.Tensor) -> tf.Tensor:
+def find_stop(texts: tf.Tensor, stops: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
     """int32 (batch,): the byte at which the first stop string of a text begins; -1 where it has none.
 
     Args:
         texts: string (batch,), bytes.
         stops: string (n,), none of them empty.
+        fresh: int32 (batch,), how many bytes at a text's end are new: a stop string ends in these.
     """
     with tf.device("CPU:0"):
-        lengths = tf.strings.length(texts)
-        batch, count, longest = tf.size(texts), tf.size(stops), tf.reduce_max(tf.concat([lengths, [0]], 0))
-        # each text, at each of its bytes, with each stop string
-        number = tf.range(batch * longest * count)
+        lengths, sizes = tf.strings.length(texts), tf.strings.length(stops)
+        batch, count, most = tf.size(texts), tf.size(stops), tf.reduce_max(tf.concat([fresh, [0]], 0))
+        # each text, up to each of its new bytes, with each stop string
+        number = tf.range(batch * most * count)
         stop, place = number % tf.maximum(count, 1), number // tf.maximum(count, 1)
-        byte, text = place % tf.maximum(longest, 1), place // tf.maximum(longest, 1)
-        wanted = tf.gather(stops, stop)
-        start = tf.minimum(byte, tf.gather(lengths, text))
-        found = tf.strings.substr(tf.gather(texts, text), start, tf.strings.length(wanted))
-        places = tf.where(tf.equal(found, wanted), byte, _ALL)
-        first = tf.reduce_min(tf.reshape(places, tf.stack([batch, longest * count])), 1)
+        back, text = place % tf.maximum(most, 1), place // tf.maximum(most, 1)
+        start = tf.gather(lengths, text) - back - tf.gather(sizes, stop)
+        is_inside = (start >= 0) & (back < tf.gather(fresh, text))
+        size = tf.where(is_inside, tf.gather(sizes, stop), 0)
+        found = tf.strings.substr(tf.gather(texts, text), tf.maximum(start, 0), size)
+        places = tf.where(is_inside & tf.equal(found, tf.gather(stops, stop)), start, _ALL)
+        first = tf.reduce_min(tf.reshape(places, tf.stack([batch, most * count])), 1)
         return tf.where(first < _ALL, first, -1)
 
 

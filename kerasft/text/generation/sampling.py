@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+_COLDEST = 1e-30
+"""Numbers that are much smaller count as 0 where TensorFlow divides by them."""
+
 
 def penalize_repetition(
     logits: tf.Tensor, history: tf.Tensor, lengths: tf.Tensor, penalty: tf.Tensor
@@ -93,7 +96,7 @@ def choose_tokens(
 
     def draw() -> tf.Tensor:
         # the largest is 0, so that no temperature is too small
-        scores = (logits - tf.reduce_max(logits, 1, keepdims=True)) / temperature
+        scores = (logits - tf.reduce_max(logits, 1, keepdims=True)) / tf.maximum(temperature, _COLDEST)
         shares = tf.nn.softmax(tf.cast(keep_likeliest(scores, top_k, top_p), tf.float64))
         sums = tf.cumsum(shares, 1)
         # in the order of the ids: scores that differ by a rounding move a border, and change no order

@@ -140,7 +140,7 @@ def append_tokens(
     piece = tf.where(texts.starts_word, strip_space(piece), piece)
     tail, start = tf.strings.join([texts.tail, piece]), texts.size - tf.strings.length(texts.tail)
     stops = tf.boolean_mask(options.stop, tf.not_equal(options.stop, ""))
-    stop = find_stop(tail, stops)
+    stop = find_stop(tail, stops, tf.strings.length(piece))
     state = tf.where(tokens >= options.max_new_tokens, _LENGTH, _GOES_ON)
     state = tf.where(is_end, _END, tf.where(stop >= 0, _STOP, state))
     return texts._replace(

@@ -62,14 +62,19 @@ def test_pieces_are_what_the_whole_is(text: bytes, cuts: list[int]) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_the_first_stop_string_is_found(texts: list[str], stops: list[str]) -> None:
-    found = find_stop(as_tensor([t.encode() for t in texts]), as_tensor([s.encode() for s in stops])).numpy()
+    tensors = as_tensor([t.encode() for t in texts]), as_tensor([s.encode() for s in stops])
+    found = find_stop(*tensors, tf.constant([len(text) for text in texts])).numpy()
     for text, place in zip(texts, found, strict=True):
         assert place == min((text.find(stop) for stop in stops if stop in text), default=-1)
+    for text, place in zip(texts, find_stop(*tensors, tf.fill([len(texts)], 1)).numpy(), strict=True):
+        ended = [len(text) - len(stop) for stop in stops if text.endswith(stop)]
+        assert place == min(ended, default=-1)
 
 
 def test_stop_strings_are_bytes() -> None:
     texts, stops = ["", "naïve 👍🏽", "好"], ["🏽", "ï", "\n"]
-    found = find_stop(as_tensor([t.encode() for t in texts]), as_tensor([s.encode() for s in stops]))
+    tensors = [as_tensor([part.encode() for part in parts]) for parts in (texts, stops)]
+    found = find_stop(*tensors, tf.strings.length(tensors[0]))
     assert found.numpy().tolist() == [-1, 2, -1]
 
 
