@@ -46,7 +46,7 @@ def check_answers(task: TaskConfig) -> None:
         raise ConfigError(
             "the model has not learned from conversations, and takes no messages",
             where="generate",
-            fix="Give it texts; or train a model with task: {type: causal_lm, input: chat}.",
+            fix="Give it texts; or train a model on conversations, with task.input: chat.",
         )
 
 
