@@ -57,7 +57,10 @@ class ConversationPrompts(PromptReader):
 
     @cached_property
     def _conversations(self) -> ConversationReader:
-        return ConversationReader(self._encoder, find_frames(self._template), is_answered=False)
+        with (
+            tf.init_scope()
+        ):  # it tokenizes what stands around messages, and a graph may be the first to ask for it
+            return ConversationReader(self._encoder, find_frames(self._template), is_answered=False)
 
     @cached_property
     def _takes_system(self) -> bool:

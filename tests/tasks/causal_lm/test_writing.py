@@ -145,6 +145,13 @@ def test_a_template_that_puts_no_system_message_first_takes_none_as_text(tokeniz
         assert b"takes no system message" in read.status.numpy()[0]
 
 
+def test_a_graph_may_be_the_first_to_read_conversations(tokenizer: ByteBpe) -> None:
+    reader = make_prompt_reader(make_encoder(tokenizer, "chat"))
+    assert reader is not None
+    read = tf.function(reader.read)(tf.constant(["Hi."]))
+    assert list_ids(read) == list_ids(reader.read_any(["Hi."]))
+
+
 def test_a_template_that_repeats_messages_is_asked_from_python_alone(tokenizer: ByteBpe) -> None:
     source = tiny_causal.TEMPLATE.replace("message.content", "message.content + message.content")
     reader = make_prompt_reader(make_encoder(tokenizer, "chat", source))
