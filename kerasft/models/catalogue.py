@@ -15,8 +15,9 @@ from typing import Any
 
 from kerasft.models.hubs.folders import compute_preset_bytes, read_json
 from kerasft.models.hubs.hub_presets import HuggingFacePreset, parse_hub_preset
-from kerasft.models.hubs.packages import MINILM, SMOLLM2, find_package_licence
+from kerasft.models.hubs.packages import MINILM, SMOLLM2, advise_install, find_package_licence
 from kerasft.models.image.imagenet_files import name_imagenet_file
+from kerasft.models.image.imagenet_packages import PACKAGED_WEIGHTS
 from kerasft.models.image_nets import IMAGE_ARCHITECTURES, ImageArchitecture
 from kerasft.models.text.decoders.families import list_families as list_decoder_families
 from kerasft.models.text.decoders.families import recognise_family as recognise_decoder
@@ -122,8 +123,8 @@ def find_near_names(name: str) -> list[str]:
 def list_presets(kind: str | None = None) -> list[PresetRow]:
     """The presets that can be named, with those of the caches and packages of this machine; no network is used.
 
-    Listed are models that can be trained: those of the families of text nets, and the image nets of
-    keras.applications.
+    Listed are models that can be trained: those of the families of text nets, the image nets of keras.applications,
+    and EfficientNet-Lite.
 
     Args:
         kind: "text" or "image"; None for both.
@@ -143,21 +144,33 @@ def list_presets(kind: str | None = None) -> list[PresetRow]:
 
 
 def _build_image_row(architecture: ImageArchitecture) -> PresetRow:
-    file = name_imagenet_file(architecture, {}, architecture.image_size_px)
-    cached = file.path.is_file()
+    licence, path, elsewhere = _find_image_weights(architecture)
+    maker = "keras.applications' " if architecture.family.of_keras else ""
+    weights = "weights of ImageNet" if elsewhere else "no weights that are known to kerasft"
     return PresetRow(
         name=architecture.name,
         kind="image",
         parameters=architecture.parameters,
         size_mb=round(architecture.parameters * _BYTES_PER_PARAMETER / 1e6, 1),
-        licence=UNKNOWN_LICENCE,
+        licence=licence,
         description=(
-            f"keras.applications' {architecture.builder} for images of {architecture.image_size_px} pixels, "
-            "without its head; weights of ImageNet."
+            f"{maker}{architecture.builder} for images of {architecture.image_size_px} pixels, "
+            f"without its head; {weights}."
         ),
-        cached=cached,
-        where=str(file.path) if cached else file.url,
+        cached=path is not None,
+        where=str(path or elsewhere or "a file of your own, as model.weights"),
     )
+
+
+def _find_image_weights(architecture: ImageArchitecture) -> tuple[str, Path | None, str]:
+    """The licence of a net's ImageNet weights, their file where it is at hand, and where they come from."""
+    if architecture.family.of_keras:
+        file = name_imagenet_file(architecture, {}, architecture.image_size_px)
+        return UNKNOWN_LICENCE, file.path if file.path.is_file() else None, file.url
+    packaged = PACKAGED_WEIGHTS.get(architecture.name)
+    if packaged is None:
+        return UNKNOWN_LICENCE, None, ""
+    return packaged.licence, packaged.path, advise_install(packaged.module)
 
 
 def _build_keras_hub_row(name: str, entry: dict[str, Any]) -> PresetRow:

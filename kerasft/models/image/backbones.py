@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from kerasft.errors import ConfigError, PresetError
+from kerasft.models.image.efficientnet_lite import build_efficientnet_lite
 from kerasft.models.image.imagenet_files import fetch_imagenet_weights
 from kerasft.models.image.weights import load_backbone_weights
 from kerasft.models.image_nets import (
@@ -44,7 +45,7 @@ def build_image_backbone(
     seed: int = 0,
     dtype: str | None = None,
 ) -> keras.Model:
-    """A net of `keras.applications` without its head, which takes pixels as they are.
+    """A net of `keras.applications`, or an EfficientNet-Lite, without its head; it takes pixels as they are.
 
     Preprocessing is part of the model and made of plain Keras layers; so are all others, so that the model opens with
     Keras alone. Names of layers and variables are the same in every process.
@@ -125,8 +126,11 @@ def _build(
 ) -> keras.Model:
     inputs = keras.Input((size_px, size_px, 3), dtype="float32", name="image")
     pixels = add_preprocessing(inputs, architecture.family.preprocessing)
-    builder = getattr(keras.applications, architecture.builder)
-    network = builder(include_top=False, weights=None, input_tensor=pixels, **arguments)
+    if architecture.family.of_keras:
+        builder = getattr(keras.applications, architecture.builder)
+        network = builder(include_top=False, weights=None, input_tensor=pixels, **arguments)
+    else:
+        network = build_efficientnet_lite(architecture.name, pixels)
     copy = _copy_with_names(network, architecture.family, dtype)
     backbone = keras.Model(copy.inputs[0], copy.outputs[0], name=BACKBONE)
     if architecture.family is EFFICIENTNET:
@@ -135,17 +139,19 @@ def _build(
 
 
 def add_preprocessing(pixels: Any, mode: Preprocessing) -> Any:
-    """What `keras.applications`' `preprocess_input` does, as layers.
+    """What `keras.applications`' `preprocess_input` does, or what EfficientNet-Lite was trained with, as layers.
 
     Args:
         pixels: float32 (batch, height, width, 3), RGB from 0 to 255.
         mode: "tf" to [-1, 1]; "torch" to mean 0 and deviation 1 by ImageNet's statistics; "caffe" to BGR less
-            ImageNet's mean; "inside" leaves it to the net.
+            ImageNet's mean; "lite" to (x - 127) / 128; "inside" leaves it to the net.
     """
     if mode == "inside":
         return pixels
     if mode == "tf":
         return _rescale(1 / 127.5, -1.0)(pixels)
+    if mode == "lite":
+        return _rescale(1 / 128, -127 / 128)(pixels)
     if mode == "torch":
         scale = [1 / (255 * stddev) for stddev in _STDDEV_RGB]
         offset = [-mean / stddev for mean, stddev in zip(_MEAN_RGB, _STDDEV_RGB, strict=True)]

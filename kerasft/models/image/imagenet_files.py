@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import PresetError, storage_error
+from kerasft.models.image.imagenet_packages import find_packaged_weights
 from kerasft.models.image_nets import ImageArchitecture
 from kerasft.network import find_why_unreachable
 
@@ -103,7 +104,7 @@ def name_imagenet_file(
     """The published file that fits a net with these arguments.
 
     Args:
-        architecture: the net.
+        architecture: the net, one of keras.applications.
         arguments: of its builder.
         size_px: of its images; MobileNets were trained at several sizes, and the one at 224 serves for others.
 
@@ -177,7 +178,7 @@ def fetch_imagenet_weights(
     *,
     network_seconds: float = _REACH_SECONDS,
 ) -> Path:
-    """The published weights' file, fetched into Keras' cache where it is not there yet.
+    """The published weights' file, fetched into Keras' cache where it is not there yet, or inside a Python package.
 
     Args:
         architecture: the net.
@@ -186,8 +187,11 @@ def fetch_imagenet_weights(
         network_seconds: how long to wait for a sign of the network before giving up.
 
     Raises:
-        PresetError: none was published; or it is damaged, or not there and cannot be fetched.
+        PresetError: none was published; or it is damaged, or not there and cannot be fetched, or its package is not
+            installed.
     """
+    if not architecture.family.of_keras:
+        return find_packaged_weights(architecture.name)
     file = name_imagenet_file(architecture, arguments, size_px)
     if not file.path.is_file():
         why = find_why_unreachable(file.url, network_seconds)

@@ -91,6 +91,12 @@ def _find_folder(name: str, base: Path | None) -> Path:
         folder = find_package_folder(name)
     else:
         folder = (base or Path.cwd()) / Path(name).expanduser()
+        if folder.is_file():
+            raise PresetError(
+                "is a file, which does not say what net its weights are of.",
+                where=str(folder),
+                fix=f"Name both: model: {{preset: efficientnet_lite0, weights: {name}}}, for example.",
+            )
         if not folder.is_dir():
             raise _build_unknown_error(name, folder)
     if not (folder / "config.json").is_file() and (folder / "preset").is_dir():

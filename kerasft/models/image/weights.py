@@ -1,7 +1,8 @@
 """Weights from files into a backbone that was built here: nothing in a file is made or run.
 
 Supported are legacy `.h5` (Keras' published weights, with or without their head; whole saved models, of which only the
-weights are looked at), `.weights.h5`, `.keras`, and the folder of an earlier run.
+weights are looked at), `.weights.h5`, `.keras`, the folder of an earlier run, and PyTorch's state dicts of
+EfficientNet-Lite.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import PresetError
+from kerasft.models.hubs.packages import PACKAGE, find_package_file
+from kerasft.models.image.state_dicts import load_state_dict
 from kerasft.models.weights.files import check_finite, check_h5_file, naming_damage
 from kerasft.models.weights.legacy import is_legacy, load_legacy_weights
+from kerasft.models.weights.torch_files import is_torch_file
 
 _WEIGHTS = "model.weights.h5"
 _IN_FOLDER = ("model.keras", "preset/model.weights.h5", _WEIGHTS)
 _MAX_OVERHEAD_BYTES = 64 << 20
 """Of HDF5 and of a head, beside the weights, which are counted twice."""
 FORMS = (
-    "kerasft reads Keras' published .h5 files, .weights.h5 and .keras files, and the folder of an earlier run; "
-    "it never opens pickled weights."
+    "kerasft reads Keras' published .h5 files, .weights.h5 and .keras files, and the folder of an earlier run; of "
+    "PyTorch's files it reads state dicts of EfficientNet-Lite, as numbers: it never runs what a pickle says."
 )
 
 
@@ -31,7 +35,8 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
 
     Args:
         backbone: of `build_image_backbone`, of the same net and arguments as the file's.
-        path: a `.h5`, `.weights.h5` or `.keras` file, or the folder of an earlier run or its `preset/`.
+        path: a `.h5`, `.weights.h5` or `.keras` file, a PyTorch state dict (of EfficientNet-Lite), or the folder of an
+            earlier run or its `preset/`; or one of those files in a package (`package:module/path`).
 
     Raises:
         PresetError: there is no such file, it is damaged or unsafe, its weights are others than the net's, or they
@@ -41,7 +46,9 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
     with naming_damage(
         file, "weights", f"They must belong to exactly the net and arguments that `model` names. {FORMS}"
     ):
-        if zipfile.is_zipfile(file):
+        if is_torch_file(file):
+            load_state_dict(backbone, file)
+        elif zipfile.is_zipfile(file):
             _load_archive(backbone, file)
         else:
             _load_h5(backbone, file)
@@ -49,11 +56,13 @@ def load_backbone_weights(backbone: Any, path: Path) -> None:
 
 
 def find_weight_file(path: Path) -> Path:
-    """The file that a path means: itself, or the one in the folder of an earlier run.
+    """The file that a path means: itself, or the one in the folder of an earlier run, or in an installed package.
 
     Raises:
         PresetError: there is none.
     """
+    if str(path).startswith(PACKAGE):
+        return find_package_file(str(path))
     if path.is_dir():
         found = next((path / name for name in _IN_FOLDER if (path / name).is_file()), None)
         if found is None:

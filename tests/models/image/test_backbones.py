@@ -28,12 +28,13 @@ from kerasft.models.image_nets import IMAGE_ARCHITECTURES
 
 pytestmark = pytest.mark.numerical
 
-ALL = sorted(IMAGE_ARCHITECTURES)
+OF_KERAS = sorted(name for name, each in IMAGE_ARCHITECTURES.items() if each.family.of_keras)
 QUICK = ("mobilenet", "mobilenet_v3_small")
 SLOW = (
     "convnext_tiny",
     "mobilenet_v2",
     "efficientnet_b0",
+    "efficientnet_lite0",
     "mobilenet_v3_large",
     "efficientnet_v2_b0",
     "resnet50",
@@ -69,7 +70,7 @@ def find_preprocess_input(builder: str):
     return getattr(keras.applications, module).preprocess_input
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", OF_KERAS)
 def test_preprocessing_is_that_of_keras(name: str) -> None:
     architecture = IMAGE_ARCHITECTURES[name]
     pixels = make_images(7).astype(np.float32)
@@ -102,6 +103,7 @@ def compute_what_the_first_convolution_reads(backbone: keras.Model, images: np.n
     [
         ("mobilenet", 127.5, 127.5),
         ("mobilenet_v3_small", 127.5, 127.5),
+        ("efficientnet_lite0", 127.0, 128.0),
         ("efficientnet_b0", np.multiply(255, (0.485, 0.456, 0.406)), np.multiply(255, (0.229, 0.224, 0.225))),
         ("convnext_tiny", np.multiply(255, (0.485, 0.456, 0.406)), np.multiply(255, (0.229, 0.224, 0.225))),
     ],
@@ -298,5 +300,13 @@ def test_the_saved_model_opens_with_keras_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nets_of_every_kind_of_layer_open_with_keras_alone(tmp_path: Path) -> None:
-    names = ["mobilenet", "efficientnet_b0", "efficientnet_v2_b0", "resnet50", "convnext_tiny", "xception"]
+    names = [
+        "mobilenet",
+        "efficientnet_b0",
+        "efficientnet_lite0",
+        "efficientnet_v2_b0",
+        "resnet50",
+        "convnext_tiny",
+        "xception",
+    ]
     check_files_open_with_keras_alone(tmp_path, build_classifiers(names))

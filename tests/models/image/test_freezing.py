@@ -118,6 +118,7 @@ BLOCKS = {
     "mobilenet_v2": (19, "stem", "expanded_conv", "top"),
     "mobilenet_v3_small": (13, "stem", "expanded_conv", "top"),
     "efficientnet_b0": (18, "stem", "block1a", "top"),
+    "efficientnet_lite0": (18, "stem", "block1a", "top"),
     "convnext_tiny": (23, "stem", "stage_0_block_0", "top"),
     "efficientnet_v2_b0": (23, "stem", "block1a", "top"),
     "resnet50": (17, "stem", "conv2_block1", "conv5_block3"),
@@ -128,6 +129,7 @@ BLOCKS = {
 }
 SLOW = (
     "efficientnet_b0",
+    "efficientnet_lite0",
     "convnext_tiny",
     "efficientnet_v2_b0",
     "resnet50",
