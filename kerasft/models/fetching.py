@@ -298,12 +298,15 @@ def _build_unknown_error(name: str, folder: Path) -> PresetError:
                 where=where,
                 fix="`kerasft presets list` shows them.",
             )
-        if find_architecture(name) is not None:
+        architecture = find_architecture(name)
+        if architecture is not None:
+            weights = "are fetched by the first run that asks for them"
+            if not architecture.family.of_keras:
+                weights = "come in a Python package, which `kerasft presets list` names"
             return PresetError(
                 f"is an image net; text tasks train {name_families()}.",
                 where=where,
-                fix="Set task.type to image_classification; Keras builds the net, and its ImageNet weights are fetched "
-                "by the first run that asks for them.",
+                fix=f"Set task.type to image_classification. The net's ImageNet weights {weights}.",
             )
         near = find_near_names(name)
         hint = f"Did you mean {' or '.join(near)}?\n  " if near else ""

@@ -13,19 +13,9 @@ import pytest
 from test_lying_folders import run_traced
 from test_lying_writes import find_elsewhere, traced
 from tiny_images import write_pictures
-from torch_makers import WRITERS, Stored, Tensor
+from torch_makers import WRITERS, Call, Stored, Tensor
 
 __all__ = ["traced"]
-
-
-class Call:
-    """Pickled as a call of anything."""
-
-    def __init__(self, function: Any, *arguments: Any):
-        self.made = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.made
 
 
 def make_hostile(touched: Path) -> dict[str, tuple[Any, str]]:

@@ -32,6 +32,16 @@ class Global:
         """Only what can be called can be pickled as called."""
 
 
+class Call:
+    """Pickled as a call of anything."""
+
+    def __init__(self, function: Any, *arguments: Any):
+        self.made = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.made
+
+
 class Stored:
     """Numbers in a file, and what the pickle says of them.
 

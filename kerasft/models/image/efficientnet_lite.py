@@ -21,6 +21,7 @@ _STEM, _TOP = 32, 1280
 _DIVISOR = 8
 _STOCHASTIC_DEPTH = 0.2
 _INITIALIZER = {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"}
+_PLAIN = {"padding": "same", "use_bias": False}
 
 
 class _Stage(NamedTuple):
@@ -80,10 +81,9 @@ def _add_block(inputs: Any, name: str, stage: _Stage, drop_rate: float) -> Any:
     x = keras.layers.DepthwiseConv2D(
         stage.kernel,
         stage.stride,
-        padding="same",
-        use_bias=False,
         depthwise_initializer=keras.initializers.VarianceScaling(**_INITIALIZER),
         name=f"{name}dwconv",
+        **_PLAIN,
     )(x)
     x = keras.layers.BatchNormalization(name=f"{name}bn")(x)
     x = keras.layers.Activation("relu6", name=f"{name}activation")(x)
@@ -102,10 +102,9 @@ def _convolve(
         channels,
         kernel,
         stride,
-        padding="same",
-        use_bias=False,
         kernel_initializer=keras.initializers.VarianceScaling(**_INITIALIZER),
         name=f"{name}_conv",
+        **_PLAIN,
     )(x)
     x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
     return keras.layers.Activation("relu6", name=f"{name}_activation")(x) if activation else x

@@ -16,6 +16,7 @@ from torch_makers import (
     BFLOAT16,
     SYSTEM,
     WRITERS,
+    Call,
     Global,
     Stored,
     Tensor,
@@ -84,16 +85,6 @@ def test_a_state_dict_is_found_among_what_a_training_saved(tmp_path: Path) -> No
         tmp_path / "net.pt", {"epoch": 3, "loss": 0.5, "args": [None, True], "model": tensors}
     )
     assert set(read(path)) == {"a", "b"}
-
-
-class Call:
-    """Pickled as a call of anything."""
-
-    def __init__(self, function: Any, *arguments: Any):
-        self.made = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.made
 
 
 FLOATS = np.arange(6, dtype=np.float32)
