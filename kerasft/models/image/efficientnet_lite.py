@@ -70,7 +70,7 @@ def build_efficientnet_lite(name: str, pixels: Any) -> keras.Model:
             )
             index += 1
     x = _convolve(x, "top", _TOP, 1)
-    return keras.Model(keras.utils.get_source_inputs(x), x)
+    return keras.Model(keras.utils.get_source_inputs(pixels), x)
 
 
 def _add_block(inputs: Any, name: str, stage: _Stage, drop_rate: float) -> Any:
