@@ -40,8 +40,8 @@ DRAWN = {
         [1.64147, 1.54545, 1.44088, 1.52103, 1.50473, 1.63016, 1.46839, 1.676],
     ],
 }
-"""The image's side → `summarize`d features of the two drawn pictures, by efficientnet-lite-pytorch 0.1.0 under PyTorch 2.13
-with `lite_makers.draw_arrays` for its weights."""
+"""The image's side → `summarize`d features of the two drawn pictures, by efficientnet-lite-pytorch 0.1.0 under PyTorch
+2.13 with `lite_makers.draw_arrays` for its weights."""
 PUBLISHED = [
     [0.2567, 0.12589, 0.25381, 0.11609, 0.09812, 0.20304, 0.17125, 0.14556],
     [0.16211, 0.2081, 0.24843, 0.23632, 0.21232, 0.22518, 0.19975, 0.18593],
@@ -54,7 +54,7 @@ TRAINED_PARAMETERS = {
     "efficientnet_lite3": 8_197_096,
     "efficientnet_lite4": 13_006_568,
 }
-"""With a head of 1,000 classes, in timm and in the authors' package."""
+"""With a head of 1,000 classes, in the authors' package and in timm's forerunner geffnet."""
 HEAD = 1_281_000
 
 
@@ -94,7 +94,7 @@ def test_timms_names_are_read_too(arrays: dict[str, np.ndarray], net: keras.Mode
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name[-1] in "123" else ()) for name in LITE_SCALES]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name[-1] != "0" else ()) for name in LITE_SCALES]
 )
 def test_the_nets_are_as_large_as_the_authors(name: str) -> None:
     backbone = build_image_backbone(name, weights="none")
