@@ -111,7 +111,8 @@ def _find_places(backbone: Any) -> dict[str, _Place]:
         part = match[3] if match else layer.name
         if part not in (_PACKAGE_BLOCK if match else _PACKAGE_ENDS):
             raise ValueError(
-                "it begins as PyTorch's files do: those are read for the nets efficientnet_lite0 to efficientnet_lite4 alone"
+                "it begins as PyTorch's files do, which are read for the nets efficientnet_lite0 to "
+                "efficientnet_lite4 alone"
             )
         if match is None:
             places[part] = _Place(part, -1, -1, -1)
