@@ -30,7 +30,7 @@ def test_the_top_blocks_learn_and_batch_normalisation_and_the_rest_stay(
         for ours, theirs in zip(learned.weights, start.weights, strict=True)
         if (ours.numpy() != theirs.numpy()).any()
     }
-    # of two epochs the first unfreezes what stands on the last block, the second the last block too: one of them is kept
+    # the first epoch unfreezes what stands on the last block, the second the last block too: one of them is kept
     block = {f"block7a_{part}/kernel" for part in ("expand_conv", "dwconv", "project_conv")}
     assert "top_conv/kernel" in changed
     assert changed <= {"top_conv/kernel", *block}
