@@ -18,9 +18,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Run": "kerasft.api",
-    "finetune": "kerasft.api",
-    "load_run": "kerasft.api",
+    "Run": "kerasft.api.run",
+    "finetune": "kerasft.api.finetuning",
+    "load_run": "kerasft.api.run",
 }
 _ROOMS = ("optimizers", "metrics", "plots", "text")
 

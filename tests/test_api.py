@@ -19,7 +19,7 @@ import kerasft
 from kerasft.config.loading import load_config
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.in_memory import read_splits
-from kerasft.errors import ConfigError, KerasftError, PresetError
+from kerasft.errors import ConfigError, DataError, KerasftError, PresetError
 from kerasft.experiment import ExperimentConfig
 from kerasft.integrity import write_recorded_text
 
@@ -132,6 +132,33 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, arguments, messag
         kerasft.finetune(output=tmp_path / "run", **given)
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_are_refused_leave_no_folder_unless_it_lists_the_rejected_rows(
+    tmp_path: Path, tiny_preset: Path
+) -> None:
+    given = {"task": TASK, "preset": tiny_preset, "output": tmp_path / "run"}
+    one_class = {"text": ["a", "b", "c"], "label": [1, 1, 1]}
+    with pytest.raises(DataError, match=r"one class|one label"):
+        kerasft.finetune(train=one_class, **given)
+    assert list(tmp_path.iterdir()) == []
+    rejected = {"text": ["a", "b", "c"], "label": [1, None, None]}
+    with pytest.raises(DataError) as caught:
+        kerasft.finetune(train=rejected, **given)
+    listed = tmp_path / "run" / "dataset.rejected.jsonl"
+    assert len(listed.read_text().splitlines()) == 2
+    assert listed.name in str(caught.value)
+
+
+def test_a_config_that_is_refused_leaves_no_folder(tmp_path: Path, tiny_preset: Path) -> None:
+    path = write_experiment(tmp_path / "experiment", tiny_preset)
+    for override, error in (
+        ("model.preset=nowhere", PresetError),
+        ("data.train.path=nothing.csv", DataError),
+    ):
+        with pytest.raises(error):
+            kerasft.finetune(path, output=tmp_path / "run", overrides=[override])
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_stood_there_before_stays_where_arguments_are_refused(tmp_path: Path) -> None:
@@ -289,6 +316,11 @@ def test_what_is_refused_leaves_the_config_of_a_run_as_it_was(tmp_path: Path, ti
 def test_a_string_in_place_of_overrides_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="overrides are a list"):
         load_config(ExperimentConfig, tmp_path / "x.yaml", "train.epochs=1")
+
+
+def test_an_input_that_cannot_be_used_is_named_by_its_index(tiny_run) -> None:
+    with pytest.raises(DataError, match=r"inputs\[2\]: the input holds no text but 5"):
+        kerasft.load_run(tiny_run.path).predict(["a film", "a meal", 5])
 
 
 @pytest.mark.parametrize("inputs", [b"abc", {"a": 1}, np.array([["a"]]), 5])

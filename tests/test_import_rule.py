@@ -134,7 +134,7 @@ OWN_IMPORTS = [i for i in ALL_IMPORTS if not i.imported.startswith(":")]
 
 def is_allowed(found: Import) -> bool:
     importer, imported = room_of(found.importer), room_of(found.imported)
-    if found.importer in TOP:
+    if importer in TOP:
         return True
     if found.imported == "kerasft/":
         return True  # `from kerasft import __version__`; see the test of it below
@@ -180,7 +180,8 @@ def test_rooms_import_upwards_only():
         ("cli.main", "stages.pipeline", True),
         ("stages.pipeline", "cli.progress", False),
         ("stages.pipeline", "api", False),
-        ("api", "stages.pipeline", True),
+        ("stages.pipeline", "api.run", False),
+        ("api.run", "stages.pipeline", True),
     ],
 )
 def test_the_rule_tells_right_from_wrong(importer: str, imported: str, allowed: bool):
@@ -226,7 +227,6 @@ def test_no_room_but_the_tasks_imports_a_task():
 
 
 SAYS_A_TASKS_NAME = {
-    "api": "an example in a docstring",
     "cli.main": "an example in the help",
     "data.sources.conll": "a message",
     "data.sources.image_folder": "a message",
@@ -324,7 +324,7 @@ def test_no_stage_but_the_pipeline_imports_another():
 
 
 def test_no_room_has_a_cycle():
-    for room in (*ROOMS, *APART):
+    for room in (*ROOMS, *APART, "api"):
         graph: dict[str, set[str]] = {}
         for i in OWN_IMPORTS:
             if room_of(i.importer) == room_of(i.imported) == room and not i.for_types_only:

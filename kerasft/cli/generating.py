@@ -6,18 +6,25 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from kerasft.cli.answers import JsonLinesWriter, open_output
 from kerasft.cli.asked import Asked
 from kerasft.cli.conversations import read_conversations
+from kerasft.cli.input_options import (
+    EncodingOption,
+    HeaderOption,
+    make_answer_option,
+    make_column_option,
+    make_source_option,
+)
 from kerasft.cli.input_rows import Kinds, Rows, Source
-from kerasft.cli.inputs import choose_rows
+from kerasft.cli.inputs import choose_rows, is_typed
 from kerasft.cli.options import ConfigArgument, OutputOption, QuietOption, open_work
-from kerasft.cli.predicting import load_trained_experiment
 from kerasft.cli.progress import format_rate, format_seconds
+from kerasft.cli.trained import load_trained_experiment
 from kerasft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -58,114 +65,87 @@ of its config, which is 128 tokens, temperature 0.8, top-p 0.95, seed 0 and noth
 As with predict, an argument such as task.type=NAME changes the config, and a prompt that cannot be used has an `error`
 in its answer (exit code 10)."""
 
-_SPELLING = {
-    "max_new_tokens": "--max-new-tokens",
-    "temperature": "--temperature",
-    "top_k": "--top-k",
-    "top_p": "--top-p",
-    "repetition_penalty": "--repetition-penalty",
-    "seed": "--seed",
-    "stop": "--stop",
-}
+PromptsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT", help="Prompts, which the model goes on from. Without them, --input is read."
+    ),
+]
+SourceOption = Annotated[str | None, make_source_option("one prompt a line")]
+MessagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--messages",
+        metavar="FILE",
+        help="A conversation to answer, as a JSON list of messages, or one on each line; - is standard input.",
+    ),
+]
+ColumnsOption = Annotated[list[str] | None, make_column_option("the prompts.", "prompt")]
+TokensOption = Annotated[
+    int | None, typer.Option("--max-new-tokens", "-n", help="Tokens of a text, at most.")
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option("--temperature", "-t", help="0: the likeliest token; below 1: likely ones."),
+]
+TopKOption = Annotated[
+    int | None, typer.Option("--top-k", help="Draws from so many likeliest tokens; 0: from all.")
+]
+TopPOption = Annotated[
+    float | None,
+    typer.Option("--top-p", help="Draws from the likeliest tokens that together have this probability."),
+]
+PenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--repetition-penalty", help="Above 1: tokens that the text has already become less likely."
+    ),
+]
+StopOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop", metavar="TEXT", help="Ends a text before this string; may be given several times."
+    ),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same texts.")]
+StreamOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Shows prompt and text as they are, while the text is written, or one JSON object a line.  [default: "
+        "--stream on a terminal]",
+    ),
+]
+BatchSizeOption = Annotated[
+    int, typer.Option(min=1, help="Prompts that are written on at once, but for --stream.")
+]
 
 
 def generate(
     config: ConfigArgument,
-    prompts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TEXT", help="Prompts, which the model goes on from. Without them, --input is read."
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="FILE",
-            help="One prompt a line, or a .csv, .tsv or .jsonl file; - is standard input, which is read by default if "
-            "it is a pipe.",
-        ),
-    ] = None,
-    messages: Annotated[
-        str | None,
-        typer.Option(
-            "--messages",
-            metavar="FILE",
-            help="A conversation to answer, as a JSON list of messages, or one on each line; - is standard input.",
-        ),
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="NAME",
-            help="Column (name, or number from 0) or JSON key of the prompts.  [default: prompt]",
-        ),
-    ] = None,
-    header: Annotated[
-        bool, typer.Option(help="Whether the first row of a .csv or .tsv contains the column names.")
-    ] = True,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option("--max-new-tokens", "-n", help="Tokens of a text, at most."),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", "-t", help="0: the likeliest token; below 1: likely ones."),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", help="Draws from so many likeliest tokens; 0: from all."),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            "--top-p",
-            help="Draws from the likeliest tokens that together have this probability.",
-        ),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None,
-        typer.Option(
-            "--repetition-penalty",
-            help="Above 1: tokens that the text has already become less likely.",
-        ),
-    ] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--stop",
-            metavar="TEXT",
-            help="Ends a text before this string; may be given several times.",
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same texts.")] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="FILE", help="File for the texts.  [default: standard output]"),
-    ] = None,
-    stream: Annotated[
-        bool | None,
-        typer.Option(
-            "--stream/--no-stream",
-            help="Shows prompt and text as they are, while the text is written, or one JSON object a line.  [default: "
-            "--stream on a terminal]",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Character encoding of --input: utf-8, latin-1, cp1252, …"),
-    ] = "utf-8",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Prompts that are written on at once, but for --stream.")
-    ] = 8,
+    prompts: PromptsArgument = None,
+    source: SourceOption = None,
+    messages: MessagesOption = None,
+    columns: ColumnsOption = None,
+    header: HeaderOption = True,
+    max_new_tokens: TokensOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    repetition_penalty: PenaltyOption = None,
+    stop: StopOption = None,
+    seed: SeedOption = None,
+    to: Annotated[Path | None, make_answer_option("the texts")] = None,
+    stream: StreamOption = None,
+    encoding: EncodingOption = "utf-8",
+    batch_size: BatchSizeOption = 8,
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Writes texts that go on from prompts, or answer conversations, with a trained language model."""
     from kerasft.stages.generate import check_writes
 
+    # whatever of the arguments cannot be used is told before TensorFlow is loaded
     overrides, words, experiment = load_trained_experiment(config, prompts or [], output)
     asked = {
         "max_new_tokens": max_new_tokens,
@@ -176,19 +156,17 @@ def generate(
         "stop": tuple(stop) if stop else None,
         "seed": seed,
     }
-    check_writes(experiment.task).change(asked, "generate", _SPELLING)
-    kinds, rows = _choose_prompts(
-        words, Source(source, columns or (), header, encoding), messages, experiment.task
-    )
-    if not words and messages is None and source in (None, "-") and sys.stdin.isatty():
-        batch_size = 1
-    if stream is None:
-        stream = to is None and sys.stdout.isatty()
+    spelling = {name: f"--{name.replace('_', '-')}" for name in asked}
+    check_writes(experiment.task).change(asked, "generate", spelling)
+    given = Source(source, columns or (), header, encoding)
+    kinds, rows = _choose_prompts(words, given, messages, experiment.task)
+    batch_size = 1 if messages is None and is_typed(words, source) else batch_size
+    stream = to is None and sys.stdout.isatty() if stream is None else stream
     with open_work(config, overrides, output, quiet, results=sys.stderr, is_owner=False) as work:
-        from kerasft.stages.generate import KEYS, Writer
+        from kerasft.stages.generate import Writer
 
         writer = Writer(work.run, work.config)
-        options = writer.defaults.change(asked, "generate", _SPELLING)
+        options = writer.defaults.change(asked, "generate", spelling)
         waiting = Asked(rows, kinds, work, skip_errors=False)
         writer.warm_up(streams=stream)
         pace = Pace()
@@ -199,11 +177,16 @@ def generate(
                 for _ in waiting.collect(pace.watch(answers)):
                     pass
             else:
-                keys = [*kinds, *KEYS]
-                answers = pace.watch(writer.write(waiting.feed(), options, batch_size=batch_size))
-                JsonLinesWriter(place, batch_size, keys=keys).write_all(waiting.collect(answers))
+                answers = writer.write(waiting.feed(), options, batch_size=batch_size)
+                _open_lines(place, batch_size, kinds).write_all(waiting.collect(pace.watch(answers)))
         work.progress.note(pace.describe())
     waiting.raise_refusals(command="generate")
+
+
+def _open_lines(place: TextIO, batch_size: int, kinds: Kinds) -> JsonLinesWriter:
+    from kerasft.stages.generate import KEYS
+
+    return JsonLinesWriter(place, batch_size, keys=[*kinds, *KEYS])
 
 
 def _choose_prompts(

@@ -6,7 +6,7 @@ import csv
 import heapq
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,11 @@ def read_table(path: Path, source: Source, kinds: Kinds) -> Iterator[Row]:
     fields = [Field(name, "part", optional=name in optional) for name in (*kinds, "")]
     batches = read_rows(SourceFile(path, str(path)), config, fields)
     used = list(config.columns.values())
+    is_first = True
     while (batch := _next_batch(batches, len(kinds) > 1)) is not None:
+        if is_first and source.columns:
+            _check_keys(batch, path, len(kinds) > 1)
+        is_first = is_first and not batch.values and not batch.rejects
         good = (
             (number, make_row(values, used, kinds, f"{path}:{number}"))
             for number, values in zip(batch.rows, batch.values, strict=True)
@@ -52,6 +56,24 @@ def read_table(path: Path, source: Source, kinds: Kinds) -> Iterator[Row]:
         )
         for _, row in heapq.merge(good, bad, key=lambda numbered: numbered[0]):
             yield row
+
+
+def _check_keys(batch: Any, path: Path, has_several: bool) -> None:
+    """Refuses a key of JSON lines that none of a file's first objects has; a table's header was looked at before.
+
+    Raises:
+        DataError: none has it.
+    """
+    from kerasft.data.sources.json_lines import MISSING_KEY
+
+    if batch.values or not batch.rejects or any(reject.reason != MISSING_KEY for reject in batch.rejects):
+        return
+    objects = f"None of the first {len(batch.rejects):,} objects" if len(batch.rejects) > 1 else "No object"
+    raise DataError(
+        f"{objects} has the key that --column names. The first: {batch.rejects[0].detail}.",
+        where=f"{path}:{batch.rejects[0].row}",
+        fix=f"Name the key: --column {'INPUT=' * has_several}NAME; with dots, if it is inside of an object.",
+    )
 
 
 def list_columns(source: Source, kinds: Kinds) -> list[str]:
@@ -152,6 +174,8 @@ def make_row(values: Sequence[Any], used: Sequence[str | int], kinds: Kinds, whe
             fix=" ".join(f"--column {name}=NAME" for name in kinds) + " names the column of each.",
         )
     columns = {name: cell for name, cell in whole.items() if _compose(name) not in taken}
+    for key in taken.difference(map(_compose, names)):
+        columns = _leave_out(columns, key)
     given = [
         "" if kind.field.optional and value is None else value
         for value, kind in zip(given, kinds.values(), strict=True)
@@ -163,6 +187,19 @@ def make_row(values: Sequence[Any], used: Sequence[str | int], kinds: Kinds, whe
             message = f"not a string but {format_json(value)[:100]}"
             return Row(None, columns, where, message if len(kinds) == 1 else f"{name}: {message}")
     return Row(dict(zip(kinds, given, strict=True)), columns, where)
+
+
+def _leave_out(columns: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Objects without what stands under a key with dots; one with nothing else in it is left out whole."""
+    name, _, rest = key.partition(".")
+    inside = columns.get(name)
+    if rest and isinstance(inside, Mapping):
+        left = _leave_out(inside, rest)
+    elif rest or name not in columns:
+        return dict(columns)  # an optional input that the row has not
+    else:
+        left = {}
+    return {**columns, name: left} if left else {other: columns[other] for other in columns if other != name}
 
 
 def _compose(name: str) -> str:

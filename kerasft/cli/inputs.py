@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,7 @@ from kerasft.errors import ConfigError, DataError
 
 
 def choose_rows(words: list[str], source: Source, kinds: Kinds, command: str = "predict") -> Rows:
-    """The rows; those of files are read while they are consumed.
+    """The rows; those of files are read while they are consumed, but for a table's first.
 
     Args:
         words: the command's arguments.
@@ -35,7 +36,8 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds, command: str = "
 
     Raises:
         ConfigError: there are none, or they come from two places.
-        DataError: no file is where the words say; or (while reading) a file cannot be read.
+        DataError: no file is where the words say, or a table has no such column; or (while reading) a file cannot be
+            read.
     """
     inputs, path_name = name_inputs(kinds), find_single_file(kinds)
     if words and source.path is not None:
@@ -61,8 +63,21 @@ def choose_rows(words: list[str], source: Source, kinds: Kinds, command: str = "
             where=command,
             fix=f"Give them {_describe_words(kinds)}, by --input FILE, or through a pipe.",
         )
+    check_encoding(source.encoding)
     rows, folder = _open_source(source, kinds)
-    return locate_files(rows, folder, kinds, skips_blank_lines=not source.is_table)
+    rows = locate_files(rows, folder, kinds, skips_blank_lines=not source.is_table)
+    # a column that is not there is told before a model is loaded
+    return itertools.chain(list(itertools.islice(rows, int(source.is_table))), rows)
+
+
+def is_typed(words: list[str], path: str | None) -> bool:
+    """Whether somebody types the inputs, and waits for each answer.
+
+    Args:
+        words: the command's arguments.
+        path: of `--input`.
+    """
+    return not words and path in (None, "-") and sys.stdin.isatty()
 
 
 def _describe_words(kinds: Kinds) -> str:
@@ -160,15 +175,14 @@ def locate_files(
         kinds: of the inputs.
         skips_blank_lines: leaves out rows that hold nothing but an empty path.
     """
-    from kerasft.data.sources.paths import strip_path
+    from kerasft.data.sources.paths import locate
 
     names, only = [name for name, kind in kinds.items() if kind.is_file], find_single_file(kinds)
     for row in rows:
         if row.values is None or not names:
             yield row
             continue
-        paths = {name: strip_path(row.values[name]) for name in names}
+        paths = {name: locate(row.values[name], folder) for name in names}
         if skips_blank_lines and only is not None and not paths[only]:
             continue
-        located = {name: str(folder / path) if path else "" for name, path in paths.items()}
-        yield replace(row, values={**row.values, **located})
+        yield replace(row, values={**row.values, **paths})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -21,21 +20,29 @@ from kerasft.cli.answers import (
     open_output,
 )
 from kerasft.cli.asked import Asked
-from kerasft.cli.input_rows import Kinds, Rows, Source, name_inputs
+from kerasft.cli.input_options import (
+    EncodingOption,
+    HeaderOption,
+    make_answer_option,
+    make_column_option,
+    make_source_option,
+)
+from kerasft.cli.input_rows import Kinds, Row, Source, name_inputs
 from kerasft.cli.input_tables import list_columns
-from kerasft.cli.inputs import choose_rows
+from kerasft.cli.inputs import choose_rows, is_typed
 from kerasft.cli.options import (
     ConfigArgument,
     OutputOption,
     QuietOption,
     Work,
-    load_experiment,
     open_work,
 )
+from kerasft.cli.trained import load_trained_experiment
 from kerasft.errors import ConfigError
 
 if TYPE_CHECKING:
     from kerasft.experiment import ExperimentConfig
+    from kerasft.plots.drawn_copies import DrawnCopies
     from kerasft.tasks.display import Display
 
 EPILOG = """\b
@@ -73,83 +80,71 @@ start from the folder of the list.
 As with the other commands, an argument such as task.type=NAME changes the config; keys that cannot change a trained
 model, such as seed=2, are refused. To predict a text that looks like KEY=VALUE, put it into a file and use --input."""
 
-
+InputsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT|PICTURE",
+        help="Texts, or picture files, folders and globs; JSON objects for a model with several inputs. Without "
+        "them, inputs are read from --input.",
+    ),
+]
+SourceOption = Annotated[
+    str | None,
+    make_source_option("one text or path a line (for a model with several inputs: one JSON object a line)"),
+]
+ColumnsOption = Annotated[
+    list[str] | None,
+    make_column_option(
+        "the input. For a model with several inputs: INPUT=NAME, once for each input.",
+        "the name of the input: text, image",
+    ),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option(help="Format of the predictions.  [default: by the ending of --to, else jsonl]"),
+]
+DrawOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--draw",
+        metavar="DIR",
+        help="For pictures: a folder for copies with the answer drawn on or below them.",
+    ),
+]
+HighlightOption = Annotated[
+    bool,
+    typer.Option(
+        "--highlight",
+        help="For texts: writes the texts with their entities highlighted, in colour on a terminal; an HTML page "
+        "if --to ends in .html.",
+    ),
+]
+SkipErrorsOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-errors",
+        help="Leaves inputs that cannot be used out of the output, instead of writing an `error`.",
+    ),
+]
+BatchSizeOption = Annotated[
+    int, typer.Option(min=1, help="Rows per batch; with 1, each line of a pipe is answered at once.")
+]
 _BATCHES_READ_AHEAD = 16
 
 
 def predict(
     config: ConfigArgument,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TEXT|PICTURE",
-            help="Texts, or picture files, folders and globs; JSON objects for a model with several inputs. Without "
-            "them, inputs are read from --input.",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="FILE",
-            help="A file with one text or path a line (for a model with several inputs: one JSON object a line), or a "
-            ".csv, .tsv or .jsonl file. - is standard input, which is the default if it is a pipe.",
-        ),
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="NAME",
-            help="Column (name, or number from 0) or JSON key of the input. For a model with several inputs: "
-            "INPUT=NAME, once for each input.  [default: the name of the input: text, image]",
-        ),
-    ] = None,
-    header: Annotated[
-        bool, typer.Option(help="Whether the first row of a .csv or .tsv contains the column names.")
-    ] = True,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="FILE", help="File for the predictions.  [default: standard output]"),
-    ] = None,
-    format: Annotated[
-        Format | None,
-        typer.Option(help="Format of the predictions.  [default: by the ending of --to, else jsonl]"),
-    ] = None,
-    draw: Annotated[
-        Path | None,
-        typer.Option(
-            "--draw",
-            metavar="DIR",
-            help="For pictures: a folder for copies with the answer drawn on or below them.",
-        ),
-    ] = None,
-    highlight: Annotated[
-        bool,
-        typer.Option(
-            "--highlight",
-            help="For texts: writes the texts with their entities highlighted, in colour on a terminal; an HTML page "
-            "if --to ends in .html.",
-        ),
-    ] = False,
-    encoding: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Character encoding of --input: utf-8, latin-1, cp1252, gb18030, …"
-        ),
-    ] = "utf-8",
-    skip_errors: Annotated[
-        bool,
-        typer.Option(
-            "--skip-errors",
-            help="Leaves inputs that cannot be used out of the output, instead of writing an `error`.",
-        ),
-    ] = False,
-    batch_size: Annotated[
-        int,
-        typer.Option(min=1, help="Rows per batch; with 1, each line of a pipe is answered at once."),
-    ] = 64,
+    inputs: InputsArgument = None,
+    source: SourceOption = None,
+    columns: ColumnsOption = None,
+    header: HeaderOption = True,
+    to: Annotated[Path | None, make_answer_option("the predictions")] = None,
+    format: FormatOption = None,
+    draw: DrawOption = None,
+    highlight: HighlightOption = False,
+    encoding: EncodingOption = "utf-8",
+    skip_errors: SkipErrorsOption = False,
+    batch_size: BatchSizeOption = 64,
     output: OutputOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -159,6 +154,7 @@ def predict(
     """
     from kerasft.data.kinds import load_kind
 
+    # whatever of the arguments cannot be used is told before TensorFlow is loaded
     overrides, words, experiment = load_trained_experiment(config, inputs or [], output)
     _check_options(experiment, format, draw, highlight)
     kinds = {field.name: load_kind(field) for field in experiment.task.inputs}
@@ -166,83 +162,69 @@ def predict(
     rows = choose_rows(words, given, kinds)
     is_table = choose_format(format, to) is Format.CSV and not highlight
     others = list_columns(given, kinds) if is_table and given.is_table else []
-    if given.is_table:  # a column that is not there is told before TensorFlow is loaded
-        rows = iter(rows)
-        rows = itertools.chain(list(itertools.islice(rows, 1)), rows)
-    if not words and source in (None, "-") and sys.stdin.isatty():
-        batch_size = 1
+    if draw is not None:
+        rows = list(rows)
+    copies = None if draw is None else _open_copies(draw, rows, kinds)
+    batch_size = 1 if is_typed(words, source) else batch_size
+    form = _Form(to, highlight, is_table, batch_size, kinds, experiment.task.answer_keys, others)
     with open_work(config, overrides, output, quiet, results=sys.stderr, is_owner=False) as work:
         from kerasft.stages.predict import Predictor
 
         predictor = Predictor(work.run, batch_size, work.config)
-        display = predictor.display
-        rows, look = _prepare_copies(rows, draw, display, kinds, work)
         # of texts read ahead, those of like length share a batch; read one by one, each is answered as it comes
         names_files = any(kind.is_file for kind in kinds.values())
         ahead = batch_size if names_files or batch_size == 1 else batch_size * _BATCHES_READ_AHEAD
         asked = Asked(rows, kinds, work, skip_errors)
+        look = None if copies is None else _draw_on(copies, predictor.display, kinds, work)
         predictions = predictor.predict(asked.feed(), ahead, refuse=lambda row, error: None, look=look)
         total = len(rows) if isinstance(rows, list) else None
-        remarks = [*["note"] * any(kind.may_have_note for kind in kinds.values()), "error"]
         with open_output(to) as stream, work.progress.bar("Predicting", total, name_inputs(kinds)) as bar:
-            writer: Writer
-            if highlight:
-                as_page = to is not None and to.suffix.lower() in (".html", ".htm")
-                writer = MarkedTextWriter(stream, 1, bar.advance, display=display, as_page=as_page)
-            elif is_table:
-                writer = CsvWriter(
-                    stream,
-                    batch_size,
-                    bar.advance,
-                    inputs=list(kinds),
-                    display=display,
-                    remarks=remarks,
-                    others=others,
-                )
-            else:
-                keys = [*kinds, *experiment.task.answer_keys, *remarks]
-                writer = JsonLinesWriter(stream, batch_size, bar.advance, keys=keys)
+            writer = form.open_writer(stream, bar.advance, predictor.display)
             writer.write_all(asked.collect(predictions))
     asked.raise_refusals()
 
 
-def load_trained_experiment(
-    config: Path, words: list[str], output: Path | None
-) -> tuple[list[str], list[str], ExperimentConfig]:
-    """(arguments that change the config, those that are inputs, the config) of a model that is trained.
+@dataclass(frozen=True)
+class _Form:
+    """How answers are written.
 
-    Raises:
-        ConfigError: an argument changes what the trained model does not depend on.
+    Attributes:
+        to: the file; None for standard output.
+        is_marked: as texts with what was found in them highlighted.
+        is_table: as CSV; else as JSON lines.
+        batch_size: answers that come at once.
+        kinds: of the inputs.
+        answer_keys: those that the task's answers have.
+        others: the names of the inputs' other columns, for a table.
     """
-    from kerasft.experiment import ExperimentConfig
 
-    overrides, words = split_overrides(words, ExperimentConfig.model_fields)
-    experiment = load_experiment(config, overrides, output)[0]
-    if own := type(experiment).model_fields.keys() - ExperimentConfig.model_fields.keys():
-        of_task, words = split_overrides(words, own)
-        overrides += of_task
-    _check_overrides(overrides, experiment)
-    return overrides, words, experiment
+    to: Path | None
+    is_marked: bool
+    is_table: bool
+    batch_size: int
+    kinds: Kinds
+    answer_keys: Sequence[str]
+    others: Sequence[str]
 
-
-def _check_overrides(overrides: Sequence[str], experiment: ExperimentConfig) -> None:
-    """Refuses to change what a model that is trained does not depend on any more.
-
-    Raises:
-        ConfigError: an argument says so.
-    """
-    free = [f"task.{key}" for key in ("type", *experiment.task.after_training)]
-    # what these say is compared with what was trained
-    sections = ("task", "model", "name", *experiment.own_sections)
-    for override in overrides:
-        key = override.partition("=")[0]
-        if re.split(r"[.\[]", key)[0] not in sections:
-            raise ConfigError(
-                f"the model is trained already, and {key} does not change its answers",
-                where=f"override {override}",
-                fix=f"Leave it out; what can be changed is {', '.join(free)}. To predict it as a text, put it into "
-                "a file, and use --input.",
+    def open_writer(self, stream: TextIO, advance: Callable[[], Any], display: Display) -> Writer:
+        """What writes so to a stream; `advance` is called after each answer."""
+        if self.is_marked:
+            as_page = self.to is not None and self.to.suffix.lower() in (".html", ".htm")
+            return MarkedTextWriter(stream, 1, advance, display=display, as_page=as_page)
+        inputs = list(self.kinds)
+        remarks = [*["note"] * any(kind.may_have_note for kind in self.kinds.values()), "error"]
+        if self.is_table:
+            return CsvWriter(
+                stream,
+                self.batch_size,
+                advance,
+                inputs=inputs,
+                display=display,
+                remarks=remarks,
+                others=self.others,
             )
+        keys = [*inputs, *self.answer_keys, *remarks]
+        return JsonLinesWriter(stream, self.batch_size, advance, keys=keys)
 
 
 def _check_options(
@@ -276,32 +258,29 @@ def _check_options(
         )
 
 
-def _prepare_copies(
-    rows: Rows, folder: Path | None, display: Display, kinds: Kinds, work: Work
-) -> tuple[Rows, Callable[..., Any] | None]:
-    """The rows, and what draws a copy of each picture that has an answer.
+def _open_copies(folder: Path, rows: Iterable[Row], kinds: Kinds) -> DrawnCopies:
+    """Where a copy of each picture that has an answer will go.
 
     Raises:
-        ConfigError: copies would be written over their sources.
+        ConfigError: copies would be written over their sources, or over other files.
     """
-    if folder is None:
-        return rows, None
     from kerasft.plots.drawn_copies import DrawnCopies
+
+    names = [name for name, kind in kinds.items() if kind.is_file]
+    return DrawnCopies(folder, [row.values[name] for row in rows if row.values for name in names])
+
+
+def _draw_on(copies: DrawnCopies, display: Display, kinds: Kinds, work: Work) -> Callable[..., None]:
+    """What draws a row's answer on a copy of each of its pictures; see `Predictor.predict`."""
     from kerasft.plots.sheets import find_missing_glyphs
 
-    rows, name = list(rows), next(name for name, kind in kinds.items() if kind.is_file)
-    copies = DrawnCopies(folder, [row.values[name] for row in rows if row.values], display.draw)
     missing = find_missing_glyphs("".join(display.label_names))
     if missing:
         work.progress.warn(f"No font here has {' '.join(missing[:20])}: boxes are drawn instead.")
-    return rows, lambda row, read, answer: copies.write(row[name], read[name], answer)
+    names = [name for name, kind in kinds.items() if kind.is_file]
 
+    def draw(row: Mapping[str, Any], read: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        for name in names:
+            copies.write(row[name], read[name], answer, display.draw)
 
-def split_overrides(words: Iterable[str], sections: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Parts `KEY=VALUE` arguments, whose key begins with a section's name, from texts."""
-    override = re.compile(rf"({'|'.join(map(re.escape, sections))})([.\[][^\s=]*)?=.*", re.DOTALL)
-    overrides: list[str] = []
-    texts: list[str] = []
-    for word in words:
-        (overrides if override.fullmatch(word) else texts).append(word)
-    return overrides, texts
+    return draw

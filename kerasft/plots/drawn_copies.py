@@ -45,16 +45,15 @@ class DrawnCopies:
         folder: made where it is missing. Copies of an earlier time, which a hidden file lists with their hashes, are
             written over where nobody has changed them.
         sources: all pictures that will be copied.
-        draw: (a picture, an answer) → the picture with the answer on or below it.
 
     Raises:
         ConfigError: one of them lies in the folder itself, or another file would be written over.
     """
 
-    def __init__(self, folder: Path, sources: Iterable[str | Path], draw: Draw):
-        self.folder, self._draw = folder, draw
+    def __init__(self, folder: Path, sources: Iterable[str | Path]):
+        self.folder = folder
         # what can be no file's name has no answer, and no copy
-        sources = [source for source in sources if "\0" not in str(source)]
+        sources = [source for source in sources if str(source) and "\0" not in str(source)]
         self._sources_of: dict[str, str] = {}
         inside = os.path.realpath(folder)
         for source in sources:
@@ -87,20 +86,21 @@ class DrawnCopies:
             file.seek(0, os.SEEK_END)
             file.write((format_json(row) + "\n").encode())
 
-    def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any]) -> Path:
+    def write(self, source: str | Path, data: bytes, answer: Mapping[str, Any], draw: Draw) -> Path:
         """Writes one copy: upright, as large as the picture, with the answer drawn.
 
         Args:
             source: the picture's path.
             data: a file with it, of any kind that is answered.
             answer: what was said of it.
+            draw: (a picture, an answer) → the picture with the answer on or below it.
 
         Returns:
             The copy. Where another source has the same name, it has a number too; a source that is neither JPEG, PNG,
             WebP nor BMP becomes PNG.
         """
         path = self.folder / self._choose_name(str(source))
-        copy = self._draw(_open(data), answer)
+        copy = draw(_open(data), answer)
         # recorded first: a process that is killed between the two leaves the copy before, whose hash is recorded too
         with whole_file(path, before_replacing=lambda finished: self._record(path, finished)) as temporary:
             copy.save(temporary, _FORMATS[path.suffix.lower()], quality=92)

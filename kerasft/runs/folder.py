@@ -89,6 +89,11 @@ class RunFolder(RunPaths):
         """The folder of what is made of them once, such as encoded texts; raises as `dataset` does."""
         return self._find_data(CACHE)
 
+    @property
+    def caches(self) -> list[Path]:
+        """The folders for these, best first: shared data may be read-only, and then the run folder has one."""
+        return list(dict.fromkeys((self.cache, self.path / CACHE)))
+
     def _find_data(self, name: str) -> Path:
         place = self.shared_data
         if place is None:

@@ -139,13 +139,13 @@ def _measure(
     from kerasft.training.trained import open_feed
 
     run, task, split = trained.run, trained.task, dataset.split(name)
+    folders = [work / "cache"]
     with ExitStack() as stack:
-        folder = work / "cache"
         if is_own:
             with suppress(RunLockedError, StorageError):  # then what is encoded is kept nowhere
                 stack.enter_context(run.owned(progress.note))
-                folder = run.cache
-        feed = open_feed(task, dataset, name, folder, progress, instead=work / "cache")
+                folders = [*run.caches, *folders]
+        feed = open_feed(task, dataset, name, folders[0], progress, instead=folders[1:])
     tally = task.open_tally()
     with (
         progress.bar(f"Evaluating {name}", len(feed), "examples") as bar,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,13 @@ from kerasft.files import compute_fingerprint
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
 from kerasft.runs.folder import RunFolder
-from kerasft.runs.shared_data import CACHE
 from kerasft.runs.stage import Stage
 from kerasft.training.budget import SETTLED, needs_probe, take_up_budget
 from kerasft.training.identity import describe_identity
 
 if TYPE_CHECKING:
     from kerasft.data.feed import Feed
+    from kerasft.tasks.base import Task
 
 
 def compute_finetune_fingerprint(
@@ -123,7 +124,7 @@ def _train(
     from kerasft.training.outcome import describe_result, publish_result, raise_error, write_figures
     from kerasft.training.phases import train_phases
     from kerasft.training.probe import settle_budget
-    from kerasft.training.trained import build_task, open_feed
+    from kerasft.training.trained import build_task
 
     _make_repeatable(config.seed, progress)
     task = build_task(config, dataset.label_names, source.path)
@@ -137,22 +138,13 @@ def _train(
     begin(config, run, dataset, source, checkpoint)
     precision = settle_precision(config, checkpoint, progress)
 
-    def open_split(name: str) -> Feed | None:
-        if name not in dataset.splits:
-            return None
-        own = run.path / CACHE if run.shared_data is not None else None
-        return open_feed(task, dataset, name, run.cache, progress, instead=own)
-
+    open_split = _make_opener(task, dataset, run, progress)
     if needs_probe(config.train):
         config = settle_budget(config, task, precision, open_split, progress)
         identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
         run.write_config(config)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
-    note = f" ({task.start_note})" if task.start_note else ""
-    progress.note(
-        f"{model.count_params():,} weights from {config.model.start}{note}; {len(dataset.split('train')):,} examples, "
-        f"{_describe_length(config)} in batches of {config.train.batch_size}"
-    )
+    progress.note(_describe_start(config, task, model, len(dataset.split("train"))))
     context = TrainingContext(
         task,
         dataset,
@@ -172,6 +164,21 @@ def _train(
     raise_error(run, result)
     run.mark_done("finetune", fingerprint)
     describe_result(config, run, result, earlier, progress)
+
+
+def _make_opener(
+    task: Task, dataset: PreparedDataset, run: RunFolder, progress: Progress
+) -> Callable[[str], Feed | None]:
+    """Split → its examples; None where there is no such split."""
+    from kerasft.training.trained import open_feed
+
+    def open_split(name: str) -> Feed | None:
+        if name not in dataset.splits:
+            return None
+        folder, *others = run.caches
+        return open_feed(task, dataset, name, folder, progress, instead=others)
+
+    return open_split
 
 
 def _make_repeatable(seed: int, progress: Progress) -> None:
@@ -208,6 +215,14 @@ def _check_accumulation(config: ExperimentConfig, examples: int) -> None:
         per_epoch = count_batches(examples, train.batch_size)
         steps = count_steps(train, per_epoch) if train.max_steps is None else train.max_steps
         check_accumulation(train.optimizer, steps)
+
+
+def _describe_start(config: ExperimentConfig, task: Task, model: Any, examples: int) -> str:
+    note = f" ({task.start_note})" if task.start_note else ""
+    return (
+        f"{model.count_params():,} weights from {config.model.start}{note}; {examples:,} examples, "
+        f"{_describe_length(config)} in batches of {config.train.batch_size}"
+    )
 
 
 def _describe_length(config: ExperimentConfig) -> str:

@@ -120,14 +120,14 @@ class Predictor:
         """Rows and what was read of them, so many at once; fewer where they are large."""
         chunk: list[tuple[Mapping[str, Any], dict[str, Any] | DataError]] = []
         bytes_ahead = 0
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(rows):
             read: dict[str, Any] | DataError
             try:
                 read = self._trained.task.read_input(row)
                 bytes_ahead += sum(map(_measure, read.values()))
             except DataError as error:
                 if refuse is None:
-                    failure = DataError(f"Input {number}: {error.what}", where=error.where, fix=error.fix)
+                    failure = DataError(f"inputs[{number}]: {error.what}", where=error.where, fix=error.fix)
                     raise failure from error
                 refuse(row, error)
                 read = error

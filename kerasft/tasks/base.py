@@ -158,14 +158,25 @@ class Task(abc.ABC):
         from kerasft.models.adaptation.adapters import begin_adapters
         from kerasft.models.adaptation.learning import adapt, list_blocks, list_unfreezing_stages
 
-        feed, validation = open_feed("train"), open_feed("validation")
+        feed = open_feed("train")
         assert feed is not None
+        feed, validation = self.make_training_feed(feed, seed=seed), open_feed("validation")
         adaptation = self.model_config.adaptation
         begin_adapters(model, self.model_config, self.preset, self.label_names, seed=seed)
         depths = self.compute_depths(model)
         for stage in list_unfreezing_stages(adaptation, train.epochs, len(list_blocks(depths))):
             adapt(model, adaptation, depths, stage.blocks, has_new_head=self.has_new_head)
             yield make_phase(stage, train, model, feed, validation, depths)
+
+    def make_training_feed(self, feed: Feed, *, seed: int) -> Feed:
+        """What training draws its batches from: by default the examples as they are, in language models rows packed of
+        them.
+
+        Args:
+            feed: of `open_feed`, the training split's.
+            seed: of what is random about examples.
+        """
+        return feed
 
     @abc.abstractmethod
     def publish(self, model: Any, folder: Path) -> None:

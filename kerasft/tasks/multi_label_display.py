@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,9 @@ from kerasft.metrics.multi_label import (
     compute_example_multi_label_log_loss,
 )
 from kerasft.plots.wording import format_percent, name_label, quote_label
-from kerasft.tasks.display import Display, Measured, Section, Shown, Statement
-from kerasft.tasks.display_examples import FOLDER, ShownExamples, build_labels_section, show_example
-from kerasft.tasks.single_label_display import (
-    Probability,
-    describe_accuracy,
-    format_labels,
-    list_probabilities,
-    list_probability_columns,
-    show_inputs,
-)
+from kerasft.tasks.display import Measured, Section, Shown, Statement
+from kerasft.tasks.display_examples import FOLDER, build_labels_section, show_example
+from kerasft.tasks.labels_display import LabelsDisplay, Probability, SplitPredictions
 
 
 class SeveralLabelsPrediction(pydantic.BaseModel):
@@ -37,69 +29,44 @@ class SeveralLabelsPrediction(pydantic.BaseModel):
     probabilities: dict[str, Probability]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeveralLabels(ShownExamples):
-    """What the model said about one split's examples, each of which has any number of labels.
-
-    Attributes:
-        probabilities: float (examples, classes), each label's own.
-        labels: bool (examples, classes).
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-
-
-class MultiLabelDisplay(Display):
+class MultiLabelDisplay(LabelsDisplay):
     """Of classifiers that give each example any number of classes."""
 
     record_schema = SeveralLabelsPrediction
+    label_key = "labels"
 
-    def list_columns(self) -> list[str]:
-        return ["labels", *list_probability_columns(self.label_names)]
+    def index_labels(self, named: Sequence[Sequence[str]]) -> np.ndarray:
+        index = {name: number for number, name in enumerate(self.label_names)}
+        labels = np.zeros((len(named), len(index)), bool)
+        for place, names in enumerate(named):
+            labels[place, [index[name] for name in names]] = True
+        return labels
 
     def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
-        labels = answer.get("labels")
-        joined = None if labels is None else "|".join(labels)
-        return [joined, *list_probabilities(answer, self.label_names)]
+        labels, *probabilities = super().list_cells(answer)
+        return [None if labels is None else "|".join(labels), *probabilities]
 
     def caption(self, answer: Mapping[str, Any]) -> str:
         """The labels, and how sure each is."""
-        return format_labels(answer, answer["labels"]) or "none"
+        return self.format_labels(answer, answer["labels"]) or "none"
 
     def show(self, measured: Measured) -> Shown:
-        index = {name: number for number, name in enumerate(self.label_names)}
-        probabilities, held, texts, origins = [], [], [], []
-        for row in measured.records:
-            probabilities.append([row["probabilities"][name] for name in self.label_names])
-            held.append([index[name] for name in row["labels"]])
-            texts.append(row.get("text", ""))
-            origins.append(row["origin"])
-        labels = np.zeros((len(held), len(index)), bool)
-        for place, numbers in enumerate(held):
-            labels[place, numbers] = True
-        found = SeveralLabels(
-            probabilities=np.array(probabilities),
-            labels=labels,
-            origins=origins,
-            **show_inputs(self, measured, texts),
-        )
+        found = self.read_records(measured.records, measured.split)
         sections = (
             build_labels_section(measured.figures, self.config.figure_kinds, self.label_names, self.noun),
             self._build_mistakes_section(found, measured.mistakes),
         )
         return Shown(
-            headline=describe_accuracy(self, measured, "gets every label right"),
+            headline=self.describe_accuracy(measured, "gets every label right"),
             statements=_judge_several(found, measured.figures["accuracy"], self.label_names),
             sections=[section for section in sections if section is not None],
         )
 
     def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure:
-        probabilities = [[row["probabilities"][name] for name in self.label_names] for row in records]
-        held = [[name in row["labels"] for name in self.label_names] for row in records]
-        return MultiLabelMeasure(np.array(probabilities), np.array(held), self.label_names, samples)
+        found = self.read_records(records)
+        return MultiLabelMeasure(found.probabilities, found.labels, self.label_names, samples)
 
-    def _build_mistakes_section(self, found: SeveralLabels, count: int) -> Section | None:
+    def _build_mistakes_section(self, found: SplitPredictions, count: int) -> Section | None:
         """The examples with wrong labels of which the model was surest, taken together."""
         if count < 1:
             return None
@@ -122,7 +89,7 @@ class MultiLabelDisplay(Display):
             heading="The worst mistakes", template="section_several_labels.html", data=data, folder=FOLDER
         )
 
-    def _list_labels(self, found: SeveralLabels, index: int, chosen: np.ndarray) -> list[dict[str, Any]]:
+    def _list_labels(self, found: SplitPredictions, index: int, chosen: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
                 "label": name_label(self.label_names[number]),
@@ -133,7 +100,7 @@ class MultiLabelDisplay(Display):
 
 
 def _judge_several(
-    several: SeveralLabels, accuracy: Mapping[str, float], label_names: Sequence[str]
+    several: SplitPredictions, accuracy: Mapping[str, float], label_names: Sequence[str]
 ) -> list[Statement]:
     """Against giving always the most frequent set of labels; and what is missed or given wrongly most often."""
     given = several.probabilities >= THRESHOLD

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,11 @@ from kerasft.metrics.mistakes import find_mistakes
 from kerasft.plots.calibration import build_calibration_figure
 from kerasft.plots.confusion import build_confusion_matrix_figure
 from kerasft.plots.distributions import build_score_histogram_figure
-from kerasft.plots.style import figure_to_svg, shorten_label
-from kerasft.plots.wording import format_interval, format_percent, name_label, quote_label
-from kerasft.tasks.display import Display, Figures, Measured, Section, Shown, Statement, Tone
-from kerasft.tasks.display_examples import FOLDER, Pictures, ShownExamples, build_labels_section, show_example
-
-Probability = pydantic.FiniteFloat
+from kerasft.plots.style import figure_to_svg
+from kerasft.plots.wording import format_percent, name_label, quote_label
+from kerasft.tasks.display import Figures, Measured, Section, Shown, Statement, Tone
+from kerasft.tasks.display_examples import FOLDER, build_labels_section, show_example
+from kerasft.tasks.labels_display import LabelsDisplay, Probability, SplitPredictions
 
 
 class Prediction(pydantic.BaseModel):
@@ -36,55 +34,26 @@ class Prediction(pydantic.BaseModel):
     probabilities: dict[str, Probability]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SplitPredictions(ShownExamples):
-    """What the model said about one split's examples.
-
-    Attributes:
-        probabilities: float (examples, classes), rows sum to 1.
-        labels: int (examples,), ids in [0, classes).
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-
-
-class SingleLabelDisplay(Display):
+class SingleLabelDisplay(LabelsDisplay):
     """Of classifiers that give each example the most probable of some classes."""
 
     record_schema = Prediction
+    label_key = "label"
 
-    def list_columns(self) -> list[str]:
-        return ["label", *list_probability_columns(self.label_names)]
-
-    def list_cells(self, answer: Mapping[str, Any]) -> list[Any]:
-        return [answer.get("label"), *list_probabilities(answer, self.label_names)]
+    def index_labels(self, named: Sequence[str]) -> np.ndarray:
+        index = {name: number for number, name in enumerate(self.label_names)}
+        return np.array([index[name] for name in named])
 
     def caption(self, answer: Mapping[str, Any]) -> str:
         """The label, and how sure it is."""
-        return format_labels(answer, [answer["label"]])
+        return self.format_labels(answer, [answer["label"]])
 
     def show(self, measured: Measured) -> Shown:
-        index = {name: number for number, name in enumerate(self.label_names)}
-        probabilities, labels, texts, origins = [], [], [], []
-        for row in measured.records:
-            probabilities.append([row["probabilities"][name] for name in self.label_names])
-            labels.append(index[row["label"]])
-            texts.append(row.get("text", ""))
-            origins.append(row["origin"])
-        found = SplitPredictions(
-            probabilities=np.array(probabilities),
-            labels=np.array(labels),
-            origins=origins,
-            **show_inputs(self, measured, texts),
-        )
-        return self.show_predictions(found, measured)
+        return self.show_predictions(self.read_records(measured.records, measured.split), measured)
 
     def open_measure(self, records: Sequence[Mapping[str, Any]], samples: int) -> Measure:
-        probabilities = [[row["probabilities"][name] for name in self.label_names] for row in records]
-        index = {name: number for number, name in enumerate(self.label_names)}
-        labels = [index[row["label"]] for row in records]
-        return ClassificationMeasure(np.array(probabilities), np.array(labels), self.label_names, samples)
+        found = self.read_records(records)
+        return ClassificationMeasure(found.probabilities, found.labels, self.label_names, samples)
 
     def show_predictions(self, found: SplitPredictions, measured: Measured) -> Shown:
         """What the report says of a split whose records were read."""
@@ -104,7 +73,7 @@ class SingleLabelDisplay(Display):
         figures = measured.figures
         if "accuracy" not in figures:
             return ""
-        return describe_accuracy(self, measured, "is right")
+        return self.describe_accuracy(measured, "is right")
 
     def _judge(self, found: SplitPredictions, figures: Figures) -> list[Statement]:
         names = self.label_names
@@ -149,43 +118,6 @@ class SingleLabelDisplay(Display):
         return Section(
             heading="The worst mistakes", template="section_mistakes.html", data=data, folder=FOLDER
         )
-
-
-def list_probability_columns(label_names: Sequence[str]) -> list[str]:
-    """A column for each label's probability."""
-    return [f"probability_{label}" for label in label_names]
-
-
-def list_probabilities(answer: Mapping[str, Any], label_names: Sequence[str]) -> list[float | None]:
-    """What stands in them; None where there is no answer."""
-    probabilities = answer.get("probabilities") or {}
-    return [probabilities.get(label) for label in label_names]
-
-
-def format_labels(answer: Mapping[str, Any], labels: Sequence[str]) -> str:
-    """Labels with their probabilities, for people."""
-    probabilities = answer["probabilities"]
-    return ", ".join(f"{shorten_label(label)}  {100 * probabilities[label]:.1f}\u202f%" for label in labels)
-
-
-def show_inputs(display: Display, measured: Measured, texts: Sequence[str]) -> dict[str, Any]:
-    """What `ShownExamples` shows of a split: its pictures where they are at hand, else its texts."""
-    if display.noun == "picture" and measured.split is not None:
-        return {"pictures": Pictures(measured.split)}
-    return {"texts": texts}
-
-
-def describe_accuracy(display: Display, measured: Measured, does: str) -> str:
-    """On how many examples the model is right how often."""
-    figures = measured.figures
-    examples = int(figures["examples"]["value"]) if "examples" in figures else None
-    interval = format_interval(display.config.figure_kinds.find("accuracy"), figures["accuracy"])
-    number = "one" if examples == 1 else f"{examples:,}" if examples else "the"
-    return (
-        f"On {number} {measured.name} {display.noun}{'' if examples == 1 else 's'} the model {does} "
-        f"{format_percent(figures['accuracy']['value'])} of the time"
-        + (f" (95\u202f% interval {interval})." if interval else ".")
-    )
 
 
 def _build_calibration_section(found: SplitPredictions) -> Section:

@@ -62,10 +62,7 @@ def train(
     with StopRequest() as stop:
         parts = CallbackSet(context, phase, stream, stop.check, before.epochs if before else 0)
         if before is not None:
-            # a checkpoint of this phase knows itself how far the logs are
-            logs = None if checkpoint else before.logs
-            best = before.best_weights or take_snapshot(name_weights(phase.model))
-            parts.follow(logs, before.best_value, best)
+            _follow(parts, before, phase, checkpoint)
         clock = _Clock(context.started, checkpoint)
         writer = CheckpointWriter(context.run.checkpoints / phase.name, context.config.checkpoint.keep)
         checkpointer = Checkpointer(
@@ -107,6 +104,14 @@ def _prepare_model(context: TrainingContext, phase: Phase, stream: BatchStream) 
     build_all(phase.model, inputs, labels)
     check_groups(phase, context.config)
     return show_learning(phase, context.config, context.progress)
+
+
+def _follow(parts: CallbackSet, before: TrainingResult, phase: Phase, checkpoint: Checkpoint | None) -> None:
+    """Lets the callbacks go on from what came of the phases before."""
+    # a checkpoint of this phase knows itself how far the logs are
+    logs = None if checkpoint else before.logs
+    best = before.best_weights or take_snapshot(name_weights(phase.model))
+    parts.follow(logs, before.best_value, best)
 
 
 def _restore(checkpointer: Checkpointer, checkpoint: Checkpoint | None, epochs: int) -> tuple[int, int]:

@@ -149,7 +149,7 @@ def open_feed(
     folder: Path,
     progress: Progress,
     *,
-    instead: Path | None = None,
+    instead: Sequence[Path] = (),
 ) -> Feed:
     """A split's examples as the task's model takes them; what is kept of them in a folder is used if unchanged.
 
@@ -157,17 +157,15 @@ def open_feed(
         task, dataset, split: what is opened.
         folder: where encoded examples are kept.
         progress: where to report.
-        instead: where they are kept if that may not be written to: shared data may be read-only where the run folder
-            is not. None: that is an error.
+        instead: where they are kept if that may not be written to, the first of these that may.
 
     Raises:
-        StorageError: neither can be written to.
+        StorageError: none of the folders can be written to.
     """
     fingerprint = compute_fingerprint([dataset.fingerprint, split])
-    examples = dataset.split(split)
     try:
-        return task.open_feed(examples, folder, fingerprint, progress)
+        return task.open_feed(dataset.split(split), folder, fingerprint, progress)
     except StorageError as error:
-        if instead is None or error.errno not in READ_ONLY:
+        if not instead or error.errno not in READ_ONLY:
             raise
-    return task.open_feed(examples, instead, fingerprint, progress)
+    return open_feed(task, dataset, split, instead[0], progress, instead=instead[1:])

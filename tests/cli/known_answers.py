@@ -37,15 +37,14 @@ class KnownAnswers:
         return answer
 
 
-def answer_without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts `KnownAnswers` in the place of whatever model `predict` would load."""
+def answer_without_a_model(monkeypatch: pytest.MonkeyPatch, task: Any = None) -> None:
+    """Puts a task that knows its answers in the place of whatever model `predict` would load."""
     import kerasft.stages.predict as stage
 
-    usual = stage.Predictor
+    usual, task = stage.Predictor, task or KnownAnswers()
 
     def make_predictor(run: Any, batch_size: int, config: Any) -> Any:
         predictor = object.__new__(usual)
-        task = KnownAnswers()
         predictor.__dict__.update(
             _trained=SimpleNamespace(task=task, model=None), _answer=task.answer, _batch_size=batch_size
         )

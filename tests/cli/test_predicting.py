@@ -8,18 +8,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from known_answers import answer_without_a_model
+from known_answers import KnownAnswers, answer_without_a_model
+from PIL import Image
 
 from kerasft.cli.input_rows import Row, Source
 from kerasft.cli.input_tables import list_columns
 from kerasft.cli.inputs import choose_rows
 from kerasft.cli.main import main
-from kerasft.cli.predicting import split_overrides
+from kerasft.cli.trained import split_overrides
 from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.fields import Field
 from kerasft.errors import ConfigError, DataError
@@ -241,19 +243,49 @@ def test_what_cannot_change_a_trained_model_is_refused(
     assert shown.out == ""
 
 
-def test_a_column_that_is_not_there_is_told_before_the_model_is_loaded(trained: Path):
+LIGHT = """
+import sys
+from kerasft.cli.main import main
+for command in COMMANDS:
+    print(main(command), "tensorflow" in sys.modules)
+"""
+
+
+def test_arguments_that_cannot_be_used_are_told_before_the_model_is_loaded(trained: Path):
     make("t.csv", TABLE, trained)
-    script = (
-        "import sys\nfrom kerasft.cli.main import main\n"
-        "code = main(['predict', 'c.yaml', '-i', 't.csv', '--column', 'review'])\n"
-        "print(code, 'tensorflow' in sys.modules)\n"
-        "code = main(['predict', 'c.yaml', 'a text'])\n"
-        "print(code, 'tensorflow' in sys.modules)\n"
+    make("t.jsonl", '{"prompt": "a"}\n{"prompt": "b"}\n', trained)
+    make("t.txt", "a\n", trained)
+    make(
+        "p.yaml",
+        "name: x\ntask: {type: image_classification}\ndata: {}\nmodel: {preset: mobilenet}\n",
+        trained,
     )
+    make("g.yaml", "name: x\ntask: {type: causal_lm}\ndata: {}\nmodel: {preset: y}\n", trained)
+    make("photo.jpg", "", trained)
+    commands = {
+        "predict c.yaml -i t.csv --column review": 3,
+        "predict c.yaml -i t.jsonl --column review": 3,
+        "predict c.yaml -i t.txt --encoding utf-99": 2,
+        "predict c.yaml -i t.csv --encoding utf-99": 2,
+        "predict p.yaml photo.jpg --draw .": 2,
+        "generate g.yaml -i t.csv": 3,
+        "generate g.yaml -i t.jsonl --column opening": 3,
+        "generate g.yaml -i t.txt --encoding utf-99": 2,
+        "predict c.yaml a": 2,
+    }
+    script = LIGHT.replace("COMMANDS", repr([command.split() for command in commands]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["3 False", "2 False"]
-    assert "'review'" in done.stderr
-    assert "no trained model" in done.stderr
+    assert done.stdout.splitlines() == [f"{code} False" for code in commands.values()], done.stderr
+    for message in (
+        "'review'",
+        "None of the first 2 objects has the key that --column names. The first: no 'review'; there is prompt.",
+        "--encoding: It cannot be used",
+        "photo.jpg is in that folder",
+        "'prompt'",
+        "no 'opening'",
+        "no trained model",
+    ):
+        assert message in done.stderr
 
 
 def test_a_columns_name_may_have_dots_and_equals_signs(tmp_path: Path):
@@ -266,6 +298,30 @@ def test_a_columns_name_may_have_dots_and_equals_signs(tmp_path: Path):
     lines = make("a.jsonl", '{"a": {"b": "one", "c": 1}, "d": "two"}\n', tmp_path)
     (row,) = choose_rows([], Source(str(lines), ["first=a.b", "second=d"]), pair)
     assert row.values == {"first": "one", "second": "two"}
+    assert row.columns == {"a": {"c": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "left"),
+    [
+        ('{"a": {"b": "one", "c": "two"}, "d": 1}', ["first=a.b", "second=a.c"], {"d": 1}),
+        ('{"a": {"b": {"c": "one"}, "d": 1}, "e": "two"}', ["first=a.b.c", "second=e"], {"a": {"d": 1}}),
+        ('{"a.b": "one", "a": {"b": 1}, "e": "two"}', ["first=a.b", "second=e"], {"a": {"b": 1}}),
+    ],
+)
+def test_what_is_used_of_an_object_is_not_written_a_second_time(
+    tmp_path: Path, text: str, columns: list[str], left: dict[str, Any]
+):
+    pair = {name: load_kind(Field(name, "text")) for name in ("first", "second")}
+    (row,) = choose_rows([], Source(str(make("a.jsonl", text, tmp_path)), columns), pair)
+    assert (row.values, row.columns) == ({"first": "one", "second": "two"}, left)
+
+
+def test_a_key_that_some_objects_lack_is_their_own_error(tmp_path: Path):
+    path = make("a.jsonl", '{"id": 1}\n{"review": "one"}\n', tmp_path)
+    first, second = choose_rows([], Source(str(path), ["review"]), TEXTS)
+    assert "no 'review'" in str(first.problem)
+    assert get_text(second) == "one"
 
 
 def test_an_object_with_one_key_twice_has_no_answer(trained: Path, capsys: pytest.CaptureFixture[str]):
@@ -274,3 +330,38 @@ def test_an_object_with_one_key_twice_has_no_answer(trained: Path, capsys: pytes
     wrong, right = map(json.loads, capsys.readouterr().out.splitlines())
     assert wrong["error"] == "duplicate key: 'text' has several values"
     assert right["label"] == "good"
+
+
+class KnownPictures(KnownAnswers):
+    """A trained task that is asked about two pictures."""
+
+    fields = (Field("before", "image"), Field("after", "image"))
+    config = SimpleNamespace(type="image_classification", inputs=fields, multi_label=False)
+    input_kinds = {field.name: load_kind(field) for field in fields}  # noqa: RUF012
+
+    def read_input(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {name: kind.read_input(row[name]) for name, kind in self.input_kinds.items()}
+
+    def answer(self, examples: Any) -> list[dict[str, Any]]:
+        return [{"label": "good", "probabilities": {"good": 1.0, "bad": 0.0}} for _ in examples]
+
+
+def test_of_several_pictures_each_has_a_copy_with_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from kerasft.tasks.image_classification.config import ImageClassificationConfig
+
+    answer_without_a_model(monkeypatch, KnownPictures())
+    monkeypatch.setattr(ImageClassificationConfig, "inputs", KnownPictures.fields)
+    monkeypatch.chdir(tmp_path)
+    for name in ("old/a.png", "new/a.png", "new/b.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (80, 60), "teal").save(name)
+    make(
+        "c.yaml",
+        "name: x\ntask: {type: image_classification}\ndata: {}\nmodel: {preset: mobilenet}\n",
+        tmp_path,
+    )
+    make("pairs.csv", "before,after\nold/a.png,new/a.png\nold/a.png,new/b.png\n", tmp_path)
+    assert main(["predict", "c.yaml", "-i", "pairs.csv", "--to", "out.jsonl", "--draw", "drawn", "-q"]) == 0
+    copies = sorted(path for path in Path("drawn").iterdir() if path.suffix == ".png")
+    assert [path.name for path in copies] == ["a (2).png", "a.png", "b.png"]
+    assert all(Image.open(path).height > 60 for path in copies)

@@ -30,8 +30,8 @@ def draw(width: int = 120, height: int = 80) -> bytes:
 
 
 def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
-    copies = DrawnCopies(tmp_path / "deep" / "out", ["in/a.png"], put_below)
-    path = copies.write("in/a.png", draw(), ANSWER)
+    copies = DrawnCopies(tmp_path / "deep" / "out", ["in/a.png"])
+    path = copies.write("in/a.png", draw(), ANSWER, put_below)
     assert path == tmp_path / "deep" / "out" / "a.png"
     copy = Image.open(path)
     assert copy.width == 120
@@ -40,8 +40,8 @@ def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
 
 
 def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
-    copies = DrawnCopies(tmp_path, ["in/a.jpg"], put_below)
-    assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER)).width == LONGEST_PX
+    copies = DrawnCopies(tmp_path, ["in/a.jpg"])
+    assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER, put_below)).width == LONGEST_PX
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
     ],
 )
 def test_a_copy_has_its_sources_name_and_format(tmp_path: Path, name: str, written: str, format: str) -> None:
-    path = DrawnCopies(tmp_path, [f"in/{name}"], put_below).write(f"in/{name}", draw(), ANSWER)
+    path = DrawnCopies(tmp_path, [f"in/{name}"]).write(f"in/{name}", draw(), ANSWER, put_below)
     assert path.name == written
     assert Image.open(path).format == format
 
 
 def test_sources_of_one_name_do_not_write_over_each_other(tmp_path: Path) -> None:
     sources = ["a/x.png", "b/x.png", "b/X.png", "a/x.png"]
-    copies = DrawnCopies(tmp_path, sources, put_below)
-    names = [copies.write(source, draw(), ANSWER).name for source in sources]
+    copies = DrawnCopies(tmp_path, sources)
+    names = [copies.write(source, draw(), ANSWER, put_below).name for source in sources]
     assert names == ["x.png", "x (2).png", "X (3).png", "x.png"]
 
 
@@ -74,26 +74,26 @@ def test_a_folder_that_holds_a_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(source.parent)
     for folder in (source.parent, tmp_path / "link", tmp_path / "in" / ".." / "in"):
         with pytest.raises(ConfigError, match=r"a\.png is in that folder"):
-            DrawnCopies(folder, ["elsewhere/b.png", str(source)], put_below)
-    DrawnCopies(source.parent / "out", [str(source)], put_below)
+            DrawnCopies(folder, ["elsewhere/b.png", str(source)])
+    DrawnCopies(source.parent / "out", [str(source)])
 
 
 def test_other_files_and_changed_copies_are_not_written_over(tmp_path: Path) -> None:
-    copy = DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
-    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(60), ANSWER)
-    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
+    copy = DrawnCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER, put_below)
+    DrawnCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER, put_below)
+    DrawnCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER, put_below)
     (tmp_path / "mine.png").write_bytes(draw())
     with pytest.raises(ConfigError, match=r"mine\.png was not made by kerasft"):
-        DrawnCopies(tmp_path, ["in/a.png", "in/mine.png"], put_below)
+        DrawnCopies(tmp_path, ["in/a.png", "in/mine.png"])
     copy.write_bytes(draw(40))
     with pytest.raises(ConfigError, match=r"a\.png was not made by kerasft, or was changed"):
-        DrawnCopies(tmp_path, ["in/a.png"], put_below)
+        DrawnCopies(tmp_path, ["in/a.png"])
 
 
 def test_a_copy_whose_writing_was_cut_off_is_written_over_and_so_is_the_one_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(), ANSWER)
+    DrawnCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(), ANSWER, put_below)
 
     class Killed(BaseException):
         pass
@@ -106,17 +106,17 @@ def test_a_copy_whose_writing_was_cut_off_is_written_over_and_so_is_the_one_afte
 
         monkeypatch.setattr(os, "replace", die)
         with pytest.raises(Killed):
-            DrawnCopies(tmp_path, ["in/a.png"], put_below).write("in/a.png", draw(60), ANSWER)
+            DrawnCopies(tmp_path, ["in/a.png"]).write("in/a.png", draw(60), ANSWER, put_below)
         monkeypatch.undo()
 
     for is_replaced in (False, True):
         write_and_die(os.replace, is_replaced)
-        DrawnCopies(tmp_path, ["in/a.png"], put_below)
+        DrawnCopies(tmp_path, ["in/a.png"])
 
 
 def test_a_copy_whose_name_is_no_utf_8_is_known_again(tmp_path: Path) -> None:
     for width in (120, 60):
-        DrawnCopies(tmp_path, ["in/caf\udce9.png"], put_below).write("in/caf\udce9.png", draw(width), ANSWER)
+        DrawnCopies(tmp_path, ["in/caf\udce9.png"]).write("in/caf\udce9.png", draw(width), ANSWER, put_below)
     os.truncate(tmp_path / "caf\udce9.png", 10)
     with pytest.raises(ConfigError, match="was changed since"):
-        DrawnCopies(tmp_path, ["in/caf\udce9.png"], put_below)
+        DrawnCopies(tmp_path, ["in/caf\udce9.png"])

@@ -11,7 +11,7 @@ from kerasft.metrics.classification import compute_classification_figures
 from kerasft.metrics.figures import CLASSIFICATION
 from kerasft.report.content import ExportedModel, ReportContent
 from kerasft.tasks.display import Measured
-from kerasft.tasks.single_label_display import SplitPredictions
+from kerasft.tasks.labels_display import SplitPredictions
 from kerasft.tasks.text_classification.display import TextClassificationDisplay
 
 MANIFEST = {

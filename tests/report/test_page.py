@@ -10,7 +10,7 @@ from kerasft.metrics.figures import LANGUAGE
 from kerasft.report import page
 from kerasft.report.content import ReportContent
 from kerasft.tasks.display import Section, Shown
-from kerasft.tasks.single_label_display import SplitPredictions
+from kerasft.tasks.labels_display import SplitPredictions
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 HOSTILE = (

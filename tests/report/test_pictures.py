@@ -12,7 +12,7 @@ from test_page import HOSTILE, Page, assert_harmless
 
 from kerasft.report import page, sections
 from kerasft.tasks.image_classification.display import OneLabelPictureDisplay
-from kerasft.tasks.single_label_display import SplitPredictions
+from kerasft.tasks.labels_display import SplitPredictions
 
 MANIFEST = {
     "fields": [

@@ -6,7 +6,7 @@ from kerasft.report import sections
 from kerasft.report.content import ExportedModel
 from kerasft.report.page import render_report
 from kerasft.report.training import build_training_section
-from kerasft.tasks.single_label_display import SplitPredictions
+from kerasft.tasks.labels_display import SplitPredictions
 
 
 def find_data(content, heading):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasft.report.verdict import build_verdict
-from kerasft.tasks.single_label_display import SplitPredictions
+from kerasft.tasks.labels_display import SplitPredictions
 
 
 def verdict_of(content, split="test"):

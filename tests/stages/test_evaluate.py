@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from needs import lacks
 from tiny_bert import write_texts
 
 from kerasft.cli.main import main
@@ -134,3 +135,24 @@ def test_other_training_data_are_refused_as_before(copied: RunFolder, other_test
     config = load_config(ExperimentConfig, copied.path, [f"data.train.path={other_test}"]).config
     with pytest.raises(ConfigError, match=r"data\.train\.path"):
         stage.evaluate(config, copied)
+
+
+UNWRITABLE = Path("/sys/kerasft-cache")
+"""Nobody may make a folder there, root neither."""
+
+
+class ReadOnlyData(RunFolder):
+    """Its shared data may not be written to."""
+
+    cache = property(lambda self: UNWRITABLE)  # type: ignore[assignment]
+
+
+@pytest.mark.skipif(not UNWRITABLE.parent.is_dir(), reason=lacks("/sys", "folders that are read-only"))
+def test_of_shared_data_that_are_read_only_the_run_folder_keeps_what_is_encoded(copied: RunFolder) -> None:
+    shutil.rmtree(copied.path / "cache")
+    figures = stage.evaluate(load_config(ExperimentConfig, copied.path).config, ReadOnlyData(copied.path))
+    assert set(figures) == {"validation", "test"}
+    assert {path.parent.name for path in (copied.path / "cache").rglob("cache.json")} == {
+        "validation",
+        "test",
+    }

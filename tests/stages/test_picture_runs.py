@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_used_has_its_reason_in_its_place(
     assert answers[1]["error"] == "not a picture: a text file"
     assert answers[3]["error"] == "missing file: there is no such file"
     assert refused == [(rows[1], 3), (rows[3], 3)]
-    with pytest.raises(DataError, match="Input 2: not a picture"):
+    with pytest.raises(DataError, match=r"inputs\[1\]: not a picture"):
         list(predictor.predict(rows))
 
 

@@ -74,7 +74,7 @@ def test_what_is_no_text_is_named_by_its_place(predictor: Predictor, row) -> Non
     rows = [{"text": "a good film"}] * 4 + [row]
     answers = predictor.predict(rows, rows_ahead=3)
     assert len([next(answers) for _ in range(3)]) == 3
-    with pytest.raises(DataError, match="Input 5: the input holds no text"):
+    with pytest.raises(DataError, match=r"inputs\[4\]: the input holds no text"):
         next(answers)
 
 

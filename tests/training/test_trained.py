@@ -23,8 +23,10 @@ def test_where_a_folder_may_not_be_written_to_another_is_used_if_there_is_one(ti
     with pytest.raises(StorageError) as refused:
         open_feed(*opened, UNWRITABLE, Silent())
     assert refused.value.errno in READ_ONLY
-    feed = open_feed(*opened, UNWRITABLE, Silent(), instead=tmp_path / "own")
+    with pytest.raises(StorageError):
+        open_feed(*opened, UNWRITABLE, Silent(), instead=[UNWRITABLE])
+    feed = open_feed(*opened, UNWRITABLE, Silent(), instead=[UNWRITABLE, tmp_path / "own"])
     assert len(feed) == len(dataset.split("test"))
     assert any((tmp_path / "own").rglob("cache.json"))
-    open_feed(*opened, tmp_path / "given", Silent(), instead=tmp_path / "unused")
+    open_feed(*opened, tmp_path / "given", Silent(), instead=[tmp_path / "unused"])
     assert not (tmp_path / "unused").exists()

@@ -12,6 +12,7 @@ from kerasft.data.kinds.base import ReadValue
 from kerasft.data.kinds.fields import InvalidValue, describe_value, is_missing, parse_text
 from kerasft.data.kinds.tagging import zip_lists
 from kerasft.data.kinds.text import TextKind
+from kerasft.data.sources.json_lines import build_object
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.store import Payloads
 from kerasft.errors import DataError
@@ -66,7 +67,7 @@ def _check_question(messages: Sequence[tuple[str, str]]) -> None:
 
 def _read_json(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value, object_pairs_hook=build_object)
     except ValueError as error:
         raise InvalidValue("messages are not a list", f"nor JSON of one: {error}") from None
     except RecursionError:

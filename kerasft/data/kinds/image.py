@@ -16,7 +16,7 @@ from kerasft.data.config import DataConfig
 from kerasft.data.duplicates.near import NearPairs
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, describe_value
-from kerasft.data.sources.paths import SourceFile, strip_path
+from kerasft.data.sources.paths import SourceFile, locate
 from kerasft.data.store import Payloads
 from kerasft.errors import DataError, StorageError
 from kerasft.progress import Progress
@@ -150,12 +150,12 @@ def find_path(text: str, folder: Path) -> Path:
     Raises:
         InvalidPicture: no file can have it.
     """
-    text = strip_path(text)
-    if not text:
+    path = locate(text, folder)
+    if not path:
         raise InvalidPicture("no picture named", "the path is empty")
-    if "\0" in text or not _is_spelled(text):
+    if "\0" in path or not _is_spelled(path):
         raise InvalidPicture("no picture named", "the path holds characters that no file name can")
-    return folder / text
+    return Path(path)
 
 
 def _is_spelled(text: Any) -> bool:

@@ -23,6 +23,7 @@ from kerasft.data.prepare.rejects import RejectsError
 from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.prepare.steps import REJECTED, Preparation
 from kerasft.data.prepared import MANIFEST, NAME, ORIGINS, PreparedDataset, Split, load_prepared_dataset
+from kerasft.data.sources import SourceFile
 from kerasft.errors import ConfigError, DataError
 from kerasft.files import whole_folder, write_json
 from kerasft.foreign import check_replaceable
@@ -78,14 +79,7 @@ def prepare_dataset(
     check_replaceable(folder)
     kept = folder.with_name(f"{folder.name}.{REJECTED}")
     kept.unlink(missing_ok=True)
-    fetch_sources(config, base, progress)
-    config = take_split_folders(config, base, progress)
-    note_skipped(config, base, progress)
-    sources = resolve_sources(config, base)
-    if not sources:
-        raise DataError(
-            "The data section names no files.", fix="Set data.train (and data.test), with format and path."
-        )
+    config, sources = _find_sources(config, base, progress)
     with whole_folder(folder) as temporary:
         work = temporary / _WORK
         work.mkdir()
@@ -104,6 +98,25 @@ def prepare_dataset(
         write_hashes(temporary)
     report(manifest, preparation.counts, progress, preparation.noun)
     return load_prepared_dataset(folder)
+
+
+def _find_sources(
+    config: DataConfig, base: Path, progress: Progress
+) -> tuple[DataConfig, dict[str, list[SourceFile]]]:
+    """The section with each split's own source, and its files.
+
+    Raises:
+        DataError: there are none, or they cannot be had.
+    """
+    fetch_sources(config, base, progress)
+    config = take_split_folders(config, base, progress)
+    note_skipped(config, base, progress)
+    sources = resolve_sources(config, base)
+    if not sources:
+        raise DataError(
+            "The data section names no files.", fix="Set data.train (and data.test), with format and path."
+        )
+    return config, sources
 
 
 def _prepare_protected(protected: Protected, folder: Path) -> PreparedDataset:

@@ -42,13 +42,7 @@ def build_manifest(
         drops_duplicates: whether duplicates inside train were dropped.
     """
     sources = [
-        {
-            "split": split,
-            "file": file.name,
-            "size_bytes": measure(file),
-            "sha256": compute_source_sha256(file),
-            "rows": counts[split].files[number],
-        }
+        _describe_source(split, file, counts[split].files[number])
         for number, (split, file) in enumerate(files)
     ]
     settings = config.describe()
@@ -79,6 +73,16 @@ def build_manifest(
         "sources": sources,
         "config": settings,
         "seed": seed,
+    }
+
+
+def _describe_source(split: str, file: SourceFile, rows: Any) -> dict[str, Any]:
+    return {
+        "split": split,
+        "file": file.name,
+        "size_bytes": measure(file),
+        "sha256": compute_source_sha256(file),
+        "rows": rows,
     }
 
 

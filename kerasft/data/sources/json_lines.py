@@ -12,6 +12,8 @@ from kerasft.data.sources.lines import Line, read_lines
 from kerasft.data.sources.paths import SourceFile
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 
+MISSING_KEY = "missing key"
+"""The reason of a reject that lacks one of the keys."""
 _JSON_SPACE = " \t\r\n"
 
 
@@ -49,7 +51,7 @@ def read_object(line: Line, keys: Sequence[str], optional: Collection[str] = ())
     if line.reason:
         raise InvalidValue(line.reason, line.detail)
     try:
-        example = json.loads(line.text, object_pairs_hook=_build_object)
+        example = json.loads(line.text, object_pairs_hook=build_object)
     except json.JSONDecodeError as error:
         if "\0" in line.text:
             raise InvalidValue(
@@ -70,7 +72,7 @@ def read_object(line: Line, keys: Sequence[str], optional: Collection[str] = ())
     )
 
 
-def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; Python would take the last of several values of one key, and other programs another."""
     built = dict(pairs)
     if len(built) < len(pairs):
@@ -88,6 +90,6 @@ def _descend(example: dict[str, Any], key: str, is_optional: bool) -> Any:
             return None
         if not isinstance(value, dict) or part not in value:
             found = ", ".join(shorten(name) for name in list(value)[:10]) if isinstance(value, dict) else ""
-            raise InvalidValue("missing key", f"no {key!r}; there is {found}" if found else f"no {key!r}")
+            raise InvalidValue(MISSING_KEY, f"no {key!r}; there is {found}" if found else f"no {key!r}")
         value = value[part]
     return value

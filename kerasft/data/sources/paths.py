@@ -39,9 +39,13 @@ MAX_LINKS = 10_000
 """To folders, below one: links to folders of links can multiply without end."""
 
 
-def strip_path(text: str) -> str:
-    """A path as it stands in a list, without blanks and line ends around it; other spaces may be part of its name."""
-    return text.strip(" \t\r\n")
+def locate(text: str, folder: Path) -> str:
+    """The file that an entry of a list means: relative paths start from the list's folder; empty where it is blank.
+
+    Blanks and line ends around an entry are left out; other spaces may be part of the file's name.
+    """
+    path = text.strip(" \t\r\n")
+    return str(folder / path) if path else ""
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -63,20 +63,15 @@ def build_encoder(
         "matmul_dtype": matmul_dtype,
         "layer_norm_epsilon": layer_norm_epsilon,
     }
-
-    def next_seed(index: int) -> int | None:
-        return None if seed is None else int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
-
     inputs = text_inputs([*input_names, *(PACKED_INPUTS if selected else ())])
     mask = inputs["padding_mask"]
-    if selected:
-        mask = PackedMask(name="packed_mask")(mask)
+    mask = PackedMask(name="packed_mask")(mask) if selected else mask
     x = BertEmbeddings(
         sizes["vocabulary_size"],
         sizes["hidden_dim"],
         sizes["max_sequence_length"],
         sizes.get("num_segments", 0),
-        seed=next_seed(0),
+        seed=_derive_seed(seed, 0),
         name="embeddings",
         **common,
     )(inputs["token_ids"], inputs.get("segment_ids"), inputs.get("position_ids"))
@@ -88,15 +83,22 @@ def build_encoder(
             sizes["intermediate_dim"],
             first_token_only=pooled and index == last,
             exact_gelu=exact_gelu,
-            seed=next_seed(index + 1),
+            seed=_derive_seed(seed, index + 1),
             name=f"transformer_layer_{index}",
             **common,
         )(x, mask, inputs["mask_positions"] if selected and index == last else None)
-    if pooled and has_pooler:
-        x = BertPooler(sizes["hidden_dim"], matmul_dtype=matmul_dtype, seed=0, name="pooler")(x)
-    elif pooled:
-        x = FirstToken(name="pooler")(x)
+    x = _build_pooler(sizes["hidden_dim"], matmul_dtype, has_pooler)(x) if pooled else x
     return keras.Model(inputs, x, name=name)
+
+
+def _derive_seed(seed: int | None, layer: int) -> int | None:
+    return None if seed is None else int(np.random.SeedSequence([seed, layer]).generate_state(1)[0])
+
+
+def _build_pooler(hidden_dim: int, matmul_dtype: str, has_pooler: bool) -> keras.layers.Layer:
+    if has_pooler:
+        return BertPooler(hidden_dim, matmul_dtype=matmul_dtype, seed=0, name="pooler")
+    return FirstToken(name="pooler")
 
 
 def list_variables(encoder: keras.Model) -> Iterator[tuple[Any, list[str]]]:

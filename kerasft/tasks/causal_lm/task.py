@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from kerasft.models.text.decoders.presets import load_decoder, read_decoder_size
 from kerasft.models.text.decoders.publishing import load_published_decoder, publish_decoder
 from kerasft.models.text.decoders.tokenizer_files import load_chat_template, load_decoder_tokenizer
 from kerasft.progress import Progress
-from kerasft.tasks.base import Phase, Task
+from kerasft.tasks.base import Task
 from kerasft.tasks.causal_lm.answers import ScoredTexts
 from kerasft.tasks.causal_lm.config import CausalLmConfig
 from kerasft.tasks.causal_lm.encoding import EncodedText, Encoder
@@ -221,25 +221,9 @@ class CausalLm(Task):
             context=self.context,
         )
 
-    def open_phases(
-        self,
-        model: keras.Model,
-        train: Any,
-        open_feed: Callable[[str], Feed | None],
-        *,
-        seed: int,
-        matmul_dtype: str = "float32",
-    ) -> Iterator[Phase]:
-        """As for any text net, on packed rows."""
-
-        def open_packed(name: str) -> Feed | None:
-            feed = open_feed(name)
-            if name != "train" or feed is None:
-                return feed
-            assert isinstance(feed, DocumentFeed)
-            return PackedFeed(feed, self.context, seed=seed)
-
-        yield from super().open_phases(model, train, open_packed, seed=seed, matmul_dtype=matmul_dtype)
+    def make_training_feed(self, feed: Feed, *, seed: int) -> Feed:
+        assert isinstance(feed, DocumentFeed)
+        return PackedFeed(feed, self.context, seed=seed)
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
         return compute_depths(model)

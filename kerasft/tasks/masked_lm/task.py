@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from kerasft.models.text.presets import (
 )
 from kerasft.models.weights.saved_models import load_model_weights, measure_weights
 from kerasft.progress import Progress
-from kerasft.tasks.base import Phase
 from kerasft.tasks.language_tally import LanguageTally
 from kerasft.tasks.masked_lm.answers import MaskedAnswers
 from kerasft.tasks.masked_lm.config import MaskedLmConfig, MaskedModelConfig
@@ -210,32 +209,16 @@ class MaskedLm(TextEncoderTask):
             matmul_dtype=matmul_dtype,
         )
 
-    def open_phases(
-        self,
-        model: keras.Model,
-        train: Any,
-        open_feed: Callable[[str], Feed | None],
-        *,
-        seed: int,
-        matmul_dtype: str = "float32",
-    ) -> Iterator[Phase]:
-        """As for any text encoder, on packed rows."""
-
-        def open_packed(name: str) -> Feed | None:
-            feed = open_feed(name)
-            if name != "train" or feed is None:
-                return feed
-            assert isinstance(feed, DocumentFeed)
-            return PackedFeed(
-                feed,
-                self.model_config.max_length,
-                self.training_masker,
-                frame=2 * self.config.special_tokens,
-                seed=seed,
-                share=self.config.mask_share,
-            )
-
-        yield from super().open_phases(model, train, open_packed, seed=seed, matmul_dtype=matmul_dtype)
+    def make_training_feed(self, feed: Feed, *, seed: int) -> Feed:
+        assert isinstance(feed, DocumentFeed)
+        return PackedFeed(
+            feed,
+            self.model_config.max_length,
+            self.training_masker,
+            frame=2 * self.config.special_tokens,
+            seed=seed,
+            share=self.config.mask_share,
+        )
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
         depths = self.family.compute_depths(find_encoder(model))

@@ -46,6 +46,11 @@ def test_the_usual_spellings_mean_the_same_conversation(value):
         ([{"role": "user", "content": None}], "message without a content", "content is null"),
         ([{"role": "", "content": "x"}], "message without a role", "role is ''"),
         ([{"role": "user", "content": "a\0b"}], "NUL character", "message 1: at character 1"),
+        (
+            '[{"role": "assistant", "content": "a", "content": "b"}]',
+            "duplicate key",
+            "'content' has several values",
+        ),
         ([], "no message of the assistant", "there are none"),
         ([TURNS[0]], "no message of the assistant", "there are user"),
         ([{"role": "assistant", "content": " "}], "no message of the assistant", "there are assistant"),
