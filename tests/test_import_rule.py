@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import json
 import subprocess
@@ -87,6 +88,12 @@ def list_modules() -> dict[str, Path]:
 MODULES = list_modules()
 
 
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    """A module's tree: several tests walk each."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def read_imports(name: str) -> Iterator[Import]:
     """All imports of a module, those inside functions as well; names below kerasft without `kerasft.`"""
 
@@ -98,7 +105,7 @@ def read_imports(name: str) -> Iterator[Import]:
                 yield Import(name, target, child.lineno, inner_level, inner_types)
             yield from walk(child, inner_level, inner_types)
 
-    yield from walk(ast.parse(MODULES[name].read_text(encoding="utf-8")), True, False)
+    yield from walk(parse(MODULES[name]), True, False)
 
 
 def _targets(node: ast.AST, importer: str) -> list[str]:
@@ -191,7 +198,7 @@ def test_the_rule_tells_right_from_wrong(importer: str, imported: str, allowed: 
 def test_only_the_version_is_taken_from_the_package_itself():
     wrong = []
     for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parse(path)):
             if name not in TOP and isinstance(node, ast.ImportFrom) and node.module == "kerasft":
                 wrong += [
                     f"{name}:{node.lineno} {alias.name}"
@@ -239,7 +246,7 @@ SAYS_A_TASKS_NAME = {
 def test_only_messages_and_examples_say_a_tasks_name():
     found = set()
     for name, path in MODULES.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parse(path)
         documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         texts = [
             node.value
@@ -291,7 +298,7 @@ def test_no_room_but_the_tasks_knows_their_keys():
     """Kinds of fields and sources are left out: a kind's name may be a field's, and files have columns."""
     found = {}
     for name, path in MODULES.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parse(path)
         documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         keys = {
             node.value
@@ -368,7 +375,7 @@ def test_only_the_commands_print_or_exit():
     for name, path in MODULES.items():
         if room_of(name) in ("cli", "__main__"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parse(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "print",
                 "sys.exit",

@@ -36,7 +36,7 @@ def read_conversations(source: str) -> list[Row]:
     if len(lines) > 1 and _is_json(lines[0][1]):
         return list(_read_lines(lines, name))
     try:
-        return [_make_row(json.loads(text), name)]
+        return [_make_row(_read_json(text), name)]
     except (ValueError, RecursionError) as error:
         raise DataError(f"The file is not JSON: {error}.", where=name, fix=_FIX) from error
 
@@ -49,11 +49,26 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _read_json(text: str) -> Any:
+    """The value; an object in it with one key twice is none.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    from kerasft.data.kinds.fields import InvalidValue
+    from kerasft.data.sources.json_lines import build_object
+
+    try:
+        return json.loads(text, object_pairs_hook=build_object)
+    except InvalidValue as error:
+        raise ValueError(f"{error.reason}, {error.detail}") from None
+
+
 def _read_lines(lines: list[tuple[int, str]], name: str) -> Iterator[Row]:
     for number, line in lines:
         where = f"{name}:{number}"
         try:
-            yield _make_row(json.loads(line), where)
+            yield _make_row(_read_json(line), where)
         except (ValueError, RecursionError) as error:
             yield Row(None, where=where, problem=f"not JSON: {error}")
 

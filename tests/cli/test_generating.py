@@ -226,6 +226,10 @@ def test_conversations_are_read_line_by_line_from_standard_input(
         ("[\n  {'role': 'user'}\n]", "The file is not JSON: "),
         ("[" * 100_000, "The file is not JSON: "),
         ("", "The file is not JSON: "),
+        (
+            '[{"role": "user", "content": "a", "content": "b"}]',
+            "The file is not JSON: duplicate key, 'content' has several values",
+        ),
         (None, "The file cannot be read: No such file or directory."),
     ],
 )
