@@ -149,7 +149,7 @@ class ShowProgress(keras.callbacks.Callback):
         monitor: str = "accuracy",
     ):
         super().__init__()
-        self._shown = ["loss", "accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
+        self._shown = ["loss", "accuracy", "binary_accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
         if f"val_{monitor}" not in self._shown:
             self._shown.insert(2, f"val_{monitor}")
         self._progress, self._examples, self._batch_sizes = progress, examples, batch_sizes

@@ -63,7 +63,7 @@ def draw_varied(feed: Feed, label_names: Sequence[str]) -> Figure:
 
 
 def _name_labels(shares: np.ndarray, label_names: Sequence[str]) -> str:
-    """`tulips`, or of a mixed picture a line each for `tulips 70 %` and `roses 30 %`."""
+    """`tulips`; of a mixed picture a line each for `tulips 70 %` and `roses 30 %`, of several labels a line each."""
     named = [int(index) for index in np.argsort(-shares, kind="stable") if shares[index] >= _LEAST_SHARE]
     if len(named) == 1:
         return label_names[named[0]]
@@ -71,4 +71,5 @@ def _name_labels(shares: np.ndarray, label_names: Sequence[str]) -> str:
 
 
 def _describe(label: str, share: float) -> str:
-    return f"{shorten_label(label, 20)} {100 * share:.0f}\u202f%"
+    name = shorten_label(label, 20)
+    return name if share == 1.0 else f"{name} {100 * share:.0f}\u202f%"

@@ -245,7 +245,8 @@ class ImageClassification(Classifier):
 
     def metrics(self) -> list[keras.metrics.Metric]:
         if self.config.multi_label:
-            return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+            # of single labels: the figure `accuracy` is of examples with all labels right
+            return [keras.metrics.BinaryAccuracy(name="binary_accuracy", threshold=0.0)]
         return [keras.metrics.CategoricalAccuracy(name="accuracy")]
 
     # --- answers ----------------------------------------------------------------------------------------------

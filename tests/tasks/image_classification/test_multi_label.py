@@ -29,6 +29,10 @@ def test_a_list_of_pictures_with_several_labels_is_trained_measured_and_served(t
     figures, served = run.read_metrics()["evaluate"]["test"], run.export / "1"
 
     assert figures["accuracy"]["value"] > 0.5  # all three labels right; chance is an eighth
+    logged = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    # of single labels, beside validation's of whole sets: two figures do not share a name
+    assert any("train_binary_accuracy" in line for line in logged)
+    assert not any("train_accuracy" in line for line in logged)
     assert figures["mean_average_precision"]["value"] > 0.9
     assert set(figures) >= {
         "hamming_loss",
