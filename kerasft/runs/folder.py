@@ -41,6 +41,8 @@ OTHER = "evaluate_other"
 """In metrics.json: figures on examples that are not the run's own, by a name of their own."""
 BUILDS_ON = {"finetune": ("evaluate", OTHER, "export")}
 """Stage → later stages that become stale when it runs again. (Changed data is caught by finetune's fingerprint.)"""
+BEGINNING = "beginning"
+"""In stages.json: what was settled when a training was first started, before its first checkpoint."""
 
 RETRAIN = "Rewrite it from the last checkpoint: kerasft finetune, with the run folder."
 FIXES = {
@@ -255,6 +257,7 @@ class RunFolder(RunPaths):
         self.check_trained()
         self.check_unchanged(self.report)
         self.mark_begun("finetune")
+        self.mark_begun(BEGINNING)
         # what the others hang on goes first: without it the rest is taken for nothing
         for place in sorted(self.list_trained(), key=lambda place: place != self.task):
             self.discard(place)

@@ -12,6 +12,16 @@ Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """What becomes part of a file's name."""
 
 
+class PrecisionRecord(pydantic.BaseModel):
+    """What `auto` chose on the first day."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    policy: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    matmul_dtype: Literal["float32", "bfloat16", "float16"]
+    reason: str
+
+
 class StageRecord(pydantic.BaseModel):
     """Of one stage, in stages.json."""
 
@@ -19,6 +29,7 @@ class StageRecord(pydantic.BaseModel):
     finished: str = ""
     version: Name | None = None
     folder: str | None = None
+    precision: PrecisionRecord | None = None
 
 
 class Figure(pydantic.BaseModel):
@@ -73,16 +84,6 @@ class TaskRecord(pydantic.BaseModel):
     fingerprint: str
     dataset_fingerprint: str
     identity: Identity | None = None
-
-
-class PrecisionRecord(pydantic.BaseModel):
-    """What `auto` chose on the first day."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
-
-    policy: Literal["float32", "mixed_bfloat16", "mixed_float16"]
-    matmul_dtype: Literal["float32", "bfloat16", "float16"]
-    reason: str
 
 
 class _StepLoss(pydantic.BaseModel):

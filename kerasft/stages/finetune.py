@@ -23,17 +23,33 @@ if TYPE_CHECKING:
     from kerasft.data.feed import Feed
     from kerasft.tasks.base import Task
 
+_UNIMPORTANT = ("checkpoint", "tensorboard", "workers")
+"""Of the `train` section: what a trained model does not depend on."""
+
 
 def compute_finetune_fingerprint(
     config: ExperimentConfig, dataset: PreparedDataset, source: ModelSource
 ) -> str:
     """Changes when the trained model could."""
-    unimportant = {"checkpoint", "tensorboard", "workers"}
+    unimportant = {*_UNIMPORTANT}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json")]
     if config.train.budget_minutes is not None:
         unimportant |= {*SETTLED}  # they follow from the budget, once it is measured
     sections.append(config.train.model_dump(mode="json", exclude=unimportant))
     sections.extend({name: own.model_dump(mode="json")} for name, own in config.own_sections.items())
+    return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
+
+
+def compute_beginning_fingerprint(
+    config: ExperimentConfig, dataset: PreparedDataset, source: ModelSource
+) -> str:
+    """Changes when another training is begun, however long the two are.
+
+    The config as it was given and the run's own config.yaml, in which the length is settled, have the same.
+    """
+    train = config.train.model_dump(mode="json", exclude={*_UNIMPORTANT, *SETTLED, "budget_minutes"})
+    own = {name: section.model_dump(mode="json") for name, section in config.own_sections.items()}
+    sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json"), train, own]
     return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
 
 
@@ -136,7 +152,9 @@ def _train(
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = find_start(run, config, identity, progress)
     begin(config, run, dataset, source, checkpoint)
-    precision = settle_precision(config, checkpoint, progress)
+    precision = settle_precision(
+        config, run, compute_beginning_fingerprint(config, dataset, source), checkpoint, progress
+    )
 
     open_split = _make_opener(task, dataset, run, progress)
     if needs_probe(config.train):

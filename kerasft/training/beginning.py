@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from kerasft.data.prepared import PreparedDataset
@@ -9,7 +10,7 @@ from kerasft.errors import ConfigError
 from kerasft.experiment import ExperimentConfig
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress
-from kerasft.runs.folder import RunFolder
+from kerasft.runs.folder import BEGINNING, RunFolder
 from kerasft.training.identity import compare_identities, find_beginning, refuse_changes
 from kerasft.training.precision import Precision, check_precision, choose_precision
 from kerasft.training.resume.checkpoint_files import Checkpoint
@@ -76,16 +77,41 @@ def begin(
 
 
 def settle_precision(
-    config: ExperimentConfig, checkpoint: Checkpoint | None, progress: Progress
+    config: ExperimentConfig,
+    run: RunFolder,
+    fingerprint: str,
+    checkpoint: Checkpoint | None,
+    progress: Progress,
 ) -> Precision:
-    """What a training computes in: what `auto` found on the first day holds for the whole run."""
-    if checkpoint is None:
-        precision = choose_precision(config.train.precision)
-        progress.note(f"Precision {precision.reason}")
+    """What a training computes in: what `auto` found on the first day holds for the whole run.
+
+    It is written down before anything is computed in it, so that a run that is killed before its first checkpoint
+    gives the same bits when it starts again.
+
+    Args:
+        config: the experiment.
+        run: where it stands.
+        fingerprint: changes when another training is begun.
+        checkpoint: to go on from; None where there is none.
+        progress: where to report.
+
+    Raises:
+        ConfigError: this process cannot compute in it.
+    """
+    if checkpoint is not None:
+        precision = Precision(**checkpoint.load_training_state()["precision"])
+        check_precision(precision.policy)
+        progress.note(_describe_start(checkpoint))
         return precision
-    precision = Precision(**checkpoint.load_training_state()["precision"])
-    check_precision(precision.policy)
-    progress.note(_describe_start(checkpoint))
+    record = run.stage_record(BEGINNING)
+    if record.get("fingerprint") == fingerprint and record.get("precision"):
+        precision = Precision(**record["precision"])
+        check_precision(precision.policy)
+        progress.note(f"Precision {precision.reason} (when this run was first started)")
+        return precision
+    precision = choose_precision(config.train.precision)
+    run.mark_done(BEGINNING, fingerprint, precision=asdict(precision))
+    progress.note(f"Precision {precision.reason}")
     return precision
 
 
