@@ -89,7 +89,8 @@ class ExperimentConfig(Config):
     @classmethod
     def _settle_adaptation(cls, values: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
         config = handler(values)
-        settled = config.train.settle(config.model.adaptation)
+        adaptation = config.model.adaptation
+        settled = config.train.settle_epochs(adaptation, is_new=config.model.is_new).settle(adaptation)
         return config if settled is config.train else config.model_copy(update={"train": settled})
 
     @pydantic.model_validator(mode="after")

@@ -46,6 +46,11 @@ class ModelConfig(Config):
         """Whether what the model begins with is made of the prepared data: then there is nothing to `resolve`."""
         return False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the model starts from random weights."""
+        return self.starts_from_data or bool(getattr(self, "random_weights", False))
+
     def resolve(self) -> ModelSource:
         """Finds what the section names; imports what that takes.
 
@@ -134,6 +139,11 @@ class ImageModelConfig(ModelConfig):
     @classmethod
     def _read_adaptation(cls, value: Any) -> Any:
         return read_image_adaptation(value)
+
+    @property
+    def is_new(self) -> bool:
+        """As `ModelConfig.is_new`."""
+        return self.weights == "none"
 
     @pydantic.field_validator("arguments")
     @classmethod

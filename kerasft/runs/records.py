@@ -30,6 +30,7 @@ class StageRecord(pydantic.BaseModel):
     version: Name | None = None
     folder: str | None = None
     precision: PrecisionRecord | None = None
+    epochs: Annotated[int, pydantic.Field(ge=1)] | None = None
 
 
 class Figure(pydantic.BaseModel):

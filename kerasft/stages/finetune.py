@@ -14,7 +14,7 @@ from kerasft.experiment import ExperimentConfig
 from kerasft.files import compute_fingerprint
 from kerasft.models.sources import ModelSource
 from kerasft.progress import Progress, Silent
-from kerasft.runs.folder import RunFolder
+from kerasft.runs.folder import BEGINNING, RunFolder
 from kerasft.runs.stage import Stage
 from kerasft.training.budget import SETTLED, needs_probe, take_up_budget
 from kerasft.training.identity import describe_identity
@@ -51,6 +51,26 @@ def compute_beginning_fingerprint(
     own = {name: section.model_dump(mode="json") for name, section in config.own_sections.items()}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json"), train, own]
     return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
+
+
+def take_up_epochs(
+    config: ExperimentConfig, run: RunFolder, dataset: PreparedDataset, source: ModelSource
+) -> ExperimentConfig:
+    """A config that leaves the epochs of a new net open, with those that were settled when its run began.
+
+    Args:
+        config: the experiment.
+        run: where it stands.
+        dataset: what it learns from.
+        source: what it begins with.
+    """
+    record = run.stage_record(BEGINNING)
+    is_open = config.train.epochs is None and not needs_probe(config.train)
+    if not (is_open and record.get("epochs")):
+        return config
+    if record.get("fingerprint") != compute_beginning_fingerprint(config, dataset, source):
+        return config
+    return config.model_copy(update={"train": config.train.model_copy(update={"epochs": record["epochs"]})})
 
 
 def finetune(
@@ -100,6 +120,8 @@ def open_stage(
     started = time.perf_counter()
     if "train" not in dataset.splits:
         raise DataError("there is no training split", where="data.train", fix="Name training files.")
+    if not restart:
+        config = take_up_epochs(config, run, dataset, source)
     fingerprint = compute_finetune_fingerprint(config, dataset, source)
 
     def train() -> Path:
@@ -137,6 +159,7 @@ def _train(
 ) -> None:
     from kerasft.training.beginning import begin, find_start, settle_precision
     from kerasft.training.context import TrainingContext
+    from kerasft.training.length import settle_epochs
     from kerasft.training.outcome import describe_result, publish_result, raise_error, write_figures
     from kerasft.training.phases import train_phases
     from kerasft.training.probe import settle_budget
@@ -152,9 +175,8 @@ def _train(
     identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
     checkpoint = find_start(run, config, identity, progress)
     begin(config, run, dataset, source, checkpoint)
-    precision = settle_precision(
-        config, run, compute_beginning_fingerprint(config, dataset, source), checkpoint, progress
-    )
+    beginning = compute_beginning_fingerprint(config, dataset, source)
+    precision = settle_precision(config, run, beginning, checkpoint, progress)
 
     open_split = _make_opener(task, dataset, run, progress)
     if needs_probe(config.train):
@@ -162,6 +184,12 @@ def _train(
         identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
         run.write_config(config)
     model = task.build_model(seed=config.seed, matmul_dtype=precision.matmul_dtype)
+    if config.train.epochs is None:
+        config = settle_epochs(config, task, model, open_split, precision.matmul_dtype, progress)
+        identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
+        fingerprint = compute_finetune_fingerprint(config, dataset, source)
+        run.mark_done(BEGINNING, beginning, precision=asdict(precision), epochs=config.train.epochs)
+        run.write_config(config)
     progress.note(_describe_start(config, task, model, len(dataset.split("train"))))
     context = TrainingContext(
         task,

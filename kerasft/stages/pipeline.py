@@ -51,7 +51,9 @@ def run(
     dataset, source = _prepare_start(config, run, progress, restart)
     training = finetune_stage.open_stage(config, run, progress, dataset, source, restart=restart)
     results = {"model": str(training.complete(run))}
-    config = take_up_budget(config, run)
+    # its length is settled by now
+    config = finetune_stage.take_up_epochs(take_up_budget(config, run), run, dataset, source)
+    training = finetune_stage.open_stage(config, run, progress, dataset, source, restart=False)
     run.write_config(config)
     evaluate_stage.open_stage(config, run, progress, dataset, training.fingerprint).complete(run)
     if config.export is not None:

@@ -31,7 +31,8 @@ def find_start(
     state = checkpoint.load_training_state() if checkpoint else {}
     begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
     # with blocks unfrozen one after another, the epochs decide what learns when
-    if config.train.epochs < begun or config.model.adaptation.type == "gradual":
+    too_few = config.train.epochs is not None and config.train.epochs < begun
+    if too_few or config.model.adaptation.type == "gradual":
         changes.refused += [line for line in changes.allowed if line.startswith("train.epochs:")]
     if changes.refused:
         raise refuse_changes(run, changes.refused, stands)

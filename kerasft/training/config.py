@@ -10,6 +10,9 @@ from kerasft.config.base import Config
 from kerasft.models.adaptation.config import Adaptation
 from kerasft.optimizers.config import AdamWConfig, KerasOptimizerConfig, OptimizerConfig, ScheduleConfig
 
+LEAST_EPOCHS, LEAST_STEPS = 3, 2000
+"""Of a new language model, unless the config says otherwise."""
+
 
 class EarlyStoppingConfig(Config):
     """Stops the training when a metric no longer improves."""
@@ -153,6 +156,15 @@ class TrainConfig(Config):
                 )
         return self
 
+    def settle_epochs(self, adaptation: Adaptation, *, is_new: bool) -> Self:
+        """The section with its number of epochs, where that follows from the model alone; itself otherwise.
+
+        Args:
+            adaptation: `model.adaptation`.
+            is_new: whether the net starts from random weights.
+        """
+        return self
+
     def settle(self, adaptation: Adaptation) -> Self:
         """The section with what `model.adaptation` decides in it; itself, where that is nothing.
 
@@ -168,6 +180,22 @@ class TrainConfig(Config):
                 f"train.epochs is {self.epochs}: only the head would be trained. Train longer, or set adaptation: head"
             )
         return self
+
+
+class LanguageTrainConfig(TrainConfig):
+    """How a language model is trained."""
+
+    epochs: int | None = pydantic.Field(None, ge=1)  # type: ignore[assignment]
+    """Passes over the training split. Null: 3 if a preset continues to learn. A new net learns for 3 passes or 2,000
+    steps, whichever is more: in fewer steps it learns little more than how frequent each token is. The number is
+    written to the run's config.yaml."""
+
+    def settle_epochs(self, adaptation: Adaptation, *, is_new: bool) -> Self:
+        """As `TrainConfig.settle_epochs`. Those of a new net depend on its data, unless another key sets its length."""
+        follows = is_new and self.max_steps is None and adaptation.type != "gradual"
+        if self.epochs is not None or self.budget_minutes is not None or follows:
+            return self
+        return self.model_copy(update={"epochs": LEAST_EPOCHS})
 
 
 class ImageTrainConfig(TrainConfig):

@@ -14,7 +14,7 @@ from kerasft.optimizers.config import AdamWConfig, OptimizerConfig, ScheduleConf
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.text.generation.config import GenerationConfig
 from kerasft.text.tokenizers.config import WritingTokenizerConfig
-from kerasft.training.config import TrainConfig
+from kerasft.training.config import LanguageTrainConfig
 
 _OF_PRESET = WritingTokenizerConfig(type="preset")
 _FIELDS = {
@@ -83,7 +83,7 @@ class CausalLmConfig(TaskConfig):
         return LANGUAGE
 
 
-class CausalTrainConfig(TrainConfig):
+class CausalTrainConfig(LanguageTrainConfig):
     """How a causal language model is trained."""
 
     optimizer: OptimizerConfig = AdamWConfig(

@@ -15,7 +15,7 @@ from kerasft.models.text.new_nets import check_tokenizer
 from kerasft.optimizers.config import AdamWConfig, OptimizerConfig, ScheduleConfig
 from kerasft.tasks.config import Sections, TaskConfig
 from kerasft.text.tokenizers.config import TokenizerConfig
-from kerasft.training.config import TrainConfig
+from kerasft.training.config import LanguageTrainConfig
 
 
 class MaskedLmConfig(TaskConfig):
@@ -123,7 +123,7 @@ class MaskedModelConfig(TextModelConfig):
         return self.size is not None
 
 
-class MaskedTrainConfig(TrainConfig):
+class MaskedTrainConfig(LanguageTrainConfig):
     """How a masked language model is trained."""
 
     optimizer: OptimizerConfig = AdamWConfig(
