@@ -22,6 +22,7 @@ import tiny_distilbert
 import tiny_entities
 import tiny_images
 import tiny_masked
+import tiny_roberta
 import tiny_spots
 from needs import RequireAll, read_require_all
 from time_budget import TimeBudget, read_minutes
@@ -119,26 +120,49 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, load_experiment: Callable
     return run_all(tmp_path_factory, "tiny", load_experiment())
 
 
-def run_distilbert(factory: pytest.TempPathFactory, name: str, makers: Any) -> Any:
-    """The run folder of a tiny experiment on a DistilBERT in Hugging Face's form, all stages done."""
+def run_on(factory: pytest.TempPathFactory, name: str, makers: Any, write_preset: Callable[..., Path]) -> Any:
+    """The run folder of a tiny experiment on a preset in Hugging Face's form, all stages done."""
 
     def write(folder: Path) -> None:
-        makers.write_experiment(folder, tiny_distilbert.write_preset(folder / "preset"))
+        makers.write_experiment(folder, write_preset(folder / "preset"))
 
     folder = build_once(factory, f"{name}-experiment", write)
     return run_all(factory, name, make_loader(folder / "experiment.yaml")())
 
 
 @pytest.fixture(scope="session")
+def tiny_roberta_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny experiment on a RoBERTa, all stages done. To be read only: copy it to change it."""
+    return run_on(tmp_path_factory, "tiny-roberta", tiny_bert, tiny_roberta.write_preset)
+
+
+@pytest.fixture(scope="session")
+def tiny_masked_roberta_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny experiment on raw texts and a RoBERTa, all stages done. To be read only: copy it to change it."""
+    return run_on(tmp_path_factory, "tiny-masked-roberta", tiny_masked, tiny_roberta.write_preset)
+
+
+@pytest.fixture(scope="session")
+def tiny_masked_xlm_roberta_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same with an XLM-RoBERTa. To be read only: copy it to change it."""
+    return run_on(
+        tmp_path_factory,
+        "tiny-masked-xlm-roberta",
+        tiny_masked,
+        partial(tiny_roberta.write_preset, name="xlm_roberta"),
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_distilbert_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The tiny experiment on a DistilBERT, all stages done. To be read only: copy it to change it."""
-    return run_distilbert(tmp_path_factory, "tiny-distilbert", tiny_bert)
+    return run_on(tmp_path_factory, "tiny-distilbert", tiny_bert, tiny_distilbert.write_preset)
 
 
 @pytest.fixture(scope="session")
 def tiny_distilbert_entity_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The tiny experiment on entities and a DistilBERT, all stages done. To be read only: copy it to change it."""
-    return run_distilbert(tmp_path_factory, "tiny-distilbert-entities", tiny_entities)
+    return run_on(tmp_path_factory, "tiny-distilbert-entities", tiny_entities, tiny_distilbert.write_preset)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,9 @@ EXPERIMENTS = {
     "causal_lm": "tiny_causal_run",
     "causal_lm, completions": "tiny_completion_run",
     "text_classification, DistilBERT": "tiny_distilbert_run",
+    "text_classification, RoBERTa": "tiny_roberta_run",
+    "masked_lm, RoBERTa": "tiny_masked_roberta_run",
+    "masked_lm, XLM-RoBERTa": "tiny_masked_xlm_roberta_run",
     "token_classification, DistilBERT": "tiny_distilbert_entity_run",
 }
 """A task, and a variant of it behind a comma → the fixture that gives a run folder of it, all stages done."""

@@ -51,6 +51,8 @@ class Stored(NamedTuple):
     name: str
     shape: tuple[int, ...]
     transposed: bool
+    skipped_rows: int = 0
+    """Of the beginning, which stand for nothing."""
 
 
 class EncoderFamily(TextFamily):
@@ -67,6 +69,7 @@ class EncoderFamily(TextFamily):
         activations: what may stand there.
         exact_gelu: whether gelu is computed with the error function; False: by its approximation with tanh.
         layer_norm_epsilon: what variances are added before their root is taken.
+        position_offset: rows of Hugging Face's table of positions before the first position's.
     """
 
     hub_tokenizer: ClassVar[str]
@@ -79,6 +82,7 @@ class EncoderFamily(TextFamily):
     activations: ClassVar[tuple[str, ...]]
     exact_gelu: ClassVar[bool]
     layer_norm_epsilon: ClassVar[float] = 1e-12
+    position_offset: ClassVar[int] = 0
 
     # --- presets ----------------------------------------------------------------------------------------------
 
@@ -145,6 +149,10 @@ class EncoderFamily(TextFamily):
             for part, count in rows.items()
             if count
         }
+        skipped = self.position_offset
+        stored["embeddings/position"] = stored["embeddings/position"]._replace(
+            shape=(rows["position"] + skipped, hidden), skipped_rows=skipped
+        )
         norms, dense = {"embeddings/norm": "embeddings.LayerNorm"}, {}
         if self.has_pooler and (
             needs_pooler or any(name.endswith("pooler.dense.weight") for name in tensors)
@@ -178,8 +186,9 @@ class EncoderFamily(TextFamily):
         keys = {each.name: key for key, each in stored.items()}
         variables = self.find_hub_variables(backbone)
         for name, value in read_tensors(folder, list(keys)):
-            variable = variables[keys[name]]
-            variable.assign((value.T if stored[keys[name]].transposed else value).reshape(variable.shape))
+            variable, source = variables[keys[name]], stored[keys[name]]
+            kept = value[source.skipped_rows :]
+            variable.assign((kept.T if source.transposed else kept).reshape(variable.shape))
         if self.has_pooler and "pooler/kernel" not in stored:
             # whoever publishes it twice, or after an interruption, must find the same
             kernel = variables["pooler/kernel"]
@@ -187,9 +196,13 @@ class EncoderFamily(TextFamily):
             variables["pooler/bias"].assign(np.zeros(variables["pooler/bias"].shape, np.float32))
 
     def save_preset(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        model.save_to_preset(str(folder))
+        self.save_tokenizer(tokenizer, folder)
+
+    def save_tokenizer(self, tokenizer: Any, folder: Path) -> None:
+        """Writes a tokenizer into a preset's folder, in keras-hub's form."""
         import keras_hub
 
-        model.save_to_preset(str(folder))
         vocabulary = tokenizer.vocabulary
         build = getattr(keras_hub.models, self.hub_tokenizer)
         build(vocabulary=list(vocabulary.pieces), lowercase=vocabulary.lowercase).save_to_preset(str(folder))

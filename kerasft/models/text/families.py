@@ -20,6 +20,8 @@ from kerasft.text.tokenizers.base import Tokenizer, UnitTokenizer
 FAMILIES = {
     "bert": "kerasft.models.text.bert",
     "distilbert": "kerasft.models.text.distilbert",
+    "roberta": "kerasft.models.text.roberta",
+    "xlm_roberta": "kerasft.models.text.xlm_roberta",
 }
 """A family's name → its module, which names its one `TextFamily` object `FAMILY`."""
 

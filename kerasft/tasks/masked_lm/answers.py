@@ -9,7 +9,8 @@ import numpy as np
 
 from kerasft.metrics.language import LanguageMeasure
 from kerasft.tasks.language_tally import count_document
-from kerasft.tasks.masked_lm.serving import GUESSES, fill
+from kerasft.tasks.masked_lm.serving import GUESSES
+from kerasft.text.token_words import TokenWords
 
 _SHOWN_MASKS = 3
 _SHOWN_TOKENS = 12
@@ -21,14 +22,13 @@ class MaskedAnswers:
     """Reads what the task's feed joins of a document.
 
     Args:
-        pieces: the vocabulary.
-        mask: how a mask is spelled.
-        mask_id: its id.
+        words: of the tokenizer.
+        mask_id: of the mask.
         special: ids that are not shown.
     """
 
-    def __init__(self, pieces: Sequence[str], mask: str, mask_id: int, special: Sequence[int]):
-        self._pieces, self._mask, self._mask_id, self._special = pieces, mask, mask_id, special
+    def __init__(self, words: TokenWords, mask_id: int, special: Sequence[int]):
+        self._words, self._mask_id, self._special = words, mask_id, special
 
     def decode(self, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What was asked for at masks; or where none were, how well the text is told at masks of its own."""
@@ -53,28 +53,27 @@ class MaskedAnswers:
         }
 
     def _list_guesses(self, output: Mapping[str, Any], place: int) -> dict[str, Any]:
-        pieces = self._pieces
+        words = self._words.words
         return {
-            "words": [pieces[number] for number in output["ids"][place].tolist()],
+            "words": [words[number] for number in output["ids"][place].tolist()],
             "probabilities": [float(value) for value in output["probabilities"][place]],
         }
 
     def _show_masks(self, output: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A few masks of a document's first window, in their surroundings."""
-        pieces, tokens = self._pieces, output["first_window"]
+        tokens = output["first_window"]
         places = np.flatnonzero(output["windows"] == 0)
         shown = []
         for place in places[:: max(1, len(places) // _SHOWN_MASKS)][:_SHOWN_MASKS].tolist():
             position = int(output["positions"][place])
 
             def say(part: np.ndarray) -> str:
-                words = [pieces[number] for number in part.tolist() if number not in self._special]
-                return " ".join(words).replace(" ##", "")
+                return self._words.join([number for number in part.tolist() if number not in self._special])
 
             shown.append(
                 {
                     "before": say(tokens[max(0, position - _SHOWN_TOKENS) : position]),
-                    "target": pieces[int(output["targets"][place])],
+                    "target": self._words.words[int(output["targets"][place])],
                     "after": say(tokens[position + 1 : position + 1 + _SHOWN_TOKENS]),
                     **self._list_guesses(output, place),
                 }
@@ -84,7 +83,7 @@ class MaskedAnswers:
     def complete(self, example: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         words = [mask["words"][0] for mask in prediction["masks"]]
         return {
-            "filled": fill(example["text"], self._mask, words) if words else example["text"],
+            "filled": self._words.fill(example["text"], words) if words else example["text"],
             "masks": prediction["masks"],
             "log_loss": prediction.get("log_loss"),
             "bits_per_byte": prediction.get("bits_per_byte"),

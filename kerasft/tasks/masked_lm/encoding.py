@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasft.files import compute_fingerprint
 from kerasft.text.long_texts import LongTexts
+from kerasft.text.token_words import TokenWords
 from kerasft.text.tokenizers.base import Tokenizer
 
 ENCODING_VERSION = 1
@@ -34,19 +35,24 @@ class MaskedEncoder(tf.Module):
     Args:
         tokenizer: of the model.
         max_length: tokens of a window, special ones included.
-        mask: how a mask is spelled in a text that asks for what stands there.
+        words: of the tokenizer: how a mask is spelled in a text that asks for what stands there.
         special_tokens: whether a window begins with the classification token and ends with the separator.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int, mask: str, *, special_tokens: bool):
+    def __init__(self, tokenizer: Tokenizer, max_length: int, words: TokenWords, *, special_tokens: bool):
         super().__init__(name="masked_encoder")
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.mask = mask
+        self._words = words
         self.special_tokens = special_tokens
         texts = [tf.TensorSpec((None,), tf.string)]
         self._ask = tf.function(self.encode_question, input_signature=texts, autograph=False)
         self._documents = LongTexts(tokenizer)
+
+    @property
+    def mask(self) -> str:
+        """How a mask is spelled in a text."""
+        return self._words.mask
 
     @property
     def room(self) -> int:
@@ -66,7 +72,7 @@ class MaskedEncoder(tf.Module):
         """string (batch,), UTF-8, with masks spelled out in them → their windows."""
         with tf.device("CPU:0"):
             parts = tf.strings.split(texts, self.mask)
-            ids = self.tokenizer.tokenize(parts.flat_values)
+            ids = self.tokenizer.tokenize(self._words.prepare_parts(parts))
             # a mask after each part but the last of its text
             splits = tf.cast(parts.row_splits, tf.int32)
             lasts = splits[1:] - 1

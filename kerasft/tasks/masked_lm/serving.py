@@ -12,12 +12,12 @@ from kerasft.tasks.masked_lm.encoding import MaskedEncoder
 from kerasft.tasks.served import STATUS_LINE
 from kerasft.text.encoding import INPUTS
 from kerasft.text.raw import refuse_texts
+from kerasft.text.token_words import TokenWords
 
 GUESSES = 5
 """Words that are answered for a mask."""
 MAX_MASKS = 100
 """Of a text; each takes the memory of as many numbers as the vocabulary has tokens."""
-CONTINUATION = "##"
 LINES = (
     STATUS_LINE,
     "- `filled`: string (batch,), the text with the likeliest word in each place;",
@@ -94,15 +94,16 @@ class MaskedLmModule(tf.Module):
         model: of `build_fast_masked_lm`.
         encoder: cuts texts into windows.
         guesser: picks words.
-        words: each id's word as it is answered.
+        words: of the tokenizer.
     """
 
-    def __init__(self, model: Any, encoder: MaskedEncoder, guesser: Guesser, words: list[str]):
+    def __init__(self, model: Any, encoder: MaskedEncoder, guesser: Guesser, words: TokenWords):
         super().__init__(name="masked_lm")
         # the variables alone are tracked: a Keras model in a SavedModel would bring its own metadata along
         self.weights = [variable.value for variable in model.weights]
         self._encoder = encoder
-        self._words = tf.constant(words)
+        self._words = tf.constant(words.words)
+        self._fill = words.fill_in_graph
         self._forward = _make_untracked(model, guesser)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
@@ -164,19 +165,6 @@ class MaskedLmModule(tf.Module):
 
         return group(ids), group(probabilities)
 
-    def _fill(self, texts: tf.Tensor, words: tf.RaggedTensor) -> tf.Tensor:
-        """The texts with the first word of each place; one that goes on a word stands close to what is before it."""
-        parts = tf.strings.split(texts, self._encoder.mask)
-        first = tf.concat([words.with_values(words.values[:, 0]), tf.fill([tf.size(texts), 1], "")], 1)
-        goes_on = tf.strings.regex_full_match(first.flat_values, f"{CONTINUATION}(?s:.+)")
-        before = tf.where(
-            goes_on, tf.strings.regex_replace(parts.flat_values, r"\s+$", ""), parts.flat_values
-        )
-        after = tf.where(
-            goes_on, tf.strings.regex_replace(first.flat_values, f"^{CONTINUATION}", ""), first.flat_values
-        )
-        return tf.strings.reduce_join(parts.with_flat_values(before + after).to_tensor(""), 1)
-
     @property
     def signatures(self) -> dict[str, Any]:
         """For `tf.saved_model.save`."""
@@ -197,15 +185,3 @@ def _make_untracked(model: Any, guesser: Guesser) -> Callable[[Any], Guesses]:
         return guesser.guess(logits, tf.nn.log_softmax(logits))
 
     return forward
-
-
-def fill(text: str, mask: str, words: list[str]) -> str:
-    """`MaskedLmModule._fill` of one text, in Python."""
-    first, *rest = text.split(mask)
-    filled = first
-    for word, part in zip(words, rest, strict=True):
-        goes_on = word.startswith(CONTINUATION) and len(word) > len(CONTINUATION)
-        filled = (
-            filled.rstrip(" \t\n\f\r") + word.removeprefix(CONTINUATION) if goes_on else filled + word
-        ) + part
-    return filled

@@ -47,6 +47,7 @@ from kerasft.tasks.served import Served
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_losses import TokenAccuracy, TokenCrossentropy
 from kerasft.text.masking import Masker
+from kerasft.text.token_words import list_token_words
 from kerasft.text.tokenizers.config import TokenizerConfig
 
 _READ_AT_ONCE = 32
@@ -78,20 +79,19 @@ class MaskedLm(TextEncoderTask):
     ):
         self.config = config
         super().__init__(model_config, label_names, preset)
-        vocabulary, ids = self.tokenizer.vocabulary, self.tokenizer.special_ids
-        self.mask = vocabulary.mask
+        ids = self.tokenizer.special_ids
+        self.words = list_token_words(self.tokenizer)
+        self.mask = self.words.mask
         self.encoder = MaskedEncoder(
-            self.tokenizer, model_config.max_length, self.mask, special_tokens=config.special_tokens
+            self.tokenizer, model_config.max_length, self.words, special_tokens=config.special_tokens
         )
-        # what the vocabulary cannot spell is not asked: it would be the easiest token of all
-        unmasked = (ids.cls, ids.separator, ids.padding, ids.mask, ids.unknown)
-        make_masker = functools.partial(Masker, vocabulary.size, unmasked, ids.mask)
-        goes_on = np.array([piece.startswith(vocabulary.continuation) for piece in vocabulary.pieces])
+        # what the vocabulary cannot spell is not asked either: it would be the easiest token of all
+        size = self.tokenizer.vocabulary_size
+        make_masker = functools.partial(Masker, size, self.words.unsaid, ids.mask)
         self.measuring_masker = make_masker()
-        self.training_masker = make_masker(goes_on if config.whole_words else None)
-        self.unsaid = unmasked
+        self.training_masker = make_masker(self.words.goes_on if config.whole_words else None)
         framing = (ids.cls, ids.separator, ids.padding, ids.mask)
-        self.answers = MaskedAnswers(vocabulary.pieces, self.mask, ids.mask, framing)
+        self.answers = MaskedAnswers(self.words, ids.mask, framing)
 
     # --- data -------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class MaskedLm(TextEncoderTask):
     def _make_guesser(self, model: Any) -> Guesser:
         """What picks a model's words: some nets have more embeddings than the tokenizer has tokens."""
         size = int(model.output_shape[-1])
-        return Guesser(size, (*self.unsaid, *range(self.tokenizer.vocabulary_size, size)))
+        return Guesser(size, (*self.words.unsaid, *range(self.tokenizer.vocabulary_size, size)))
 
     def publish(self, model: keras.Model, folder: Path) -> None:
         # a preset's pooler, which takes no part in the training, is handed on as it came
@@ -307,9 +307,7 @@ class MaskedLm(TextEncoderTask):
 
     def serve(self, model: Any) -> Served:
         fast = masked_heads.build_fast_masked_lm(model, dropout=0.0, seed=0)
-        module = MaskedLmModule(
-            fast, self.encoder, self._make_guesser(fast), list(self.tokenizer.vocabulary.pieces)
-        )
+        module = MaskedLmModule(fast, self.encoder, self._make_guesser(fast), self.words)
         return Served(
             module=module,
             takes=f"`serving_default` takes `text`, a batch of raw UTF-8 strings with {self.mask} where words are "

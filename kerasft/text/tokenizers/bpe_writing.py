@@ -1,11 +1,11 @@
-"""Writes byte-level BPE as tokenizer.json, which Hugging Face's libraries and kerasft read."""
+"""Writes byte-level BPE as tokenizer.json of Hugging Face's libraries, or as the two files of keras-hub's presets."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from kerasft.files import write_json
+from kerasft.files import write_json, write_text
 from kerasft.text.tokenizers.base import ABSENT
 from kerasft.text.tokenizers.bpe_vocabulary import ByteBpeVocabulary, map_bytes
 from kerasft.text.tokenizers.patterns import PATTERNS
@@ -79,6 +79,19 @@ def write_byte_bpe(vocabulary: ByteBpeVocabulary, folder: Path) -> None:
         folder / "tokenizer_config.json",
         {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **named},
     )
+
+
+def write_two_files(vocabulary: ByteBpeVocabulary, folder: Path) -> None:
+    """Writes vocabulary.json and merges.txt, as keras-hub does.
+
+    Args:
+        vocabulary: whose special tokens are UTF-8.
+        folder: an existing one.
+    """
+    pieces = _spell_all(vocabulary)
+    write_json(folder / "vocabulary.json", {piece: place for place, piece in enumerate(pieces)})
+    merges = [f"{pieces[first]} {pieces[second]}" for first, second in vocabulary.merges]
+    write_text(folder / "merges.txt", "".join(f"{merge}\n" for merge in merges))
 
 
 def _spell_all(vocabulary: ByteBpeVocabulary) -> list[str]:

@@ -31,8 +31,12 @@ def find_model_file(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read_unigram(folder: Path) -> UnigramVocabulary:
+def read_unigram(folder: Path, *, is_fairseq: bool = False) -> UnigramVocabulary:
     """Reads a unigram tokenizer from a folder; tokenizer.json comes before a model file.
+
+    Args:
+        folder: the tokenizer's.
+        is_fairseq: whether a model file's pieces are numbered as XLM-R's, whatever tokenizer_config.json says.
 
     Raises:
         PresetError: files are missing or broken, or the tokenizer does more than kerasft follows.
@@ -46,8 +50,8 @@ def read_unigram(folder: Path) -> UnigramVocabulary:
     with name_in_errors(folder):
         config = read_json(folder / "tokenizer_config.json")
         kind = str(config.get("tokenizer_class", "")).removesuffix("Fast")
-        if kind in ("XLMRobertaTokenizer", "CamembertTokenizer", "MBartTokenizer"):
-            if kind != "XLMRobertaTokenizer":
+        if is_fairseq or kind in ("XLMRobertaTokenizer", "CamembertTokenizer", "MBartTokenizer"):
+            if not is_fairseq and kind != "XLMRobertaTokenizer":
                 raise refuse(f"is of the class {kind} without a tokenizer.json", _KNOWN)
             return _number_as_fairseq(vocabulary)
         return replace(

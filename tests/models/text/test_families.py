@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny_bert
 import tiny_distilbert
+import tiny_roberta
 from tolerances import TINY_BERT
 
 import kerasft
@@ -44,7 +45,8 @@ def test_a_family_is_what_keras_hub_has(family) -> None:
     variables = family.find_hub_variables(backbone)
     assert {variable.path for variable in variables.values()} == {each.path for each in backbone.weights}
     stored = family.list_stored(family.sizes_class(*SIZES), {}, needs_pooler=True)
-    assert {key: np.prod(each.shape) for key, each in stored.items()} == {
+    shapes = {key: (each.shape[0] - each.skipped_rows, *each.shape[1:]) for key, each in stored.items()}
+    assert {key: np.prod(shape) for key, shape in shapes.items()} == {
         key: np.prod(variable.shape) for key, variable in variables.items()
     }
 
@@ -52,6 +54,8 @@ def test_a_family_is_what_keras_hub_has(family) -> None:
 def test_presets_find_their_family(tiny_preset: Path, tmp_path: Path) -> None:
     assert find_family(tiny_preset).name == "bert"
     assert find_family(tiny_distilbert.write_preset(tmp_path / "distilbert")).name == "distilbert"
+    for name in ("roberta", "xlm_roberta"):
+        assert find_family(tiny_roberta.write_preset(tmp_path / name, name)).name == name
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_presets_find_their_family(tiny_preset: Path, tmp_path: Path) -> None:
 def test_a_preset_of_no_known_family_is_refused_by_name(tmp_path: Path, config: dict) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert recognise_family(tmp_path) is None
-    with pytest.raises(PresetError, match="text tasks train BERT and DistilBERT"):
+    with pytest.raises(PresetError, match="text tasks train BERT, DistilBERT, RoBERTa and XLM-RoBERTa"):
         find_family(tmp_path)
 
 
@@ -76,19 +80,20 @@ def test_another_family_is_a_file_and_a_line(
     tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keras.utils.set_random_seed(0)
-    (tmp_path / "roberta_family.py").write_text(read_example())
+    (tmp_path / "your_family.py").write_text(read_example())
     monkeypatch.syspath_prepend(str(tmp_path))
-    family: TextFamily = importlib.import_module("roberta_family").FAMILY
-    folder = tmp_path / "roberta"
+    family: TextFamily = importlib.import_module("your_family").FAMILY
+    folder = tmp_path / "yours"
+    monkeypatch.delitem(FAMILIES, "xlm_roberta")
     original = family.build_backbone(family.sizes_class(*SIZES))
     for number, variable in enumerate(original.weights):
         noise = np.random.default_rng(number).standard_normal(variable.shape)
         variable.assign(variable.numpy() + 0.1 * noise)
     family.save_preset(original, family.load_tokenizer(tiny_preset), folder)
-    with pytest.raises(PresetError, match="The preset is a RobertaBackbone"):
+    with pytest.raises(PresetError, match="The preset is a XLMRobertaBackbone"):
         load_text_backbone(folder)
-    monkeypatch.setitem(FAMILIES, "roberta", "roberta_family")
-    assert name_families() == "BERT, DistilBERT and RoBERTa"
+    monkeypatch.setitem(FAMILIES, "yours", "your_family")
+    assert name_families() == "BERT, DistilBERT, RoBERTa and XLM-RoBERTa with WordPiece"
     assert find_family(folder).load_tokenizer(folder).vocabulary_size == SIZES[0]
     backbone, batch = load_text_backbone(folder), tiny_bert.make_inputs(5, 12)
     inputs = {name: batch[name] for name in family.inputs}

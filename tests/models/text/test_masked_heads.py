@@ -27,7 +27,8 @@ from kerasft.models.text.masked_heads import (
 from kerasft.models.text.presets import load_text_backbone
 from kerasft.models.weights.saved_models import load_model_weights
 
-FAMILIES = ("bert", "distilbert")
+FAMILIES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "xlm_roberta": "XLMRoberta"}
+"""A family → how keras-hub's classes of it are called."""
 
 
 def build_backbone(name: str, seed: int = 0) -> Any:
@@ -45,7 +46,8 @@ def build_backbone(name: str, seed: int = 0) -> Any:
         "intermediate_dim",
         "max_sequence_length",
     )
-    return keras_hub.models.DistilBertBackbone(**{name: sizes[name] for name in names}, dropout=0.0)
+    build = getattr(keras_hub.models, f"{FAMILIES[name]}Backbone")
+    return build(**{name: sizes[name] for name in names}, dropout=0.0)
 
 
 @functools.cache

@@ -27,9 +27,9 @@ from kerasft.models.text.start_tokenizer import write_tokenizer
 from kerasft.progress import Silent
 from kerasft.tasks.masked_lm.encoding import MaskedEncoder
 from kerasft.tasks.masked_lm.feed import INPUTS, PackedFeed, Reference
-from kerasft.tasks.masked_lm.serving import fill
 from kerasft.text.long_texts import split_text
 from kerasft.text.masking import Replacement
+from kerasft.text.token_words import list_token_words
 from kerasft.text.tokenizers.config import TokenizerConfig
 from kerasft.text.tokenizers.vocabulary import WordPieceVocabulary, load_vocabulary
 from kerasft.text.tokenizers.wordpiece import WordPiece
@@ -53,7 +53,7 @@ def spell(ids: np.ndarray) -> list[str]:
 
 
 def test_a_question_is_cut_into_windows_with_its_masks_in_place(tokenizer: WordPiece) -> None:
-    encoder = MaskedEncoder(tokenizer, 6, "[MASK]", special_tokens=True)
+    encoder = MaskedEncoder(tokenizer, 6, list_token_words(tokenizer), special_tokens=True)
     asked, empty = encoder.cut_questions(["the film was [MASK][MASK] and good", "[MASK]"])
     assert list(map(spell, asked)) == [
         ["[CLS]", "the", "film", "was", "[MASK]", "[SEP]"],
@@ -63,7 +63,7 @@ def test_a_question_is_cut_into_windows_with_its_masks_in_place(tokenizer: WordP
 
 
 def test_a_mask_in_a_document_is_text(tokenizer: WordPiece) -> None:
-    encoder = MaskedEncoder(tokenizer, 32, "[MASK]", special_tokens=False)
+    encoder = MaskedEncoder(tokenizer, 32, list_token_words(tokenizer), special_tokens=False)
     (windows,) = encoder.cut_documents(["good [MASK]"])
     assert "[MASK]" not in spell(windows[0])
     assert spell(windows[0])[0] == "good"
@@ -73,7 +73,7 @@ def test_a_mask_in_a_document_is_text(tokenizer: WordPiece) -> None:
 def test_documents_are_cut_as_questions_without_masks_would_be(
     tokenizer: WordPiece, special_tokens: bool
 ) -> None:
-    encoder = MaskedEncoder(tokenizer, 8, "[MASK]", special_tokens=special_tokens)
+    encoder = MaskedEncoder(tokenizer, 8, list_token_words(tokenizer), special_tokens=special_tokens)
     texts = ["", "good", *tiny_bert.write_texts(20)[0], "a " * 12]
     for one, other in zip(encoder.cut_documents(texts), encoder.cut_questions(texts), strict=True):
         assert list(map(spell, one)) == list(map(spell, other))
@@ -94,11 +94,6 @@ def test_long_texts_have_the_tokens_of_the_whole(tokenizer: WordPiece) -> None:
 @pytest.mark.parametrize("text", ["", "x" * 900, "… — … " * 90, "ab cd"])
 def test_texts_without_a_blank_between_letters_stay_whole(text: str) -> None:
     assert split_text(text, 100) == [text]
-
-
-def test_words_that_go_on_stand_close_to_what_is_before_them() -> None:
-    assert fill("play [M] now, [M]!", "[M]", ["##ing", "good"]) == "playing now, good!"
-    assert fill("[M]", "[M]", ["##"]) == "##"
 
 
 def test_packed_rows_hold_each_window_once_with_other_masks_in_each_epoch(
