@@ -18,6 +18,7 @@ _FACTS = {
     "padding_share": "Padding among tokens",
     "learning_share": "Parameters that learn",
     "best_epoch": "Kept epoch",
+    "best_step": "Kept step",
     "peak_memory_mb": "Peak memory",
 }
 _PHASES = {"head": "the head alone", "finetune": "the whole net"}

@@ -165,6 +165,8 @@ class TrainingState(pydantic.BaseModel):
     phase: str
     steps_before: Count
     first_epoch: Count = 0
+    steps_per_epoch: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """Of a training that is validated by steps: its `epoch` is an interval between two validations."""
 
 
 class BestStep(pydantic.BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +31,7 @@ def find_start(
         return None
     changes = compare_identities(before, identity)
     state = checkpoint.load_training_state() if checkpoint else {}
-    begun = state["epoch"] + bool(state["steps_of_epoch"]) if state.get("phase") == "finetune" else 0
+    begun = _count_begun(checkpoint, state) if checkpoint and state["phase"] == "finetune" else 0
     # with blocks unfrozen one after another, the epochs decide what learns when
     too_few = config.train.epochs is not None and config.train.epochs < begun
     if too_few or config.model.adaptation.type == "gradual":
@@ -116,8 +118,18 @@ def settle_precision(
     return precision
 
 
+def _count_begun(checkpoint: Checkpoint, state: Mapping[str, Any]) -> int:
+    """The epochs that a training has begun."""
+    if state.get("steps_per_epoch"):
+        return math.ceil(checkpoint.step / state["steps_per_epoch"])
+    return int(state["epoch"] + bool(state["steps_of_epoch"]))
+
+
 def _describe_start(checkpoint: Checkpoint) -> str:
     state = checkpoint.load_training_state()
+    if state.get("steps_per_epoch"):
+        epoch = checkpoint.step // state["steps_per_epoch"] + 1
+        return f"Resuming from step {checkpoint.step:,} (epoch {epoch}): {checkpoint.path}"
     place = f"epoch {state.get('first_epoch', 0) + state['epoch'] + 1}"
     if state["phase"] != "finetune" and not state["phase"].startswith("gradual-"):
         place += f" of the {state['phase']}"

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.feed import Feed, Output
+from kerasft.data.intervals import IntervalStream
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.streams import MeasuredSplit
 from kerasft.errors import ConfigError
@@ -54,11 +55,18 @@ class CallbackSet:
         config, run = context.config, context.run
         self._context, self._phase = context, phase
         self._stream, self._check_stop = stream, check_stop
-        self.step_loss = callbacks.StepLoss(self._name_examples, self._count_examples)
+        intervals = stream if isinstance(stream, IntervalStream) else None
+        self.step_loss = callbacks.StepLoss(
+            self._name_examples, self._count_examples, intervals.locate if intervals else None
+        )
         self.throughput = callbacks.Throughput(self._count_examples)
         self.counter = callbacks.EpochCounter()
         self.history = history.History(
-            run.history, config.tensorboard.every_steps, self.step_figures, epochs_before
+            run.history,
+            config.tensorboard.every_steps,
+            self.step_figures,
+            epochs_before,
+            len(intervals.whole) if intervals else None,
         )
         self.progress = history.ShowProgress(
             context.progress,
@@ -69,6 +77,7 @@ class CallbackSet:
             _TITLES.get(phase.name, context.task.title),
             phase.first_epoch,
             config.monitor,
+            config.max_steps if intervals else None,
         )
         self.tensorboard = TensorBoardLog(
             run.logs,
@@ -99,12 +108,14 @@ class CallbackSet:
         ]
         if self._phase.validation is not None:
             self._add_validation(self._phase.validation)
-        elif config.early_stopping:
-            raise ConfigError(
-                "early stopping needs a validation split",
-                where="train.early_stopping",
-                fix="Name data.validation or set data.validation_share above 0; or leave early_stopping out.",
-            )
+        else:
+            for key in ("early_stopping", "validate_every_steps"):
+                if getattr(config, key):
+                    raise ConfigError(
+                        f"{key.replace('_', ' ')} needs a validation split",
+                        where=f"train.{key}",
+                        fix=f"Name data.validation or set data.validation_share above 0; or leave {key} out.",
+                    )
         self.seeing_all_steps: list[keras.callbacks.Callback] = []
         if config.max_steps is not None:
             self.seeing_all_steps.append(callbacks.StopAfter(config.max_steps, len(self._stream)))
@@ -131,7 +142,7 @@ class CallbackSet:
         kinds = task.config.figure_kinds
         step = task.build_step(self._phase.model, published=False)
         split = dataset.split("validation")
-        # the same examples after each epoch, from all over the split
+        # the same examples at each validation, from all over the split
         count = min(config.tensorboard.examples, len(split))
         shown = set(np.linspace(0, len(split) - 1, count).astype(int).tolist())
 
@@ -261,8 +272,12 @@ class CallbackSet:
 
 def _count_all_examples(config: TrainConfig, stream: BatchStream) -> int:
     """Those of all steps of the training."""
+    if isinstance(stream, IntervalStream):
+        stream = stream.whole
     epochs, steps = config.epochs, 0
-    if config.max_steps is not None and config.max_steps < epochs * len(stream):
+    if config.max_steps is not None and (
+        config.validate_every_steps is not None or config.max_steps < epochs * len(stream)
+    ):
         epochs, steps = divmod(config.max_steps, len(stream))
     examples = epochs * sum(len(batch) for batch in stream.plan.batches)
     return examples + sum(len(batch) for batch in stream.plan_of(epochs).batches[:steps])

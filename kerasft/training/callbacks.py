@@ -44,15 +44,17 @@ class StepLoss(keras.callbacks.Callback):
     Args:
         name_batch: step → the places (`file:row`) of its examples, for the error's text.
         batch_sizes: step → examples in it; None: all batches are of one size.
+        locate: (epoch of `fit`, its step) → the epoch and step to name, all from 0; None: the same.
     """
 
     def __init__(
         self,
         name_batch: Callable[[int], list[str]] | None = None,
         batch_sizes: Callable[[int], int] | None = None,
+        locate: Callable[[int, int], tuple[int, int]] | None = None,
     ):
         super().__init__()
-        self._name_batch = name_batch
+        self._name_batch, self._locate = name_batch, locate
         self._batch_sizes = batch_sizes
         self._sum, self._examples, self._epoch = 0.0, 0, 0
         self._goes_on = False
@@ -80,8 +82,9 @@ class StepLoss(keras.callbacks.Callback):
         if not math.isfinite(mean):
             examples = self._name_batch(batch) if self._name_batch else []
             listed = ", ".join(examples[:8]) + (", …" if len(examples) > 8 else "")
+            epoch, step = self._locate(self._epoch, batch) if self._locate else (self._epoch, batch)
             raise TrainingError(
-                f"the loss is not finite in epoch {self._epoch + 1}, step {batch + 1}"
+                f"the loss is not finite in epoch {epoch + 1}, step {step + 1}"
                 + (f"; the batch's examples: {listed}" if listed else ""),
                 fix="Lower train.optimizer.learning_rate or set global_clipnorm; check these examples.",
             )

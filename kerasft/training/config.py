@@ -18,7 +18,7 @@ class EarlyStoppingConfig(Config):
     """Stops the training when a metric no longer improves."""
 
     patience: int = pydantic.Field(ge=1)
-    """Epochs without improvement before training stops."""
+    """Epochs without improvement before training stops; with `validate_every_steps`, validations."""
     min_delta: float = pydantic.Field(0.0, ge=0.0)
     """The smallest change that counts as an improvement."""
 
@@ -33,7 +33,7 @@ class TensorBoardConfig(Config):
 
 
 class CheckpointConfig(Config):
-    """When checkpoints are saved. One is always saved at the end of an epoch."""
+    """When checkpoints are saved. One is always saved at the end of an epoch, or after each validation within it."""
 
     every_steps: int | None = pydantic.Field(None, ge=1)
     """Upper bound on the steps that are repeated after a kill. Saves happen 10 % earlier, because writing runs in the
@@ -109,6 +109,9 @@ class TrainConfig(Config):
     `early_stopping`, the same as `best`."""
     early_stopping: EarlyStoppingConfig | None = None
     """Null: no early stopping."""
+    validate_every_steps: int | None = pydantic.Field(None, ge=1)
+    """Steps between two validations, for epochs that take long: the best weights are then chosen, and early stopping
+    counts, by validations and not by epochs. A last validation is at the end. Null: after each epoch."""
     shuffle_labels: bool = False
     """Trains on shuffled labels, as a control experiment: accuracy should then be no better than chance."""
     workers: int = pydantic.Field(2, ge=1)
@@ -174,6 +177,11 @@ class TrainConfig(Config):
         _check_budget(self, adaptation)
         if adaptation.type == "layerwise":
             return self.model_copy(update={"optimizer": _settle_layer_decay(self, adaptation.decay)})
+        if adaptation.type == "gradual" and self.validate_every_steps is not None:
+            raise ValueError(
+                "model.adaptation: gradual goes by epochs, and train.validate_every_steps "
+                f"({self.validate_every_steps}) by steps. Remove one of the two"
+            )
         if adaptation.type == "gradual" and self.epochs <= adaptation.every_epochs:
             raise ValueError(
                 f"model.adaptation: gradual unfreezes the first block after {adaptation.every_epochs} epochs, and "
@@ -224,6 +232,15 @@ class ImageTrainConfig(TrainConfig):
             raise ValueError(
                 "remat is for text encoders only; a smaller batch_size with gradient_accumulation_steps "
                 "takes less memory too"
+            )
+        return value
+
+    @pydantic.field_validator("validate_every_steps")
+    @classmethod
+    def _is_validated_by_epochs(cls, value: int | None) -> int | None:
+        if value is not None:
+            raise ValueError(
+                "trainings of pictures, which may have several phases, are validated after each epoch: leave it out"
             )
         return value
 

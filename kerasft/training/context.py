@@ -61,6 +61,22 @@ class TrainingContext:
         epochs = max(self.config.epochs, math.ceil(steps / steps_per_epoch))
         return replace(self, config=self.config.model_copy(update={"epochs": epochs}))
 
+    def validate_by_steps(self, steps: int, steps_per_epoch: int) -> TrainingContext:
+        """The same for a `fit` whose epochs are intervals between two validations.
+
+        Args:
+            steps: of the training.
+            steps_per_epoch: of the epochs that its intervals take the place of.
+        """
+        interval = self.config.validate_every_steps
+        assert interval is not None
+        course = {"epochs": math.ceil(steps / interval), "max_steps": steps}
+        return replace(
+            self,
+            config=self.config.model_copy(update=course),
+            facts={**self.facts, "steps_per_epoch": steps_per_epoch},
+        )
+
     def count_steps_left(self, phase: Phase, steps_per_epoch: int) -> TrainingContext:
         """The same with those of `max_steps` that a phase which is part of a longer training has left."""
         if phase.total_epochs is None or self.config.max_steps is None:

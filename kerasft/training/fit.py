@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.data.feed import Feed
+from kerasft.data.intervals import IntervalStream
 from kerasft.data.pipeline import BatchStream
 from kerasft.data.streams import make_stream
 from kerasft.errors import ConfigError, Terminated, TrainingError, storage_error
@@ -59,6 +60,11 @@ def train(
     context = context.reach_max_steps(phase, len(stream))
     result = TrainingResult(phase.model, learning_share=_prepare_model(context, phase, stream))
     context = context.count_steps_left(phase, len(stream))
+    interval = context.config.validate_every_steps
+    if interval is not None:
+        steps = count_steps(context.config, len(stream))
+        context = context.validate_by_steps(steps, len(stream))
+        stream = IntervalStream(stream, min(interval, steps))
     with StopRequest() as stop:
         parts = CallbackSet(context, phase, stream, stop.check, before.epochs if before else 0)
         if before is not None:
@@ -297,11 +303,16 @@ def _conclude(
     result.tokens_per_example = float(lengths.mean()) if lengths.max() > 1 else 0.0
     result.epochs, result.steps = parts.counter.epochs, checkpointer.step
     result.logs = parts.read_logs()
-    result.padding_share = stream.compute_padding_share(max(result.epochs, 1))
+    whole = stream
+    if isinstance(stream, IntervalStream):
+        whole = stream.whole
+        result.epochs = result.steps // len(whole)
+    result.padding_share = whole.compute_padding_share(max(result.epochs, 1))
     done = checkpointer.step >= count_steps(config, len(stream))
     result.exhausted = config.max_steps is not None and checkpointer.step >= config.max_steps
     if config.early_stopping and result.stopped is None and not done:
-        result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} epochs"
+        times = "epochs" if config.validate_every_steps is None else "validations"
+        result.stopped = f"no improvement of {config.monitor} in {config.early_stopping.patience} {times}"
     if isinstance(result.error, TrainingError):
         checkpointer.restore_good_weights()
     if parts.best is None:
@@ -311,4 +322,6 @@ def _conclude(
         result.best_weights = parts.best.weights
     if goes_on or parts.best.restore():
         result.best_epoch, result.best_value = parts.best.epoch, parts.best.value
+        if isinstance(stream, IntervalStream):
+            result.best_epoch = None  # it was found within one: its step tells
         result.best_step = checkpointer.best_step

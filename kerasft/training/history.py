@@ -36,6 +36,7 @@ class History(keras.callbacks.Callback):
         every_steps: steps between lines.
         step_figures: () → figures of the last step (loss, learning rate, …).
         epochs_before: of earlier phases.
+        steps_per_epoch: where `fit`'s epochs are shorter intervals; None: they are epochs.
 
     Attributes:
         figures: of the last step that has a line.
@@ -47,9 +48,10 @@ class History(keras.callbacks.Callback):
         every_steps: int,
         step_figures: Callable[[], Mapping[str, float]],
         epochs_before: int = 0,
+        steps_per_epoch: int | None = None,
     ):
         super().__init__()
-        self._before = epochs_before
+        self._before, self._steps_per_epoch = epochs_before, steps_per_epoch
         self._path, self._every, self._figures = path, every_steps, step_figures
         self._step, self._epoch = 0, 0
         self.figures: Mapping[str, float] = {}
@@ -89,10 +91,13 @@ class History(keras.callbacks.Callback):
         self._file = io.TextIOWrapper(file, encoding="utf-8", write_through=True)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._epoch = self._before + epoch + 1
+        if self._steps_per_epoch is None:
+            self._epoch = self._before + epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._step += 1
+        if self._steps_per_epoch is not None:
+            self._epoch = (self._step - 1) // self._steps_per_epoch + 1
         if self._step == 1 or self._step % self._every == 0:
             self.figures = self._figures()
             self._write({"step": self._step, "epoch": self._epoch, **self.figures})
@@ -102,7 +107,7 @@ class History(keras.callbacks.Callback):
             name.replace("val_", "validation_", 1) if name.startswith("val_") else f"train_{name}": value
             for name, value in (logs or {}).items()
         }
-        self._write({"epoch": self._before + epoch + 1, "step": self._step, **figures})
+        self._write({"epoch": self._epoch, "step": self._step, **figures})
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()
@@ -135,6 +140,7 @@ class ShowProgress(keras.callbacks.Callback):
         title: of the bar.
         first_epoch: how many of the epochs were done before, in another `fit`.
         monitor: the figure by which the epoch that is kept is chosen; the lines tell it in any case.
+        steps: in all, where `fit`'s epochs are shorter intervals: the lines count steps. None: they count epochs.
     """
 
     def __init__(
@@ -147,8 +153,10 @@ class ShowProgress(keras.callbacks.Callback):
         title: str = "Fine-tuning",
         first_epoch: int = 0,
         monitor: str = "accuracy",
+        steps: int | None = None,
     ):
         super().__init__()
+        self._steps = steps
         self._shown = ["loss", "accuracy", "binary_accuracy", "val_log_loss", "val_accuracy", "val_macro_f1"]
         if f"val_{monitor}" not in self._shown:
             self._shown.insert(2, f"val_{monitor}")
@@ -184,7 +192,12 @@ class ShowProgress(keras.callbacks.Callback):
             for name in self._shown
             if name in logs
         )
-        self._progress.note(f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}: {message}")
+        if self._steps is None:
+            place = f"Epoch {self._first_epoch + epoch + 1} of {self._epochs}"
+        else:
+            done = min((epoch + 1) * self.params["steps"], self._steps)
+            place = f"Step {done:,} of {self._steps:,}"
+        self._progress.note(f"{place}: {message}")
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.close()

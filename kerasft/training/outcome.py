@@ -77,6 +77,8 @@ def write_figures(run: RunFolder, result: TrainingResult, earlier: dict[str, Tra
         figures["tokens_per_second"] = result.examples_per_second * result.tokens_per_example
     if result.best_epoch is not None:
         figures["best_epoch"] = result.best_epoch + 1
+    elif result.best_step is not None:
+        figures["best_step"] = result.best_step
     for name, phase in earlier.items():
         figures[f"{name}_epochs"] = phase.epochs
         figures[f"{name}_examples_per_second"] = phase.examples_per_second
@@ -120,6 +122,10 @@ def describe_result(
     if result.best_epoch is not None:
         kept = name_epoch(result.best_epoch, earlier)
         progress.note(f"Kept {kept}: {config.train.monitor} {result.best_value:.4f} on validation")
+    elif result.best_step is not None:
+        progress.note(
+            f"Kept step {result.best_step:,}: {config.train.monitor} {result.best_value:.4f} on validation"
+        )
 
 
 def name_epoch(epoch: int, earlier: dict[str, TrainingResult]) -> str:
