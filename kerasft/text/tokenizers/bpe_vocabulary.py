@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -105,12 +105,14 @@ class ByteBpeVocabulary:
         Then it can be applied to all places of a word at once; if not, the first place must be looked at again before
         the next.
         """
-        first_use = np.full(self.size, len(self.merges), np.int64)
-        for place in range(len(self.merges) - 1, -1, -1):
-            first_use[list(self.merges[place])] = place
-        return first_use[self.results] > np.arange(len(self.merges))
+        count = len(self.merges)
+        first_use = np.full(self.size, count, np.int64)
+        parts = np.array(self.merges, np.int64).reshape(count, 2)
+        np.minimum.at(first_use, parts, np.arange(count)[:, None])
+        return first_use[self.results] > np.arange(count)
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when any token id of any text could."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         tokens = [token.hex() for token in self.tokens]
-        return compute_fingerprint({**asdict(self), "tokens": tokens, "special": sorted(self.special)})
+        return compute_fingerprint({**values, "tokens": tokens, "special": sorted(self.special)})

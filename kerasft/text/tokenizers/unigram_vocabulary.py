@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from kerasft.errors import PresetError
@@ -89,7 +89,7 @@ class UnigramVocabulary:
         """16 hexadecimal digits that change when any token id of any text could."""
         return compute_fingerprint(
             {
-                **asdict(self),
+                **{field.name: getattr(self, field.name) for field in fields(self)},
                 "special": sorted(self.special),
                 "charsmap": hashlib.sha256(self.charsmap).hexdigest(),
             }
