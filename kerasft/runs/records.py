@@ -30,7 +30,8 @@ class StageRecord(pydantic.BaseModel):
     version: Name | None = None
     folder: str | None = None
     precision: PrecisionRecord | None = None
-    epochs: Annotated[int, pydantic.Field(ge=1)] | None = None
+    train: dict[Name, Annotated[int, pydantic.Field(ge=1)]] | None = None
+    """Keys of the `train` section that were settled when a training began."""
 
 
 class Figure(pydantic.BaseModel):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _UNIMPORTANT = ("checkpoint", "tensorboard", "workers")
 """Of the `train` section: what a trained model does not depend on."""
+_LENGTH = ("epochs", "validate_every_steps")
+"""What is settled in it for a new net."""
 
 
 def compute_finetune_fingerprint(
@@ -47,7 +49,8 @@ def compute_beginning_fingerprint(
 
     The config as it was given and the run's own config.yaml, in which the length is settled, have the same.
     """
-    train = config.train.model_dump(mode="json", exclude={*_UNIMPORTANT, *SETTLED, "budget_minutes"})
+    length = {*SETTLED, *_LENGTH, "budget_minutes"}
+    train = config.train.model_dump(mode="json", exclude={*_UNIMPORTANT, *length})
     own = {name: section.model_dump(mode="json") for name, section in config.own_sections.items()}
     sections = [config.task.model_dump(mode="json"), config.model.model_dump(mode="json"), train, own]
     return compute_fingerprint([dataset.fingerprint, config.seed, sections, source.fingerprint])
@@ -56,7 +59,7 @@ def compute_beginning_fingerprint(
 def take_up_epochs(
     config: ExperimentConfig, run: RunFolder, dataset: PreparedDataset, source: ModelSource
 ) -> ExperimentConfig:
-    """A config that leaves the epochs of a new net open, with those that were settled when its run began.
+    """A config that leaves the epochs of a new net open, with what was settled when its run began.
 
     Args:
         config: the experiment.
@@ -65,12 +68,14 @@ def take_up_epochs(
         source: what it begins with.
     """
     record = run.stage_record(BEGINNING)
-    is_open = config.train.epochs is None and not needs_probe(config.train)
-    if not (is_open and record.get("epochs")):
+    settled = record.get("train")
+    if config.train.epochs is not None or needs_probe(config.train) or not settled:
         return config
     if record.get("fingerprint") != compute_beginning_fingerprint(config, dataset, source):
         return config
-    return config.model_copy(update={"train": config.train.model_copy(update={"epochs": record["epochs"]})})
+    given = {name for name in settled if getattr(config.train, name) is not None}
+    missing = {name: value for name, value in settled.items() if name in _LENGTH and name not in given}
+    return config.model_copy(update={"train": config.train.model_copy(update=missing)})
 
 
 def finetune(
@@ -188,7 +193,8 @@ def _train(
         config = settle_epochs(config, task, model, open_split, precision.matmul_dtype, progress)
         identity = describe_identity(config, dataset, source.fingerprint, task.encoder_fingerprint)
         fingerprint = compute_finetune_fingerprint(config, dataset, source)
-        run.mark_done(BEGINNING, beginning, precision=asdict(precision), epochs=config.train.epochs)
+        settled = {name: getattr(config.train, name) for name in _LENGTH if getattr(config.train, name)}
+        run.mark_done(BEGINNING, beginning, precision=asdict(precision), train=settled)
         run.write_config(config)
     progress.note(_describe_start(config, task, model, len(dataset.split("train"))))
     context = TrainingContext(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,14 @@ def test_the_epochs_of_a_new_net_are_settled_once_told_and_written_to_its_config
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(length, "LEAST_STEPS", STEPS)
+    monkeypatch.setattr(length, "MOST_VALIDATIONS", 4)
     path, run, notes = write_experiment(tmp_path / "experiment", None), RunFolder(tmp_path / "run"), Notes()
     pipeline.run(load(path), run, notes)
-    epochs = load(run.path).train.epochs
-    (steps,) = [max(list_steps(run.checkpoints / "finetune"))]
+    epochs, interval = load(run.path).train.epochs, load(run.path).train.validate_every_steps
+    steps = max(list_steps(run.checkpoints / "finetune"))
+    validations = [row["step"] for row in run.read_history() if "validation_log_loss" in row]
+    assert interval == math.ceil(steps / 4)
+    assert validations == [*range(interval, steps, interval), steps]
     assert epochs > 3
     assert steps >= STEPS
     assert steps - STEPS < steps / epochs  # one epoch fewer would be too few
