@@ -13,7 +13,6 @@ from kerasft.tasks.base import Task
 from kerasft.training.config import LEAST_EPOCHS, LEAST_STEPS
 from kerasft.training.fit import make_train_stream
 
-
 MOST_VALIDATIONS = 40
 """Of a training with many short epochs: with a validation and a checkpoint after each, it would do little else."""
 
