@@ -55,12 +55,13 @@ class TextEncoder(_Encoder):
     def __init__(self, tokenizer: Tokenizer, max_length: int, inputs: Sequence[str] = INPUTS):
         import tensorflow as tf
 
+        from kerasft.text.ops import compile_once
+
         super().__init__(tokenizer, inputs)
         self.max_length = max_length
         self.tokenizer = tokenizer
-        self._encode = tf.function(
-            lambda texts: self.tokenizer.encode_ragged(texts, max_length),
-            input_signature=[tf.TensorSpec((None,), tf.string)],
+        self._encode = compile_once(
+            lambda texts: self.tokenizer.encode_ragged(texts, max_length), tf.TensorSpec((None,), tf.string)
         )
 
     @property

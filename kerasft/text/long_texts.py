@@ -23,8 +23,9 @@ class LongTexts:
     def __init__(self, tokenizer: Tokenizer):
         import tensorflow as tf
 
-        signature = [tf.TensorSpec((None,), tf.string)]
-        self._tokenize = tf.function(tokenizer.tokenize, input_signature=signature, autograph=False)
+        from kerasft.text.ops import compile_once
+
+        self._tokenize = compile_once(tokenizer.tokenize, tf.TensorSpec((None,), tf.string))
 
     def tokenize(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
         """int32 (tokens,) of each text; long ones are tokenized in parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,16 @@ import tensorflow as tf
 
 def compile_method(method: Callable[..., Any]) -> Any:
     """A bound method as a `tf.function`; a decorated method would hold its object only weakly."""
-    return tf.function(method, autograph=False, reduce_retracing=True)
+    return tf.function(functools.partial(method), autograph=False, reduce_retracing=True)
+
+
+def compile_once(function: Callable[..., Any], *signature: Any) -> Any:
+    """A function as a `tf.function` of one signature, which is traced once.
+
+    TensorFlow knows functions by their code: it takes the methods of several objects for one that is traced again and
+    again, and warns of it. A partial function stands for itself.
+    """
+    return tf.function(functools.partial(function), input_signature=signature, autograph=False)
 
 
 def find_places(mask: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasft.files import compute_fingerprint
 from kerasft.text.long_texts import LongTexts
+from kerasft.text.ops import compile_once
 from kerasft.text.token_words import TokenWords
 from kerasft.text.tokenizers.base import Tokenizer
 
@@ -45,8 +46,7 @@ class MaskedEncoder(tf.Module):
         self.max_length = max_length
         self._words = words
         self.special_tokens = special_tokens
-        texts = [tf.TensorSpec((None,), tf.string)]
-        self._ask = tf.function(self.encode_question, input_signature=texts, autograph=False)
+        self._ask = compile_once(self.encode_question, tf.TensorSpec((None,), tf.string))
         self._documents = LongTexts(tokenizer)
 
     @property

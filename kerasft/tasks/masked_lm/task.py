@@ -47,6 +47,7 @@ from kerasft.tasks.served import Served
 from kerasft.tasks.text_encoder import TextEncoderTask
 from kerasft.tasks.token_losses import TokenAccuracy, TokenCrossentropy
 from kerasft.text.masking import Masker
+from kerasft.text.ops import compile_once
 from kerasft.text.token_words import list_token_words
 from kerasft.text.tokenizers.config import TokenizerConfig
 
@@ -230,7 +231,6 @@ class MaskedLm(TextEncoderTask):
         guesser = self._make_guesser(model)
         sizes = tf.TensorSpec((None, None, model.output_shape[-1])), tf.TensorSpec((None, None), tf.int32)
 
-        @tf.function(input_signature=sizes, autograph=False)
         def reduce(logits: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
             log_probabilities = tf.nn.log_softmax(logits)
             guesses = guesser.guess(logits, log_probabilities)
@@ -243,9 +243,11 @@ class MaskedLm(TextEncoderTask):
                 "targets": targets,
             }
 
+        reduced = compile_once(reduce, *sizes)
+
         def step(inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = forward({name: inputs[name] for name in model.input})
-            return {**reduce(logits, labels), "positions": inputs["mask_positions"]}
+            return {**reduced(logits, labels), "positions": inputs["mask_positions"]}
 
         return step
 
