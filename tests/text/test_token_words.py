@@ -60,7 +60,9 @@ def test_the_graph_fills_texts_as_python_does(words: TokenWords) -> None:
 
 
 def test_pieces_of_word_piece_are_words_as_they_stand() -> None:
-    words = list_token_words(WordPiece(WordPieceVocabulary(tuple(tiny_bert.PIECES))))
+    words = list_token_words(
+        WordPiece(WordPieceVocabulary(tuple(tiny_bert.PIECES), lowercase=True, strip_accents=True))
+    )
     assert (words.mask, words.mark, words.has_spaces) == ("[MASK]", "##", False)
     assert words.words == tuple(tiny_bert.PIECES)
     assert words.goes_on.sum() == sum(piece.startswith("##") for piece in tiny_bert.PIECES)
