@@ -122,7 +122,7 @@ class MaskedLmModule(tf.Module):
         ids, probabilities = self._answer(texts)
         words = ids.with_flat_values(tf.gather(self._words, ids.flat_values))
         answers = {
-            "filled": self._fill(texts, words),
+            "filled": self._fill(texts, words.with_values(words.values[:, 0])),
             "count": tf.cast(ids.row_lengths(), tf.int32),
             "words": words.to_tensor(""),
             "probabilities": probabilities.to_tensor(0.0),

@@ -83,7 +83,8 @@ def test_hidden_states_and_logits_are_those_of_transformers(preset: Path) -> Non
         np.testing.assert_allclose(states[row, place, :6], expected, atol=2e-5)
     for (row, place, first), expected in LOGITS.items():
         np.testing.assert_allclose(logits[row, place, first : first + 6], expected, atol=2e-5)
-    np.testing.assert_allclose(ask(hub), logits, atol=TINY_BERT)
+    tokens = IDS != 1
+    np.testing.assert_allclose(ask(hub)[tokens], logits[tokens], atol=TINY_BERT)
     assert hub.backbone.max_sequence_length == tiny_roberta.POSITIONS
 
 
@@ -194,12 +195,12 @@ def test_a_mask_takes_the_place_of_the_space_before_it(preset: Path) -> None:
 
 
 def test_an_unigram_of_other_numbers_is_not_written_as_keras_hubs(tmp_path: Path) -> None:
-    folder = tiny_roberta.write_preset(tmp_path / "preset", "xlm_roberta")
     from kerasft.text.tokenizers.config import TokenizerConfig
     from kerasft.text.tokenizers.training import train_tokenizer
 
-    (folder / "sentencepiece.bpe.model").unlink()
+    folder = tmp_path / "preset"
     train_tokenizer(TokenizerConfig(type="unigram", vocabulary_size=120), tiny_roberta.list_texts(), folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "xlm-roberta"}))
     family = find_family(folder)
     tokenizer = family.load_tokenizer(folder)
     assert json.loads((folder / "tokenizer.json").read_text())["model"]["type"] == "Unigram"
