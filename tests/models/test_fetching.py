@@ -102,7 +102,7 @@ def test_a_known_name_means_the_hub_even_beside_a_folder_of_that_name(tmp_path: 
     ("name", "message"),
     [
         ("bert_base_uncased", "Did you mean bert_base_en_uncased"),
-        ("roberta_base_en", "of the family roberta"),
+        ("albert_base_en_uncased", "of the family albert"),
         ("google-bert/bert-base-uncased", "hf://google-bert/bert-base-uncased"),
         ("https://hub.invalid/owner/name/tree/main", "write hf://owner/name"),
         ("hf:owner/name", "Write hf://owner/name"),
