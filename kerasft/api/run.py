@@ -185,7 +185,12 @@ def _change(defaults: Any, options: Mapping[str, Any], where: str) -> Any:
     """The options of writing, as they were given: a single stop string may stand for a list of one."""
     stop = options.get("stop")
     given = {**options, "stop": (stop,) if isinstance(stop, str) else stop}
-    return defaults.change({name: make_plain(value) for name, value in given.items()}, where)
+    plain = {name: make_plain(value) for name, value in given.items()}
+    # NaN becomes None, as missing values do; of an option that would mean its default
+    missing = {
+        name: float("nan") for name, value in given.items() if value is not None and plain[name] is None
+    }
+    return defaults.change(plain | missing, where)
 
 
 def _read_value(value: Any) -> Any:

@@ -233,7 +233,7 @@ def _stream(
             place.flush()
         place.write("\n")
         place.flush()
-        yield {**row, "tokens": text.tokens, "ended": text.ended, **tell_left_out(text.left_out)}
+        yield {**row, "tokens": text.tokens, "ended": text.ended, **tell_left_out(row, text.left_out)}
 
 
 def _show_prompt(row: Mapping[str, Any]) -> str:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 KEYS = ("continuation", "tokens", "ended", "left_out", "note", "error")
 """The keys that an answer may have besides its prompt."""
-_LEFT_OUT = "the prompt is longer than the model's context: its beginning was left out"
+_LEFT_OUT = {
+    "prompt": "the prompt is longer than the model's context: its beginning was left out",
+    "messages": "the conversation is longer than the model's context: what follows its system message was left out",
+}
 
 
 def check_writes(task: TaskConfig) -> GenerationConfig:
@@ -113,7 +116,7 @@ class Writer:
             ]
             texts = self._writer.write(prompts, options, first_row=first_row)
             for row, problem, written in zip(chunk, problems, texts, strict=True):
-                yield {**row, **({"error": problem} if problem else _answer(written))}
+                yield {**row, **({"error": problem} if problem else _answer(row, written))}
             first_row += len(chunk)
 
     def stream(
@@ -134,11 +137,11 @@ class Writer:
         return self._writer.stream(find_prompt(row), options, row=number)
 
 
-def _answer(written: Written) -> dict[str, Any]:
+def _answer(row: Mapping[str, Any], written: Written) -> dict[str, Any]:
     if written.status:
         return {"error": written.status}
     answer = {"continuation": written.continuation, "tokens": written.tokens, "ended": written.ended}
-    return {**answer, **tell_left_out(written.left_out)}
+    return {**answer, **tell_left_out(row, written.left_out)}
 
 
 def is_conversation(value: Any) -> bool:
@@ -166,6 +169,10 @@ def find_problem(row: Mapping[str, Any]) -> str:
     return f"the prompt is no text but {row['prompt']!r:.60}"
 
 
-def tell_left_out(tokens: int) -> dict[str, Any]:
+def tell_left_out(row: Mapping[str, Any], tokens: int) -> dict[str, Any]:
     """What an answer says of so many tokens of its prompt that were left out; nothing where none were."""
-    return {"left_out": tokens, "note": _LEFT_OUT} if tokens else {}
+    return (
+        {"left_out": tokens, "note": _LEFT_OUT["messages" if "messages" in row else "prompt"]}
+        if tokens
+        else {}
+    )

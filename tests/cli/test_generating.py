@@ -198,6 +198,9 @@ def test_a_conversation_of_several_messages_is_answered(
     assert read(capsys.readouterr().out) == [
         {"messages": TURNS, "continuation": "efgh", "tokens": 4, "ended": "length"}
     ]
+    (chat / "long.json").write_text(json.dumps([{**TURNS[0], "content": "y" * 99}]))
+    assert main(["generate", "c.yaml", "--messages", "long.json", "-q"]) == 0
+    assert "what follows its system message was left out" in read(capsys.readouterr().out)[0]["note"]
     assert main(["generate", "c.yaml", "hi", "-q"]) == 0
     assert read(capsys.readouterr().out)[0]["continuation"] == "cdef"
     assert main(["generate", "c.yaml", "--messages", "turns.json", "-q", "--stream"]) == 0

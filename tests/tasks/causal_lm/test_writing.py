@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_causal
@@ -177,6 +178,13 @@ def test_it_writes_from_python_and_on_the_command_line(
     assert json.loads(capsys.readouterr().out) == one
     with pytest.raises(ConfigError, match="there is no option top_q"):
         run.generate("a", top_q=1)
+    for nan in (float("nan"), np.float32("nan")):
+        with pytest.raises(ConfigError, match="top_p: expected a number"):
+            run.generate("a", top_p=nan)
+    with pytest.raises(ConfigError, match="batch_size is 0"):
+        run.generate(["a"], batch_size=0)
+    (refused,) = run.generate([[{"role": "user", "content": "a"}]])
+    assert "has not learned from conversations" in refused["error"]
 
 
 @pytest.mark.slow
