@@ -23,7 +23,7 @@ def make_hostile(touched: Path) -> dict[str, tuple[Any, str]]:
     real = {"_conv_stem.weight": Tensor(Stored(kernel.reshape(-1), "0"), kernel.shape)}
     return {
         "command": ({**real, "_bn0.weight": Call(os.system, f"touch {touched}")}, ".system"),
-        "program": (Call(subprocess.Popen, ["touch", str(touched)]), "subprocess.Popen"),
+        "program": (Call(subprocess.Popen, ["touch", str(touched)]), ".Popen"),
         "code": (Call(exec, f"open({str(touched)!r}, 'w')"), ".exec"),
         "huge": ({"_conv_stem.weight": Tensor(Stored(kernel.reshape(-1), "0"), (1 << 40,) * 4)}, "claims"),
     }
