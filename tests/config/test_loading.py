@@ -94,7 +94,7 @@ MISTAKES = [
         "min_delta, or null, got 3"),
     ("epochs: 3", "early_stopping: {}",
         "sst2.yaml:10: train.early_stopping.patience: missing; expected a whole number ≥ 1 "
-        "(Epochs without improvement before training stops)"),
+        "(Epochs without improvement before training stops; with `validate_every_steps`, validations)"),
     ("5.0e-5", "fast", 'sst2.yaml:12: train.optimizer.learning_rate: expected a number > 0.0, got "fast"'),
     ("5.0e-5", ".inf", "sst2.yaml:12: train.optimizer.learning_rate: expected a number > 0.0, got Infinity"),
     ("type: adamw", "type: adamv", 'sst2.yaml:12: train.optimizer.type: expected one of adamw, gradient_descent, '

@@ -45,7 +45,7 @@ def write_hugging_face_preset(folder: Path) -> Path:
     generator = np.random.default_rng(0)
     tensors = {
         f"bert.{each.name}": generator.standard_normal(each.shape).astype(np.float32)
-        for each in FAMILY.list_stored(sizes, {}).values()
+        for each in FAMILY.list_stored(sizes, {}, needs_pooler=True).values()
     }
     tensors["cls.predictions.bias"] = np.zeros(len(PIECES), np.float32)
     (folder / "config.json").write_text(json.dumps(config))
