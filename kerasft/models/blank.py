@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,23 +14,26 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def blank_weights() -> Iterator[None]:
-    """Within it, weights that would begin at random begin at 0, in all threads; one thread at a time is inside."""
+    """Within it, weights that would begin at random begin at 0; other threads draw theirs as ever, or wait to enter."""
     import keras
 
     classes = [getattr(keras.initializers, name) for name in _RANDOM]
+    inside = threading.get_ident()
+
+    def begin_blank(draw: Callable[..., Any]) -> Callable[..., Any]:
+        def begin(self: Any, shape: Any, dtype: Any = None) -> Any:
+            if threading.get_ident() != inside:
+                return draw(self, shape, dtype)
+            return keras.ops.zeros(shape, dtype)
+
+        return begin
+
     with _LOCK:
         drawing = [cls.__call__ for cls in classes]
         try:
-            for cls in classes:
-                cls.__call__ = _make_zeros
+            for cls, draw in zip(classes, drawing, strict=True):
+                cls.__call__ = begin_blank(draw)
             yield
         finally:
             for cls, draw in zip(classes, drawing, strict=True):
                 cls.__call__ = draw
-
-
-def _make_zeros(self: Any, shape: Any, dtype: Any = None) -> Any:
-    """In the place of an initializer's `__call__`."""
-    import keras
-
-    return keras.ops.zeros(shape, dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -42,3 +44,16 @@ def test_drawing_goes_on_after_an_error_and_within_another() -> None:
     with pytest.raises(ValueError, match="stop"), blank_weights(), blank_weights():
         raise ValueError("stop")
     assert build("dense")[0].any()
+
+
+def test_another_thread_draws_its_weights_meanwhile() -> None:
+    drawn: list = []
+    with blank_weights():
+        thread = threading.Thread(target=lambda: drawn.append(keras.initializers.RandomNormal(seed=1)((8,))))
+        thread.start()
+        thread.join()
+        here = keras.initializers.RandomNormal(seed=1)((8,))
+    expected = keras.ops.convert_to_numpy(keras.initializers.RandomNormal(seed=1)((8,)))
+    np.testing.assert_array_equal(drawn[0], expected)
+    np.testing.assert_array_equal(here, np.zeros(8))
+    assert np.any(expected)
