@@ -17,7 +17,9 @@ def test_the_table_read_from_keras_hub_is_its_public_registry() -> None:
 
     models, found = keras_hub.models, read_keras_hub_presets()
     families = ("Bert", "DistilBert", "GPT2", "Roberta", "XLMRoberta")
-    whole = {name: row for family in families for name, row in getattr(models, f"{family}Backbone").presets.items()}
+    whole = {
+        name: row for family in families for name, row in getattr(models, f"{family}Backbone").presets.items()
+    }
     known = whole | models.LlamaBackbone.presets  # which has those of later Llamas too
     assert found == {name: known[name] for name in found}
     assert set(whole) < set(found)
