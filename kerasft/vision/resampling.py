@@ -34,18 +34,19 @@ def find_frame(
     proportions around the picture. `stretch`: the picture itself.
 
     Args:
-        image_size: float32 (2,), the picture's height and width.
+        image_size: float32 (…, 2), the picture's height and width.
         size_px: the target's height and width.
         resize: how the picture's proportions are met.
 
     Returns:
-        The frame's top left corner and its size, both float32 (2,), (y, x), in the picture's pixels.
+        The frame's top left corner and its size, both float32 (…, 2), (y, x), in the picture's pixels.
     """
     if resize == "stretch":
-        return tf.zeros([2]), image_size
+        return tf.zeros_like(image_size), image_size
     target = tf.constant(size_px, tf.float32)
     factors = divide(image_size, size_px)
-    factor = tf.reduce_min(factors) if resize == "crop" else tf.reduce_max(factors)
+    choose = tf.reduce_min if resize == "crop" else tf.reduce_max
+    factor = choose(factors, axis=-1, keepdims=True)
     return (image_size - target * factor) / 2.0, target * factor
 
 

@@ -12,23 +12,21 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kerasft.vision.decoding.bmp import decode_bmp, inspect_bmp
-from kerasft.vision.decoding.file_bytes import NUMBERS, FileBytes, Plan, find_problem, make_plan
-from kerasft.vision.decoding.gif import decode_gif, inspect_gif
-from kerasft.vision.decoding.jpeg import SCALES, decode_jpeg, inspect_jpeg
-from kerasft.vision.decoding.png import decode_png, inspect_png
-from kerasft.vision.decoding.webp import decode_webp, inspect_webp
-from kerasft.vision.pictures import MAX_FILE_BYTES
-from kerasft.vision.resampling import Resize, divide, find_frame, resample_box
+from kerasft.vision.decoding.file_bytes import NUMBERS, Plan
+from kerasft.vision.decoding.formats import (
+    NUM_FORMATS,
+    PREPARED_FORMATS,
+    decode_file,
+    inspect_file,
+)
+from kerasft.vision.resampling import Resize, find_frame, resample_box
 
 do_not_convert = tf.autograph.experimental.do_not_convert  # nothing here needs it, and it takes long
 
-NOT_A_PICTURE = "not a picture: no JPEG, PNG, GIF, BMP or WebP file"
 DAMAGED = "damaged: the picture cannot be decoded"
 DECODING_VERSION = 3
 """Changes with the pixels: whatever is kept of decoded pictures is known by it."""
 
-_SPARE = 2.0  # pixels along a side for each that is asked for; with one or less, edges get softer
 _PARALLEL = 8
 _LARGE_PIXELS = 4_000_000
 
@@ -90,12 +88,28 @@ def decode_near(
     Raises:
         tf.errors.InvalidArgumentError: when it runs, on bytes that are no such file or are damaged.
     """
-    formats = 2 if prepared else len(_INSPECTORS)
-    kind, plan = _inspect(data, formats)
+    return decode_near_and_measure(
+        data, size_px, resize=resize, smallest_crop=smallest_crop, name=name, prepared=prepared
+    )[0]
+
+
+@do_not_convert
+def decode_near_and_measure(
+    data: tf.Tensor,
+    size_px: tuple[int, int],
+    *,
+    resize: Resize = "crop",
+    smallest_crop: float = 1.0,
+    name: tf.Tensor | str = "The picture",
+    prepared: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`decode_near`, and the height and width of the whole picture, upright: int32 (2,)."""
+    formats = PREPARED_FORMATS if prepared else NUM_FORMATS
+    kind, plan = inspect_file(data, formats)
     sound = tf.debugging.Assert(plan.status == "", [name, plan.status])
     with tf.control_dependencies([] if sound is None else [sound]):
         kind = tf.identity(kind)
-    return _decode(kind, plan, size_px, resize, smallest_crop, formats)
+    return decode_file(kind, plan, size_px, resize, smallest_crop, formats)
 
 
 @do_not_convert
@@ -115,15 +129,24 @@ def decode_batch(data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = 
     Raises:
         tf.errors.InvalidArgumentError: when it runs, on bytes that are no such file or are damaged.
     """
+    return decode_batch_and_measure(data, size_px, resize=resize)[0]
 
-    def decode_at(place: tf.Tensor) -> tf.Tensor:
+
+@do_not_convert
+def decode_batch_and_measure(
+    data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop"
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`decode_batch`; and of each picture the height and width at which it was decoded, and those of the whole one,
+    int32 (batch, 2) both."""
+
+    def decode_at(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         name = tf.strings.join(["Picture ", tf.strings.as_string(place + 1), " of the batch"])
-        near = decode_near(data[place], size_px, resize=resize, name=name, prepared=True)
-        return _finish(near, size_px, resize)
+        near, size = decode_near_and_measure(data[place], size_px, resize=resize, name=name, prepared=True)
+        return _finish(near, size_px, resize), tf.shape(near)[:2], size
 
-    return tf.map_fn(
-        decode_at, tf.range(tf.size(data)), fn_output_signature=tf.TensorSpec((*size_px, 3), tf.uint8)
-    )
+    sides = tf.TensorSpec((2,), tf.int32)
+    pictures = tf.TensorSpec((*size_px, 3), tf.uint8)
+    return tf.map_fn(decode_at, tf.range(tf.size(data)), fn_output_signature=(pictures, sides, sides))
 
 
 @functools.lru_cache(maxsize=8)
@@ -178,6 +201,15 @@ def decode_or_explain(
         uint8 (batch, *size_px, 3), RGB, black where there is no picture.
         string (batch,), why there is none; empty where there is one.
     """
+    images, _, _, status = decode_or_explain_and_measure(data, size_px, resize=resize)
+    return images, status
+
+
+@do_not_convert
+def decode_or_explain_and_measure(
+    data: tf.Tensor, size_px: tuple[int, int], *, resize: Resize = "crop"
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`decode_or_explain`, with sizes as of `decode_batch_and_measure` between the two; 1 where there is no picture."""
     count = tf.size(data)
     kinds, plans, large = tf.map_fn(
         lambda place: _inspect_and_weigh(data[place]),
@@ -191,23 +223,24 @@ def decode_or_explain(
         ),
     )
 
-    def decode_at(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode_at(place: tf.Tensor) -> tuple[tf.Tensor, ...]:
         plan = Plan(*(part[place] for part in plans))
-        near = _decode(kinds[place], plan, size_px, resize)
-        return place, _finish(near, size_px, resize)
+        near, size = decode_file(kinds[place], plan, size_px, resize)
+        return place, _finish(near, size_px, resize), tf.shape(near)[:2], size
 
     good = tf.equal(plans.status, "")
-    none = tf.fill([1], count), tf.zeros((1, *size_px, 3), tf.uint8)
+    sides = tf.ones([1, 2], tf.int32)
+    none = tf.fill([1], count), tf.zeros((1, *size_px, 3), tf.uint8), sides, sides
     several = _decode_sound(tf.boolean_mask(tf.range(count), good & ~large), decode_at, none, _PARALLEL)
     single = _decode_sound(tf.boolean_mask(tf.range(count), good & large), decode_at, none, None)
-    done, images = (tf.concat(parts, 0) for parts in zip(several, single, strict=True))
+    done, images, near_sizes, sizes = (tf.concat(parts, 0) for parts in zip(several, single, strict=True))
     # where each file's picture stands among those that were decoded; the first stands for none
     places = tf.scatter_nd(
         done[:, None], tf.range(tf.size(done)) * tf.cast(done < count, tf.int32), [count + 1]
     )
     places = tf.where(good, places[:count], 0)
     status = tf.where(good & (places == 0), DAMAGED, plans.status)
-    return tf.gather(images, places), status
+    return tf.gather(images, places), tf.gather(near_sizes, places), tf.gather(sizes, places), status
 
 
 def decode_upright(data: bytes, longest_px: int) -> np.ndarray:
@@ -233,10 +266,10 @@ def _decode_whole(longest_px: int) -> Callable[[tf.Tensor], tf.Tensor]:
 def _decode_sound(
     places: tf.Tensor,
     decode_at: Callable[..., tuple],
-    none: tuple[tf.Tensor, tf.Tensor],
+    none: tuple[tf.Tensor, ...],
     parallel: int | None,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places and pictures of the files that can be decoded, behind `none`."""
+) -> tuple[tf.Tensor, ...]:
+    """What `decode_at` gives of the files that can be decoded, behind `none`."""
     # An op that fails ends a graph but not a dataset: this is the only way to go on after a damaged file.
     sound = tf.data.Dataset.from_tensor_slices(places).map(decode_at, num_parallel_calls=parallel)
     sound = sound.ignore_errors()
@@ -246,75 +279,8 @@ def _decode_sound(
 
 def _inspect_and_weigh(data: tf.Tensor) -> tuple[tf.Tensor, Plan, tf.Tensor]:
     """Besides kind and plan, whether the picture is decoded by itself."""
-    kind, plan = _inspect(data, len(_INSPECTORS))
+    kind, plan = inspect_file(data)
     return kind, plan, plan.numbers[-1] > _LARGE_PIXELS
-
-
-def _inspect(data: tf.Tensor, formats: int) -> tuple[tf.Tensor, Plan]:
-    """Which of the first `formats` formats it is, int32, and what is known of it."""
-    size = tf.strings.length(data)
-
-    def begins(signature: bytes, start: int = 0) -> tf.Tensor:
-        return tf.strings.substr(data, tf.minimum(start, size), len(signature)) == signature
-
-    # two letters may begin a text: a BMP goes on with zeros
-    kinds = tf.stack(
-        [
-            begins(b"\xff\xd8\xff"),
-            begins(b"\x89PNG\r\n\x1a\n"),
-            begins(b"GIF87a") | begins(b"GIF89a"),
-            begins(b"BM") & begins(b"\0\0\0\0", 6),
-            begins(b"RIFF") & begins(b"WEBP", 8),
-        ][:formats]
-    )
-    status = find_problem(
-        [
-            (size == 0, "empty file"),
-            (size > MAX_FILE_BYTES, f"too large: a file has at most {MAX_FILE_BYTES:,} bytes"),
-            (~tf.reduce_any(kinds), NOT_A_PICTURE),
-        ]
-    )
-    kind = tf.where(status == "", tf.argmax(tf.cast(kinds, tf.int32), output_type=tf.int32), formats)
-    plan = tf.switch_case(
-        kind,
-        [
-            *(lambda inspect=inspect: inspect(FileBytes(data)) for inspect in _INSPECTORS[:formats]),
-            lambda: make_plan(status, tf.constant(b""), []),
-        ],
-    )
-    return kind, plan
-
-
-_INSPECTORS = (inspect_jpeg, inspect_png, inspect_gif, inspect_bmp, inspect_webp)
-
-
-def _decode(
-    kind: tf.Tensor,
-    plan: Plan,
-    size_px: tuple[int, int],
-    resize: Resize,
-    smallest_crop: float = 1.0,
-    formats: int | None = None,
-) -> tf.Tensor:
-    """uint8 (height, width, 3)."""
-
-    def choose_scale(upright: tf.Tensor) -> tf.Tensor:
-        _, frame = find_frame(upright, size_px, resize)
-        spare = tf.reduce_min(divide(frame, size_px)) * (smallest_crop**0.5 / _SPARE)
-        return tf.reduce_sum(tf.cast(spare >= SCALES[1:], tf.int32))
-
-    image = tf.switch_case(
-        kind,
-        [
-            lambda: decode_jpeg(plan, choose_scale),
-            lambda: decode_png(plan),
-            lambda: decode_gif(plan),
-            lambda: decode_bmp(plan),
-            lambda: decode_webp(plan),
-        ][:formats],
-    )
-    image.set_shape((None, None, 3))
-    return image
 
 
 def _finish(near: tf.Tensor, size_px: tuple[int, int], resize: Resize) -> tf.Tensor:

@@ -86,16 +86,20 @@ def decode_jpeg(plan: Plan, choose_scale: Callable[[tf.Tensor], tf.Tensor]) -> t
         plan: what `inspect_jpeg` says.
         choose_scale: from the upright height and width, float32 (2,), to the place of the scale in `SCALES`.
     """
-    orientation = plan.numbers[0]
-    size = tf.cast(plan.numbers[1:3], tf.float32)
-    scale = choose_scale(tf.where(swaps_sides(orientation), tf.reverse(size, [0]), size))
+    scale = choose_scale(tf.cast(measure_jpeg(plan), tf.float32))
 
     def decode_at(ratio: int) -> Callable[[], tf.Tensor]:
         # this method gives the same pixels on every processor
         return lambda: tf.io.decode_jpeg(plan.payload, 3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
     image = tf.switch_case(scale, [decode_at(ratio) for ratio in SCALES])
-    return apply_orientation(image, orientation)
+    return apply_orientation(image, plan.numbers[0])
+
+
+def measure_jpeg(plan: Plan) -> tf.Tensor:
+    """The upright picture's height and width: int32 (2,)."""
+    size = plan.numbers[1:3]
+    return tf.where(swaps_sides(plan.numbers[0]), tf.reverse(size, [0]), size)
 
 
 def _walk(file: FileBytes) -> _Segments:
