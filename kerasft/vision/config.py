@@ -109,3 +109,77 @@ _POLICIES: dict[str, dict[str, Any]] = {
         "cutmix": 1.0,
     },
 }
+
+
+class BoxAugmentationConfig(Config):
+    """Random changes to training pictures and the boxes in them, to prevent overfitting.
+
+    `policy` sets all keys but `flip_vertical`, `rotate_90` and `min_visibility`; a key that is given replaces the value
+    of the policy.
+    """
+
+    policy: Literal["none", "light", "medium"] = "medium"
+    """`light`: flips, scales from 0.8 to 1.25, slight changes of colour. `medium`: scales from 0.6 to 1.4, more colour.
+    `none`: no augmentation."""
+    flip: bool | None = None
+    """Flips half of the pictures left to right. Not for pictures whose sides matter, such as letters."""
+    flip_vertical: bool = False
+    """Flips half of the pictures upside down. For pictures without an up, such as cells under a microscope."""
+    rotate_90: bool = False
+    """Rotates each picture by 0, 90, 180 or 270 degrees at random. For pictures without an up, such as cells or aerial
+    photographs."""
+    scale: tuple[float, float] | None = None
+    """Smallest and largest factor by which pictures are scaled, [0.6, 1.4]; 1 is the size that evaluation uses. A
+    larger picture is cut at a random place, a smaller one lies at a random place and the rest is black."""
+    min_visibility: float = pydantic.Field(0.4, ge=0.0, le=1.0)
+    """Smallest share of a box's area that must be left in the picture. A box with less of it is not learned: the place
+    where it is counts neither as an object nor as background."""
+    brightness: float | None = pydantic.Field(None, ge=0.0, le=1.0)
+    """Multiplies the brightness by a random factor in 1 ± this value."""
+    contrast: float | None = pydantic.Field(None, ge=0.0, le=1.0)
+    """Multiplies the distance from the mean grey by a random factor in 1 ± this value."""
+    saturation: float | None = pydantic.Field(None, ge=0.0, le=1.0)
+    """Multiplies the distance from each pixel's grey by a random factor in 1 ± this value."""
+    hue: float | None = pydantic.Field(None, ge=0.0, le=0.5)
+    """Largest random shift of the hue in either direction, as a share of the colour circle."""
+
+    @pydantic.field_validator("scale")
+    @classmethod
+    def _scale_is_a_range(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and not 0.1 <= scale[0] <= scale[1] <= 10.0:
+            raise ValueError("must be two factors, the smaller first, from 0.1 to 10: [0.6, 1.4]")
+        return scale
+
+    def resolve(self) -> BoxAugmentation:
+        """What is done in the end: the policy's values, replaced by those that are given."""
+        return BoxAugmentation(
+            **(_BOX_POLICIES[self.policy] | self.model_dump(exclude={"policy"}, exclude_none=True))
+        )
+
+
+class BoxAugmentation(NamedTuple):
+    """What is done to pictures with boxes, every value known; the defaults do nothing."""
+
+    flip: bool = False
+    flip_vertical: bool = False
+    rotate_90: bool = False
+    scale: tuple[float, float] = (1.0, 1.0)
+    min_visibility: float = 0.4
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+
+_BOX_POLICIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "light": {"flip": True, "scale": (0.8, 1.25), "brightness": 0.1, "contrast": 0.1, "saturation": 0.1},
+    "medium": {
+        "flip": True,
+        "scale": (0.6, 1.4),
+        "brightness": 0.2,
+        "contrast": 0.2,
+        "saturation": 0.3,
+        "hue": 0.02,
+    },
+}

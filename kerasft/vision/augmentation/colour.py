@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.vision.augmentation.random_streams import COLOUR, draw_uniform
-from kerasft.vision.config import Augmentation
+from kerasft.vision.config import Augmentation, BoxAugmentation
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """The weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -16,7 +16,9 @@ _TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
-def jitter_colours(image: tf.Tensor, key: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
+def jitter_colours(
+    image: tf.Tensor, key: tf.Tensor, augmentation: Augmentation | BoxAugmentation
+) -> tf.Tensor:
     """Brightness, saturation, hue and contrast, changed by as much as the example's key says.
 
     Args:

@@ -14,13 +14,26 @@ import tensorflow as tf
 from kerasft.vision.augmentation.random_augment import draw_operations, list_movements
 from kerasft.vision.augmentation.random_streams import FLIP_AND_CROP, ROTATION, draw_uniform
 from kerasft.vision.config import Augmentation
+from kerasft.vision.decoding.orientation import turn_quarters
 from kerasft.vision.resampling import Resize, find_frame, resample_box
 
 _WIDEST = 4.0 / 3.0  # a crop's proportions differ from the frame's by up to this
 
 
+class QuarterTurns(NamedTuple):
+    """Turns of a whole picture by a multiple of 90°, which move pixels and change none."""
+
+    count: tf.Tensor
+    """int32 scalar in 0..3, counterclockwise."""
+    matrix: tf.Tensor
+    """float32 (3, 3): what moves the picture's points."""
+
+
 class Geometry(NamedTuple):
-    """What becomes of a picture's points: a box is cut out and resized, the result turned, then mirrored."""
+    """What becomes of a picture's points: a box is cut out and resized, the result turned, then mirrored.
+
+    With quarter turns the picture itself is turned before all this, and the box is one of the turned picture.
+    """
 
     corner: tf.Tensor
     """float32 (2,): the box's top left (y, x) in the picture."""
@@ -32,6 +45,8 @@ class Geometry(NamedTuple):
     """bool scalar: left and right are exchanged in the end; None where they never are."""
     margin_px: int
     """What is resized beyond the box, so that turning brings in picture and no black corners."""
+    quarter_turns: QuarterTurns | None = None
+    """None where the picture is never so turned."""
 
 
 def draw_geometry(
@@ -109,6 +124,25 @@ def _find_margin(degrees: float, size_px: tuple[int, int]) -> int:
     return math.ceil(max(size_px) / 2 * (math.cos(angle) + math.sin(angle) - 1.0)) if degrees else 0
 
 
+def make_quarter_turns(count: tf.Tensor, image_size: tf.Tensor) -> QuarterTurns:
+    """Turns a picture counterclockwise, as seen on the screen.
+
+    Args:
+        count: int32 scalar in 0..3.
+        image_size: float32 (2,), the picture's height and width before.
+    """
+    height, width = tf.unstack(image_size)
+    one, zero = tf.ones([]), tf.zeros([])
+    rows = [
+        [[one, zero, zero], [zero, one, zero]],
+        [[zero, one, zero], [-one, zero, width]],
+        [[-one, zero, width], [zero, -one, height]],
+        [[zero, -one, height], [one, zero, zero]],
+    ]
+    matrices = tf.stack([tf.stack([*(tf.stack(row) for row in two), [zero, zero, one]]) for two in rows])
+    return QuarterTurns(count, tf.gather(matrices, count))
+
+
 def shift_matrix(x: float, y: float) -> tf.Tensor:
     """float32 (3, 3): what moves points by (x, y)."""
     return tf.constant([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]], tf.float32)
@@ -130,6 +164,8 @@ def compute_matrix(geometry: Geometry, size_px: tuple[int, int]) -> tf.Tensor:
     if geometry.mirrored is not None:
         mirror = tf.constant([[-1.0, 0.0, size_px[1]], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         matrix = tf.where(geometry.mirrored, mirror, tf.eye(3)) @ matrix
+    if geometry.quarter_turns is not None:
+        matrix @= geometry.quarter_turns.matrix
     return matrix
 
 
@@ -144,6 +180,8 @@ def warp_image(image: tf.Tensor, geometry: Geometry, size_px: tuple[int, int]) -
     Returns:
         float32 (*size_px, channels).
     """
+    if geometry.quarter_turns is not None:
+        image = turn_quarters(image, geometry.quarter_turns.count)
     margin, target = geometry.margin_px, tf.constant(size_px, tf.float32)
     beyond = margin / target * geometry.box_size
     wide = (size_px[0] + 2 * margin, size_px[1] + 2 * margin)

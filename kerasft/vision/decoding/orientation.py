@@ -27,14 +27,37 @@ def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         The picture upright, of the same dtype; height and width change places from orientation 5 on.
     """
 
-    def turn() -> tf.Tensor:
-        turned = swaps_sides(orientation)
-        swapped = tf.transpose(image, tf.where(turned, [1, 0, 2], [0, 1, 2]))
+    def apply() -> tf.Tensor:
         upside_down = tf.reduce_any(tf.equal(orientation, [3, 4, 7, 8]))
         mirrored = tf.reduce_any(tf.equal(orientation, [2, 3, 6, 7]))
-        return tf.raw_ops.Reverse(tensor=swapped, dims=tf.stack([upside_down, mirrored, False]))
+        return _turn(image, swaps_sides(orientation), upside_down, mirrored)
 
-    return tf.cond(orientation > 1, turn, lambda: image)
+    return tf.cond(orientation > 1, apply, lambda: image)
+
+
+def turn_quarters(image: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Turns a picture counterclockwise, as seen on the screen.
+
+    Args:
+        image: (height, width, channels), any type.
+        count: int32 scalar in 0..3, of quarter turns.
+
+    Returns:
+        The picture, of the same type; height and width change places where the count is odd.
+    """
+
+    def apply() -> tf.Tensor:
+        upside_down = tf.reduce_any(tf.equal(count, [1, 2]))
+        mirrored = tf.reduce_any(tf.equal(count, [2, 3]))
+        return _turn(image, count % 2 == 1, upside_down, mirrored)
+
+    return tf.cond(count > 0, apply, lambda: image)
+
+
+def _turn(image: tf.Tensor, swapped: tf.Tensor, upside_down: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """Exchanges rows with columns, then top with bottom, then left with right, each where asked for."""
+    turned = tf.transpose(image, tf.where(swapped, [1, 0, 2], [0, 1, 2]))
+    return tf.raw_ops.Reverse(tensor=turned, dims=tf.stack([upside_down, mirrored, False]))
 
 
 def read_tag(file: FileBytes, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
