@@ -10,7 +10,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasft.vision.augmentation.box_augmenter import BoxAugmenter, PlacedBoxes, judge_boxes, place_boxes
+from kerasft.vision.augmentation.boxes import (
+    BoxAugmenter,
+    PlacedBoxes,
+    build_box_augmenter,
+    judge_boxes,
+    place_boxes,
+)
 from kerasft.vision.augmentation.geometry import compute_matrix, make_quarter_turns
 from kerasft.vision.augmentation.keys import compute_keys
 from kerasft.vision.config import BoxAugmentation, BoxAugmentationConfig
@@ -221,7 +227,7 @@ def save(image: np.ndarray, format: str) -> bytes:
 
 def augment_all(keys: np.ndarray, order: np.ndarray, threads: int) -> list[np.ndarray]:
     """Three batches of files through a tf.data pipeline, sorted as the keys are."""
-    augmenter = BoxAugmenter(BoxAugmentationConfig(rotate_90=True).resolve(), SIZE)
+    augmenter = build_box_augmenter(BoxAugmentationConfig(rotate_90=True), SIZE)
     rng = np.random.default_rng(0)
     files = np.array(
         [save(rng.integers(0, 256, (50 + 9 * i, 70, 3)).astype(np.uint8), "PNG") for i in range(len(keys))],

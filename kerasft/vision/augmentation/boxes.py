@@ -19,7 +19,7 @@ from kerasft.vision.augmentation.geometry import (
     warp_image,
 )
 from kerasft.vision.augmentation.random_streams import FLIP_AND_CROP, draw_uniform
-from kerasft.vision.config import BoxAugmentation
+from kerasft.vision.config import BoxAugmentation, BoxAugmentationConfig
 from kerasft.vision.decoding.letterbox import build_box_decoder
 from kerasft.vision.resampling import find_frame
 
@@ -69,6 +69,11 @@ class BoxAugmenter:
         settings = json.dumps([VERSION, self.augmentation._asdict(), self.size_px], sort_keys=True)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
+    @property
+    def smallest_crop(self) -> float:
+        """The least share of the area that is cut out of a picture: what `letterbox.build_box_decoder` has to know."""
+        return 1.0 / max(self.augmentation.scale[1], 1.0) ** 2
+
     @tf.autograph.experimental.do_not_convert
     def decode_and_augment(
         self, data: tf.Tensor, boxes: tf.Tensor, keys: tf.Tensor
@@ -83,8 +88,7 @@ class BoxAugmenter:
         Returns:
             float32 (batch, *size_px, 3) in 0..255, and the boxes in their pixels.
         """
-        largest = max(self.augmentation.scale[1], 1.0)
-        decode = build_box_decoder(self.size_px, 1.0 / largest**2)
+        decode = build_box_decoder(self.size_px, self.smallest_crop)
 
         def vary(example: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, PlacedBoxes]:
             near, moved = decode(example[0], example[1])
@@ -187,3 +191,13 @@ def place_boxes(boxes: tf.Tensor) -> PlacedBoxes:
             padding.
     """
     return judge_boxes(boxes, tf.ones(tf.shape(boxes)[:-1]), 0.0)
+
+
+def build_box_augmenter(config: BoxAugmentationConfig, size_px: tuple[int, int]) -> BoxAugmenter:
+    """What a config's `augmentation` does.
+
+    Args:
+        config: the section.
+        size_px: the input's height and width.
+    """
+    return BoxAugmenter(config.resolve(), size_px)
