@@ -6,20 +6,20 @@ import functools
 import io
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from kerasft.plots.style import INK, PAPER, figure_to_png, in_house_style, shorten_label
 
 _CELL_INCHES = 1.9
-_TITLE_INCHES, _GAP_INCHES = 0.17, 0.12
+_TITLE_INCHES, _GAP_INCHES, _LEGEND_INCHES = 0.17, 0.12, 0.26
 _LINE_CHARACTERS = 27
 _FRAME_POINTS = 3.0
 _LEAST_LETTER_PX, _MOST_LETTER_PX = 11.0, 96.0
@@ -36,6 +36,8 @@ def build_picture_sheet(
     columns: int = 6,
     colours: Sequence[str | None] | None = None,
     heading: str | None = None,
+    cell_inches: float = _CELL_INCHES,
+    legend: Mapping[str, str] | None = None,
 ) -> Figure:
     """Pictures side by side, each with what is to be said of it below: augmented examples, or the worst mistakes.
 
@@ -47,6 +49,8 @@ def build_picture_sheet(
         columns: pictures a row.
         colours: of the frame around each picture, such as `style.VERMILION` for a wrong one; None draws none.
         heading: a line above all.
+        cell_inches: the longer side of each picture.
+        legend: name → colour, as they are used in the pictures; a line below the heading.
 
     Raises:
         ValueError: there are not as many titles, or colours, as pictures.
@@ -56,38 +60,69 @@ def build_picture_sheet(
         raise ValueError(f"{len(pictures)} pictures, {len(titles)} titles, {len(frames)} colours")
     columns = max(min(columns, len(pictures)), 1)
     images = [to_picture(picture) for picture in pictures]
-    lines = [[shorten_label(line, _LINE_CHARACTERS) for line in title.split("\n")] for title in titles]
+    length = int(_LINE_CHARACTERS * cell_inches / _CELL_INCHES)
+    lines = [[shorten_label(line, length) for line in title.split("\n")] for title in titles]
     below = _TITLE_INCHES * max((len(title) for title in lines), default=1) + 0.1
     starts = range(0, len(images), columns)
     # a row is as high as its highest picture
-    rows = [max(_find_size(image)[1] for image in images[start : start + columns]) for start in starts]
-    top = 0.42 if heading else _GAP_INCHES
-    width = columns * (_CELL_INCHES + _GAP_INCHES) + _GAP_INCHES
+    rows = [
+        max(_find_size(image, cell_inches)[1] for image in images[start : start + columns])
+        for start in starts
+    ]
+    top = (0.42 if heading else _GAP_INCHES) + (_LEGEND_INCHES if legend else 0.0)
+    width = columns * (cell_inches + _GAP_INCHES) + _GAP_INCHES
     height = top + sum(rows) + max(len(rows), 1) * (below + _GAP_INCHES)
     figure = Figure(figsize=(width, height))
     if heading:
         look: dict[str, Any] = {"va": "top", "fontsize": 11.0, "fontweight": "bold", "parse_math": False}
         figure.text(_GAP_INCHES / width, 1.0 - 0.14 / height, shorten_label(heading, 100), **look)
+    if legend:
+        _draw_legend(figure, legend, top)
     for place, (image, title, colour) in enumerate(zip(images, lines, frames, strict=True)):
         row, column = divmod(place, columns)
-        middle = _GAP_INCHES + column * (_CELL_INCHES + _GAP_INCHES) + _CELL_INCHES / 2
+        middle = _GAP_INCHES + column * (cell_inches + _GAP_INCHES) + cell_inches / 2
         bottom = height - top - sum(rows[: row + 1]) - row * (below + _GAP_INCHES)
-        _draw_cell(figure, (middle, bottom), image, "\n".join(title), colour)
+        size = _find_size(image, cell_inches)
+        _draw_cell(figure, (middle, bottom), size, image, "\n".join(title), colour)
     return figure
 
 
-def _find_size(image: Image.Image) -> tuple[float, float]:
+def _find_size(image: Image.Image, cell_inches: float) -> tuple[float, float]:
     """Width and height on a sheet, in inches."""
-    scale = _CELL_INCHES / max(image.size)
+    scale = cell_inches / max(image.size)
     return image.width * scale, image.height * scale
 
 
+def _draw_legend(figure: Figure, legend: Mapping[str, str], foot: float) -> None:
+    """Names with their colours, the line's lower edge `foot` inches below the figure's upper one."""
+    height = figure.get_figheight()
+    handles = [Patch(color=colour, label=shorten_label(name)) for name, colour in legend.items()]
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0 - foot / height),
+        bbox_transform=figure.transFigure,
+        ncols=len(handles),
+        handlelength=1.0,
+        handleheight=1.0,
+        columnspacing=1.4,
+        borderpad=0.3,
+        prop={"family": _find_families("".join(legend)), "size": 9.0},
+    )
+
+
 def _draw_cell(
-    figure: Figure, foot: tuple[float, float], image: Image.Image, title: str, colour: str | None
+    figure: Figure,
+    foot: tuple[float, float],
+    size: tuple[float, float],
+    image: Image.Image,
+    title: str,
+    colour: str | None,
 ) -> None:
-    """One picture and its title; `foot` is the middle of the picture's lower edge, in inches."""
+    """One picture and its title; `foot` is the middle of the picture's lower edge, `size` its width and height, in
+    inches."""
     figure_width, figure_height = figure.get_size_inches()
-    width, height = _find_size(image)
+    width, height = size
     place = (
         (foot[0] - width / 2) / figure_width,
         foot[1] / figure_height,
@@ -173,12 +208,12 @@ def find_missing_glyphs(text: str) -> str:
 
     With Debian's `fonts-noto-cjk`, say, Chinese, Japanese and Korean are there.
     """
-    return "".join(dict.fromkeys(c for c in _list_drawn(text) if _find_font(c) is None))
+    return "".join(dict.fromkeys(c for c in _list_drawn(text) if find_font(c) is None))
 
 
 def _find_families(text: str) -> list[str]:
     """The house style's families, then what else it takes to draw a text: boxes come last."""
-    found = {_find_font(character) for character in _list_drawn(text)}
+    found = {find_font(character) for character in _list_drawn(text)}
     others = sorted(name for name in found if name)
     boxes = [font.name for font in font_manager.fontManager.ttflist if font.name.startswith(_BOXES)]
     families = [*matplotlib.rcParams["font.family"], *others, *(boxes if None in found else [])]
@@ -190,7 +225,7 @@ def _list_drawn(text: str) -> list[str]:
 
 
 @functools.cache
-def _find_font(character: str) -> str | None:
+def find_font(character: str) -> str | None:
     """The first family that has a character: matplotlib's own, then any other."""
     own = font_manager.findfont("DejaVu Sans")
     if ord(character) in _read_characters(own):
