@@ -138,6 +138,8 @@ def _without_nan(value: Any) -> Any:
 class CsvWriter(Writer):
     """A table: the inputs, the answer in the columns that its task has, remarks, the row's other columns.
 
+    An answer of several parts, such as boxes, has a row for each, with the same inputs, remarks and other columns.
+
     Text that a spreadsheet would take for a formula begins with an apostrophe; numbers stay numbers.
 
     Args:
@@ -173,14 +175,15 @@ class CsvWriter(Writer):
         self._write(merge_columns(dict.fromkeys(names), dict.fromkeys(self._others), names))
 
     def write(self, answer: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        self._write(
-            [
-                *(answer.get(key) for key in self._inputs),
-                *self._display.list_cells(answer),
-                *(answer.get(key) for key in self._remarks),
-                *(columns.get(name) for name in self._others),
-            ]
-        )
+        for cells in self._display.list_rows(answer):
+            self._write(
+                [
+                    *(answer.get(key) for key in self._inputs),
+                    *cells,
+                    *(answer.get(key) for key in self._remarks),
+                    *(columns.get(name) for name in self._others),
+                ]
+            )
 
     def _write(self, cells: Iterable[Any]) -> None:
         self._table.writerow([guard_cell(cell) for cell in cells])

@@ -35,6 +35,7 @@ def draw_boxes(
     *,
     named: bool = True,
     legend: bool = True,
+    scale: float = 1.0,
 ) -> Image.Image:
     """A copy of a picture with boxes, their names and scores drawn on it.
 
@@ -49,6 +50,7 @@ def draw_boxes(
         class_names: all classes, by which colours are chosen.
         named: whether names and scores are written on the picture.
         legend: whether there is a line below it with the classes and how many boxes each has.
+        scale: the picture's pixels for each of those that boxes are given in, see `pictures.get_scale`.
 
     Returns:
         An RGB image: as wide as the picture, or a multiple of it, and as high with the legend below.
@@ -58,7 +60,7 @@ def draw_boxes(
     if factor > 1:
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     canvas = BoxCanvas(image, class_names)
-    scaled = [scale_box(box, factor) for box in boxes]
+    scaled = [scale_box(box, factor * scale) for box in boxes]
     canvas.draw(scaled, named=named)
     if not legend:
         return canvas.image
@@ -73,16 +75,20 @@ def draw_gold_beside(
     *,
     captions: tuple[str, str] = ("labelled", "found"),
     named: bool = True,
+    scale: float = 1.0,
 ) -> Image.Image:
     """What is true of a picture on the left, what a model found on the right, and one legend below.
 
     Args:
-        picture, class_names, named: see `draw_boxes`.
+        picture, class_names, named, scale: see `draw_boxes`.
         gold: the true boxes.
         found: the answers.
         captions: what stands above the two.
     """
-    halves = [draw_boxes(picture, boxes, class_names, named=named, legend=False) for boxes in (gold, found)]
+    halves = [
+        draw_boxes(picture, boxes, class_names, named=named, legend=False, scale=scale)
+        for boxes in (gold, found)
+    ]
     letter = choose_letter(halves[0].size)
     gap, head = round(letter * 0.6), measure_text("", letter)[1] + round(letter * 0.4)
     width, height = halves[0].size

@@ -14,6 +14,7 @@ from PIL import Image
 from kerasft.errors import ConfigError
 from kerasft.files import whole_file
 from kerasft.integrity import hash_file
+from kerasft.plots.pictures import WHOLE_SIZE
 from kerasft.printable import format_json, make_line
 from kerasft.untrusted import iterate_json_lines, naming, open_in_place
 
@@ -93,7 +94,8 @@ class DrawnCopies:
             source: the picture's path.
             data: a file with it, of any kind that is answered.
             answer: what was said of it.
-            draw: (a picture, an answer) → the picture with the answer on or below it.
+            draw: (a picture, an answer) → the picture with the answer on or below it. `pictures.get_scale`
+                says how far the picture was reduced.
 
         Returns:
             The copy. Where another source has the same name, it has a number too; a source that is neither JPEG, PNG,
@@ -120,6 +122,8 @@ def _open(data: bytes) -> Image.Image:
     """As the model is shown it, by the graph that it is shown it by."""
     from kerasft.vision.decoding.graph import decode_upright
 
-    image = Image.fromarray(decode_upright(data, LONGEST_PX))
+    pixels, (height, width) = decode_upright(data, LONGEST_PX)
+    image = Image.fromarray(pixels)
     image.thumbnail((LONGEST_PX, LONGEST_PX), reducing_gap=2.0)
+    image.info[WHOLE_SIZE] = width, height
     return image

@@ -11,6 +11,9 @@ from PIL import Image
 from kerasft.vision.files.jpeg import parse_jpeg
 from kerasft.vision.files.rotation import rotate
 
+WHOLE_SIZE = "whole_size"
+"""Where an image's `info` keeps the width and height that it had before it was reduced."""
+
 
 def open_upright(data: bytes, longest_px: int | None = None) -> Image.Image:
     """A picture as the model is shown it, but for its size and shape: upright, on white where it is transparent.
@@ -20,15 +23,24 @@ def open_upright(data: bytes, longest_px: int | None = None) -> Image.Image:
         longest_px: what the longer side is reduced to, where it has more pixels.
 
     Returns:
-        An RGB image.
+        An RGB image; `get_scale` tells how far it was reduced.
     """
     orientation = parse_jpeg(data).orientation if data.startswith(b"\xff\xd8") else 1
     with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
         flat = image if image.format == "JPEG" else _flatten(image)
+        width, height = image.size
         if longest_px is not None and max(image.size) > longest_px:
             # a JPEG is decoded at a fraction of its size, which takes as much less time and memory
             flat.thumbnail((longest_px, longest_px), reducing_gap=2.0)
-        return rotate(flat.convert("RGB"), orientation)
+        upright = rotate(flat.convert("RGB"), orientation)
+    upright.info[WHOLE_SIZE] = (height, width) if orientation >= 5 else (width, height)
+    return upright
+
+
+def get_scale(picture: Image.Image) -> float:
+    """How many pixels of a copy there are for each of the whole picture, along a side; 1 where nobody has noted it."""
+    whole_width, _ = picture.info.get(WHOLE_SIZE, picture.size)
+    return picture.width / whole_width
 
 
 def _flatten(image: Image.Image) -> Image.Image:

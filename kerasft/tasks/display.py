@@ -145,8 +145,17 @@ class Display:
         """An answer as the cells of these columns; None for an empty cell. Lists and dicts become JSON."""
         return [answer.get(key) for key in self.config.answer_keys]
 
+    def list_rows(self, answer: Mapping[str, Any]) -> list[list[Any]]:
+        """An answer as rows of a table, one at least; by default the one of `list_cells`."""
+        return [self.list_cells(answer)]
+
     def draw(self, picture: Any, answer: Mapping[str, Any]) -> Any:
-        """A copy of a picture, `PIL.Image.Image`, with the answer drawn on or below it; only if `can_draw`."""
+        """A copy of a picture with the answer drawn on or below it; only if `can_draw`.
+
+        Args:
+            picture: `PIL.Image.Image`; a large one was reduced, and `kerasft.plots.pictures.get_scale` says how far.
+            answer: what was said of it.
+        """
         raise NotImplementedError
 
     def mark(self, answer: Mapping[str, Any], *, in_colour: bool) -> str:

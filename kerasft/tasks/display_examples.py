@@ -83,19 +83,38 @@ def build_labels_section(
     figures: Figures, kinds: FigureKinds, label_names: Sequence[str], noun: str
 ) -> Section | None:
     """Precision, recall and F1 of each label; the worst first where there are many."""
-    rows = []
+    rows, worst_first = list_class_rows(figures, kinds, label_names, ("precision", "recall", "f1"), "f1")
+    if not rows:
+        return None
+    data = {"rows": rows, "worst_first": worst_first, "noun": noun}
+    return Section(heading="Label by label", template="section_labels.html", data=data, folder=FOLDER)
+
+
+def list_class_rows(
+    figures: Figures, kinds: FigureKinds, label_names: Sequence[str], columns: Sequence[str], by: str
+) -> tuple[list[dict[str, Any]], bool]:
+    """The rows of a table of figures by class: `name`, `support`, and `cells` for the `cell` macro of parts.html.
+
+    Args:
+        figures: a split's.
+        kinds: of figures that the task has.
+        label_names: the classes.
+        columns: the names of figures that classes have.
+        by: the figure by which classes are sorted, the worst first, where there are many.
+
+    Returns:
+        The rows, of classes with figures alone, and whether they are sorted.
+    """
+    rows: list[dict[str, Any]] = []
     for name in label_names:
-        cells = [_describe_figure(figures, kinds, f"{kind}/{name}") for kind in ("precision", "recall", "f1")]
+        cells = [_describe_figure(figures, kinds, f"{kind}/{name}") for kind in columns]
         support = figures.get(f"support/{name}", {}).get("value")
         if support is not None or any(cells):
             rows.append({"name": name, "support": support, "cells": cells})
-    if not rows:
-        return None
     worst_first = len(rows) > 5
     if worst_first:
-        rows.sort(key=lambda row: figures.get(f"f1/{row['name']}", {}).get("value", math.inf))
-    data = {"rows": rows, "worst_first": worst_first, "noun": noun}
-    return Section(heading="Label by label", template="section_labels.html", data=data, folder=FOLDER)
+        rows.sort(key=lambda row: figures.get(f"{by}/{row['name']}", {}).get("value", math.inf))
+    return rows, worst_first
 
 
 def _describe_figure(figures: Figures, kinds: FigureKinds, name: str) -> Mapping[str, Any] | None:

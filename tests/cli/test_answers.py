@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,33 @@ def test_a_table_of_pictures_has_a_column_for_what_is_wrong() -> None:
         ["x.jpg", "", "", "", "cut short: the PNG has 3 bytes"],
         ["y.jpg", "a|b", "0.75", "0.75", ""],
         ["z.jpg", "", "0.25", "0.25", ""],
+    ]
+
+
+class Parts(Display):
+    """A row for each part of an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def list_columns(self) -> list[str]:
+        return ["part"]
+
+    def list_rows(self, answer: Mapping[str, Any]) -> list[list[Any]]:
+        return [[part] for part in answer.get("parts", ())] or [[None]]
+
+
+def test_an_answer_of_several_parts_has_a_row_for_each() -> None:
+    answers = [{"image": "x.jpg", "parts": ["=a", "b"]}, {"image": "y.jpg", "parts": []}]
+    answers.append({"image": "z.jpg", "error": "empty file"})
+    columns = [{"id": 1}, {"id": 2}, {"id": 3}]
+    options = {"inputs": ["image"], "remarks": ["error"], "others": ["id"]}
+    assert write_table(answers, columns, Parts(), **options) == [
+        ["image", "part", "error", "id"],
+        ["x.jpg", "'=a", "", "1"],
+        ["x.jpg", "b", "", "1"],
+        ["y.jpg", "", "", "2"],
+        ["z.jpg", "", "empty file", "3"],
     ]
 
 

@@ -70,6 +70,12 @@ def test_a_small_picture_is_enlarged_and_its_boxes_with_it():
     np.testing.assert_array_equal(np.asarray(image)[::10, ::10][30:], picture[30:])
 
 
+def test_boxes_follow_a_picture_that_was_reduced():
+    whole = [ShownBox(200, 100, 800, 666, "cell")]
+    image = draw_boxes(make_picture(600, 800), whole, NAMES, named=False, legend=False, scale=0.5)
+    assert find_extent(find_colour(image, PALETTE[0])) == [100, 50, 400, 333]
+
+
 def test_boxes_beyond_the_picture_are_drawn_along_its_edge():
     boxes = [ShownBox(-50, -20, 4000, 3000, "cell"), ShownBox(900, 900, 950, 950, "other")]
     image = draw_boxes(make_picture(300, 400), boxes, NAMES, named=False, legend=False)

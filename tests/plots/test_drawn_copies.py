@@ -14,6 +14,7 @@ from PIL import Image
 
 from kerasft.errors import ConfigError
 from kerasft.plots.drawn_copies import LONGEST_PX, DrawnCopies
+from kerasft.plots.pictures import get_scale
 from kerasft.plots.sheets import draw_label
 
 ANSWER = {"label": "teal", "probabilities": {"teal": 0.987, "red": 0.013}}
@@ -42,6 +43,23 @@ def test_a_copy_is_the_picture_and_a_bar_below_it(tmp_path: Path) -> None:
 def test_a_large_picture_is_bounded(tmp_path: Path) -> None:
     copies = DrawnCopies(tmp_path, ["in/a.jpg"])
     assert Image.open(copies.write("in/a.jpg", draw(4000, 900), ANSWER, put_below)).width == LONGEST_PX
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+@pytest.mark.parametrize("size", [(3200, 900), (400, 6400), (800, 600)])
+def test_who_draws_learns_how_far_the_picture_was_reduced(
+    tmp_path: Path, format: str, size: tuple[int, int]
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, format)
+    scales = []
+
+    def keep(picture: Image.Image, answer: Mapping[str, Any]) -> Image.Image:
+        scales.append(get_scale(picture))
+        return picture
+
+    DrawnCopies(tmp_path, ["in/a.jpg"]).write("in/a.jpg", file.getvalue(), ANSWER, keep)
+    assert scales == [pytest.approx(min(1.0, LONGEST_PX / max(size)), rel=1e-3)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasft.plots.pictures import build_data_uri, open_upright
+from kerasft.plots.pictures import build_data_uri, get_scale, open_upright
 
 
 def save(image: Image.Image, format: str, **options: object) -> bytes:
@@ -48,6 +48,16 @@ def test_a_large_picture_becomes_small_and_a_small_one_stays(format: str) -> Non
     data = save(Image.new("RGB", (900, 300), "teal"), format)
     assert open_upright(data, 160).size == (160, 53)
     assert open_upright(data, 1600).size == open_upright(data).size == (900, 300)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_copy_tells_how_far_it_was_reduced(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = save(Image.new("RGB", (900, 300), "teal"), "JPEG", exif=exif)
+    assert get_scale(open_upright(data)) == 1.0
+    assert get_scale(open_upright(data, 450)) == 0.5
+    assert get_scale(Image.new("RGB", (7, 7))) == 1.0
 
 
 def test_transparent_parts_are_white() -> None:

@@ -243,21 +243,24 @@ def decode_or_explain_and_measure(
     return tf.gather(images, places), tf.gather(near_sizes, places), tf.gather(sizes, places), status
 
 
-def decode_upright(data: bytes, longest_px: int) -> np.ndarray:
+def decode_upright(data: bytes, longest_px: int) -> tuple[np.ndarray, tuple[int, int]]:
     """The whole picture of a file that `decode_or_explain` decodes: uint8 (height, width, 3).
 
-    A JPEG may be smaller than its file says, with sides of at least `longest_px`.
+    A JPEG may be smaller than its file says, with sides of at least `longest_px`: height and width in the file are told
+    besides.
 
     Raises:
         tf.errors.InvalidArgumentError: it is none.
     """
-    return _decode_whole(longest_px)(tf.constant(data)).numpy()
+    pixels, size = _decode_whole(longest_px)(tf.constant(data))
+    height, width = size.numpy().tolist()
+    return pixels.numpy(), (height, width)
 
 
 @functools.cache
-def _decode_whole(longest_px: int) -> Callable[[tf.Tensor], tf.Tensor]:
+def _decode_whole(longest_px: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     return tf.function(
-        lambda data: decode_near(data, (longest_px, longest_px), resize="pad"),
+        lambda data: decode_near_and_measure(data, (longest_px, longest_px), resize="pad"),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
