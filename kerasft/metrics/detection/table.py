@@ -36,8 +36,9 @@ class MatchTable(NamedTuple):
     near: np.ndarray
 
 
-_OF_DETECTIONS = ("scores", "labels", "ranks", "right", "ignored", "kinds", "mended")
-_OF_GOLD = ("gold_labels", "gold_sizes", "found", "near")
+_FIELDS = MatchTable._fields
+_OF_DETECTIONS = _FIELDS[_FIELDS.index("scores") : _FIELDS.index("gold_pictures")]
+_OF_GOLD = _FIELDS[_FIELDS.index("gold_pictures") + 1 :]
 
 
 def match_pictures(
@@ -74,7 +75,7 @@ def match_pictures(
 
 
 def _get(match: PictureMatches, name: str) -> np.ndarray:
-    return getattr(match.errors if name in ("kinds", "mended", "found", "near") else match, name)
+    return getattr(match.errors if name in match.errors._fields else match, name)
 
 
 def join_tables(tables: Sequence[MatchTable]) -> MatchTable:
