@@ -14,7 +14,7 @@ from kerasft.plots.letters import measure_text, write_text
 from kerasft.plots.style import INK, MUTED, PAPER, shorten_label
 
 _LEAST_LETTER_PX, _MOST_LETTER_PX = 11.0, 48.0
-_FILL_OPACITY = 0.38
+_FILL_OPACITY = 0.3
 _MOST_COVERED = 0.12
 """The share of a name that may lie on another, or the share of another box that a name may cover."""
 _NAME_CHARACTERS = 24
@@ -36,6 +36,19 @@ class ShownBox(NamedTuple):
     """It draws the eye: what is wrong with it is told beside the picture."""
     dashed: bool = False
     """It does not count: a crowd, or a place that is ignored."""
+
+
+def make_box(
+    sides: Sequence[float],
+    name: str,
+    *,
+    score: float | None = None,
+    filled: bool = False,
+    dashed: bool = False,
+) -> ShownBox:
+    """The box with these sides: left, top, right, bottom."""
+    left, top, right, bottom = sides
+    return ShownBox(left, top, right, bottom, name, score, filled, dashed)
 
 
 def count_classes(boxes: Iterable[ShownBox], class_names: Sequence[str]) -> list[tuple[str, int]]:
