@@ -28,7 +28,10 @@ _LOSSES = (f"{_VALIDATION}loss", f"{_VALIDATION}log_loss")
 """What stands beside the training loss, on its scale; the first that there is."""
 _SMOOTHED_FROM = 40
 """From how many values on the training loss is smoothed."""
-_FIRST = ("accuracy", "f1", "macro_f1", "precision", "recall", "partial_f1", "token_accuracy")
+_FIRST = (
+    *("accuracy", "f1", "macro_f1", "precision", "recall", "partial_f1", "token_accuracy"),
+    *("ap", "ap50", "ap75", "ar_100", "best_f1"),
+)
 """Validation figures that come first, where there are more than colours."""
 
 

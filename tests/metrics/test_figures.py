@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from kerasft.metrics.detection.figure_kinds import DETECTION
 from kerasft.metrics.figures import CLASSIFICATION, ENTITIES, MULTI_LABEL, FigureKind, FigureKinds
 
-TABLES = {"one label": CLASSIFICATION, "several labels": MULTI_LABEL, "entities": ENTITIES}
+TABLES = {
+    "one label": CLASSIFICATION,
+    "several labels": MULTI_LABEL,
+    "entities": ENTITIES,
+    "boxes": DETECTION,
+}
 
 
 @pytest.mark.parametrize("kinds", TABLES.values(), ids=list(TABLES))
@@ -16,7 +22,8 @@ def test_every_figure_has_a_title_and_a_meaning_and_losses_are_better_low(kinds:
     assert len({kind.title for kind in kinds}) == len(names)
     for kind in kinds:
         assert kind.about
-        assert kind.higher_is_better == (kind.name not in ("log_loss", "brier", "ece", "hamming_loss"))
+        is_loss = kind.name in ("log_loss", "brier", "ece", "hamming_loss")
+        assert kind.higher_is_better != (is_loss or kind.name.startswith(("cost_", "errors_")))
         assert ("lower is better" in kind.about) == (not kind.higher_is_better)
     assert "examples" not in kinds.names
 

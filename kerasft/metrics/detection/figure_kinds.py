@@ -50,7 +50,12 @@ def _list_errors() -> Iterator[FigureKind]:
         )
     for kind, title, about in _ERRORS:
         yield FigureKind(
-            f"errors_{kind}", f"Errors: {title.lower()}", about, False, form="count", place="report"
+            f"errors_{kind}",
+            f"Errors: {title.lower()}",
+            f"{about}; lower is better",
+            False,
+            form="count",
+            place="report",
         )
 
 
