@@ -27,9 +27,10 @@ def compute_error_costs(table: MatchTable, num_classes: int) -> dict[str, float]
 
     Of a class or place error the class or box is put right, which makes it right, unless another detection, or a surer
     error of its kind, finds its object: then it is left out. Both, duplicate and background errors are left out. Missed
-    gold boxes are not counted; a class of which nothing else is left has an AP of 1. (The authors' tidecv mends only the
-    surest of all class and place errors on an object, and leaves out a class that is missed wholly; the numbers of
-    errors are the same.)
+    gold boxes are not counted; a class of which nothing else is left has an AP of 1.
+
+    The authors' tidecv mends only the surest of all class and place errors on an object, and leaves out a class that is
+    missed wholly; it finds the same errors.
 
     Args:
         table: a split's matches, of all scores.
