@@ -10,7 +10,7 @@ from kerasft.metrics.detection.boxes import make_detections, make_gold_boxes
 from kerasft.metrics.detection.error_costs import compute_error_costs, count_errors
 from kerasft.metrics.detection.errors import ERROR_KINDS, WRONG_KINDS
 from kerasft.metrics.detection.figure_kinds import DETECTION
-from kerasft.metrics.detection.measure import DetectionMeasure, measure_detections
+from kerasft.metrics.detection.measure import DetectionMeasure, count_pictures, measure_detections
 from kerasft.metrics.detection.table import match_pictures
 
 NAMES = ("a", "b", "c")
@@ -95,9 +95,9 @@ def test_errors_are_all_that_is_wrong_and_those_above_a_threshold_need_no_others
             ]
             errors = count_errors(table, threshold)
             assert errors == count_errors(match_pictures(gold, cut), 0.0)
-            values = DetectionMeasure(table, NAMES, threshold=threshold)._sums.sum(0).reshape(3, -1).sum(1)
-            assert sum(errors[kind] for kind in WRONG_KINDS) == values[2] - values[0]
-            assert errors["missed"] <= values[1] - values[0]
+            right, objects, counting = count_pictures(table, 3, threshold).sum(0).reshape(3, -1).sum(1)
+            assert sum(errors[kind] for kind in WRONG_KINDS) == counting - right
+            assert errors["missed"] <= objects - right
 
 
 def test_leaving_out_what_is_both_duplicate_or_background_gains_what_it_costs() -> None:
