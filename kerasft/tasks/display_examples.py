@@ -83,38 +83,48 @@ def build_labels_section(
     figures: Figures, kinds: FigureKinds, label_names: Sequence[str], noun: str
 ) -> Section | None:
     """Precision, recall and F1 of each label; the worst first where there are many."""
-    rows, worst_first = list_class_rows(figures, kinds, label_names, ("precision", "recall", "f1"), "f1")
-    if not rows:
-        return None
-    data = {"rows": rows, "worst_first": worst_first, "noun": noun}
-    return Section(heading="Label by label", template="section_labels.html", data=data, folder=FOLDER)
+    titles = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+    note = (
+        "Precision: how often the label is right when the model gives it. Recall: how many of the label's "
+        f"{noun}s the model finds. F1: both in one. Bars run from 0 to 100 %."
+    )
+    texts = {"called": "Label", "counted": f"{noun.capitalize()}s", "note": note}
+    return build_classes_section("Label by label", figures, kinds, label_names, titles, "f1", texts)
 
 
-def list_class_rows(
-    figures: Figures, kinds: FigureKinds, label_names: Sequence[str], columns: Sequence[str], by: str
-) -> tuple[list[dict[str, Any]], bool]:
-    """The rows of a table of figures by class: `name`, `support`, and `cells` for the `cell` macro of parts.html.
+def build_classes_section(
+    heading: str,
+    figures: Figures,
+    kinds: FigureKinds,
+    label_names: Sequence[str],
+    titles: Mapping[str, str],
+    by: str,
+    texts: Mapping[str, str],
+) -> Section | None:
+    """A table of figures by class; None where no class has any.
 
     Args:
+        heading: the section's.
         figures: a split's.
         kinds: of figures that the task has.
         label_names: the classes.
-        columns: the names of figures that classes have.
+        titles: name of a figure that classes have → its column's title.
         by: the figure by which classes are sorted, the worst first, where there are many.
-
-    Returns:
-        The rows, of classes with figures alone, and whether they are sorted.
+        texts: what a class is `called` and what is `counted` of it, as the first columns' titles; a `note` below.
     """
     rows: list[dict[str, Any]] = []
     for name in label_names:
-        cells = [_describe_figure(figures, kinds, f"{kind}/{name}") for kind in columns]
+        cells = [_describe_figure(figures, kinds, f"{kind}/{name}") for kind in titles]
         support = figures.get(f"support/{name}", {}).get("value")
         if support is not None or any(cells):
             rows.append({"name": name, "support": support, "cells": cells})
+    if not rows:
+        return None
     worst_first = len(rows) > 5
     if worst_first:
         rows.sort(key=lambda row: figures.get(f"{by}/{row['name']}", {}).get("value", math.inf))
-    return rows, worst_first
+    data = {"rows": rows, "worst_first": worst_first, "titles": list(titles.values()), **texts}
+    return Section(heading=heading, template="section_labels.html", data=data, folder=FOLDER)
 
 
 def _describe_figure(figures: Figures, kinds: FigureKinds, name: str) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ from kerasft.plots.pictures import build_data_uri, get_scale, open_upright
 from kerasft.plots.style import figure_to_svg
 from kerasft.plots.wording import format_percent, quote_label
 from kerasft.tasks.display import Figures, Measured, PictureDisplay, Section, Shown, Statement
-from kerasft.tasks.display_examples import list_class_rows
+from kerasft.tasks.display_examples import build_classes_section
 from kerasft.tasks.object_detection.records import (
     BoxesPrediction,
     JudgedPicture,
@@ -33,7 +33,12 @@ from kerasft.tasks.object_detection.records import (
 
 FOLDER = Path(__file__).parent
 _COLUMNS = ("label", "score", "left", "top", "right", "bottom")
-_OF_CLASSES = ("ap", "ap50", "precision", "recall")
+_OF_CLASSES = {"ap": "AP", "ap50": "AP50", "precision": "Precision", "recall": "Recall"}
+_CLASSES_NOTE = (
+    "AP: COCO's average precision, over overlaps from 0.50 to 0.95; AP50: at an overlap of 0.5. Precision: how many "
+    "boxes of the class are right. Recall: how many of its objects are found. The last two are of boxes that reach the "
+    "model's threshold."
+)
 _SHOWN_PX = 480
 """The longer side of each of two pictures side by side."""
 _WRONG = {
@@ -165,12 +170,16 @@ class ObjectDetectionDisplay(PictureDisplay):
 
     def _build_classes_section(self, figures: Figures) -> Section | None:
         """AP, AP50, precision and recall of each class."""
-        kinds = self.config.figure_kinds
-        rows, worst_first = list_class_rows(figures, kinds, self.label_names, _OF_CLASSES, "ap")
-        if not rows:
-            return None
-        data = {"rows": rows, "worst_first": worst_first}
-        return Section(heading="Class by class", template="section_classes.html", data=data, folder=FOLDER)
+        texts = {"called": "Class", "counted": "Objects", "note": _CLASSES_NOTE}
+        return build_classes_section(
+            "Class by class",
+            figures,
+            self.config.figure_kinds,
+            self.label_names,
+            _OF_CLASSES,
+            "ap",
+            texts,
+        )
 
     def _build_worst_section(self, measured: Measured) -> Section | None:
         """The pictures with the most boxes that are missed or wrong, gold beside answers."""
