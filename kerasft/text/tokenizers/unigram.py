@@ -54,7 +54,14 @@ class Unigram(GraphTokenizer):
         pages, entries = build_pages(symbol_of)
         with tf.device("CPU:0"):
             self._pages, self._entries = tf.constant(pages), tf.constant(entries)
-            self._strings = tf.constant([_spell_out(vocabulary, place) for place in range(vocabulary.size)])
+            strings = [_spell_out(vocabulary, place) for place in range(vocabulary.size)]
+            self._strings = tf.constant(strings)
+            self._strings_at_start = tf.constant(
+                [
+                    string[1:] if piece.startswith(SPACE) and place not in vocabulary.special else string
+                    for place, (piece, string) in enumerate(zip(vocabulary.pieces, strings, strict=True))
+                ]
+            )
             self._bytes = tf.constant(vocabulary.byte_ids or [0] * 256, tf.int32)
 
     def spell(self, ids: tf.Tensor) -> tf.Tensor:
@@ -62,6 +69,19 @@ class Unigram(GraphTokenizer):
         special tokens."""
         with tf.device("CPU:0"):
             return tf.gather(self._strings, ids)
+
+    def _decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """SentencePiece leaves out the space of each piece at the start where the model removes spaces from its input;
+        `tokenizers` leaves out that of the first alone."""
+        if not self.vocabulary.strips_spaces or self.vocabulary.splits_words:
+            return super()._decode(ids)
+        with tf.device("CPU:0"):
+            places = tf.range(tf.size(ids.flat_values))
+            at_start = tf.gather(self._strings_at_start, ids.flat_values)
+            written = tf.where(at_start != "", places, tf.int32.max)
+            firsts = tf.repeat(tf.reduce_min(ids.with_flat_values(written), axis=-1), ids.row_lengths())
+            strings = tf.where(places <= firsts, at_start, self.spell(ids.flat_values))
+            return tf.strings.reduce_join(ids.with_flat_values(strings), axis=-1)
 
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         with tf.device("CPU:0"):

@@ -8,7 +8,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 from bpe_oracle import CHOSEN, SENTENCES, load_reference
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizer_oracle import describe_differences, encode_with_reference, real_lines
 from unigram_oracle import ALPHABET, KINDS, TEXTS, train_sentencepiece
@@ -71,6 +71,7 @@ def test_every_line_of_real_data_gives_sentencepieces_ids(pair, name) -> None:
         assert_same(pair, lines[start : start + 10_000])
 
 
+@example(texts=["▁0", "▁▁0", "  0 ", "▁▁▁the a▁▁b"])  # the sign that stands for a space
 @given(texts=st.lists(TEXTS, min_size=4, max_size=8))
 @settings(max_examples=10, deadline=None)
 def test_decoding_gives_sentencepieces_text(pair, texts) -> None:
