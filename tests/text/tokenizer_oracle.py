@@ -28,7 +28,7 @@ CORE_OPS = """
 MORE_CORE_OPS = """
     All ArgMax BitwiseXor DecodeRaw ExpandDims FloorMod GatherNd LeftShift LogicalOr OnesLike RaggedTensorToTensor
     ReduceJoin SegmentMin StaticRegexReplace StringLength StringToHashBucketFast TensorScatterMax Tile UnicodeEncode
-    Unique UnsortedSegmentJoin
+    Unique UnsortedSegmentJoin UnsortedSegmentMin
 """
 
 
