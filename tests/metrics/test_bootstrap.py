@@ -33,6 +33,15 @@ def test_intervals_of_constant_or_undefined_values_are_none():
     )
 
 
+def test_a_share_that_resamples_exceed_has_its_lower_end_lower_by_twice_as_much():
+    compute, resamples = bootstrap.compute_lowered_interval, np.linspace(0.5, 0.7, 1001)
+    assert compute(0.57, resamples) == pytest.approx((0.505 - 2 * 0.03, 0.695))
+    assert compute(0.63, resamples) == pytest.approx((0.505, 0.695))
+    assert compute(0.75, resamples) == pytest.approx((0.505, 0.75))
+    assert compute(0.1, resamples)[0] == 0.0
+    assert compute(0.5, np.full(10, 0.5)) is None
+
+
 def test_a_distance_lies_within_its_interval_and_above_its_lower_end_by_more():
     resamples, noise = np.linspace(0.3, 0.5, 1001), np.linspace(0.0, 0.1, 1001)
     compute = bootstrap.compute_distance_interval

@@ -88,6 +88,18 @@ def test_the_better_of_two_detectors_is_told_from_chance() -> None:
     assert all(one.difference == 0 and one.p_value == 1 for one in same.values())
 
 
+def test_average_precisions_reach_lower_than_percentiles_and_recalls_do_not() -> None:
+    table = match_pictures(*draw_pictures(8, 30, crowds=0.0))
+    figures = measure_detections(table, NAMES, bootstrap_samples=200, seed=4)
+    drawn = DetectionMeasure(table, NAMES, 200).draw(200, 4)
+    for name in ("ap", "ap50", "ap_medium", "ap/a", "ap50/c", "ar_100", "ar_small"):
+        low, high = np.nanpercentile(drawn[name], (2.5, 97.5))
+        bias = 0.0 if name.startswith("ar") else max(np.nanmean(drawn[name]) - figures[name]["value"], 0.0)
+        assert figures[name]["high"] == pytest.approx(high), name
+        assert figures[name]["low"] == pytest.approx(low - 2 * bias), name
+    assert np.mean(drawn["ap"]) > figures["ap"]["value"]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.data())
 def test_figures_depend_on_no_order_of_pictures_and_merged_parts_are_the_whole(seed, data) -> None:

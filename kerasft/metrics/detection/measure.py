@@ -16,7 +16,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kerasft.errors import DataError
-from kerasft.metrics.bootstrap import compute_boundary_interval, compute_percentile_interval
+from kerasft.metrics.bootstrap import (
+    compute_boundary_interval,
+    compute_lowered_interval,
+    compute_percentile_interval,
+)
 from kerasft.metrics.confusion import ConfusionSums, compute_class_figures
 from kerasft.metrics.detection.curves import compute_best_f1
 from kerasft.metrics.detection.error_costs import compute_error_costs, count_errors
@@ -24,14 +28,18 @@ from kerasft.metrics.detection.ranking import PRECISIONS, RECALLS, rank_classes
 from kerasft.metrics.detection.table import MatchTable, read_bit
 from kerasft.metrics.measure import Measure
 
-_EXACT_WORK = 20_000_000
+_EXACT_WORK = 50_000_000
 """Above as many detections × resamples, resampled average precisions are taken to first order."""
+
+
+_BIASED = frozenset(name for name, _, _ in PRECISIONS)
+"""Larger on few pictures than on many: at each recall the largest precision to come counts."""
 
 
 class DetectionMeasure(Measure):
     """The figures, and those of resamples of the pictures.
 
-    Average precisions of resamples are exact where detections × `samples` are 20 million at most, else taken to first
+    Average precisions of resamples are exact where detections × `samples` are 50 million at most, else taken to first
     order in how often each picture counts.
 
     Args:
@@ -188,8 +196,9 @@ def measure_detections(
     `examples` (pictures), `boxes` (gold boxes), and `support/<class>`. Intervals have only those above.
 
     Never NaN: a figure that these pictures leave undefined is left out. Intervals are percentile intervals over
-    pictures; a precision or recall of exactly 0 or 1 has the exact binomial one of as many trials as pictures have a
-    part in it; a figure that all resamples agree on has none.
+    pictures; of average precisions with the lower end of `compute_lowered_interval`; a precision or recall of exactly 0
+    or 1 has the exact binomial one of as many trials as pictures have a part in it; a figure that all resamples agree
+    on has none.
 
     Args:
         table: the split's matches, by their pictures' numbers.
@@ -213,6 +222,8 @@ def measure_detections(
         interval = None
         if resampled and name in measure.trials and value in (0.0, 1.0):
             interval = compute_boundary_interval(float(value), measure.trials[name])
+        elif resampled and name.partition("/")[0] in _BIASED:
+            interval = compute_lowered_interval(float(value), resampled[name])
         elif resampled:
             interval = compute_percentile_interval(resampled[name])
         ends = {} if interval is None else {"low": interval[0], "high": interval[1]}
