@@ -94,7 +94,7 @@ class Split:
             For each field its value under its name: str for a text, bytes of the file for a picture (and its `"name"`,
             str), int for a label, a tuple of ints for labels, float for a number. A tagged text has besides `"words"`,
             [(start, end), …], where its file gave them, and `"entities"`, [(start, end, type), …], in characters; a
-            type is the number of a label.
+            type is the number of a label. Boxes are [(left, top, right, bottom, label, crowd, area), …], in pixels.
 
         Raises:
             IndexError: an index is not below the number of examples.

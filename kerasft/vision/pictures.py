@@ -46,6 +46,8 @@ class Picture(NamedTuple):
     """What the file is and how it is named, for example "PNG named .jpg"; None where the two agree."""
     orientation: int = 1
     """EXIF orientation that whoever decodes `data` has to undo, 1 to 8; other than 1 for JPEG only."""
+    turned: int = 1
+    """EXIF orientation of the file as it was, 1 to 8, whether `data` still has it or is upright by now."""
 
 
 def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:

@@ -35,7 +35,11 @@ class ReadValue(NamedTuple):
     mended: str = ""
     """What was repaired in this value; listed by row in mended.jsonl."""
     size_px: tuple[int, int] | None = None
-    """Height and width of a picture."""
+    """Height and width of a picture, upright."""
+    orientation: int = 1
+    """EXIF's of a picture's file, 1 to 8: how its pixels are turned to be upright."""
+    left_out: str = ""
+    """What of this value could not be used and was left out; the first of these are shown. Mostly empty."""
 
 
 class Signatures(abc.ABC):
@@ -123,8 +127,16 @@ class Kind(abc.ABC):
         """What an example holds where an optional field has no value; None: fields of this kind cannot be optional."""
         return None
 
-    def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
-        """The value, where it fits the example's picture; mended, where that can be done."""
+    def check_size(
+        self, value: ReadValue, size_px: tuple[int, int], orientation: int = 1
+    ) -> ReadValue | InvalidValue:
+        """The value, where it fits the example's picture; mended, where that can be done.
+
+        Args:
+            value: as it was read.
+            size_px: height and width of the picture, upright.
+            orientation: EXIF's of its file, 1 to 8.
+        """
         return value
 
     def name_value(self, value: Any, file: SourceFile) -> str:

@@ -16,7 +16,7 @@ from kerasft.data.config import DataConfig
 from kerasft.data.duplicates.near import NearPairs
 from kerasft.data.kinds.base import Kind, ReadValue, Signatures
 from kerasft.data.kinds.fields import InvalidValue, describe_value
-from kerasft.data.sources.paths import SourceFile, locate
+from kerasft.data.sources.paths import SourceFile, locate, name_member
 from kerasft.data.store import Payloads
 from kerasft.errors import DataError, StorageError
 from kerasft.progress import Progress
@@ -64,7 +64,8 @@ class ImageKind(Kind):
         note = picture.converted or picture.misnamed or ""
         name = self.name_value(value, file)
         size_px = picture.height, picture.width
-        return ReadValue(picture.data, name, note, compute_hash(picture), size_px=size_px)
+        signature = compute_hash(picture)
+        return ReadValue(picture.data, name, note, signature, size_px=size_px, orientation=picture.turned)
 
     def read_input(self, value: Any) -> bytes:
         if not isinstance(value, str | Path):
@@ -82,7 +83,7 @@ class ImageKind(Kind):
 
     def name_value(self, value: Any, file: SourceFile) -> str:
         if isinstance(value, Path):
-            value = f"{file.name}/{value.relative_to(file.path).as_posix()}"
+            value = name_member(value, file)
         elif isinstance(value, Mapping):
             value = value.get("path")
         # file names may hold bytes that are no text

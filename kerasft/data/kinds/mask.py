@@ -75,7 +75,9 @@ class MaskKind(Kind):
         Image.fromarray(mask).save(buffer, "PNG")
         return ReadValue(buffer.getvalue(), size_px=mask.shape)
 
-    def check_size(self, value: ReadValue, size_px: tuple[int, int]) -> ReadValue | InvalidValue:
+    def check_size(
+        self, value: ReadValue, size_px: tuple[int, int], orientation: int = 1
+    ) -> ReadValue | InvalidValue:
         if value.size_px == size_px:
             return value
         height, width = value.size_px or (0, 0)

@@ -42,6 +42,10 @@ class SplitCounts:
     """Accepted rows by file."""
     notes: Counter[str] = field(default_factory=Counter)
     """What had to be done to rows that were accepted."""
+    left_out: int = 0
+    """Accepted rows of which something was left out."""
+    left_out_shown: list[str] = field(default_factory=list)
+    """The first few of them, and what it was, for messages."""
 
     @property
     def share_rejected(self) -> float:
@@ -81,6 +85,8 @@ class SplitReader:
         """Input's name → values of rows that are stored, and not compared yet."""
         self._waiting_bytes = 0
         self._cutter: ByteCutter | None = None
+        self._messages: list[tuple[bool, str]] = []
+        """What readers say of files, and whether it is a warning."""
 
     def measure_payloads(self, source: Source, files: Mapping[int, SourceFile], progress: Progress) -> int:
         """Bytes of the rows of some files that are accepted, where examples hold one field; nothing is stored."""
@@ -129,6 +135,10 @@ class SplitReader:
             self._compare_waiting(executor)
             while self._pending:
                 self._finish_one()
+        for is_warning, message in self._messages:
+            (progress.warn if is_warning else progress.note)(message)
+        self._messages.clear()
+        _report_left_out(name, counts, progress)
         return counts
 
     def _open(self, source: Source, files: Sequence[SourceFile], progress: Progress) -> list[Field]:
@@ -151,6 +161,8 @@ class SplitReader:
     ) -> None:
         read, kept = self._parse(batch, file)
         counts.notes.update(batch.notes)
+        self._messages += [(False, remark) for remark in batch.remarks]
+        self._messages += [(True, warning) for warning in batch.warnings]
         for reject in sorted(batch.rejects):
             counts.rejected[reject.reason] += 1
             detail = f": {reject.detail}" if reject.detail else ""
@@ -165,11 +177,11 @@ class SplitReader:
             ((name, values),) = read.items()
             read[name], rows = self._cutter.cut(values, rows)
         counts.accepted += len(rows)
-        self._note(read, rows, split, file, counts)
         names = []
         if self._named:
             values = read[self._named.field.name]
             names = [value.name or f"{file.name}:{row}" for value, row in zip(values, rows, strict=True)]
+        self._note(read, rows, names, split, file, counts)
         payloads = {name: self._kinds[name].encode(values) for name, values in read.items()}
         self._store.append(payloads, number, rows, names)
         for name, values in read.items():
@@ -193,6 +205,7 @@ class SplitReader:
         self,
         read: dict[str, list[ReadValue]],
         rows: Sequence[int],
+        names: Sequence[str],
         split: str,
         file: SourceFile,
         counts: SplitCounts,
@@ -200,10 +213,16 @@ class SplitReader:
         """Counts what had to be done to rows that are kept, and lists what was mended."""
         for values in read.values():
             counts.notes.update(value.note for value in values if value.note)
-            for value, row in zip(values, rows, strict=True):
+            for place, (value, row) in enumerate(zip(values, rows, strict=True)):
+                name = {"name": names[place]} if names else {}
                 if value.mended:
-                    line = {"split": split, "file": file.name, "row": row, "what": value.mended}
+                    line = {"split": split, "file": file.name, "row": row, **name, "what": value.mended}
                     self._mended.write(format_json(line) + "\n")
+                if value.left_out:
+                    counts.left_out += 1
+                    if len(counts.left_out_shown) < SHOWN_REJECTS:
+                        where = names[place] if names else f"{file.name}:{row}"
+                        counts.left_out_shown.append(f"{where}: {value.left_out}")
 
     def _locate(self, reject: Reject, file: SourceFile) -> str:
         """How a message calls a rejected row."""
@@ -260,7 +279,7 @@ class SplitReader:
         return [
             value
             if isinstance(value, InvalidValue) or picture.size_px is None
-            else kind.check_size(value, picture.size_px)
+            else kind.check_size(value, picture.size_px, picture.orientation)
             for value, picture in zip(found, pictures, strict=True)
         ]
 
@@ -283,6 +302,15 @@ class SplitReader:
             self._store.columns[name].append_keys(keys)
             if name in self._signatures:
                 self._signatures[name].append(signatures)
+
+
+def _report_left_out(split: str, counts: SplitCounts, progress: Progress) -> None:
+    """Names what was left out of rows that are kept."""
+    if counts.left_out:
+        rows = f"{counts.left_out:,} row{'s' * (counts.left_out > 1)}"
+        shown = "; ".join(counts.left_out_shown)
+        more = "; …" * (counts.left_out > len(counts.left_out_shown))
+        progress.warn(f"{split}: something was left out of {rows}: {shown}{more}.")
 
 
 def _read_values(kind: Kind, values: Sequence[Any], file: SourceFile) -> list[ReadValue | InvalidValue]:

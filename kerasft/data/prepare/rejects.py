@@ -27,7 +27,12 @@ _CAUSES = {
     "not an object": _ONE_A_LINE,
     "label is neither string nor number": "Write one string or number a row; where pictures have several labels, set "
     "task.multi_label: true.",
-    "missing file": "Write paths that start from the list's own folder, or absolute ones.",
+    "missing file": "Write paths that start from the list's own folder, or absolute ones; of annotated pictures, set "
+    "images, next to data.SPLIT's path, to their folder.",
+    "picture of another size": "The pictures are others than those that were annotated, or were scaled: set images, "
+    "next to data.SPLIT's path, to the folder of the original ones.",
+    "sides are not shares of the picture's size": "Divide x and width by the picture's width, and y and height by its "
+    "height.",
     "tag is not a string": "No config key does this: replace the numbers in the file (0 → O, 1 → B-PER, …), or, in "
     "Parquet, store their names in its metadata (ClassLabel, as `datasets` writes it).",
 }

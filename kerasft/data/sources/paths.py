@@ -33,6 +33,9 @@ class SourceFile(NamedTuple):
     path: Path
     name: str
     """How messages call it: relative to the config's folder where it lies below, else in full."""
+    beside: Path | None = None
+    """What belongs to it and lies elsewhere, where the source says so: the folder of its pictures, or the file that
+    describes it."""
 
 
 MAX_LINKS = 10_000
@@ -100,15 +103,25 @@ def measure(file: SourceFile) -> int:
 
 
 def compute_source_sha256(file: SourceFile) -> str:
-    """Of a file's bytes, or of the names and bytes of all files below a folder."""
+    """Of a file's bytes, or of the names and bytes of all files below a folder, and of the file that describes it."""
     if not file.path.is_dir():
         return compute_sha256(file.path)
     digest = hashlib.sha256()
+    if file.beside is not None and file.beside.is_file():
+        digest.update(compute_sha256(file.beside).encode())
     for member in list_members(file):
         if member.is_file():
             relative = member.relative_to(file.path).as_posix()
             digest.update(f"{relative}\0{compute_sha256(member)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def name_member(path: Path, file: SourceFile) -> str:
+    """What messages call a file of a source: as the source is called, where it lies in its folder or beside it."""
+    for folder, name in ((file.path, file.name), (file.path.parent, Path(file.name).parent.as_posix())):
+        if path.is_relative_to(folder):
+            return (Path(name) / path.relative_to(folder)).as_posix()
+    return path.as_posix()
 
 
 def resolve_files(
@@ -247,6 +260,11 @@ def _locate_package(pattern: str) -> tuple[Path, str]:
         raise DataError(f"There is no installed package {module}.", where=pattern, fix=fix)
     found = next((root for root in roots if (root / relative).exists()), roots[0])
     return found, relative
+
+
+def name_source(path: Path, base: Path) -> SourceFile:
+    """A file or folder as a source; `base` is the folder that relative paths start from."""
+    return SourceFile(path, _compute_name(path, path.resolve(), base.resolve()))
 
 
 def _compute_name(path: Path, resolved: Path, base: Path) -> str:

@@ -34,6 +34,10 @@ class RawBatch:
     rejects: list[Reject] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     """What had to be done to some rows, and to how many; counted in the manifest."""
+    remarks: list[str] = field(default_factory=list)
+    """What is worth saying of the file as a whole, as whole sentences."""
+    warnings: list[str] = field(default_factory=list)
+    """Likewise what is probably wrong in it."""
     size_bytes: int = 0
     """How much of the file the batch stands for."""
 

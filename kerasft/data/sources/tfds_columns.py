@@ -11,7 +11,9 @@ import tensorflow_datasets as tfds
 from kerasft.data.config import TfdsSource
 from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.fields import Field, InvalidValue, may_lack_column
+from kerasft.data.kinds.tagging import zip_lists
 from kerasft.data.sources.paths import SourceFile
+from kerasft.data.sources.picture_boxes import PictureBoxes
 from kerasft.errors import DataError
 
 _SHOWN_FEATURES = 20
@@ -40,12 +42,14 @@ class Column:
         feature = _find(features, self._parts)
         self.is_lacking = feature is None and may_lack_column(field, source.columns)
         self._classes = None
+        self._shares: str | None = None
         if self.is_lacking:
             return
         if feature is None:
             raise _build_missing_error(file, field, path, features)
         _check_kind(file, field, path, feature)
         self._classes = _collect_classes(feature) if kind.reads_class_names else None
+        self._shares = _find_shares(feature) if kind.in_pixels and not self._picture else None
 
     @property
     def name(self) -> str:
@@ -75,7 +79,8 @@ class Column:
             value = value[part]
         if self._picture:
             return bytes(value)
-        return _convert(value, self._classes)
+        converted = _convert(value, self._classes)
+        return converted if self._shares is None else _take_shares(converted, self._shares)
 
 
 def _convert(value: Any, classes: Any) -> Any:
@@ -138,12 +143,6 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
             if picture
             else f"Set columns: {{{field.name}: …}} to a feature that holds text.",
         )
-    if kind.in_pixels and _holds_relative_boxes(feature):
-        raise DataError(
-            f"The feature {path!r} holds boxes as shares of the picture's size, which are not read.",
-            where=file.name,
-            fix="Write the dataset as JSON lines, with left, top, right and bottom of each box in pixels.",
-        )
     if kind.column_of == "pictures" and not picture:
         raise DataError(
             f"The feature {path!r} holds {_describe(feature)}, not pictures.",
@@ -153,12 +152,27 @@ def _check_kind(file: SourceFile, field: Field, path: str, feature: Any) -> None
         )
 
 
-def _holds_relative_boxes(feature: Any) -> bool:
+def _find_shares(feature: Any) -> str | None:
+    """The key of boxes that TFDS keeps as shares of the picture's size; empty where they are all there is; None where
+    there are none."""
     while isinstance(feature, tfds.features.Sequence):
         feature = feature.feature
     if isinstance(feature, tfds.features.FeaturesDict):
-        return any(_holds_relative_boxes(item) for item in feature.values())
-    return isinstance(feature, tfds.features.BBoxFeature)
+        return next(
+            (key for key, item in feature.items() if isinstance(item, tfds.features.BBoxFeature)), None
+        )
+    return "" if isinstance(feature, tfds.features.BBoxFeature) else None
+
+
+def _take_shares(value: Any, key: str) -> PictureBoxes:
+    """Boxes of TFDS: top, left, bottom, right, as shares of the picture's size."""
+    items = zip_lists(value) if key else [{"": sides} for sides in value]
+    boxes = []
+    for item in items:
+        top, left, bottom, right = item[key]
+        rest = {name: held for name, held in item.items() if name != key}
+        boxes.append({**rest, "left": left, "top": top, "right": right, "bottom": bottom})
+    return PictureBoxes(boxes, None, True)
 
 
 def _describe(feature: Any) -> str:

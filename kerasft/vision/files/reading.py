@@ -23,6 +23,7 @@ from kerasft.vision.files.rotation import rotate
 from kerasft.vision.pictures import MAX_FILE_BYTES, MAX_PIXELS_AT_ONCE, InvalidPicture, Picture, check_size
 
 _SPELLING = {"WEBP": "WebP"}
+_EXIF_ORIENTATION = 0x0112
 _NOT_PLAIN = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -112,7 +113,7 @@ def _check_jpeg(data: bytes) -> Picture:
     if jpeg.orientation >= 5:
         width, height = height, width
     why = "CMYK without Adobe's mark" if marked else None
-    return Picture(data, "jpeg", width, height, why, orientation=jpeg.orientation)
+    return Picture(data, "jpeg", width, height, why, orientation=jpeg.orientation, turned=jpeg.orientation)
 
 
 def _check_png(data: bytes) -> Picture:
@@ -148,7 +149,8 @@ def _convert(data: bytes) -> Picture:
         animated = _is_animated(image)
         rotated = ImageOps.exif_transpose(image) if kind == "WEBP" else image
         why = _SPELLING.get(kind, kind) + ", first frame" * animated
-        return _write_png(rotated, why, 1)
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) if kind == "WEBP" else 1
+        return _write_png(rotated, why, 1)._replace(turned=turned if turned in range(1, 9) else 1)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -188,7 +190,7 @@ def _write_png(image: Image.Image, why: str, orientation: int) -> Picture:
     file = io.BytesIO()
     image.info.clear()
     image.save(file, "PNG")
-    return Picture(file.getvalue(), "png", image.width, image.height, why)
+    return Picture(file.getvalue(), "png", image.width, image.height, why, turned=orientation)
 
 
 def _measure_gif(data: bytes) -> tuple[int, int]:
