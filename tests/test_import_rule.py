@@ -235,6 +235,7 @@ def test_no_room_but_the_tasks_imports_a_task():
 
 SAYS_A_TASKS_NAME = {
     "cli.main": "an example in the help",
+    "data.sources.box_rows": "a message",
     "data.sources.conll": "a message",
     "data.sources.image_folder": "a message",
     "data.sources.parquet": "a message",

@@ -49,7 +49,8 @@ Examples:
 \b
 What is written:
   scenes/train/mug/000010.jpg   pictures by split and class, equally many of each class
-  scenes/scenes.jsonl           one picture a line: its objects with class, texture, box and occluded share
+  scenes/instances_train.json   the boxes of objects, as COCO has them: train: {format: coco, path: scenes}
+  scenes/scenes.jsonl           one picture a line: its objects with class, texture, box, area and occluded share
   scenes/masks/classes/train/000010.png     with --masks: 0 background, else the object's class + 1
   scenes/masks/instances/train/000010.png   with --masks: 0 background, else the object's number, from 1
   scenes/settings.json          the settings that determine everything""",

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pydantic
 
 from kerasft.config.base import Config, PathField
+from kerasft.data.box_config import (
+    AutoSource,
+    BoxCsvSource,
+    CocoSource,
+    LabelStudioSource,
+    VocSource,
+    YoloSource,
+)
 from kerasft.data.encodings import find_codec
 
 
@@ -135,7 +143,19 @@ class TfdsSource(Config):
 
 
 Source = Annotated[
-    CsvSource | JsonLinesSource | TextSource | ConllSource | ParquetSource | ImageFolderSource | TfdsSource,
+    CsvSource
+    | JsonLinesSource
+    | TextSource
+    | ConllSource
+    | ParquetSource
+    | ImageFolderSource
+    | TfdsSource
+    | CocoSource
+    | VocSource
+    | YoloSource
+    | LabelStudioSource
+    | BoxCsvSource
+    | AutoSource,
     pydantic.Field(discriminator="format"),
 ]
 

@@ -1,4 +1,4 @@
-"""Drawn scenes as a folder of pictures by split and class, with all that is known of them in scenes.jsonl."""
+"""Drawn scenes as a folder of pictures by split and class; what is known of them is in scenes.jsonl and COCO's JSON."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kerasft.errors import ConfigError, DataError, KerasftError
 from kerasft.files import compute_sha256, whole_folder, write_json
 from kerasft.progress import Bar, Progress, Silent
 from kerasft.samples.folders import is_written
+from kerasft.samples.scene_boxes import format_instances, name_instances
 from kerasft.samples.scenes import MAX_OBJECTS, SUPPORTED_SIZES_PX, Classes, Scene, draw_scene, list_classes
 from kerasft.untrusted import check_tree, load_json
 
@@ -70,11 +71,12 @@ def write_scenes(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> bool:
-    """Writes `<split>/<class>/<number>.jpg`, scenes.jsonl and settings.json; whole or not at all.
+    """Writes `<split>/<class>/<number>.jpg`, scenes.jsonl, settings.json, and the boxes of each split's objects as COCO
+    has them, `instances_<split>.json`; whole or not at all.
 
     A line of scenes.jsonl is a picture: its path, SHA-256, split, class, index (of `draw_scene`), and its objects,
-    each with class, texture, box (x0, y0, x1, y1 in pixels, the ends exclusive) and the share occluded; with `masks`,
-    the paths of its class mask and its instance mask (PNG) as well.
+    each with class, texture, box (x0, y0, x1, y1 in pixels, the ends exclusive), area (pixels that are to be seen of
+    it) and the share occluded; with `masks`, the paths of its class mask and its instance mask (PNG) as well.
 
     Args:
         folder: new or empty, or one that holds exactly what would be written.
@@ -150,14 +152,27 @@ def _holds(folder: Path, settings: SceneSettings) -> bool:
         return False
     if stored != _describe_settings(settings, scenes):
         return False
-    expected: dict[str, str] = {}
-    for line in scenes.splitlines():
-        row = json.loads(line)
+    rows = [json.loads(line) for line in scenes.splitlines()]
+    expected = {
+        path: hashlib.sha256(content).hexdigest() for path, content in _format_boxes(settings, rows).items()
+    }
+    for row in rows:
         expected |= {part["path"]: part["sha256"] for part in (row, *row.get("masks", {}).values())}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     return found == {*expected, SETTINGS_FILE, SCENES_FILE} and all(
         compute_sha256(folder / path) == digest for path, digest in expected.items()
     )
+
+
+def _format_boxes(settings: SceneSettings, rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+    """COCO's files of boxes: name → content, of each split that has pictures."""
+    splits = [split for split, count in settings.pictures.items() if count]
+    return {
+        name_instances(split): format_instances(
+            [row for row in rows if row["split"] == split], settings.size_px, list_classes("shape")
+        )
+        for split in splits
+    }
 
 
 def _describe_settings(settings: SceneSettings, scenes: bytes) -> dict[str, Any]:
@@ -184,6 +199,8 @@ def _write_all(folder: Path, settings: SceneSettings, workers: int, bar: Bar) ->
         bar.advance(len(piece))
     scenes = "".join(lines).encode()
     (folder / SCENES_FILE).write_bytes(scenes)
+    for name, content in _format_boxes(settings, [json.loads(line) for line in lines]).items():
+        (folder / name).write_bytes(content)
     write_json(folder / SETTINGS_FILE, _describe_settings(settings, scenes))
 
 
@@ -264,7 +281,13 @@ def _save(folder: Path, path: str, pixels: np.ndarray) -> dict[str, str]:
 
 def _describe(scene: Scene) -> dict[str, Any]:
     objects = [
-        {"class": thing.name, "texture": thing.texture, "box": thing.box, "occluded": thing.occluded}
-        for thing in scene.objects
+        {
+            "class": thing.name,
+            "texture": thing.texture,
+            "box": thing.box,
+            "area": int(np.count_nonzero(scene.instance_mask == number)),
+            "occluded": thing.occluded,
+        }
+        for number, thing in enumerate(scene.objects, 1)
     ]
     return {"class": scene.name, "objects": objects}

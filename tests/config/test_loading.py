@@ -112,8 +112,8 @@ MISTAKES = [
     ("warmup: 0.1", "warmup: 0.1, warmup_steps: 5",
         "sst2.yaml:13: train.schedule: name warmup (a share) or warmup_steps, not both"),
     ("format: csv, path: dev.tsv", "format: excel, path: dev.tsv",
-        "sst2.yaml:6: data.validation.format: expected one of conll, csv, image_folder, jsonl, parquet, part, "
-        'text, tfds; got "excel"'),
+        "sst2.yaml:6: data.validation.format: expected one of auto, box_csv, coco, conll, csv, image_folder, jsonl, "
+        'label_studio, parquet, part, text, tfds, voc, yolo; got "excel"'),
     ("path: dev.tsv", "path: [a, 1]", 'sst2.yaml:6: data.validation.path[1]: expected text, got 1; '
         'for a text, use quotes: "1"'),
     ("path: dev.tsv", "path: 1", "sst2.yaml:6: data.validation.path: expected text or a list (text), got 1; "

@@ -16,7 +16,8 @@ BLOCKS = re.findall(r"(?m)^    data:\n(?:      .*\n)+", PAGE.read_text(encoding=
 
 def test_each_format_has_an_example():
     found = re.findall(r"format: (\w+)", "".join(BLOCKS))
-    assert set(found) == {"csv", "jsonl", "text", "conll", "parquet", "image_folder", "tfds"}
+    plain = {"csv", "jsonl", "text", "conll", "parquet", "image_folder", "tfds"}
+    assert set(found) == plain | {"coco", "voc", "yolo", "label_studio", "box_csv", "auto"}
 
 
 @pytest.mark.parametrize("block", BLOCKS)

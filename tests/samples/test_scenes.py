@@ -221,6 +221,34 @@ def test_a_folder_is_balanced_and_tells_of_each_picture(tmp_path: Path):
         assert [thing["box"] for thing in row["objects"]] == scene.boxes.tolist()
 
 
+def test_the_boxes_of_each_split_are_written_as_coco_has_them(tmp_path: Path):
+    write_scenes(tmp_path / "s", 20, test=16, size_px=48, masks=True)
+    assert {path.name for path in (tmp_path / "s").glob("*.json")} == {
+        "instances_train.json",
+        "instances_test.json",
+        "settings.json",
+    }
+    rows = read_rows(tmp_path / "s")
+    for split in ("train", "test"):
+        content = json.loads((tmp_path / "s" / f"instances_{split}.json").read_text())
+        names = {each["id"]: each["name"] for each in content["categories"]}
+        assert list(names.values()) == SHAPES
+        own = [row for row in rows if row["split"] == split]
+        assert [image["file_name"] for image in content["images"]] == [row["path"] for row in own]
+        for image, row in zip(content["images"], own, strict=True):
+            mask = np.asarray(Image.open(tmp_path / "s" / row["masks"]["instances"]["path"]))
+            found = [each for each in content["annotations"] if each["image_id"] == image["id"]]
+            assert [names[each["category_id"]] for each in found] == [
+                thing["class"] for thing in row["objects"]
+            ]
+            for number, each in enumerate(found, 1):
+                rows_of_it, columns_of_it = np.nonzero(mask == number)
+                left, top, width, height = each["bbox"]
+                assert (left, top) == (columns_of_it.min(), rows_of_it.min())
+                assert (left + width, top + height) == (columns_of_it.max() + 1, rows_of_it.max() + 1)
+                assert each["area"] == len(rows_of_it)
+
+
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path: Path):
     for workers in (1, 2):
         write_scenes(tmp_path / str(workers), 110, test=20, size_px=32, masks=True, workers=workers)
@@ -244,7 +272,7 @@ def test_a_folder_that_holds_exactly_these_scenes_is_left_alone(tmp_path: Path):
     assert folder.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("change", ["another", "cut", "missing", "seed"])
+@pytest.mark.parametrize("change", ["another", "cut", "missing", "seed", "boxes"])
 def test_a_folder_with_anything_else_is_refused_and_stays(tmp_path: Path, change: str):
     folder = tmp_path / "s"
     write_scenes(folder, 16, size_px=32)
@@ -255,6 +283,9 @@ def test_a_folder_with_anything_else_is_refused_and_stays(tmp_path: Path, change
         picture.write_bytes(picture.read_bytes()[:-1])
     elif change == "missing":
         picture.unlink()
+    elif change == "boxes":
+        boxes = folder / "instances_train.json"
+        boxes.write_text(boxes.read_text().replace('"iscrowd": 0', '"iscrowd": 1', 1))
     before = read_files(folder)
     with pytest.raises(ConfigError, match="not empty"):
         write_scenes(folder, 16, size_px=32, seed=1 if change == "seed" else 0)

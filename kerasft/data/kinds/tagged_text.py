@@ -10,12 +10,9 @@ import numpy as np
 
 from kerasft.data.config import (
     ConllSource,
-    CsvSource,
-    ImageFolderSource,
     JsonLinesSource,
     ParquetSource,
     Source,
-    TextSource,
     TfdsSource,
 )
 from kerasft.data.kinds.base import ReadValue
@@ -159,20 +156,19 @@ def _choose_fields(source: Source, field: Field) -> list[Field]:
     Raises:
         DataError: the format cannot hold texts with entities, or the config does not say which columns hold them.
     """
-    if isinstance(source, CsvSource | TextSource | ImageFolderSource):
+    if isinstance(source, ConllSource):
+        return [Field("words", "part"), Field("tags", "part")]
+    if not isinstance(source, JsonLinesSource | ParquetSource | TfdsSource):
         raise DataError(
             f"A {source.format} file cannot hold texts with entities in them.",
             where="data",
             fix="Use format conll (a word a line), jsonl (text and entities, or words and tags), parquet or tfds.",
         )
-    if isinstance(source, ConllSource):
-        return [Field("words", "part"), Field("tags", "part")]
     named = [name for name in field.parts if name in source.columns]
     if isinstance(source, JsonLinesSource) and not named:
         return [WHOLE]
     if {"words", "tags"} <= set(named) or {"text", "entities"} <= set(named):
         return [Field(name, "part") for name in named]
-    assert isinstance(source, JsonLinesSource | ParquetSource | TfdsSource)
     raise DataError(
         "The config does not say which columns hold the entities.",
         where="data",

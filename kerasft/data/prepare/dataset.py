@@ -18,9 +18,9 @@ from kerasft.data.prepare.fingerprint import (
     fetch_sources,
     note_skipped,
     resolve_sources,
+    settle_sources,
 )
 from kerasft.data.prepare.rejects import RejectsError
-from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.prepare.steps import REJECTED, Preparation
 from kerasft.data.prepared import MANIFEST, NAME, ORIGINS, PreparedDataset, Split, load_prepared_dataset
 from kerasft.data.sources import SourceFile
@@ -109,7 +109,7 @@ def _find_sources(
         DataError: there are none, or they cannot be had.
     """
     fetch_sources(config, base, progress)
-    config = take_split_folders(config, base, progress)
+    config = settle_sources(config, base, progress)
     note_skipped(config, base, progress)
     sources = resolve_sources(config, base)
     if not sources:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.data.config import DataConfig, Source
+from kerasft.data.prepare.box_splits import take_box_splits
 from kerasft.data.prepare.split_folders import take_split_folders
 from kerasft.data.sources import SourceFile, fetch_source, list_members, note_skipped_files, resolve_source
 from kerasft.errors import DataError
@@ -27,6 +28,15 @@ def resolve_sources(config: DataConfig, base: Path) -> dict[str, list[SourceFile
         DataError: a path matches nothing.
     """
     return {name: resolve_source(source, base) for name, source in _list_sources(config)}
+
+
+def settle_sources(config: DataConfig, base: Path, progress: Progress) -> DataConfig:
+    """The section with each split's own source, where it names folders that hold several splits, or any format.
+
+    Raises:
+        DataError: a folder lacks the split that is meant, or it is not clear what it holds.
+    """
+    return take_box_splits(take_split_folders(config, base, progress), base, progress)
 
 
 def fetch_sources(config: DataConfig, base: Path, progress: Progress) -> None:
@@ -62,7 +72,7 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
     """
     files = {
         split: [(file.name, _identify(file)) for file in files]
-        for split, files in resolve_sources(take_split_folders(config, base, Silent()), base).items()
+        for split, files in resolve_sources(settle_sources(config, base, Silent()), base).items()
     }
     return compute_fingerprint({"config": config.describe(), "files": files})
 
@@ -70,7 +80,8 @@ def compute_data_fingerprint(config: DataConfig, base: Path) -> str:
 def _identify(source: SourceFile) -> list[Any]:
     try:
         if source.path.is_dir():
-            return [_identify_member(source.path, member) for member in list_members(source)]
+            told = [compute_sha256(source.beside)] if source.beside and source.beside.is_file() else []
+            return told + [_identify_member(source.path, member) for member in list_members(source)]
         status = source.path.stat()
         if status.st_size <= HASHED_BYTES:
             return [compute_sha256(source.path)]

@@ -97,4 +97,4 @@ def _without_place(value: Any) -> Any:
     """A source's settings without where it lies."""
     if not isinstance(value, dict):
         return value
-    return {key: item for key, item in value.items() if key not in ("path", "data_dir", "download")}
+    return {key: item for key, item in value.items() if key not in ("path", "images", "data_dir", "download")}

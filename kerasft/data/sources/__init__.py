@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from kerasft.data.box_config import AutoSource, BoxSource
 from kerasft.data.config import Source, TextSource, TfdsSource
 from kerasft.data.kinds.fields import Field
 from kerasft.data.sources.paths import (
@@ -27,6 +28,11 @@ READERS = {
     "parquet": "kerasft.data.sources.parquet",
     "image_folder": "kerasft.data.sources.image_folder",
     "tfds": "kerasft.data.sources.tfds",
+    "coco": "kerasft.data.sources.coco",
+    "voc": "kerasft.data.sources.voc",
+    "yolo": "kerasft.data.sources.yolo",
+    "label_studio": "kerasft.data.sources.label_studio",
+    "box_csv": "kerasft.data.sources.box_csv",
 }
 """Format → module with `read_rows(file, source, fields)`."""
 
@@ -44,8 +50,11 @@ def resolve_source(source: Source, base: Path) -> list[SourceFile]:
     Raises:
         DataError: a path matches nothing, or there is no such dataset.
     """
-    if isinstance(source, TfdsSource):
-        return importlib.import_module(READERS["tfds"]).resolve(source, base)
+    if isinstance(source, AutoSource):
+        raise TypeError("the format must be settled first: see `prepare.box_splits`")
+    if isinstance(source, TfdsSource | BoxSource):
+        # a path means more than the files that match it
+        return importlib.import_module(READERS[source.format]).resolve(source, base)
     endings = TEXT_ENDINGS if isinstance(source, TextSource) else ()
     return resolve_files(source.path, base, folders=source.format == "image_folder", endings=endings)
 
