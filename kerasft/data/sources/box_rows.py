@@ -13,6 +13,7 @@ from kerasft.data.sources.picture_boxes import PictureBoxes
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
 from kerasft.json_values import check_depth
+from kerasft.vision.pictures import MAX_SIDE_PX
 
 _BATCH_PICTURES = 64
 _SHOWN = 5
@@ -99,6 +100,15 @@ def show_names(paths: Sequence[Path], file: SourceFile) -> str:
 def show_first(names: Sequence[str]) -> str:
     """The first few of some names, and whether there are more."""
     return ", ".join(shorten(name) for name in names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
+
+
+def read_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """A picture's size as a file says it; None where these are no whole numbers."""
+    sides = [
+        int(side) if isinstance(side, int | float) and 0 < side <= MAX_SIDE_PX and side == int(side) else 0
+        for side in (width, height)
+    ]
+    return (sides[0], sides[1]) if min(sides) > 0 else None
 
 
 def check_fields(file: SourceFile, fields: Sequence[Field]) -> None:

@@ -18,6 +18,7 @@ from kerasft.data.sources.box_rows import (
     check_fields,
     list_picture_folders,
     load_json_file,
+    read_size,
     show_first,
     yield_batches,
 )
@@ -184,11 +185,14 @@ def _look_for_corners(
     """Warns where `bbox` seems to be left, top, right, bottom."""
     beyond = fitting = 0
     for image in images:
+        size_px = read_size(image.get("width"), image.get("height"))
         try:
-            width, height = float(image["width"]), float(image["height"])
             boxes = [list(map(float, each["bbox"])) for each in grouped.get(_key(image.get("id")), ())]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
+        if size_px is None:
+            continue
+        width, height = size_px
         for box in boxes:
             if len(box) == 4 and (box[0] + box[2] > width + 1 or box[1] + box[3] > height + 1):
                 beyond += 1
@@ -227,10 +231,5 @@ def _read_picture(
                 "area": annotation.get("area"),
             }
         )
-    size = image.get("width"), image.get("height")
-    whole = isinstance(size[0], int) and isinstance(size[1], int)
-    return BoxRow(
-        number,
-        path,
-        PictureBoxes(boxes, (size[0], size[1]) if whole else None, False, tuple(left_out)),  # type: ignore[arg-type]
-    )
+    size_px = read_size(image.get("width"), image.get("height"))
+    return BoxRow(number, path, PictureBoxes(boxes, size_px, False, tuple(left_out)))

@@ -21,6 +21,7 @@ from kerasft.data.sources.box_rows import (
     check_fields,
     list_picture_folders,
     load_json_file,
+    read_size,
     show_first,
     yield_batches,
 )
@@ -115,11 +116,12 @@ def _read_regions(task: Mapping[str, Any], findings: _Findings) -> list[Any] | N
         if not held:
             findings.unlabelled.append(name)
             return None
-        return [{"type": _LABELS, "value": region, **region} for region in held[0]]
+        return [{**region, "type": _LABELS, "value": region} for region in held[0]]
     given = task.get("annotations", task.get("completions"))
+    given = given if isinstance(given, list) else []
     usable = [
         each
-        for each in given or ()
+        for each in given
         if isinstance(each, Mapping)
         and not each.get("was_cancelled")
         and isinstance(each.get("result"), list)
@@ -165,7 +167,7 @@ def _read_task(
                     f"region {place}: by {region['image_rotation']!r:.20} degrees; its boxes turn with it"
                 )
                 raise InvalidValue("picture turned in Label Studio", detail)
-            size_px = _read_size(region) or size_px
+            size_px = read_size(region.get("original_width"), region.get("original_height")) or size_px
             labels = value.get(_LABELS)
             if not isinstance(labels, list) or not labels:
                 left_out.append(f"region {place} has no label")
@@ -210,11 +212,6 @@ def _list_names(address: str) -> list[str]:
     tails = ["/".join(pieces[start:]) for start in range(len(pieces))]
     uploaded = _UPLOAD.fullmatch(pieces[-1]) if pieces else None
     return [address, *tails, *([uploaded[1]] if uploaded else [])]
-
-
-def _read_size(region: Mapping[str, Any]) -> tuple[int, int] | None:
-    width, height = region.get("original_width"), region.get("original_height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 def _read_rectangle(

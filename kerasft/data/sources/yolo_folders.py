@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,13 +94,13 @@ def open_folder(path: Path, base: Path) -> YoloFolder:
         key = next((name for name in SPLIT_NAMES[split] if content.get(name)), None)
         if key is not None:
             splits[split] = _find_places(content[key], root, description, key)
-    warnings = _compare_names(content, names, description)
+    doubts = _compare_names(content, names, description)
     # what lies elsewhere than below the YAML file is found by its own folder
     inside = all(
         place.resolve().is_relative_to(folder.resolve()) for each in splits.values() for place in each
     )
     file = name_source(folder if inside else root, base)
-    return YoloFolder(file._replace(beside=description), names, splits, warnings)
+    return YoloFolder(file._replace(beside=description), names, splits, doubts)
 
 
 def find_label_file(picture: Path) -> Path:
@@ -162,7 +163,9 @@ def _load_yaml(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_YAML_BYTES + 1)
-        value = YAML(typ="safe", pure=True).load(content) if len(content) <= _MAX_YAML_BYTES else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an anchor that is named twice
+            value = YAML(typ="safe", pure=True).load(content) if len(content) <= _MAX_YAML_BYTES else None
     except (OSError, YAMLError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise DataError(f"The file is not YAML that can be read: {why}.", where=str(path)) from error
@@ -204,19 +207,19 @@ def _read_names(names: Any, path: Path) -> tuple[str, ...]:
 
 def _compare_names(content: Mapping[str, Any], names: Sequence[str], path: Path) -> list[str]:
     """What contradicts the YAML file's names."""
-    warnings = []
+    doubts = []
     count = content.get("nc")
     if isinstance(count, int) and count != len(names):
-        warnings.append(f"{path.name}: nc is {count}, and names holds {len(names)} names.")
+        doubts.append(f"{path.name}: nc is {count}, and names holds {len(names)} names.")
     other = _read_name_list(path.parent)
     if other and other != tuple(names):
         listed = "; ".join(", ".join(each[:5]) + ", …" * (len(each) > 5) for each in (names, other))
         how = "in another order" if set(other) == set(names) else "others"
-        warnings.append(
+        doubts.append(
             f"{path.name} and a list of classes beside it (classes.txt or the like) name the classes {how}: {listed}. "
             f"Those of {path.name} are taken: look at some boxes, whether their classes are right."
         )
-    return warnings
+    return doubts
 
 
 def _read_name_list(folder: Path) -> tuple[str, ...]:

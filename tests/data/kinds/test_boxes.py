@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from source_makers import draw_picture, write_pictures, write_tfds
 
@@ -204,7 +205,7 @@ def test_boxes_that_tfds_keeps_as_shares_are_read(tmp_path, progress):
             {
                 "bbox": tfds.features.BBoxFeature(),
                 "label": tfds.features.ClassLabel(names=names),
-                "is_crowd": tfds.features.Scalar(bool),
+                "is_crowd": tfds.features.Scalar(np.bool_),
             }
         ),
     }
