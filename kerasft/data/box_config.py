@@ -10,6 +10,15 @@ from kerasft.config.base import Config, PathField
 from kerasft.data.encodings import find_codec
 
 
+def _check_encoding(encoding: str) -> str:
+    find_codec(encoding)
+    return encoding
+
+
+Encoding = Annotated[str, pydantic.AfterValidator(_check_encoding)]
+"""A character encoding that files can be read line by line in."""
+
+
 class _BoxSource(Config):
     path: Annotated[str | tuple[str, ...], PathField()]
     """An annotation file, a glob that matches some, or a list of these; or, with `split`, the folder of the data set.
@@ -40,14 +49,8 @@ class BoxCsvSource(_BoxSource):
     format: Literal["box_csv"]
     delimiter: str = pydantic.Field(",", min_length=1, max_length=1)
     """One character; write "\\t" for a tab."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the files; a byte order mark is ignored."""
-
-    @pydantic.field_validator("encoding")
-    @classmethod
-    def _is_of_files(cls, encoding: str) -> str:
-        find_codec(encoding)
-        return encoding
 
 
 class VocSource(Config):

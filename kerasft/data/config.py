@@ -11,11 +11,11 @@ from kerasft.data.box_config import (
     AutoSource,
     BoxCsvSource,
     CocoSource,
+    Encoding,
     LabelStudioSource,
     VocSource,
     YoloSource,
 )
-from kerasft.data.encodings import find_codec
 
 
 class _FileSource(Config):
@@ -25,14 +25,8 @@ class _FileSource(Config):
 
 
 class _TextFileSource(_FileSource):
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the files; a byte order mark is ignored."""
-
-    @pydantic.field_validator("encoding")
-    @classmethod
-    def _is_of_files(cls, encoding: str) -> str:
-        find_codec(encoding)
-        return encoding
 
 
 class CsvSource(_TextFileSource):

@@ -10,6 +10,7 @@ from kerasft.data.config import ImageFolderSource
 from kerasft.data.kinds import load_kind_class
 from kerasft.data.kinds.fields import Field
 from kerasft.data.prepare.split_folders import find_split_folders
+from kerasft.data.sources.annotation_files import PICTURE_ENDINGS
 from kerasft.data.sources.paths import SourceFile, list_folders, list_members
 from kerasft.data.sources.rows import RawBatch, Reject, shorten
 from kerasft.errors import DataError
@@ -17,10 +18,7 @@ from kerasft.errors import DataError
 _BATCH_FILES = 64
 _GIVEN = ("image", "label", "labels")
 """Kinds of fields that a folder of pictures has."""
-_PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp"),
-    *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".svg"),
-)
+_PICTURES = (*PICTURE_ENDINGS, ".svg")
 """How names of pictures end, whether they can be read or not."""
 
 
