@@ -143,13 +143,13 @@ Source = Annotated[
     | ConllSource
     | ParquetSource
     | ImageFolderSource
-    | TfdsSource
     | CocoSource
     | VocSource
     | YoloSource
     | LabelStudioSource
     | BoxCsvSource
-    | AutoSource,
+    | AutoSource
+    | TfdsSource,
     pydantic.Field(discriminator="format"),
 ]
 
