@@ -116,6 +116,7 @@ format: $(INSTALLED_DEV)
 bench: $(INSTALLED_DEV)
 	$(BIN)/python benchmarks/prepare.py 10000 100000
 	$(BIN)/python benchmarks/optimizer.py
+	$(BIN)/python benchmarks/detection_metrics.py
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/build_config_reference.py
