@@ -12,7 +12,11 @@ from box_makers import (
     HEIGHT,
     WIDTH,
     WRITERS,
+    build_coco,
+    build_xml,
+    build_yolo_lines,
     draw_pictures,
+    save_pictures,
     write_coco,
     write_voc,
     write_yolo,
@@ -96,6 +100,39 @@ def test_auto_takes_the_splits_of_a_folder(tmp_path, progress, pictures):
         progress.notes
     )
     assert sorted(list_examples(dataset, "test")) == [f"{stem}.png" for stem in stems[26:]]
+
+
+def write_exported_split(folder, format, pictures):
+    """A split as Roboflow exports it."""
+    if format == "coco":
+        save_pictures(folder, pictures)
+        (folder / "_annotations.coco.json").write_text(json.dumps(build_coco(pictures)))
+    elif format == "voc":
+        save_pictures(folder, pictures)
+        for picture in pictures:
+            (folder / picture.name).with_suffix(".xml").write_text(build_xml(picture))
+    else:
+        save_pictures(folder / "images", pictures)
+        (folder / "labels").mkdir()
+        for picture in pictures:
+            (folder / "labels" / picture.name).with_suffix(".txt").write_text(build_yolo_lines(picture))
+
+
+@pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
+def test_a_folder_for_each_split_is_recognised(tmp_path, progress, pictures, format):
+    parts = {"train": pictures[:20], "valid": pictures[20:26], "test": pictures[26:]}
+    for name, part in parts.items():
+        write_exported_split(tmp_path / name, format, part)
+    (tmp_path / "README.dataset.txt").write_text("exported")
+    if format == "yolo":
+        paths = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+        (tmp_path / "data.yaml").write_text(f"{paths}nc: {len(CLASSES)}\nnames: {json.dumps(CLASSES)}\n")
+    dataset = prepare(tmp_path, {"train": {"format": "auto", "path": "."}}, progress)
+    for name, part in zip(("train", "validation", "test"), parts.values(), strict=True):
+        found = list_examples(dataset, name)
+        assert sorted(found) == [picture.name for picture in part]
+        for picture in part:
+            assert [label for label, *_ in found[picture.name][1]] == [label for label, _ in picture.boxes]
 
 
 def test_a_folder_with_two_formats_is_refused_by_their_names(tmp_path, progress, pictures):
