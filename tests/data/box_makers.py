@@ -238,6 +238,8 @@ class Read(NamedTuple):
     rejects: list[tuple[int, str, str]]
     remarks: list[str]
     warnings: list[str]
+    rows: list[tuple[Path, Any]]
+    """Path and boxes of each picture, also of those whose files have one name."""
 
 
 def read_boxes(folder: Path, source: dict[str, Any], progress: Progress | None = None) -> Read:
@@ -245,11 +247,12 @@ def read_boxes(folder: Path, source: dict[str, Any], progress: Progress | None =
     config = take_box_splits(DataConfig.model_validate({"train": source}), folder, progress or Silent())
     settled = config.train
     assert isinstance(settled, BoxSource)
-    read = Read({}, [], [], [])
+    read = Read({}, [], [], [], [])
     for file in resolve_source(settled, folder):
         for batch in read_rows(file, settled, BOX_FIELDS[:2]):
             for image, boxes in batch.values:
                 read.pictures[image.name] = boxes
+                read.rows.append((image, boxes))
             read.rejects.extend((reject.row, reject.reason, reject.detail) for reject in batch.rejects)
             read.remarks.extend(batch.remarks)
             read.warnings.extend(batch.warnings)

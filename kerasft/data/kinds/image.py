@@ -137,6 +137,8 @@ def read_file(value: Any, file: SourceFile) -> tuple[bytes, str]:
 
 
 def _read_named(path: Path) -> bytes:
+    if "\0" in str(path) or not _is_spelled(str(path)):
+        raise InvalidPicture("no picture named", "the path holds characters that no file name can")
     try:
         return read_picture_file(path, follow_links=True)
     except StorageError as error:
@@ -149,13 +151,11 @@ def find_path(text: str, folder: Path) -> Path:
     """What a path in a list of pictures means: relative ones start from the list's folder.
 
     Raises:
-        InvalidPicture: no file can have it.
+        InvalidPicture: it is empty.
     """
     path = locate(text, folder)
     if not path:
         raise InvalidPicture("no picture named", "the path is empty")
-    if "\0" in path or not _is_spelled(path):
-        raise InvalidPicture("no picture named", "the path holds characters that no file name can")
     return Path(path)
 
 

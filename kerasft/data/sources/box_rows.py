@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,8 +193,9 @@ class PictureFinder:
         names = [name, *others]
         names += [each.replace("\\", "/") for each in names if "\\" in each]
         for each in names:
-            for place, folder in enumerate(self._folders if each and "\0" not in each else ()):
-                if (folder / each).is_file():
+            for place, folder in enumerate(self._folders if each else ()):
+                # a name may be too long to be one, or no text: `Path.is_file` would raise
+                if os.path.isfile(folder / each):
                     # the next picture is probably there, too
                     self._folders.insert(0, self._folders.pop(place))
                     return folder / each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,12 +190,16 @@ class _Reader:
         for number, line in enumerate(lines, 1):
             name = line.strip()
             first, _, last = name.rpartition(" ")
-            name = first.rstrip() if first and last in ("-1", "0", "1") else name
+            if first and last in ("-1", "0", "1") and not os.path.isfile(self._name_annotation(name)):
+                name = first.rstrip()  # whether a class is in the picture
             if name.lower().endswith((*PICTURE_ENDINGS, _ENDING)):
                 name = name.rsplit(".", 1)[0]
             if name:
-                rows.append((number, self._annotations / f"{name.replace(chr(0), '')}{_ENDING}"))
+                rows.append((number, self._name_annotation(name)))
         return rows
+
+    def _name_annotation(self, name: str) -> Path:
+        return self._annotations / f"{name.replace(chr(0), '').lstrip('/')}{_ENDING}"
 
     def read(self, number: int, path: Path) -> BoxRow:
         """One picture and its boxes; the last one completes what is said of all."""
@@ -209,7 +214,9 @@ class _Reader:
     def _find_picture(self, path: Path, name: str) -> Path:
         """The picture that is called as the XML file is; otherwise the one that it names."""
         own = self._by_stem.get(path.stem, [])
-        own = [each for each in own if each.parent == path.parent] or own
+        # beside it, or in a folder that lies among the pictures as the XML file's does among these
+        inner = path.parent.relative_to(self._annotations)
+        own = [each for each in own if each.parent in (path.parent, self._pictures / inner)] or own
         name = name.strip().replace("\\", "/").rsplit("/", 1)[-1].replace("\0", "")
         told = self._by_stem.get(name.rsplit(".", 1)[0], []) if name else []
         if own:

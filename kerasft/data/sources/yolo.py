@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class _Findings(Findings):
         super().__init__()
         self._file, self._names = folder.file, names
         self.warnings += folder.warnings
-        self.bare = [path for path in pictures if not find_label_file(path).is_file()]
+        self.bare = [path for path in pictures if not os.path.isfile(find_label_file(path))]
         """Pictures without a label file."""
         self.used: set[int] = set()
         """Numbers of classes that occur."""
@@ -84,7 +85,7 @@ class _Findings(Findings):
         strays = sorted(
             path
             for parent in {path.parent for path in labels}
-            if parent.is_dir()
+            if os.path.isdir(parent)
             for path in parent.glob("*.txt")
             if path not in labels and path.name not in ("classes.txt", "train.txt", "val.txt", "test.txt")
         )
@@ -123,8 +124,8 @@ def _read_picture(number: int, path: Path, names: Sequence[str], findings: _Find
         lines = label_file.read_bytes().decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         return BoxRow(number, path, PictureBoxes([], None, True))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text, or its name is none"
         return BoxRow(number, path, InvalidValue("unreadable file", f"{label_file.name}: {why}"))
     boxes = []
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,7 +110,7 @@ def find_label_file(picture: Path) -> Path:
     places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
     if places:
         parts[places[-1]] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    return Path(os.path.splitext(Path(*parts))[0] + ".txt")
 
 
 def _list_pictures(place: Path) -> list[Path]:
@@ -121,7 +122,7 @@ def _list_pictures(place: Path) -> list[Path]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise DataError(f"The list of pictures cannot be read: {why}.", where=str(place)) from error
-    return [place.parent / line.strip() for line in lines if line.strip() and "\0" not in line]
+    return [place.parent / line.strip() for line in lines if line.strip()]
 
 
 def find_description(folder: Path) -> Path | None:
@@ -166,7 +167,8 @@ def _load_yaml(path: Path) -> Mapping[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an anchor that is named twice
             value = YAML(typ="safe", pure=True).load(content) if len(content) <= _MAX_YAML_BYTES else None
-    except (OSError, YAMLError, ValueError, RecursionError) as error:
+    except (OSError, YAMLError, ValueError, LookupError, RecursionError) as error:
+        # LookupError: of !!bool, !!int or !!float before something else
         why = " ".join(str(error).split())[:200]
         raise DataError(f"The file is not YAML that can be read: {why}.", where=str(path)) from error
     if not isinstance(value, Mapping):
@@ -184,7 +186,7 @@ def _read_names(names: Any, path: Path) -> tuple[str, ...]:
         return ()
     if isinstance(names, Mapping):
         wanted = list(range(len(names)))
-        keys = {int(key) if str(key).isdigit() else key: name for key, name in names.items()}
+        keys = {int(key) if str(key).isdecimal() else key: name for key, name in names.items()}
         if sorted(keys, key=str) != sorted(wanted, key=str):
             raise DataError(
                 f"The numbers in names are {', '.join(map(str, list(keys)[:10]))}.",
@@ -241,7 +243,8 @@ def _read_name_list(folder: Path) -> tuple[str, ...]:
 
 def _find_root(value: Any, folder: Path) -> Path:
     """The folder that a YAML file's splits start from."""
-    if isinstance(value, str) and "\0" not in value and (folder / value).is_dir():
+    # the text may be too long for a path, or hold what none can: `Path.is_dir` would raise
+    if isinstance(value, str) and os.path.isdir(folder / value):
         return folder / value
     return folder  # written on another machine, or relative to a tool's own folder
 
@@ -259,7 +262,7 @@ def _find_places(value: Any, root: Path, description: Path, key: str) -> list[Pa
         plain = text.replace("\\", "/").replace("\0", "")
         # Roboflow writes ../train/images for what lies in train/images
         tries = [root / plain, description.parent / plain, description.parent / plain.lstrip("./")]
-        place = next((each for each in tries if each.exists()), None)
+        place = next((each for each in tries if os.path.exists(each)), None)
         if place is None:
             raise DataError(
                 f"{key} names {plain!r:.100}, which is not there.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import random
 
@@ -11,6 +12,7 @@ from box_makers import BOX_FIELDS, HEIGHT, WIDTH, WRITERS, draw_pictures, read_b
 
 from kerasft.data.kinds import load_kind
 from kerasft.data.kinds.fields import InvalidValue
+from kerasft.data.sources.paths import SourceFile
 from kerasft.errors import KerasftError
 
 ROUNDS = 150
@@ -99,3 +101,40 @@ def test_a_damaged_file_of_boxes_ends_in_rows_rejects_or_an_error_of_ours(tmp_pa
                 assert 0 <= box["top"] < box["bottom"] <= HEIGHT
     assert ends["rows"] > 0, ends
     assert ends["rejects"] + ends["errors"] > ROUNDS // 4, ends
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [
+        *itertools.product(FILES, ["a" * 300, f"{'a' * 300}/b", "\0", "", "/", "..", "a/../../b"]),
+        ("coco", "\ud800"),
+        ("label_studio", "\ud800"),
+    ],
+)
+def test_a_name_that_no_picture_can_have_rejects_its_row_alone(tmp_path, format, name):
+    settings = WRITERS[format](tmp_path, draw_pictures(2))
+    if format in ("coco", "label_studio"):
+        path = tmp_path / FILES[format]
+        content = json.loads(path.read_text())
+        first = content["images"][0] if format == "coco" else content[0]["data"]
+        first["file_name" if format == "coco" else "image"] = name
+        path.write_text(json.dumps(content))
+    elif format == "box_csv":
+        (tmp_path / FILES[format]).write_text(
+            f"filename,class,xmin,ymin,xmax,ymax\n{name},a,1,1,9,9\nscene 01.png,a,1,1,9,9\n"
+        )
+    elif format == "yolo":
+        (tmp_path / "train.txt").write_text(f"{name}\nimages/train/scene 01.png\n")
+        content = (tmp_path / FILES[format]).read_text()
+        (tmp_path / FILES[format]).write_text(content.replace("images/train", "train.txt"))
+    else:
+        (tmp_path / "ImageSets" / "Main" / "train.txt").write_text(f"{name}\nscene 01\n")
+    read = read_boxes(tmp_path, settings)
+    paths = [path for path, _ in read.rows]
+    values = load_kind(BOX_FIELDS[0]).read(paths, SourceFile(tmp_path / FILES[format], FILES[format]))
+    kept = [
+        path.name for path, value in zip(paths, values, strict=True) if not isinstance(value, InvalidValue)
+    ]
+    assert kept == ["scene 01.png"]
+    # a list's empty line names nothing
+    assert len(paths) + len(read.rejects) == (1 if format in ("yolo", "voc") and not name else 2)

@@ -256,6 +256,27 @@ def test_voc_files_that_name_another_picture_are_told(tmp_path, pictures):
     assert any("scene 00.xml (scene 01.png)" in remark for remark in read.remarks)
 
 
+def test_voc_pictures_of_one_name_in_several_folders_keep_their_own_boxes(tmp_path, pictures):
+    for folder, picture in zip("ab", pictures, strict=False):
+        save_pictures(tmp_path / "JPEGImages" / folder, [picture._replace(name="same.png")])
+        (tmp_path / "Annotations" / folder).mkdir(parents=True)
+        (tmp_path / "Annotations" / folder / "same.xml").write_text(build_xml(picture))
+    rows = read_boxes(tmp_path, {"format": "voc", "path": "."}).rows
+    assert [image.parent.name for image, _ in rows] == ["a", "b"]
+    assert [len(boxes.boxes) for _, boxes in rows] == [len(picture.boxes) for picture in pictures[:2]]
+
+
+def test_voc_a_listed_name_that_ends_in_a_number_is_not_shortened(tmp_path, pictures):
+    save_pictures(tmp_path / "JPEGImages", [pictures[0]._replace(name="scene 1.png")])
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "scene 1.xml").write_text(build_xml(pictures[0]))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for line in ("scene 1", "scene 1  -1"):
+        (tmp_path / "ImageSets" / "Main" / "train.txt").write_text(f"{line}\n")
+        read = read_boxes(tmp_path, {"format": "voc", "path": ".", "split": "train"})
+        assert list(read.pictures) == ["scene 1.png"]
+
+
 # YOLO
 
 
@@ -338,6 +359,11 @@ def test_yolo_outlines_become_the_box_around_them(tmp_path, pictures):
         ("names: a\ntrain: images/train", "neither a list nor an object, but text"),
         ("names: [a]\ntrain: nowhere", "train names 'nowhere', which is not there"),
         ("names: [a\n", "not YAML that can be read"),
+        ("nc: !!bool many\n", "not YAML that can be read"),
+        ("nc: !!int ''\n", "not YAML that can be read"),
+        ("names: {²: a}\ntrain: images/train", "The numbers in names are ²"),
+        (f"names: [a]\ntrain: {'a' * 300}", "which is not there"),
+        (f"names: [a]\npath: {'a' * 300}\ntrain: b", "train names 'b', which is not there"),
         ("train: images/train", "No file says the names of the classes"),
     ],
 )
