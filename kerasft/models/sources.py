@@ -12,7 +12,7 @@ from kerasft.models.fetching import resolve_preset
 from kerasft.models.hubs.folders import compute_preset_fingerprint
 
 if TYPE_CHECKING:
-    from kerasft.models.config import ImageModelConfig, ModelConfig, TextModelConfig
+    from kerasft.models.config import ImageNetConfig, ModelConfig, TextModelConfig
     from kerasft.models.text.decoders.config import DecoderModelConfig
 
 
@@ -81,7 +81,7 @@ def resolve_text_model(
     return replace(source, adapter=find_adapter(config, source.preset_fingerprint).fingerprint)
 
 
-def resolve_image_model(config: ImageModelConfig) -> ModelSource:
+def resolve_image_model(config: ImageNetConfig) -> ModelSource:
     """What an image net's `model` section names.
 
     Raises:
@@ -96,7 +96,7 @@ def resolve_image_model(config: ImageModelConfig) -> ModelSource:
     preset = resolve_image_preset(config.preset, config.arguments)
     architecture = get_architecture(preset.net) if preset.net else None
     if architecture is not None:
-        check_size(architecture, config.image_size_px or preset.image_size_px)
+        check_size(architecture, config.least_side_px or preset.image_size_px)
     if config.weights == "none":
         path = None
     elif config.weights != "imagenet":
@@ -104,5 +104,5 @@ def resolve_image_model(config: ImageModelConfig) -> ModelSource:
     elif preset.folder is not None or architecture is None:
         path = preset.folder
     else:
-        path = fetch_imagenet_weights(architecture, preset.arguments, config.image_size_px)
+        path = fetch_imagenet_weights(architecture, preset.arguments, config.least_side_px)
     return ModelSource(path, f"{config.preset} {sorted(config.arguments.items())}")

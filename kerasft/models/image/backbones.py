@@ -31,6 +31,8 @@ from kerasft.models.image_nets import (
 
 BACKBONE = "image_backbone"
 """The name of every backbone, and of the layer that it is in a larger model."""
+Size = int | tuple[int, int] | None
+"""The images' side, or their height and width, in pixels; None: any."""
 _MEAN_RGB = (0.485, 0.456, 0.406)
 _STDDEV_RGB = (0.229, 0.224, 0.225)
 _MEAN_BGR = (103.939, 116.779, 123.68)
@@ -39,7 +41,7 @@ _MEAN_BGR = (103.939, 116.779, 123.68)
 def build_image_backbone(
     name: str,
     *,
-    size_px: int | None = None,
+    size_px: Size = None,
     weights: str = "imagenet",
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -52,7 +54,7 @@ def build_image_backbone(
 
     Args:
         name: one of `IMAGE_ARCHITECTURES`.
-        size_px: the images' side; None takes images of any size.
+        size_px: the images' side, or height and width; None takes images of any size.
         weights: `imagenet`, `none` (random ones, by the seed), or a file or folder that `load_backbone_weights` reads.
         arguments: further arguments of the net's builder (`alpha`).
         seed: of random weights; it seeds Python's, NumPy's and TensorFlow's global generators.
@@ -69,17 +71,24 @@ def build_image_backbone(
     """
     architecture = get_architecture(name)
     checked = check_arguments(architecture, arguments or {})
-    check_size(architecture, size_px)
+    sides = list_sides(size_px)
+    least = None if None in sides else min(side for side in sides if side)
+    check_size(architecture, least)
     path = None
     if weights == "imagenet":
-        path = fetch_imagenet_weights(architecture, checked, size_px)
+        path = fetch_imagenet_weights(architecture, checked, least)
     elif weights != "none":
         path = Path(weights)
     keras.utils.set_random_seed(seed)
-    backbone = _build(architecture, checked, size_px, dtype)
+    backbone = _build(architecture, checked, sides, dtype)
     if path is not None:
         load_backbone_weights(backbone, path)
     return backbone
+
+
+def list_sides(size_px: Size) -> tuple[int | None, int | None]:
+    """Height and width; None where they are open."""
+    return size_px if isinstance(size_px, tuple) else (size_px, size_px)
 
 
 def get_architecture(name: str) -> ImageArchitecture:
@@ -122,9 +131,12 @@ def check_size(architecture: ImageArchitecture, size_px: int | None) -> None:
 
 
 def _build(
-    architecture: ImageArchitecture, arguments: dict[str, Any], size_px: int | None, dtype: str | None
+    architecture: ImageArchitecture,
+    arguments: dict[str, Any],
+    sides: tuple[int | None, int | None],
+    dtype: str | None,
 ) -> keras.Model:
-    inputs = keras.Input((size_px, size_px, 3), dtype="float32", name="image")
+    inputs = keras.Input((*sides, 3), dtype="float32", name="image")
     pixels = add_preprocessing(inputs, architecture.family.preprocessing)
     if architecture.family.of_keras:
         builder = getattr(keras.applications, architecture.builder)

@@ -186,7 +186,11 @@ def _refuse(what: str, path: Path) -> PresetError:
 
 
 def build_hub_resnet(
-    resnet: HubResNet, *, size_px: int | None = None, seed: int = 0, dtype: str | None = None
+    resnet: HubResNet,
+    *,
+    size_px: int | tuple[int, int] | None = None,
+    seed: int = 0,
+    dtype: str | None = None,
 ) -> Any:
     """keras-hub's ResNet with random weights, its preprocessing as its first layer, of plain Keras layers alone.
 
@@ -200,13 +204,13 @@ def build_hub_resnet(
     import keras
     import keras_hub
 
-    from kerasft.models.image.backbones import BACKBONE
+    from kerasft.models.image.backbones import BACKBONE, list_sides
 
     keras.utils.set_random_seed(seed)
     hub = keras_hub.models.ResNetBackbone(
         **resnet.list_arguments(), image_shape=(None, None, 3), data_format="channels_last", dtype=dtype
     )
-    pixels = keras.Input((size_px, size_px, 3), dtype="float32", name="image")
+    pixels = keras.Input((*list_sides(size_px), 3), dtype="float32", name="image")
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if layer.name == "conv1_pad":

@@ -139,7 +139,7 @@ def load_image_backbone(
     preset: ImagePreset,
     *,
     weights: str = "imagenet",
-    size_px: int | None = None,
+    size_px: int | tuple[int, int] | None = None,
     seed: int = 0,
     dtype: str | None = None,
 ) -> Any:
@@ -148,7 +148,7 @@ def load_image_backbone(
     Args:
         preset: of `resolve_image_preset`.
         weights: as `model.weights`; `imagenet` means the folder's own where the preset is a folder.
-        size_px: side of the images; None takes any size (NASNet must know it).
+        size_px: side of the images, or height and width; None takes any size (NASNet must know it).
         seed, dtype: as `build_image_backbone`.
 
     Returns:

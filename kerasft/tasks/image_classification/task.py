@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,30 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.feed import Feed, Output
-from kerasft.data.kinds.image import build_refusal
 from kerasft.data.prepared import Split
 from kerasft.data.streams import collect_outputs
 from kerasft.errors import DataError
-from kerasft.files import compute_fingerprint, whole_folder
-from kerasft.integrity import recorded_file, write_hashes
+from kerasft.files import compute_fingerprint
 from kerasft.metrics.tally import Tally
-from kerasft.models.adaptation.learning import list_unfreezing_stages
 from kerasft.models.config import ImageModelConfig
-from kerasft.models.image.fast import DTYPES, accelerate_image_model
-from kerasft.models.image.freezing import (
-    choose_batch_norm,
-    compute_layer_depths,
-    freeze,
-    list_blocks,
-    unfreeze,
-)
+from kerasft.models.image.freezing import compute_layer_depths, freeze
 from kerasft.models.image.heads import LOGITS, build_image_classifier, get_backbone, split_classifier
-from kerasft.models.image.presets import load_image_backbone, resolve_image_preset, save_image_preset
-from kerasft.models.image.stochastic_depth import set_stochastic_depth
-from kerasft.models.weights.saved_models import load_model_weights
 from kerasft.progress import Progress
 from kerasft.tasks.answers import Answers, AnswerTally, MultiLabel
-from kerasft.tasks.base import Phase, Step, make_phase
+from kerasft.tasks.base import Phase, Step
 from kerasft.tasks.classifier import Classifier
 from kerasft.tasks.features import FeatureStore
 from kerasft.tasks.image_classification.config import ImageClassificationConfig
@@ -46,18 +32,18 @@ from kerasft.tasks.image_classification.losses import (
     MultiLabelCrossentropy,
     compute_class_weights,
 )
-from kerasft.tasks.image_classification.serving import ImageClassifierModule, draw_probes
+from kerasft.tasks.image_classification.serving import ImageClassifierModule
 from kerasft.tasks.image_classification.sheets import draw_mistakes, draw_varied
+from kerasft.tasks.image_net import ImageNetTask, make_head_changes
+from kerasft.tasks.pictures import draw_probes, refuse_picture
 from kerasft.tasks.served import Served
 from kerasft.vision.augmentation.augmenter import build_augmenter
 from kerasft.vision.decoding.graph import DECODING_VERSION, build_decoder
-from kerasft.vision.files.reading import check_picture
-from kerasft.vision.pictures import InvalidPicture
 
 _FEATURE_BATCH = 32
 
 
-class ImageClassification(Classifier):
+class ImageClassification(ImageNetTask, Classifier):
     """One label for a picture, or any number of them.
 
     Args:
@@ -74,16 +60,7 @@ class ImageClassification(Classifier):
         label_names: Sequence[str],
         weights: Path | None,
     ):
-        self.config = config
-        self.model_config = model_config
-        self.label_names = tuple(label_names)
-        whole = weights is not None and weights.is_dir()
-        self.preset = (
-            resolve_image_preset(str(weights))
-            if whole
-            else resolve_image_preset(model_config.preset, model_config.arguments)
-        )
-        self.weights = "imagenet" if whole else "none" if weights is None else str(weights)
+        super().__init__(config, model_config, label_names, weights)
         self.size_px = model_config.image_size_px or self.preset.image_size_px
         self._decode = build_decoder((self.size_px, self.size_px), model_config.resize)
 
@@ -120,24 +97,21 @@ class ImageClassification(Classifier):
 
     # --- model ------------------------------------------------------------------------------------------------
 
-    def _build(self, *, weights: str, seed: int, dtype: str | None = None) -> keras.Model:
-        backbone = load_image_backbone(
-            self.preset, weights=weights, size_px=self.size_px, seed=seed, dtype=dtype
-        )
-        if self.model_config.stochastic_depth is not None:
-            set_stochastic_depth(backbone, self.model_config.stochastic_depth)
+    @property
+    def published_size_px(self) -> int:
+        return self.size_px
+
+    def build(self, *, weights: str, seed: int, dtype: str | None = None) -> keras.Model:
         return build_image_classifier(
-            backbone,
+            self.load_backbone(self.size_px, weights=weights, seed=seed, dtype=dtype),
             len(self.label_names),
             pooling=self.model_config.pooling,
             dropout=self.model_config.dropout,
             seed=seed,
         )
 
-    def build_model(self, *, seed: int, matmul_dtype: str) -> keras.Model:
-        # what is kept is float32; the formats that the fast form knows are chosen where it is made
-        dtype = None if matmul_dtype in DTYPES else f"mixed_{matmul_dtype}"
-        return self._build(weights=self.weights, seed=seed, dtype=dtype)
+    def get_net(self, model: keras.Model) -> keras.Model:
+        return get_backbone(model)
 
     def compute_depths(self, model: keras.Model) -> dict[str, int]:
         depths = compute_layer_depths(get_backbone(model))
@@ -174,38 +148,15 @@ class ImageClassification(Classifier):
             None if augmenter.is_identity else augmenter,
             seed,
         )
-        depths, blocks = self.compute_depths(model), len(list_blocks(backbone))
-        learning = math.ceil(train.unfreeze * blocks)
-        stages = list_unfreezing_stages(
-            self.model_config.adaptation,
-            train.epochs,
-            blocks,
-            lowest=blocks - learning,
-            head_is_done=train.head is not None,
-        )
-        for stage in stages:
-            unfreeze(
-                backbone,
-                last_blocks=learning if stage.blocks is None else stage.blocks,
-                batch_norm=choose_batch_norm(self.model_config.batch_norm, self.model_config.weights),
-                momentum=self.model_config.batch_norm_momentum,
-            )
-            fast = _accelerate(model, matmul_dtype)
-            yield make_phase(stage, train, fast, varied, validation, depths, loss)
+        yield from self.open_net_phases(model, train, varied, validation, matmul_dtype, loss)
 
     def _open_head_phase(
         self, model: keras.Model, train: Any, train_feed: ImageFeed, validation: Feed | None
     ) -> Phase:
-        head = train.head
-        changes = {
-            "epochs": head.epochs,
-            "optimizer": head.optimizer,
-            "schedule": head.schedule,
-            "max_steps": None if train.epochs else train.max_steps,
-        }
+        changes = make_head_changes(train)
         phase_model: keras.Model = model
         feeds: list[Feed | None] = [train_feed, validation]
-        if head.cache:
+        if train.head.cache:
             extractor, phase_model = split_classifier(model)
             feeds = [
                 self._open_features(feed, extractor) if isinstance(feed, ImageFeed) else None
@@ -216,21 +167,6 @@ class ImageClassification(Classifier):
         return Phase(
             "head", phase_model, feeds[0], feeds[1], changes, depths, final=not train.epochs, whole=model
         )
-
-    def publish(self, model: keras.Model, folder: Path) -> None:
-        public = self._build(weights="none", seed=0, dtype="float32")
-        public.set_weights(model.get_weights())
-        with recorded_file(folder, folder / "model.keras") as path:
-            public.save(path)
-        with whole_folder(folder / "preset") as path:
-            preset = replace(self.preset, image_size_px=self.size_px)
-            save_image_preset(get_backbone(public), preset, path)
-            write_hashes(path)
-
-    def load_published(self, folder: Path) -> keras.Model:
-        model = self._build(weights="none", seed=0, dtype="float32")
-        load_model_weights(model, folder / "model.keras")
-        return model
 
     def loss(self) -> keras.losses.Loss:
         """Without weights of classes, which a training split settles: its phases have them."""
@@ -289,12 +225,7 @@ class ImageClassification(Classifier):
         images, (status,) = self._decode(tf.constant([data]))
         if not (refused := status.numpy().decode()):
             return {"image": data, "pixels": images[0]}
-        try:
-            # preparing looks closer, and can say more
-            check_picture(data, name)
-        except InvalidPicture as error:
-            raise build_refusal(error, name) from error
-        raise DataError(refused, where=name, fix="Leave the file out.")
+        refuse_picture(data, name, refused)
 
     def describe(self, examples: Sequence[Mapping[str, Any]], outputs: Sequence[Output]) -> str:
         return self._describe_rows("picture", [example["name"] for example in examples], examples, outputs)
@@ -331,13 +262,6 @@ class ImageClassification(Classifier):
             f"{self.size_px} pixels inside; no preprocessing is needed.{several * multi_label}",
             probes=draw_probes(),
         )
-
-
-def _accelerate(model: keras.Model, matmul_dtype: str) -> keras.Model:
-    """What `fit` trains: the same net over the same variables, computed faster on a processor."""
-    if matmul_dtype not in DTYPES or tf.config.list_physical_devices("GPU"):
-        return model
-    return accelerate_image_model(model, matmul_dtype)
 
 
 def _answer_twice(model: keras.Model, images: Any) -> Any:
