@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tiny_bert
+import tiny_boxes
 import tiny_causal
 import tiny_distilbert
 import tiny_entities
@@ -247,6 +248,19 @@ def tiny_image_run(
 ) -> Any:
     """The run folder of the tiny experiment on pictures, all stages done. To be read only: copy it to change it."""
     return run_all(tmp_path_factory, "tiny-images", load_image_experiment())
+
+
+@pytest.fixture(scope="session")
+def load_box_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """(overrides, …) → the config of the tiny experiment on boxes; its files are the same for all."""
+    folder = build_once(tmp_path_factory, "box-experiment", tiny_boxes.write_experiment)
+    return make_loader(folder / "experiment.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny_box_run(tmp_path_factory: pytest.TempPathFactory, load_box_experiment: Callable[..., Any]) -> Any:
+    """The run folder of the tiny experiment on boxes, all stages done. To be read only: copy it to change it."""
+    return run_all(tmp_path_factory, "tiny-boxes", load_box_experiment())
 
 
 @pytest.fixture(scope="session")

@@ -287,6 +287,7 @@ SAYS_SUCH_A_KEY = {
     "metrics.figures": "the same",
     "models.catalogue": "the two kinds of presets, `kerasft presets list text`",
     "models.image.backbones": "the name of a net's input",
+    "models.image.detectors": "the same",
     "models.image.heads": "the same, and a layer's",
     "models.image.hub_resnets": "the same",
     "models.text.heads": "a layer's name",

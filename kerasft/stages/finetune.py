@@ -210,6 +210,7 @@ def _train(
         progress=progress,
     )
     result, earlier = train_phases(context, model, open_split)
+    task.settle_answers(result.model, open_split, config.train.evaluation_batch_size)
     publish_result(config, context, source, result, fingerprint)
     write_figures(run, result, earlier)
     run.record_course()
@@ -300,4 +301,9 @@ def _hyperparameters(config: ExperimentConfig) -> dict[str, Any]:
 
 def _hyperparameters_of(model: Any) -> dict[str, Any]:
     names = ("max_length", "context", "image_size_px", "dropout")
-    return {name: value for name in names if (value := getattr(model, name, None)) is not None}
+    values = {name: value for name in names if (value := getattr(model, name, None)) is not None}
+    # TensorBoard takes numbers and texts: height × width
+    return {
+        name: " × ".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }

@@ -17,6 +17,7 @@ TASKS = {
     "text_classification": "kerasft.tasks.text_classification",
     "token_classification": "kerasft.tasks.token_classification",
     "image_classification": "kerasft.tasks.image_classification",
+    "object_detection": "kerasft.tasks.object_detection",
     "masked_lm": "kerasft.tasks.masked_lm",
     "causal_lm": "kerasft.tasks.causal_lm",
 }
@@ -28,6 +29,7 @@ ALIASES = {
     **dict.fromkeys(
         ("image", "images", "picture", "pictures", "photos", "vision"), ("image_classification",)
     ),
+    **dict.fromkeys(("detection", "detector", "boxes", "objects"), ("object_detection",)),
     **dict.fromkeys(("mlm", "masked_language_model", "fill_mask", "pretraining"), ("masked_lm",)),
     **dict.fromkeys(("clm", "causal", "language_model", "text_generation", "generation"), ("causal_lm",)),
 }

@@ -178,6 +178,18 @@ class Task(abc.ABC):
         """
         return feed
 
+    def settle_answers(  # noqa: B027
+        self, model: Any, open_feed: Callable[[str], Feed | None], batch_size: int
+    ) -> None:
+        """Settles what the answers of a trained model follow from besides what it has learned, before it is published:
+        a threshold, which becomes one of its weights; by default nothing.
+
+        Args:
+            model: of `build_model`, trained.
+            open_feed: split → what `open_feed` of this task gives; None where there is no such split.
+            batch_size: examples a batch.
+        """
+
     @abc.abstractmethod
     def publish(self, model: Any, folder: Path) -> None:
         """Writes `model.keras` (opens without kerasft) and `preset/` into the run folder."""

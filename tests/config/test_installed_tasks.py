@@ -155,7 +155,8 @@ def test_a_config_may_name_the_task_of_an_installed_package(essays: Path, tmp_pa
         ("epochs: 2", "monitor: accuracy", "essays.yaml:6: train.monitor: grading has no figure 'accuracy' to choose "
             "the best epoch by; it has error"),
         ("type: grading", "type: gradign", "essays.yaml:2: task.type: expected one of causal_lm, grading, "
-            'image_classification, masked_lm, text_classification, token_classification; got "gradign"; '
+            'image_classification, masked_lm, object_detection, '
+            'text_classification, token_classification; got "gradign"; '
             'did you mean grading?'),
     ],
 )  # fmt: skip

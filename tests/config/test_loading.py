@@ -72,7 +72,8 @@ MISTAKES = [
     ("learning_rate: 5.0e-5", "learning_rate: '1e-4'", 'sst2.yaml:12: train.optimizer.learning_rate: expected a '
         'number > 0.0, got "1e-4"; did you mean 1e-4?'),
     ("{type: text_classification}", "text_clasification", 'sst2.yaml:3: task: expected a section with type: '
-        'causal_lm | image_classification | masked_lm | text_classification | token_classification, got '
+        'causal_lm | image_classification | masked_lm | object_detection | '
+        'text_classification | token_classification, got '
         '"text_clasification"; did you mean {type: text_classification}?'),
     ("{type: adamw, learning_rate: 5.0e-5, weight_decay: 0.01}",
         "{type: keras, class_name: Lion, learning_rate: 1.0, arguments: {beta_1: .nan}}",
@@ -131,7 +132,7 @@ MISTAKES = [
     ("[saved_model]", "[]", "sst2.yaml:14: export.formats: names no format: to export nothing, set the whole "
         "section to null (export: null)"),
     ("type: text_classification", "type: text_clasification", 'sst2.yaml:3: task.type: expected one of '
-        'causal_lm, image_classification, masked_lm, text_classification, token_classification; got '
+        'causal_lm, image_classification, masked_lm, object_detection, text_classification, token_classification; got '
         '"text_clasification"; did you mean text_classification?'),
     ("{type: text_classification}", "{type: text_classification, labels: [a]}",
         "sst2.yaml:3: task.labels: expected a list of at least 2 (text), or null, got a list of 1"),
@@ -145,18 +146,20 @@ MISTAKES = [
         "sst2.yaml:12: train.optimizer.lr: unknown key; did you mean train.optimizer.learning_rate?"),
     ("epochs: 3", "bs: 3", "sst2.yaml:10: train.bs: unknown key; did you mean train.batch_size?"),
     ("type: text_classification", "type: ner", 'sst2.yaml:3: task.type: expected one of causal_lm, '
-        'image_classification, masked_lm, text_classification, token_classification; got "ner"; '
+        'image_classification, masked_lm, object_detection, text_classification, token_classification; got "ner"; '
         'did you mean token_classification?'),
     ("type: text_classification", "type: sentiment", 'sst2.yaml:3: task.type: expected one of causal_lm, '
-        'image_classification, masked_lm, text_classification, token_classification; got "sentiment"; '
+        'image_classification, masked_lm, object_detection, '
+        'text_classification, token_classification; got "sentiment"; '
         'did you mean text_classification?'),
     ("task: {type: text_classification}\n", "", "sst2.yaml:1: task: missing; expected a section with type: "
-        "causal_lm | image_classification | masked_lm | text_classification | token_classification (What is learned, "
+        "causal_lm | image_classification | masked_lm | object_detection | "
+        "text_classification | token_classification (What is learned, "
         "by `type`)"),
     ("{type: text_classification}", "{labels: [a, b]}", "sst2.yaml:3: task.type: missing; expected one of "
-        "causal_lm, image_classification, masked_lm, text_classification, token_classification"),
+        "causal_lm, image_classification, masked_lm, object_detection, text_classification, token_classification"),
     ("{type: text_classification}", "{type: [ner]}", "sst2.yaml:3: task.type: expected one of causal_lm, "
-        'image_classification, masked_lm, text_classification, token_classification; got ["ner"]'),
+        'image_classification, masked_lm, object_detection, text_classification, token_classification; got ["ner"]'),
     ("text_classification}", "text_classification, multi_label: true}", "sst2.yaml:3: task.multi_label: unknown key "
         "for type: text_classification; its keys: type, labels, label_smoothing, pooling"),
     ("model: {", "mdoel: {", None),

@@ -45,5 +45,9 @@ def test_every_key_that_an_experiment_may_have_has_a_row(task: str) -> None:
             yield from list_keys(inner)
 
     keys = set(list_keys(Place.of(experiment_schema(task))))
-    assert {"adaptation", "preset", "batch_norm" if task == "image_classification" else "rank"} <= keys
+    assert {
+        "adaptation",
+        "preset",
+        "batch_norm" if task in ("image_classification", "object_detection") else "rank",
+    } <= keys
     assert {key for key in keys if f"| `{key}` | " not in text} == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny_boxes
 import tiny_images
 
 from kerasft.config.loading import load_config
@@ -32,5 +33,16 @@ def test_augmentation_and_mixing_survive_kills_in_both_phases_bit_for_bit(tmp_pa
     config = load_config(ExperimentConfig, path, overrides).config
     notes = Notes()
     verify_resume(config, RunFolder(tmp_path / "run"), notes, steps=16, kills=3)
+    assert notes.told[-1].startswith("match: ")
+    assert "after 3 kills" in notes.told[-1]
+
+
+@pytest.mark.slow
+def test_detectors_survive_kills_in_both_phases_bit_for_bit(tmp_path: Path) -> None:
+    path = tiny_boxes.write_experiment(tmp_path / "experiment")
+    overrides = ["train.head.epochs=1", "train.optimizer={type: adamw, learning_rate: 1.0e-3, use_ema: true}"]
+    config = load_config(ExperimentConfig, path, overrides).config
+    notes = Notes()
+    verify_resume(config, RunFolder(tmp_path / "run"), notes, steps=12, kills=3)
     assert notes.told[-1].startswith("match: ")
     assert "after 3 kills" in notes.told[-1]

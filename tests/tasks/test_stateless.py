@@ -61,8 +61,9 @@ def open_phases(task: Task, config: Any, run: RunFolder, cache: Path) -> list[Ph
     [
         ("load_experiment", "tiny_run", ["model.adaptation=head"]),
         ("load_image_experiment", "tiny_image_run", ["task.class_weights=balanced", "train.head.epochs=1"]),
+        ("load_box_experiment", "tiny_box_run", ["train.head.epochs=1"]),
     ],
-    ids=["texts", "pictures"],
+    ids=["texts", "pictures", "boxes"],
 )
 def test_opening_feeds_and_phases_leaves_a_task_as_it_was(
     experiment: str, run: str, overrides: list[str], request: pytest.FixtureRequest, tmp_path: Path
