@@ -83,7 +83,10 @@ def build_precision_recall_figure(
         title = (
             "" if len(shown) == len(present) else f"the {len(shown)} most frequent of {len(present)} classes"
         )
-        figure.legend(loc="outside lower center", ncols=min(len(shown), 3), title=title or None)
+        # by itself Matplotlib leaves out names that begin with an underscore
+        figure.legend(
+            handles=axes.lines, loc="outside lower center", ncols=min(len(shown), 3), title=title or None
+        )
     return figure
 
 

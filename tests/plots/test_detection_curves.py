@@ -41,6 +41,11 @@ def test_the_most_frequent_classes_have_lines_and_their_names_are_no_formulas() 
     assert figure_to_png(figure).startswith(b"\x89PNG")
 
 
+def test_a_class_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    figure = build_precision_recall_figure([CURVE] * 2, np.array([1, 2]), ["_blob", "cell"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cell (2)", "_blob (1)"]
+
+
 def test_each_kind_of_error_has_a_bar() -> None:
     costs = {"class": 0.02, "place": 0.1, "both": 0.0, "duplicate": 0.01, "background": 0.05, "missed": 0.3}
     axes = build_error_costs_figure(costs).axes[0]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasft.errors import DataError
 from kerasft.metrics.detection.boxes import Detections, GoldBoxes
 from kerasft.metrics.detection.matching import OVERLAPS, PictureMatches, match_picture
 
@@ -79,7 +80,13 @@ def _get(match: PictureMatches, name: str) -> np.ndarray:
 
 
 def join_tables(tables: Sequence[MatchTable]) -> MatchTable:
-    """One table of all pictures, by their numbers; each number comes once."""
+    """One table of all pictures, by their numbers; each number comes once.
+
+    Raises:
+        DataError: there are no tables.
+    """
+    if not tables:
+        raise DataError("there are no pictures to measure", fix="Give a split that has at least one example.")
     numbers = np.concatenate([table.numbers for table in tables])
     order = np.argsort(numbers, kind="stable")
     places = np.empty(len(order), np.int32)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from detection_makers import draw_pictures
 
+from kerasft.errors import DataError
 from kerasft.plots.style import figure_to_png
 from kerasft.tasks.object_detection.tally import DetectionTally
 
@@ -36,6 +37,11 @@ def test_figures_depend_on_no_order() -> None:
     assert first.compute_figures(**options) == figures
     assert figures["examples"] == {"value": 40}
     assert first.find_worst_pictures() == whole.find_worst_pictures()
+
+
+def test_a_split_without_pictures_is_refused_in_words() -> None:
+    with pytest.raises(DataError, match="no pictures to measure"):
+        DetectionTally(NAMES).compute_figures()
 
 
 def test_without_a_threshold_there_are_the_figures_that_need_none() -> None:
