@@ -97,6 +97,13 @@ class _Rectangle(NamedTuple):
         ).area
 
 
+def _cross(one: _Rectangle, others: np.ndarray) -> np.ndarray:
+    """The area that a rectangle shares with each of others, int (n, 4): int (n,)."""
+    widths = np.minimum(one.right, others[:, 2]) - np.maximum(one.left, others[:, 0])
+    heights = np.minimum(one.bottom, others[:, 3]) - np.maximum(one.top, others[:, 1])
+    return np.maximum(widths, 0) * np.maximum(heights, 0)
+
+
 class BoxCanvas:
     """A picture that is drawn on.
 
@@ -166,7 +173,8 @@ class BoxCanvas:
 
     def _write_names(self, draw: ImageDraw.ImageDraw, placed: Sequence[tuple[ShownBox, _Rectangle]]) -> None:
         """Names of the surest boxes first: they find the best places."""
-        taken: list[_Rectangle] = []
+        edges = np.array([rectangle for _, rectangle in placed], np.int64).reshape(-1, 4)
+        taken = np.zeros_like(edges)  # nothing yet: of no area
         letter = choose_letter(self.image.size)
         if placed:
             # names are not much wider than boxes, so that many small ones have room
@@ -175,13 +183,13 @@ class BoxCanvas:
         order = sorted(range(len(placed)), key=lambda place: -(placed[place][0].score or 0.0))
         for place in order:
             box, rectangle = placed[place]
-            others = [other for number, (_, other) in enumerate(placed) if number != place]
+            others = np.delete(edges, place, axis=0)
             name = shorten_label(box.name, _NAME_CHARACTERS)
             texts = [name] if box.score is None else [f"{name} {box.score:.2f}", f"{box.score:.2f}"]
             for text in texts:
                 ground = self._find_place(rectangle, text, letter, taken, others)
                 if ground is not None:
-                    taken.append(ground)
+                    taken[place] = ground
                     colour = self._find_colour(box)
                     draw.rectangle(
                         (ground.left, ground.top, ground.right - 1, ground.bottom - 1), fill=colour
@@ -195,10 +203,18 @@ class BoxCanvas:
         box: _Rectangle,
         text: str,
         letter: float,
-        taken: Sequence[_Rectangle],
-        others: Sequence[_Rectangle],
+        taken: np.ndarray,
+        others: np.ndarray,
     ) -> _Rectangle | None:
-        """Where a box's name covers nothing; None where there is no such place."""
+        """Where a box's name covers nothing; None where there is no such place.
+
+        Args:
+            box: the name's.
+            text: the name.
+            letter: the letters' height in pixels.
+            taken: int (n, 4), other names.
+            others: int (n, 4), other boxes.
+        """
         width, height = measure_text(text, letter)
         width += round(letter * 0.5)
         if width > self.image.width or height > self.image.height:
@@ -217,9 +233,9 @@ class BoxCanvas:
             top = min(max(y, 0), self.image.height - height)
             ground = _Rectangle(left, top, left + width, top + height)
             small = box.area < 3 * ground.area and ground.cross(box) > _MOST_COVERED * box.area
-            covers = any(ground.cross(other) > _MOST_COVERED * ground.area for other in taken)
-            hides = any(ground.cross(other) > _MOST_COVERED * other.area for other in others)
-            if not (small or covers or hides):
+            covers = _cross(ground, taken) > _MOST_COVERED * ground.area
+            hides = _cross(ground, others) > _MOST_COVERED * np.prod(others[:, 2:] - others[:, :2], axis=1)
+            if not (small or covers.any() or hides.any()):
                 return ground
         return None
 

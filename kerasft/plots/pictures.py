@@ -39,8 +39,8 @@ def open_upright(data: bytes, longest_px: int | None = None) -> Image.Image:
 
 def get_scale(picture: Image.Image) -> float:
     """How many pixels of a copy there are for each of the whole picture, along a side; 1 where nobody has noted it."""
-    whole_width, _ = picture.info.get(WHOLE_SIZE, picture.size)
-    return picture.width / whole_width
+    # a shorter side is rounded to whole pixels, perhaps of a few
+    return max(picture.size) / max(picture.info.get(WHOLE_SIZE, picture.size))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -60,6 +60,12 @@ def test_a_copy_tells_how_far_it_was_reduced(orientation: int) -> None:
     assert get_scale(Image.new("RGB", (7, 7))) == 1.0
 
 
+def test_of_a_narrow_copy_the_longer_side_tells_how_far_it_was_reduced() -> None:
+    copy = open_upright(save(Image.new("RGB", (10, 3000), "teal"), "PNG"), 450)
+    assert copy.height == 450
+    assert get_scale(copy) == 0.15
+
+
 def test_transparent_parts_are_white() -> None:
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     assert np.asarray(open_upright(save(image, "PNG"))).min() == 255

@@ -13,6 +13,9 @@ from kerasft.models.image.detectors import DetectorOutput, split_output
 from kerasft.tasks.object_detection.targets import place_cells
 from kerasft.vision.decoding.letterbox import Letterbox, move_to_picture
 
+_LEAST_THRESHOLD = 1e-6
+"""No score is below it but 0, which stands for no answer, and must not become one."""
+
 
 class Peaks(NamedTuple):
     """The surest answers of each picture, `k` of them."""
@@ -77,6 +80,7 @@ def answer_pictures(
     said = split_output(output, num_classes)
     peaks = find_peaks(said, stride, max_detections)
     settled = said.threshold if threshold is None else tf.fill(tf.shape(said.threshold), threshold)
+    settled = tf.maximum(settled, _LEAST_THRESHOLD)
     return {
         "boxes": move_to_picture(peaks.boxes, letterbox),
         "scores": peaks.scores,

@@ -81,3 +81,15 @@ def test_answers_are_in_the_pictures_own_pixels_and_inside_them(
     np.testing.assert_allclose(said["boxes"][0], [[24, 0, 56, 32], [72, 0, 90, 16]])
     np.testing.assert_array_equal(said["labels"][0], [0, 1])
     np.testing.assert_allclose(said["threshold"], [threshold], rtol=1e-6)
+
+
+def test_with_a_threshold_of_0_what_is_no_peak_is_still_no_answer() -> None:
+    logits = make_logits(c120=2.0, c121=1.5)
+    output = np.concatenate([logits, np.ones((1, 5, 6, 5))], axis=-1).astype(np.float32)
+    letterbox = Letterbox(scale=tf.ones([1]), offset=tf.zeros([1, 2]), size=tf.constant([[40, 48]]))
+    said = answer_pictures(
+        tf.constant(output), letterbox, num_classes=2, stride=STRIDE, max_detections=60, threshold=0.0
+    )
+    counts = np.asarray(said["scores"] >= said["threshold"][:, None])
+    assert 2 <= counts.sum() < 60
+    np.testing.assert_array_equal(counts, said["scores"] > 0.0)
