@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from kerasft.data.box_files.found import FoundPicture, new_folder
+from kerasft.printable import make_line
 
 _SIDES = {"xmin": "left", "ymin": "top", "xmax": "right", "ymax": "bottom"}
 
@@ -24,7 +25,8 @@ def write(path: Path, pictures: Sequence[FoundPicture], label_names: Sequence[st
 
 def _build_xml(picture: FoundPicture) -> Element:
     root = Element("annotation")
-    _add(root, "filename", picture.name)
+    # XML has no characters for control codes, nor for bytes of a name that are no text
+    _add(root, "filename", make_line(picture.name))
     size = SubElement(root, "size")
     for name, value in zip(("width", "height", "depth"), (*picture.size_px, 3), strict=True):
         _add(size, name, str(value))

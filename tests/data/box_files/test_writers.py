@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from kerasft.data.box_files import FoundPicture, write_boxes
 from kerasft.data.sources.picture_boxes import PictureBoxes
+from kerasft.data.sources.plain_xml import load_xml
 from kerasft.errors import ConfigError
 
 NAMES = ("mug & cup", "<ring>", "Ähre", "größer als 1")
@@ -51,6 +53,13 @@ def check_same(read: dict[str, PictureBoxes], found: list[FoundPicture]) -> None
         sides = [[box[side] * size for side, size in zip(SIDES, sizes, strict=True)] for box in given.boxes]
         gold = [[box[side] for side in SIDES] for box in picture.boxes]
         np.testing.assert_allclose(np.reshape(sides, (-1, 4)), np.reshape(gold, (-1, 4)), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["a\x01.png", "a\n.png", os.fsdecode(b"a\xff.png")])
+def test_voc_of_a_picture_whose_name_is_no_text_is_still_xml(tmp_path, name):
+    write_boxes("voc", tmp_path / "voc", [FoundPicture(name, (8, 8), [])], NAMES)
+    (path,) = (tmp_path / "voc" / "Annotations").iterdir()
+    assert load_xml(path).findtext("filename", "").isprintable()
 
 
 def test_voc_is_read_back_equal(tmp_path, found):
