@@ -23,6 +23,7 @@ from kerasft.plots.wording import format_percent, quote_label
 from kerasft.tasks.display import Figures, Measured, PictureDisplay, Section, Shown, Statement
 from kerasft.tasks.display_examples import build_classes_section
 from kerasft.tasks.object_detection.records import (
+    SIDES,
     BoxesPrediction,
     JudgedPicture,
     judge_picture,
@@ -32,7 +33,7 @@ from kerasft.tasks.object_detection.records import (
 )
 
 FOLDER = Path(__file__).parent
-_COLUMNS = ("label", "score", "left", "top", "right", "bottom")
+_COLUMNS = ("label", "score", *SIDES)
 _OF_CLASSES = {"ap": "AP", "ap50": "AP50", "precision": "Precision", "recall": "Recall"}
 _CLASSES_NOTE = (
     "AP: COCO's average precision, over overlaps from 0.50 to 0.95; AP50: at an overlap of 0.5. Precision: how many "
@@ -43,8 +44,8 @@ _SHOWN_PX = 480
 """The longer side of each of two pictures side by side."""
 _WRONG = {
     "class": "of the wrong class",
-    "place": "not where the object is",
-    "both": "of the wrong class, not where the object is",
+    "place": "that do not fit their object",
+    "both": "of the wrong class, near an object",
     "duplicate": "around an object that was found already",
     "background": "where there is nothing",
 }
@@ -98,8 +99,11 @@ class ObjectDetectionDisplay(PictureDisplay):
         return self.list_rows(answer)[0]
 
     def list_rows(self, answer: Mapping[str, Any]) -> list[list[Any]]:
-        """A row for each box; a picture without boxes has one of empty cells."""
-        rows = [[box[name] for name in _COLUMNS] for box in answer.get("boxes") or ()]
+        """A row for each box, to hundredths of a pixel; a picture without boxes has one of empty cells."""
+        rows = [
+            [box["label"], round(box["score"], 4), *(round(box[side], 2) for side in SIDES)]
+            for box in answer.get("boxes") or ()
+        ]
         return rows or [[None] * len(_COLUMNS)]
 
     def caption(self, answer: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from kerasft.metrics.detection.errors import WRONG_KINDS
 from kerasft.metrics.detection.matching import MAX_DETECTIONS, match_picture, rank_within_classes
 from kerasft.plots.box_canvas import ShownBox, make_box
 
-_SIDES = ("left", "top", "right", "bottom")
+SIDES = ("left", "top", "right", "bottom")
 
 
 class _Box(pydantic.BaseModel):
@@ -121,4 +121,4 @@ def judge_picture(gold: GoldBoxes, found: Detections, label_names: Sequence[str]
 
 
 def _list_sides(box: Mapping[str, Any]) -> list[float]:
-    return [float(box[side]) for side in _SIDES]
+    return [float(box[side]) for side in SIDES]

@@ -88,7 +88,10 @@ def measure(records: list[dict[str, Any]]) -> dict[str, Any]:
 def test_a_table_has_a_row_for_each_box_and_one_for_a_picture_without():
     display = make_display()
     answer = {
-        "boxes": [make_box((1, 2, 3, 4.5), "fish", score=0.75), make_box((5, 6, 7, 8), "leaf", score=0.5)]
+        "boxes": [
+            make_box((1, 2, 3, 4.5049), "fish", score=0.75004),
+            make_box((5, 6, 7, 8), "leaf", score=0.5),
+        ]
     }
     assert display.list_columns() == ["label", "score", "left", "top", "right", "bottom"]
     assert display.list_rows(answer) == [
