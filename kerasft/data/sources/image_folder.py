@@ -45,7 +45,9 @@ def read_rows(file: SourceFile, source: ImageFolderSource, fields: Sequence[Fiel
         raise DataError(
             f"{file.name} holds pictures and their classes, and the task needs {' and '.join(strange)}.",
             where=str(file.path),
-            fix="Name a list of pictures, with a column for each field: format csv, jsonl or parquet.",
+            fix="Set format: auto, which finds the annotation files of boxes."
+            if any(field.kind == "boxes" for field in fields)
+            else "Name a list of pictures, with a column for each field: format csv, jsonl or parquet.",
         )
     for start in range(0, len(members), _BATCH_FILES):
         batch = RawBatch()

@@ -149,6 +149,13 @@ def test_a_folder_without_boxes_is_refused_with_what_was_looked_for(tmp_path, pr
     assert "image_folder" in error.value.fix
 
 
+def test_a_folder_of_pictures_by_class_is_told_to_be_one_without_boxes(tmp_path, progress, pictures):
+    save_pictures(tmp_path / "all" / "mug", pictures[:2])
+    with pytest.raises(DataError, match="pictures and their classes, and the task needs boxes") as error:
+        prepare(tmp_path, {"train": {"format": "image_folder", "path": "all"}}, progress)
+    assert error.value.fix == "Set format: auto, which finds the annotation files of boxes."
+
+
 def test_a_changed_label_file_is_seen_by_the_fingerprint(tmp_path, pictures):
     source = write_yolo(tmp_path, pictures[:3])
     config = DataConfig.model_validate({"train": source})
