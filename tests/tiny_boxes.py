@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import tiny_images
 from PIL import Image, ImageDraw
 
 COLOURS = {"disc": (205, 60, 55), "square": (50, 110, 190)}
@@ -55,27 +56,6 @@ def write_pictures(folder: Path, train: int = 48, test: int = 18) -> Path:
     return folder
 
 
-def write_weights(path: Path) -> Path:
-    """A MobileNet of a quarter of the width with random weights, whose batch normalisation knows such pictures."""
-    import keras
-    import numpy as np
-
-    from kerasft.models.image.backbones import build_image_backbone
-
-    net = build_image_backbone(
-        "mobilenet", size_px=SIZE_PX, weights="none", arguments={"alpha": 0.25}, seed=0
-    )
-    for layer in net.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-            # in the middle of ReLU6's slope nearly all of a picture goes through
-            layer.beta.assign(np.full(layer.beta.shape, 3.0))
-    pictures = [draw_picture(-seed - 1)[0].resize(SIZE_PX[::-1]) for seed in range(32)]
-    net(np.stack([np.asarray(picture, np.float32) for picture in pictures]), training=True)
-    net.save_weights(path)
-    return path
-
-
 def write_experiment(folder: Path, **sections: Any) -> Path:
     """A config file beside its pictures and weights, as JSON (which is YAML): 48 to learn from, 18 to measure on.
 
@@ -84,7 +64,8 @@ def write_experiment(folder: Path, **sections: Any) -> Path:
         sections: laid over the config, section by section.
     """
     write_pictures(folder)
-    write_weights(folder / "net.weights.h5")
+    known = [draw_picture(-seed - 1)[0] for seed in range(32)]
+    tiny_images.write_weights(folder / "net.weights.h5", SIZE_PX, known)
     config: dict[str, Any] = {
         "name": "tiny-boxes",
         "seed": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,17 @@ def write_pictures(folder: Path, train: int = 18, test: int = 6) -> Path:
     return folder
 
 
-def write_weights(path: Path) -> Path:
+def write_weights(
+    path: Path, size_px: tuple[int, int] = (SIZE_PX, SIZE_PX), pictures: Sequence[Image.Image] = ()
+) -> Path:
     """A MobileNet of a quarter of the width with random weights, whose batch normalisation knows such pictures.
 
     So its features tell the classes apart, as after pre-training; statistics of 0 and 1 would leave nothing of them.
+
+    Args:
+        path: of the file.
+        size_px: height and width of what the net sees.
+        pictures: what it knows; those of this module, unless they are given.
     """
     import keras
     import numpy as np
@@ -61,17 +69,16 @@ def write_weights(path: Path) -> Path:
     from kerasft.models.image.backbones import build_image_backbone
 
     backbone = build_image_backbone(
-        "mobilenet", size_px=SIZE_PX, weights="none", arguments={"alpha": 0.25}, seed=0
+        "mobilenet", size_px=size_px, weights="none", arguments={"alpha": 0.25}, seed=0
     )
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
             # in the middle of ReLU6's slope nearly all of a picture goes through
             layer.beta.assign(np.full(layer.beta.shape, 3.0))
-    pictures = [
-        draw_picture(label, -seed).resize((SIZE_PX, SIZE_PX)) for label in CLASSES for seed in range(16)
-    ]
-    backbone(np.stack([np.asarray(picture, np.float32) for picture in pictures]), training=True)
+    known = pictures or [draw_picture(label, -seed) for label in CLASSES for seed in range(16)]
+    resized = [np.asarray(picture.resize(size_px[::-1]), np.float32) for picture in known]
+    backbone(np.stack(resized), training=True)
     backbone.save_weights(path)
     return path
 
